@@ -1,0 +1,267 @@
+//! Clock, store and policy put together: what the edge calls.
+//!
+//! Every call reads the clock once and takes one exclusive step on the account. Payee and device
+//! memories are read before that step and told after it: smaller steps of their own, never nested.
+
+use std::sync::Arc;
+
+use crate::clock::Clock;
+use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
+use crate::scoring::assessment::Decision;
+use crate::scoring::confirmation::TokenFault;
+use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
+use crate::scoring::outcome::Outcome;
+use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
+use crate::scoring::policy::Policy;
+use crate::scoring::time::{Span, Timestamp};
+use crate::scoring::window::Record;
+use crate::store::Store;
+use crate::telemetry::{BoundsCounters, BoundsCounts};
+use crate::token::TokenKey;
+
+/// After how long without a payment a device's memory says nothing any more.
+const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
+
+/// The service without its edge.
+#[derive(Debug)]
+pub struct Engine {
+    clock: Arc<dyn Clock>,
+    policy: Policy,
+    token_key: TokenKey,
+    accounts: Store<AccountId, Account>,
+    payees: Store<PayeeId, PayeeMemory>,
+    devices: Store<DeviceId, DeviceMemory>,
+    bounds: BoundsCounters,
+}
+
+/// A report of what became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeReport {
+    /// Whose payment.
+    pub account_id: AccountId,
+    /// Which payment.
+    pub payment_id: PaymentId,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Who received it: lets a report that comes after the account's window still teach payee risk.
+    pub payee_id: Option<PayeeId>,
+}
+
+/// Whether the payment of an accepted report was still in the account's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remembered {
+    /// It was.
+    Yes,
+    /// It was not; only the payee's risk learnt from the report.
+    No,
+}
+
+/// There is no such payment in the account's window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownPayment;
+
+/// Which of an account's payments to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listing {
+    /// Whose payments.
+    pub account_id: AccountId,
+    /// Only those that were held against an earlier one.
+    pub duplicates_only: bool,
+    /// Only those listed after this one: its time and id.
+    pub after: Option<(Timestamp, PaymentId)>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+impl Engine {
+    /// An engine with nothing remembered.
+    #[must_use]
+    pub fn new(policy: Policy, clock: Arc<dyn Clock>, token_key: TokenKey) -> Self {
+        Self {
+            clock,
+            policy,
+            token_key,
+            accounts: Store::new(),
+            payees: Store::new(),
+            devices: Store::new(),
+            bounds: BoundsCounters::default(),
+        }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    /// Scores a payment and remembers it. `token` is what the payer's "yes" is presented with.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the payment contradicts an earlier submission or the token is no good; nothing
+    /// is remembered then.
+    pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
+        let now = self.clock.now();
+        let presented = match token {
+            None => None,
+            Some(text) => Some(
+                self.token_key
+                    .read(text)
+                    .ok_or(Refusal::Token(TokenFault::Wrong))?,
+            ),
+        };
+        let surroundings = self.surroundings(payment, now);
+        let scored = self.accounts.with(&payment.account_id, |account| {
+            account.score(
+                &self.policy,
+                payment,
+                presented,
+                &surroundings,
+                |expire_time| self.token_key.mint(payment, expire_time),
+                now,
+            )
+        })?;
+        self.bounds.add(scored.bounds);
+        if !scored.replayed {
+            self.tell_memories(payment, scored.assessment.decision, scored.score_time);
+        }
+        Ok(scored)
+    }
+
+    /// Notes what became of a payment. The same report again changes nothing.
+    ///
+    /// # Errors
+    /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
+    pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
+        let now = self.clock.now();
+        let half_life = self.policy.memory.reports_half_life_ms;
+        let noted = self
+            .accounts
+            .with_existing(&report.account_id, |account| {
+                account.report_outcome(&self.policy, &report.payment_id, report.outcome, now)
+            })
+            .flatten();
+        if let Some(OutcomeNoted {
+            payee,
+            risk_change,
+            bounds,
+        }) = noted
+        {
+            self.bounds.add(bounds);
+            if let Some(change) = risk_change {
+                self.payees.with(&payee.id, |memory| {
+                    memory.note_outcome(change, half_life, now);
+                });
+            }
+            return Ok(Remembered::Yes);
+        }
+        let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
+        self.payees.with(payee_id, |memory| {
+            memory.note_late_outcome(
+                &report.account_id,
+                &report.payment_id,
+                report.outcome.payee_risk(),
+                half_life,
+                now,
+            );
+        });
+        Ok(Remembered::No)
+    }
+
+    /// What is remembered of one payment.
+    #[must_use]
+    pub fn payment(&self, account_id: &AccountId, payment_id: &PaymentId) -> Option<Record> {
+        let now = self.clock.now();
+        self.accounts
+            .with_existing(account_id, |account| {
+                account.advance(&self.policy, now);
+                account.record(payment_id).cloned()
+            })
+            .flatten()
+    }
+
+    /// An account's remembered payments, newest first.
+    #[must_use]
+    pub fn payments(&self, listing: &Listing) -> Vec<Record> {
+        let now = self.clock.now();
+        let list = |account: &mut Account| {
+            account.advance(&self.policy, now);
+            listed(account, listing)
+        };
+        self.accounts
+            .with_existing(&listing.account_id, list)
+            .unwrap_or_default()
+    }
+
+    /// How many accounts are remembered.
+    #[must_use]
+    pub fn accounts(&self) -> usize {
+        self.accounts.len()
+    }
+
+    /// What the bounds on memory cost so far.
+    #[must_use]
+    pub fn bounds_counts(&self) -> BoundsCounts {
+        self.bounds.counts()
+    }
+
+    /// Lets go of what is too old, of accounts that make no payments as well. No answer depends on it.
+    pub fn sweep(&self) {
+        let now = self.clock.now();
+        self.accounts.sweep(|_, account| {
+            let (_, bounds) = account.advance(&self.policy, now);
+            self.bounds.add(bounds);
+            !account.window().is_empty() || account.profile().payments_learnt() > 0
+        });
+        self.devices
+            .sweep(|_, memory| now.since(memory.last_used()) < DEVICE_IDLE_MAX);
+    }
+
+    fn surroundings(&self, payment: &Payment, now: Timestamp) -> Surroundings {
+        let half_life = self.policy.memory.reports_half_life_ms;
+        let payee: Option<PayeeFacts> = self
+            .payees
+            .read(&payment.payee.id, |memory| memory.facts(half_life, now));
+        let device: Option<DeviceFacts> = payment
+            .device_id
+            .as_ref()
+            .and_then(|device_id| self.devices.read(device_id, |memory| memory.facts(now)));
+        Surroundings {
+            payee: payee.unwrap_or_default(),
+            device: device.unwrap_or_default(),
+        }
+    }
+
+    fn tell_memories(&self, payment: &Payment, decision: Decision, now: Timestamp) {
+        if decision == Decision::Allow {
+            self.payees.with(&payment.payee.id, |memory| {
+                memory.note_payer(&payment.account_id, now);
+            });
+        }
+        if let Some(device_id) = &payment.device_id {
+            self.devices.with(device_id, |memory| {
+                memory.note_account(&payment.account_id, now);
+            });
+        }
+    }
+}
+
+fn listed(account: &Account, listing: &Listing) -> Vec<Record> {
+    let mut records = account.window().newest_first().peekable();
+    if let Some((time, payment_id)) = &listing.after {
+        let is_after = |record: &&Record| record.payment.payment_id == *payment_id;
+        if account.record(payment_id).is_some() {
+            records.by_ref().find(is_after);
+        } else {
+            // It has expired meanwhile, and with it everything older.
+            while records
+                .next_if(|record| record.score_time >= *time)
+                .is_some()
+            {}
+        }
+    }
+    records
+        .filter(|record| !listing.duplicates_only || record.assessment.held_against().is_some())
+        .take(listing.limit)
+        .cloned()
+        .collect()
+}

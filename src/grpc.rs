@@ -1,0 +1,3 @@
+//! The edge: gRPC in, gRPC out. No decisions are made here.
+
+pub mod pb;

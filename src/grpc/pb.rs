@@ -1,0 +1,12 @@
+//! The wire contract as generated from `proto/`. Named only within [`grpc`](crate::grpc) and by clients.
+#![allow(
+    clippy::allow_attributes_without_reason,
+    unused_qualifications,
+    reason = "generated code"
+)]
+
+tonic::include_proto!("doublecheck.v1");
+
+/// What the reflection service tells of the contract.
+pub const FILE_DESCRIPTOR_SET: &[u8] =
+    tonic::include_file_descriptor_set!("doublecheck_descriptor");

@@ -1,0 +1,10 @@
+//! draft
+
+pub mod cli;
+pub mod clock;
+pub mod engine;
+pub mod grpc;
+pub mod scoring;
+pub mod store;
+pub mod telemetry;
+pub mod token;

@@ -1,0 +1,5 @@
+//! The `doublecheck` program.
+
+fn main() -> std::process::ExitCode {
+    doublecheck::cli::run()
+}

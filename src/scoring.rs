@@ -1,0 +1,156 @@
+//! The domain: what a payment's risk is, and why. Pure: no IO, no clock, no async, no wire types.
+//!
+//! # Invariants
+//! - Everything a decision depends on is an argument. Same state, policy, surroundings, payment and
+//!   moment: same assessment, to the last bit.
+//! - No float comes from the platform's mathematical library; additions, multiplications, divisions
+//!   and comparisons only, whose results IEEE 754 fixes.
+//! - Nothing here can fail at run time: constructors reject what is invalid, arithmetic saturates.
+#![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
+
+pub mod account;
+pub mod assessment;
+pub mod confirmation;
+pub mod memory;
+pub mod money;
+pub mod outcome;
+pub mod payment;
+pub mod policy;
+pub mod profile;
+pub mod signal;
+pub mod text;
+pub mod time;
+pub mod window;
+
+use account::Account;
+use assessment::{Assessment, Challenge, Decision, Evidence, History, Reason, ReasonCode};
+use memory::Surroundings;
+use payment::Payment;
+use policy::Policy;
+use signal::{Context, Finding, Nature};
+use time::Timestamp;
+
+/// Judges `payment` of `account` at `now`. `confirmed` says that the payer was asked and said yes.
+///
+/// Nothing is remembered by this; [`Account::score`] does that.
+#[must_use]
+pub fn assess(
+    policy: &Policy,
+    account: &Account,
+    payment: &Payment,
+    surroundings: &Surroundings,
+    confirmed: bool,
+    now: Timestamp,
+) -> Assessment {
+    let context = Context::new(policy, payment, account, surroundings, now);
+    let findings = signal::measure_all(&context);
+    let risk = Risk::of(&findings);
+    let score = risk.score(policy);
+    let asked = decide(policy, score);
+    let decision = match asked {
+        Decision::Confirm if confirmed => Decision::Allow,
+        asked => asked,
+    };
+    Assessment {
+        decision,
+        score,
+        challenge: match decision {
+            Decision::Confirm => challenge(policy, risk),
+            Decision::Allow | Decision::Block => Challenge::None,
+        },
+        confirmation: None,
+        retry_after: match decision {
+            Decision::Block => findings.iter().filter_map(|f| f.measure.retry_after).max(),
+            Decision::Allow | Decision::Confirm => None,
+        },
+        reasons: reasons(findings, confirmed && decision == Decision::Allow),
+        history: history(policy, account, now),
+        policy_version: policy.version().clone(),
+    }
+}
+
+/// How likely it is that something is wrong, by what kind of thing it would be. Each 0–1.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Risk {
+    slip: f64,
+    abuse: f64,
+}
+
+impl Risk {
+    /// Noisy-or: each signal is an independent chance that the payment is wrong, so the chance that
+    /// it is fine is the product of what each leaves. Source: Pearl, "Probabilistic Reasoning in
+    /// Intelligent Systems", 1988, §4.3.2.
+    fn of(findings: &[Finding]) -> Self {
+        let fine = |nature| {
+            findings
+                .iter()
+                .filter(|finding| finding.measure.nature == nature)
+                .fold(1.0, |fine, finding| fine * (1.0 - finding.contribution()))
+        };
+        Self {
+            slip: 1.0 - fine(Nature::Slip),
+            abuse: 1.0 - fine(Nature::Abuse),
+        }
+    }
+
+    /// The score, 0–100. Without enough signs of abuse it stays under the block: what lies above the
+    /// confirm threshold is drawn together below it, in the same order.
+    fn score(self, policy: &Policy) -> f64 {
+        let decision = &policy.decision;
+        let score = 100.0 * (1.0 - (1.0 - self.slip) * (1.0 - self.abuse));
+        let (confirm, block) = (decision.confirm_from, decision.block_from);
+        if 100.0 * self.abuse >= decision.block_needs_abuse || score <= confirm {
+            return score;
+        }
+        let beyond = (score - confirm) / (100.0 - confirm);
+        confirm + beyond * (block - confirm) * 0.999
+    }
+}
+
+fn decide(policy: &Policy, score: f64) -> Decision {
+    if score >= policy.decision.block_from {
+        Decision::Block
+    } else if score >= policy.decision.confirm_from {
+        Decision::Confirm
+    } else {
+        Decision::Allow
+    }
+}
+
+fn challenge(policy: &Policy, risk: Risk) -> Challenge {
+    let abuse = 100.0 * risk.abuse;
+    if abuse >= policy.confirmation.biometric_from {
+        Challenge::Biometric
+    } else if abuse >= policy.confirmation.second_factor_from {
+        Challenge::SecondFactor
+    } else {
+        Challenge::Acknowledge
+    }
+}
+
+/// The findings as reasons, weightiest first; those of equal weight in the order of the contract.
+fn reasons(mut findings: Vec<Finding>, payer_confirmed: bool) -> Vec<Reason> {
+    findings.sort_by(|a, b| b.contribution().total_cmp(&a.contribution()));
+    let confirmed = payer_confirmed.then_some(Reason {
+        code: ReasonCode::PayerConfirmed,
+        strength: 100.0,
+        evidence: Evidence::None,
+    });
+    let found = findings.into_iter().map(|finding| Reason {
+        code: ReasonCode::Signal(finding.signal),
+        strength: finding.measure.strength,
+        evidence: finding.measure.evidence,
+    });
+    confirmed.into_iter().chain(found).collect()
+}
+
+fn history(policy: &Policy, account: &Account, now: Timestamp) -> History {
+    let learnt = account.profile().payments_learnt();
+    if learnt == 0 && account.window().is_empty() {
+        History::None
+    } else if learnt < policy.memory.full_history_payments || account.window().is_cut_short(now) {
+        History::Partial
+    } else {
+        History::Full
+    }
+}

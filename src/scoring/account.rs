@@ -1,0 +1,326 @@
+//! One account: the payments it made lately, what is usual for it, and everything that may happen to it.
+//!
+//! This is the critical section. Each method takes the whole account by `&mut` and does its step from
+//! beginning to end: retry check, expiry, measuring, deciding, recording.
+
+use super::assess;
+use super::assessment::{Assessment, Confirmation, Decision};
+use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
+use super::memory::{RiskChange, Surroundings};
+use super::outcome::{Outcome, PayeeRisk};
+use super::payment::{ContentField, Payee, Payment, PaymentId};
+use super::policy::Policy;
+use super::profile::{Forgotten, Profile};
+use super::time::Timestamp;
+use super::window::{Dropped, Record, Window, WindowIndex};
+
+/// Everything that is remembered of one account.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Account {
+    window: Window,
+    profile: Profile,
+    /// The latest moment this account has seen: its time never goes backwards.
+    latest: Timestamp,
+}
+
+/// What scoring a payment came to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scored {
+    /// The answer.
+    pub assessment: Assessment,
+    /// Whether it was given before: nothing moved.
+    pub replayed: bool,
+    /// When it was decided.
+    pub score_time: Timestamp,
+    /// What the account's bounds cost.
+    pub bounds: BoundsCost,
+}
+
+/// What a step lost to the bounds of one account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BoundsCost {
+    /// Payments.
+    pub dropped: Dropped,
+    /// Payees and devices.
+    pub forgotten: Forgotten,
+}
+
+impl BoundsCost {
+    fn add_forgotten(&mut self, more: Forgotten) {
+        self.forgotten.payees = self.forgotten.payees.saturating_add(more.payees);
+        self.forgotten.devices = self.forgotten.devices.saturating_add(more.devices);
+    }
+}
+
+/// Why a payment was not scored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The same `payment_id` was submitted before with other content.
+    Conflict(Vec<ContentField>),
+    /// The confirmation token is no good.
+    Token(TokenFault),
+}
+
+/// What reporting an outcome came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeNoted {
+    /// The payee of the payment.
+    pub payee: Payee,
+    /// What that means for the payee; `None` if it changes nothing.
+    pub risk_change: Option<RiskChange>,
+    /// What the account's bounds cost.
+    pub bounds: BoundsCost,
+}
+
+impl Account {
+    /// The payments it made lately.
+    #[must_use]
+    pub const fn window(&self) -> &Window {
+        &self.window
+    }
+
+    /// What is usual for it.
+    #[must_use]
+    pub const fn profile(&self) -> &Profile {
+        &self.profile
+    }
+
+    /// The latest moment it has seen.
+    #[must_use]
+    pub const fn latest(&self) -> Timestamp {
+        self.latest
+    }
+
+    /// Scores `payment` at `now` and remembers it. A payment submitted before gets its answer again.
+    ///
+    /// `mint` makes the token for a question that ends at the given moment.
+    ///
+    /// # Errors
+    /// [`Refusal`]: nothing is remembered then.
+    pub fn score(
+        &mut self,
+        policy: &Policy,
+        payment: &Payment,
+        presented: Option<PresentedToken>,
+        surroundings: &Surroundings,
+        mint: impl FnOnce(Timestamp) -> ConfirmationToken,
+        now: Timestamp,
+    ) -> Result<Scored, Refusal> {
+        let (now, mut bounds) = self.advance(policy, now);
+        let submitted = self.window.find(&payment.payment_id);
+        if let Some(number) = submitted
+            && let Some(replay) = self.replay(number, payment, presented)?
+        {
+            return Ok(replay);
+        }
+        let mut confirmed_by = None;
+        if let Some(presented) = presented {
+            let asked = self
+                .question(presented, payment, now)
+                .map_err(Refusal::Token)?;
+            self.window
+                .update(asked, |record| record.token_spent = true);
+            confirmed_by = Some(presented.token);
+        }
+        if let Some(number) = submitted {
+            self.window.take(number);
+        }
+
+        let mut assessment = assess(
+            policy,
+            self,
+            payment,
+            surroundings,
+            confirmed_by.is_some(),
+            now,
+        );
+        if assessment.decision == Decision::Confirm {
+            let expire_time = now.plus(policy.confirmation.token_ttl_ms);
+            assessment.confirmation = Some(Confirmation {
+                token: mint(expire_time),
+                expire_time,
+            });
+        }
+        let payee_was_known = self.profile.payee(&payment.payee).is_some();
+        let record = Record {
+            payment: payment.clone(),
+            assessment: assessment.clone(),
+            score_time: now,
+            outcome: None,
+            outcome_time: None,
+            confirmed_by,
+            token_spent: false,
+            learnt: false,
+            payee_was_known,
+        };
+        bounds.dropped = self.window.push(record, policy.memory.payments_max);
+        if assessment.decision == Decision::Allow {
+            self.note_pace(policy, payment, now);
+        }
+        Ok(Scored {
+            assessment,
+            replayed: false,
+            score_time: now,
+            bounds,
+        })
+    }
+
+    /// Notes what became of a payment; `None` if it is not remembered. The same report again, or one
+    /// that later news overtook, changes nothing.
+    pub fn report_outcome(
+        &mut self,
+        policy: &Policy,
+        payment_id: &PaymentId,
+        outcome: Outcome,
+        now: Timestamp,
+    ) -> Option<OutcomeNoted> {
+        let (now, mut bounds) = self.advance(policy, now);
+        let number = self.window.find(payment_id)?;
+        let before = self.window.at(number)?.outcome;
+        let payee = self.window.at(number)?.payment.payee.clone();
+        if before.is_some_and(|before| !before.gives_way_to(outcome)) {
+            return Some(OutcomeNoted {
+                payee,
+                risk_change: None,
+                bounds,
+            });
+        }
+        let Self {
+            window, profile, ..
+        } = self;
+        window.update(number, |record| {
+            record.outcome = Some(outcome);
+            record.outcome_time = Some(now);
+            match (record.standing().teaches_profile(), record.learnt) {
+                (Some(true), false) => bounds.add_forgotten(learn(policy, profile, record)),
+                (Some(false), true) => {
+                    profile.unlearn(policy, &record.payment, record.score_time);
+                    record.learnt = false;
+                }
+                (Some(true), true) | (Some(false), false) | (None, _) => {}
+            }
+        });
+        let risk_of =
+            |outcome: Option<Outcome>| outcome.map_or(PayeeRisk::None, Outcome::payee_risk);
+        let change = RiskChange {
+            before: risk_of(before),
+            after: risk_of(Some(outcome)),
+        };
+        Some(OutcomeNoted {
+            payee,
+            risk_change: (change.before != change.after).then_some(change),
+            bounds,
+        })
+    }
+
+    /// Brings the account up to `now`: what has gone ten minutes without bad news is learnt, what is
+    /// too old is forgotten. Doing so early or late makes no difference to any later answer.
+    pub fn advance(&mut self, policy: &Policy, now: Timestamp) -> (Timestamp, BoundsCost) {
+        self.latest = self.latest.max(now);
+        let mut bounds = BoundsCost::default();
+        let Self {
+            window, profile, ..
+        } = self;
+        while let Some(record) = window.settle_next(policy.memory.settle_after_ms, self.latest) {
+            if !record.learnt && record.standing().teaches_profile().is_none() {
+                bounds.add_forgotten(learn(policy, profile, record));
+            }
+        }
+        window.expire(self.latest);
+        (self.latest, bounds)
+    }
+
+    /// The remembered payment of this id.
+    #[must_use]
+    pub fn record(&self, payment_id: &PaymentId) -> Option<&Record> {
+        self.window.at(self.window.find(payment_id)?)
+    }
+
+    /// The stored answer for a payment submitted before; `None` if it answers the question that was
+    /// asked and has to be decided anew.
+    fn replay(
+        &self,
+        number: u64,
+        payment: &Payment,
+        presented: Option<PresentedToken>,
+    ) -> Result<Option<Scored>, Refusal> {
+        let Some(record) = self.window.at(number) else {
+            return Ok(None);
+        };
+        let differing = record.payment.differing_content(payment);
+        if !differing.is_empty() {
+            return Err(Refusal::Conflict(differing));
+        }
+        if let Some(presented) = presented
+            && record.confirmed_by != Some(presented.token)
+        {
+            self.question(presented, payment, self.latest)
+                .map_err(Refusal::Token)?;
+            if record.assessment.decision == Decision::Confirm {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Scored {
+            assessment: record.assessment.clone(),
+            replayed: true,
+            score_time: record.score_time,
+            bounds: BoundsCost::default(),
+        }))
+    }
+
+    /// The number of the payment whose question the token answers.
+    fn question(
+        &self,
+        presented: PresentedToken,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<u64, TokenFault> {
+        let token = presented.token;
+        let asked = self.window.find_by(|record| {
+            let handed_out = record.assessment.confirmation;
+            handed_out.is_some_and(|confirmation| confirmation.token == token)
+                || record.confirmed_by == Some(token)
+        });
+        let Some((number, record)) = asked.and_then(|n| self.window.at(n).map(|r| (n, r))) else {
+            return Err(if now < presented.expire_time {
+                TokenFault::Foreign(Vec::new())
+            } else {
+                TokenFault::Expired
+            });
+        };
+        let differing = record.payment.differing_terms(payment);
+        if !differing.is_empty() {
+            Err(TokenFault::Foreign(differing))
+        } else if record.token_spent || record.confirmed_by == Some(token) {
+            Err(TokenFault::Spent)
+        } else if presented.expire_time <= now {
+            Err(TokenFault::Expired)
+        } else {
+            Ok(number)
+        }
+    }
+
+    fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
+        let currency = payment.money.currency();
+        for nth in WindowIndex::ALL {
+            let totals = self.window.totals(nth);
+            let (count, sum_minor) = (totals.count(), totals.sum_minor(currency));
+            self.profile.note_pace(
+                nth,
+                count,
+                (currency, sum_minor),
+                policy.memory.pace_half_life_ms,
+                now,
+            );
+        }
+    }
+}
+
+fn learn(policy: &Policy, profile: &mut Profile, record: &mut Record) -> Forgotten {
+    record.learnt = true;
+    let forgotten = profile.learn(policy, &record.payment, record.score_time);
+    if record.confirmed_by.is_some() && record.assessment.held_against().is_some() {
+        profile.confirm_repeat(&record.payment);
+    }
+    forgotten
+}

@@ -1,0 +1,278 @@
+//! The signals: one measured fact about a payment each, one file each, all of one shape.
+//!
+//! A signal is a pure function `measure(settings, context)`. It says nothing (`None`) when it has
+//! nothing to say, above all when it lacks history: unknown is not risky. To add one, write its file
+//! and its line in the table below.
+
+use std::fmt;
+
+use super::account::Account;
+use super::assessment::Evidence;
+use super::memory::Surroundings;
+use super::payment::Payment;
+use super::policy::{Policy, Section, Setting};
+use super::profile::{KnownPayee, Spread};
+use super::time::{Span, Timestamp};
+use super::window::Record;
+
+/// What a signal can see. Nothing else exists for it.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// The payment that is asked about.
+    pub payment: &'a Payment,
+    /// What is remembered of its account.
+    pub account: &'a Account,
+    /// What was read of its payee and its device.
+    pub surroundings: &'a Surroundings,
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// What the account's profile knows of the payee.
+    pub known_payee: Option<&'a KnownPayee>,
+    /// What the account usually pays in this currency.
+    pub usual: Option<Spread>,
+}
+
+impl<'a> Context<'a> {
+    /// Everything that bears on `payment`, looked up once.
+    #[must_use]
+    pub fn new(
+        policy: &'a Policy,
+        payment: &'a Payment,
+        account: &'a Account,
+        surroundings: &'a Surroundings,
+        now: Timestamp,
+    ) -> Self {
+        let profile = account.profile();
+        Self {
+            policy,
+            payment,
+            account,
+            surroundings,
+            now,
+            known_payee: profile.payee(&payment.payee),
+            usual: profile
+                .amounts(payment.money.currency())
+                .and_then(super::profile::Amounts::spread),
+        }
+    }
+
+    /// Whether the profile knows enough for signals that compare with what is usual.
+    #[must_use]
+    pub const fn knows_the_account(&self) -> bool {
+        self.account.profile().payments_learnt() >= self.policy.memory.full_history_payments
+    }
+
+    /// Whether the account has paid this payee before, or is paying it right now.
+    #[must_use]
+    pub fn knows_the_payee(&self) -> bool {
+        self.known_payee.is_some()
+            || self.account.window().newest_first().any(|record| {
+                record.payment.payee == self.payment.payee && record.standing().may_be_paid()
+            })
+    }
+
+    /// This amount as a multiple of `usual_minor`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+    pub fn ratio_to(&self, usual_minor: i64) -> f64 {
+        self.payment.money.amount_minor() as f64 / usual_minor.max(1) as f64
+    }
+
+    /// Whether `record` has no final outcome yet. One without any counts as paid once bad news would
+    /// have come.
+    #[must_use]
+    pub fn is_in_flight(&self, record: &Record) -> bool {
+        let silent_for = self.now.since(record.score_time);
+        record.standing().is_in_flight()
+            && (record.outcome.is_some() || silent_for < self.policy.memory.settle_after_ms)
+    }
+}
+
+/// Whether a signal speaks of a slip, which anybody may make or even mean, or of abuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Nature {
+    /// A person's mistake, or what may be one: worth a question, never a block on its own.
+    Slip,
+    /// Something that a person in good faith hardly does: may block.
+    Abuse,
+}
+
+/// What a signal found.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measure {
+    /// How strongly it fires, above 0 up to 100.
+    pub strength: f64,
+    /// What it speaks of.
+    pub nature: Nature,
+    /// The facts.
+    pub evidence: Evidence,
+    /// When trying again makes sense, if pace is the trouble.
+    pub retry_after: Option<Span>,
+}
+
+impl Measure {
+    /// A finding of `strength`, or nothing if that is not above zero.
+    #[must_use]
+    pub fn of(strength: f64, nature: Nature, evidence: Evidence) -> Option<Self> {
+        (strength > 0.0).then(|| Self {
+            strength: strength.min(100.0),
+            nature,
+            evidence,
+            retry_after: None,
+        })
+    }
+}
+
+/// A signal that fired, and what it is worth under the policy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Finding {
+    /// Which.
+    pub signal: Signal,
+    /// Its weight in the policy, 0–1.
+    pub weight: f64,
+    /// What it found.
+    pub measure: Measure,
+}
+
+impl Finding {
+    /// Its part in the score, 0–1.
+    #[must_use]
+    pub fn contribution(&self) -> f64 {
+        self.measure.strength / 100.0 * self.weight
+    }
+}
+
+/// Where `value` stands between `from` (0) and `to` (100), held at both ends.
+pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
+    if value <= from {
+        0.0
+    } else if value >= to {
+        100.0
+    } else {
+        (value - from) / (to - from) * 100.0
+    }
+}
+
+macro_rules! signals {
+    ($($(#[$doc:meta])+ $variant:ident $code:literal $module:ident;)+) => {
+        $(pub mod $module;)+
+
+        /// One of the signals.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Signal { $($(#[$doc])+ $variant,)+ }
+
+        impl Signal {
+            /// All of them, in the order of the contract.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// Its code, as in reasons.
+            #[must_use]
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),+ }
+            }
+
+            /// Its section in the policy.
+            #[must_use]
+            pub const fn section(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($module)),+ }
+            }
+        }
+
+        /// The settings of every signal.
+        #[derive(Debug, Clone, Copy, PartialEq, Default)]
+        pub struct SignalSettings {
+            $($(#[$doc])+ pub $module: $module::Settings,)+
+        }
+
+        impl SignalSettings {
+            pub(crate) fn settings(&self) -> Vec<Setting> {
+                let mut all = Vec::new();
+                $(all.extend(self.$module.settings());)+
+                all
+            }
+
+            pub(crate) fn section_mut(&mut self, name: &str) -> Option<&mut dyn Section> {
+                match name {
+                    $(stringify!($module) => Some(&mut self.$module),)+
+                    _ => None,
+                }
+            }
+        }
+
+        /// Asks every signal that the policy gives weight to.
+        pub(super) fn measure_all(context: &Context<'_>) -> Vec<Finding> {
+            let settings = &context.policy.signals;
+            let mut findings = Vec::new();
+            $(
+                if settings.$module.weight > 0.0
+                    && let Some(measure) = $module::measure(&settings.$module, context)
+                {
+                    findings.push(Finding {
+                        signal: Signal::$variant,
+                        weight: settings.$module.weight,
+                        measure,
+                    });
+                }
+            )+
+            findings
+        }
+    };
+}
+
+signals! {
+    /// The same payment again while the first is still open.
+    DuplicateInFlight "DUPLICATE_IN_FLIGHT" duplicate_in_flight;
+    /// The same order paid again.
+    DuplicateOrder "DUPLICATE_ORDER" duplicate_order;
+    /// The same payment again soon after the first was paid.
+    DuplicateRecent "DUPLICATE_RECENT" duplicate_recent;
+    /// More payments than people make in such a time.
+    RapidRepeat "RAPID_REPEAT" rapid_repeat;
+    /// More money than this account spends in such a time.
+    SpendSurge "SPEND_SURGE" spend_surge;
+    /// A run of small payments in minutes.
+    SmallPaymentBurst "SMALL_PAYMENT_BURST" small_payment_burst;
+    /// Many declined payments in a row.
+    FailureBurst "FAILURE_BURST" failure_burst;
+    /// An amount far above what is usual.
+    AmountUnusual "AMOUNT_UNUSUAL" amount_unusual;
+    /// An amount one slip of the finger away from the usual one.
+    AmountSlip "AMOUNT_SLIP" amount_slip;
+    /// A payee never paid before.
+    PayeeNew "PAYEE_NEW" payee_new;
+    /// A payee one slip of the finger away from a known one.
+    PayeeLookalike "PAYEE_LOOKALIKE" payee_lookalike;
+    /// A payee that others reported.
+    PayeeReported "PAYEE_REPORTED" payee_reported;
+    /// A payee suddenly paid by many accounts.
+    PayeeFanIn "PAYEE_FAN_IN" payee_fan_in;
+    /// A device that pays for many accounts.
+    DeviceFanOut "DEVICE_FAN_OUT" device_fan_out;
+    /// A device this account never paid from.
+    DeviceNew "DEVICE_NEW" device_new;
+    /// Several devices within minutes.
+    DeviceSwitch "DEVICE_SWITCH" device_switch;
+    /// An hour at which this account does not pay.
+    HourUnusual "HOUR_UNUSUAL" hour_unusual;
+}
+
+impl SignalSettings {
+    /// Rules between settings: the setting's path, whether the rule holds, the rule.
+    pub(crate) fn rules(&self, payments_max: u32) -> Vec<(&'static str, bool, &'static str)> {
+        let mut rules = self.rapid_repeat.rules(payments_max);
+        rules.push((
+            "failure_burst.confirm_from",
+            self.failure_burst.confirm_from <= self.failure_burst.block_from,
+            "must be at most failure_burst.block_from",
+        ));
+        rules
+    }
+}
+
+impl fmt::Display for Signal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,69 @@
+//! `AMOUNT_UNUSUAL`: an amount far above what this account usually pays, or pays this payee.
+//!
+//! The distance is robust and logarithmic: doublings above the median, in units of the median
+//! absolute deviation. Amounts are skewed, and one large payment must not make the next look normal.
+
+use super::{Context, Measure, Nature, ramp};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+use crate::scoring::profile::{Amounts, LogAmount};
+
+/// The deviation of a normal distribution is this many times its median absolute deviation.
+const DEVIATIONS_PER_MAD: f64 = 1.4826;
+
+settings! {
+    /// Settings of `AMOUNT_UNUSUAL`.
+    Settings as "amount_unusual" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 0.55, 0 => 1, "share";
+        /// How many amounts of the account must be known.
+        account_amounts_min: u32 = 8, 1 => 32, "amounts";
+        /// How many amounts of the payee must be known to judge by them instead.
+        payee_amounts_min: u32 = 5, 1 => 8, "amounts";
+        /// The least deviation taken as usual, in doublings: people who always pay the same may pay
+        /// half as much again without surprising anybody.
+        deviation_doublings_min: f64 = 0.6, 0.01 => 10, "doublings";
+        /// Deviations above the median from which it fires.
+        from_deviations: f64 = 2.0, 0 => 100, "deviations";
+        /// Deviations above the median from which it fires at full strength.
+        full_deviations: f64 = 5.0, 0 => 100, "deviations";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let money = context.payment.money;
+    let of_payee = context
+        .known_payee
+        .filter(|known| {
+            known.currency == money.currency()
+                && known.amounts.len() >= settings.payee_amounts_min as usize
+        })
+        .map(|known| &known.amounts);
+    let of_account = context
+        .account
+        .profile()
+        .amounts(money.currency())
+        .filter(|amounts| amounts.len() >= settings.account_amounts_min as usize);
+    let distance = |amounts: &Amounts| {
+        let spread = amounts.spread()?;
+        let deviation =
+            (spread.deviation_doublings * DEVIATIONS_PER_MAD).max(settings.deviation_doublings_min);
+        let above = LogAmount::of(money.amount_minor()).doublings_above(spread.median);
+        Some((above / deviation, spread.median_minor))
+    };
+    // What is usual for the payee explains what is unusual for the account.
+    let (deviations, usual_minor) = distance(of_payee.or(of_account)?)?;
+    Measure::of(
+        ramp(
+            deviations,
+            settings.from_deviations,
+            settings.full_deviations,
+        ),
+        Nature::Slip,
+        Evidence::Amount {
+            usual_minor,
+            ratio: context.ratio_to(usual_minor),
+            slip: None,
+        },
+    )
+}

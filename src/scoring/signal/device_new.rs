@@ -1,0 +1,34 @@
+//! `DEVICE_NEW`: a device this account never paid from. People buy phones, so it is weak on its own.
+
+use super::{Context, Measure, Nature};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+
+settings! {
+    /// Settings of `DEVICE_NEW`.
+    Settings as "device_new" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 0.35, 0 => 1, "share";
+        /// Strength of an unknown device.
+        strength: f64 = 100.0, 0 => 100, "strength";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let device_id = context.payment.device_id.as_ref()?;
+    let devices = context.account.profile().devices();
+    if devices.is_empty() || !context.knows_the_account() {
+        return None;
+    }
+    if devices.iter().any(|known| known.device_id == *device_id) {
+        return None;
+    }
+    Measure::of(
+        settings.strength,
+        Nature::Abuse,
+        Evidence::Device {
+            known_devices: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+            accounts: context.surroundings.device.accounts_recent,
+        },
+    )
+}

@@ -1,0 +1,52 @@
+//! `DEVICE_SWITCH`: several devices within minutes. Two may be a phone and a laptop; three are odd.
+
+use super::{Context, Measure, Nature, ramp};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::payment::DeviceId;
+use crate::scoring::policy::settings;
+use crate::scoring::time::Span;
+
+/// How many of the newest payments are looked at.
+const LOOK_BACK_MAX: usize = 32;
+
+settings! {
+    /// Settings of `DEVICE_SWITCH`.
+    Settings as "device_switch" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 0.3, 0 => 1, "share";
+        /// Within what time.
+        window_ms: Span = Span::from_minutes(10), 1000 => 86400000, "ms";
+        /// How many devices are free.
+        devices_free: u32 = 1, 1 => 32, "devices";
+        /// How many devices fire at full strength.
+        devices_full: u32 = 3, 2 => 32, "devices";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let device_id = context.payment.device_id.as_ref()?;
+    let mut seen: Vec<&DeviceId> = vec![device_id];
+    let records = context
+        .account
+        .window()
+        .within(settings.window_ms, context.now)
+        .take(LOOK_BACK_MAX);
+    for device_id in records.filter_map(|record| record.payment.device_id.as_ref()) {
+        if !seen.contains(&device_id) {
+            seen.push(device_id);
+        }
+    }
+    let devices = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+    Measure::of(
+        ramp(
+            f64::from(devices),
+            f64::from(settings.devices_free),
+            f64::from(settings.devices_full),
+        ),
+        Nature::Abuse,
+        Evidence::Device {
+            known_devices: devices,
+            accounts: context.surroundings.device.accounts_recent,
+        },
+    )
+}

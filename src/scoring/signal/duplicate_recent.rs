@@ -1,0 +1,89 @@
+//! `DUPLICATE_RECENT`: the same payee and amount again soon after the first payment was paid.
+//!
+//! The payer may mean it, so it asks and never blocks. What speaks for meaning it: another order in
+//! the same sitting (a second ticket), a series that is under way (a bill split in equal parts), and
+//! having said so before.
+
+use super::{Context, Measure, Nature};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+use crate::scoring::time::Span;
+use crate::scoring::window::Record;
+
+settings! {
+    /// Settings of `DUPLICATE_RECENT`.
+    Settings as "duplicate_recent" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 1.0, 0 => 1, "share";
+        /// How far back a paid payment is looked for, unless the payment says otherwise. Industry:
+        /// 30 s (Braintree), 120 s (Authorize.net), 300 s (Helcim), 900 s (CyberSource), about 1,800 s
+        /// (Slim CD), 3,600 s (Clover).
+        window_ms: Span = Span::from_minutes(30), 1000 => 86400000, "ms";
+        /// Strength right after the first payment.
+        start_strength: f64 = 84.0, 0 => 100, "strength";
+        /// Strength at the far end of the window.
+        end_strength: f64 = 62.0, 0 => 100, "strength";
+        /// How long one sitting lasts: within it, or in one session, another order number is another
+        /// purchase. After it, in another session, it is an app that submits again under a new number.
+        sitting_ms: Span = Span::from_minutes(5), 0 => 86400000, "ms";
+        /// What is left of the strength where another order number shows another purchase.
+        other_order_share: f64 = 0.6, 0 => 1, "share";
+        /// What is left of the strength from the third equal payment on: a series is meant.
+        series_share: f64 = 0.6, 0 => 1, "share";
+        /// What is left of the strength for each time the payer said of this payee that a repeat was
+        /// meant.
+        confirmed_share: f64 = 0.6, 0 => 1, "share";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let payment = context.payment;
+    let window = payment.duplicate_window.unwrap_or(settings.window_ms);
+    let mut paid = context
+        .account
+        .window()
+        .within(window, context.now)
+        .filter(|record| {
+            record.payment.pays_the_same_as(payment)
+                && record.standing().is_duplicate_target()
+                && !context.is_in_flight(record)
+        });
+    let earlier = paid.next()?;
+    let is_series = paid.next().is_some();
+
+    let elapsed = context.now.since(earlier.score_time);
+    let late = elapsed.share_of(window).min(1.0);
+    let mut strength =
+        settings.start_strength + (settings.end_strength - settings.start_strength) * late;
+    if is_another_purchase(settings, context, earlier, elapsed) {
+        strength *= settings.other_order_share;
+    }
+    if is_series {
+        strength *= settings.series_share;
+    }
+    let confirmed = context
+        .known_payee
+        .map_or(0, |known| known.repeats_confirmed);
+    for _ in 0..confirmed.min(8) {
+        strength *= settings.confirmed_share;
+    }
+    let evidence = Evidence::Duplicate {
+        earlier_payment_id: earlier.payment.payment_id.clone(),
+        elapsed,
+        earlier_outcome: earlier.outcome,
+    };
+    Measure::of(strength, Nature::Slip, evidence)
+}
+
+fn is_another_purchase(
+    settings: &Settings,
+    context: &Context<'_>,
+    earlier: &Record,
+    elapsed: Span,
+) -> bool {
+    let (now, then) = (context.payment, &earlier.payment);
+    let other_order =
+        now.order_id.is_some() && then.order_id.is_some() && now.order_id != then.order_id;
+    let same_session = now.session_id.is_some() && now.session_id == then.session_id;
+    other_order && (same_session || elapsed <= settings.sitting_ms)
+}

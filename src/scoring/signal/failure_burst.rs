@@ -1,0 +1,49 @@
+//! `FAILURE_BURST`: many declined payments within an hour: guessing of card numbers or passwords.
+
+use super::{Context, Measure, Nature};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+use crate::scoring::window::WindowIndex;
+
+settings! {
+    /// Settings of `FAILURE_BURST`.
+    Settings as "failure_burst" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 1.0, 0 => 1, "share";
+        /// Declined payments in one hour from which the payer is asked. Industry: hyperswitch 5 an hour
+        /// per customer.
+        confirm_from: u32 = 5, 1 => 4096, "payments";
+        /// Declined payments in one hour from which it blocks. Industry: Mastercard allows 10 retries
+        /// in 24 hours.
+        block_from: u32 = 10, 1 => 4096, "payments";
+        /// Strength at which the payer is asked.
+        confirm_strength: f64 = 70.0, 0 => 100, "strength";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let window = context.account.window();
+    let declined = window.totals(WindowIndex::Hour).declined();
+    let (strength, limit) = if declined >= settings.block_from {
+        (100.0, settings.block_from)
+    } else if declined >= settings.confirm_from {
+        (settings.confirm_strength, settings.confirm_from)
+    } else {
+        return None;
+    };
+    let mut measure = Measure::of(
+        strength,
+        Nature::Abuse,
+        Evidence::Velocity {
+            window: WindowIndex::Hour.span(),
+            count: declined,
+            sum_minor: 0,
+            limit: i64::from(limit),
+            usual: 0.0,
+        },
+    )?;
+    measure.retry_after = window
+        .oldest_in(WindowIndex::Hour)
+        .map(|oldest| oldest.plus(WindowIndex::Hour.span()).since(context.now));
+    Some(measure)
+}

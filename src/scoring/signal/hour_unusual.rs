@@ -1,0 +1,35 @@
+//! `HOUR_UNUSUAL`: an hour of day at which this account does not pay. Weak on its own.
+
+use super::{Context, Measure, Nature, ramp};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+
+settings! {
+    /// Settings of `HOUR_UNUSUAL`.
+    Settings as "hour_unusual" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 0.3, 0 => 1, "share";
+        /// Where the payers are, in minutes east of UTC; hours are told by it.
+        utc_offset_min: i64 = 0, -720 => 840, "min";
+        /// How many payments the profile must know.
+        payments_min: u32 = 20, 1 => 1000, "payments";
+        /// Share of the account's payments within an hour of this one, below which it fires.
+        from_share: f64 = 0.04, 0 => 1, "share";
+        /// Share at which it fires at full strength.
+        full_share: f64 = 0.01, 0 => 1, "share";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let profile = context.account.profile();
+    if profile.payments_learnt() < settings.payments_min {
+        return None;
+    }
+    let hour = context.now.hour_of_day(settings.utc_offset_min);
+    let share = profile.share_near_hour(hour);
+    Measure::of(
+        ramp(-share, -settings.from_share, -settings.full_share),
+        Nature::Abuse,
+        Evidence::Hour { hour, share },
+    )
+}

@@ -1,0 +1,151 @@
+//! `PAYEE_LOOKALIKE`: a new payee one slip of the finger away from one that this account knows.
+//!
+//! Compared with this account's own payees only. Against all payees the birthday paradox would raise
+//! an alarm for every other number.
+
+use super::{Context, Measure, Nature};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+use crate::scoring::profile::KnownPayee;
+
+settings! {
+    /// Settings of `PAYEE_LOOKALIKE`.
+    Settings as "payee_lookalike" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 1.0, 0 => 1, "share";
+        /// Strength against a payee paid once.
+        once_strength: f64 = 66.0, 0 => 100, "strength";
+        /// Strength against a payee paid more often.
+        often_strength: f64 = 80.0, 0 => 100, "strength";
+        /// Ids shorter than this are not compared: short ones are alike by chance.
+        id_chars_min: u32 = 6, 2 => 128, "characters";
+        /// How many payers of its own make the new payee one that is hardly a typing error.
+        popular_from: u32 = 4, 1 => 1000, "accounts";
+        /// What is left of the strength then.
+        popular_factor: f64 = 0.3, 0 => 1, "share";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    if context.knows_the_payee() {
+        return None;
+    }
+    let payee = &context.payment.payee;
+    if payee.id.as_str().chars().count() < settings.id_chars_min as usize {
+        return None;
+    }
+    let alike = |known: &&KnownPayee| {
+        known.payee.payee_type == payee.payee_type
+            && is_one_slip_away(known.payee.id.as_str(), payee.id.as_str())
+    };
+    let similar = context
+        .account
+        .profile()
+        .payees()
+        .iter()
+        .filter(alike)
+        .max_by_key(|known| (known.times_paid, known.last_paid, &known.payee.id))?;
+    let mut strength = if similar.times_paid > 1 {
+        settings.often_strength
+    } else {
+        settings.once_strength
+    };
+    if context.surroundings.payee.payers >= settings.popular_from {
+        strength *= settings.popular_factor;
+    }
+    Measure::of(
+        strength,
+        Nature::Slip,
+        Evidence::Payee {
+            similar_payee_id: Some(similar.payee.id.clone()),
+            times_paid: similar.times_paid,
+            last_paid_time: Some(similar.last_paid),
+        },
+    )
+}
+
+/// Whether one substitution, transposition, insertion or deletion makes one text of the other.
+fn is_one_slip_away(left: &str, right: &str) -> bool {
+    let common_start: usize = left
+        .chars()
+        .zip(right.chars())
+        .take_while(|(a, b)| a == b)
+        .map(|(a, _)| a.len_utf8())
+        .sum();
+    let (Some(left), Some(right)) = (left.get(common_start..), right.get(common_start..)) else {
+        return false;
+    };
+    let (mut l, mut r) = (left.chars(), right.chars());
+    let (first_left, first_right) = (l.next(), r.next());
+    if first_left.is_none() && first_right.is_none() {
+        return false;
+    }
+    let substitution = first_left.is_some() && first_right.is_some() && l.as_str() == r.as_str();
+    let deletion = first_left.is_some() && l.as_str() == right;
+    let insertion = first_right.is_some() && left == r.as_str();
+    let transposition = first_left.is_some()
+        && first_left == r.next()
+        && l.next() == first_right
+        && l.as_str() == r.as_str();
+    substitution || deletion || insertion || transposition
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// All texts one operation away, by brute force.
+    fn one_away(text: &str, alphabet: &[char]) -> Vec<String> {
+        let chars: Vec<char> = text.chars().collect();
+        let mut all = Vec::new();
+        for at in 0..=chars.len() {
+            for letter in alphabet {
+                let mut inserted = chars.clone();
+                inserted.insert(at, *letter);
+                all.push(inserted);
+                if at < chars.len() {
+                    let mut substituted = chars.clone();
+                    substituted[at] = *letter;
+                    all.push(substituted);
+                }
+            }
+            if at < chars.len() {
+                let mut deleted = chars.clone();
+                deleted.remove(at);
+                all.push(deleted);
+            }
+            if at + 1 < chars.len() {
+                let mut swapped = chars.clone();
+                swapped.swap(at, at + 1);
+                all.push(swapped);
+            }
+        }
+        let all = all.into_iter().map(String::from_iter);
+        all.filter(|other| other != text).collect()
+    }
+
+    #[test]
+    fn it_agrees_with_brute_force_on_every_short_text() {
+        let alphabet = ['0', '1', '中'];
+        let mut texts = vec![String::new()];
+        for _ in 0..4 {
+            let longer: Vec<String> = texts
+                .iter()
+                .flat_map(|text| alphabet.iter().map(move |letter| format!("{text}{letter}")))
+                .collect();
+            texts.extend(longer);
+            texts.sort();
+            texts.dedup();
+        }
+        for left in &texts {
+            let near = one_away(left, &alphabet);
+            for right in &texts {
+                assert_eq!(
+                    is_one_slip_away(left, right),
+                    near.contains(right),
+                    "{left} {right}"
+                );
+            }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+//! `PAYEE_NEW`: a payee this account has never paid.
+//!
+//! It weighs by what is at stake: more where the money cannot be called back, less where the first
+//! amount is small (trying with a little first is good practice) and where many others pay the same
+//! payee without trouble.
+
+use super::{Context, Measure, Nature};
+use crate::scoring::assessment::Evidence;
+use crate::scoring::policy::settings;
+
+settings! {
+    /// Settings of `PAYEE_NEW`.
+    Settings as "payee_new" {
+        /// How much the signal counts; 0 switches it off.
+        weight: f64 = 0.35, 0 => 1, "share";
+        /// Strength where the money cannot be called back: transfer, top-up, tip, gift.
+        irrevocable_strength: f64 = 100.0, 0 => 100, "strength";
+        /// Strength for purchases and bills.
+        revocable_strength: f64 = 80.0, 0 => 100, "strength";
+        /// What is a small first amount: at most this share of the account's median.
+        small_share: f64 = 0.5, 0 => 1, "share";
+        /// What is left of the strength for a small first amount.
+        small_factor: f64 = 0.4, 0 => 1, "share";
+        /// How many other payers make a payee popular.
+        popular_from: u32 = 20, 1 => 1000, "accounts";
+        /// What is left of the strength for a popular payee.
+        popular_factor: f64 = 0.6, 0 => 1, "share";
+    }
+}
+
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    if !context.knows_the_account() || context.knows_the_payee() {
+        return None;
+    }
+    let mut strength = if context.payment.kind.is_irrevocable() {
+        settings.irrevocable_strength
+    } else {
+        settings.revocable_strength
+    };
+    if let Some(usual) = context.usual
+        && context.ratio_to(usual.median_minor) <= settings.small_share
+    {
+        strength *= settings.small_factor;
+    }
+    let payee = &context.surroundings.payee;
+    if payee.payers >= settings.popular_from && payee.reported_strong < 1.0 {
+        strength *= settings.popular_factor;
+    }
+    Measure::of(
+        strength,
+        Nature::Slip,
+        Evidence::Payee {
+            similar_payee_id: None,
+            times_paid: 0,
+            last_paid_time: None,
+        },
+    )
+}

@@ -1,0 +1,89 @@
+//! Confirmation tokens: made so that nobody else can make one, and read back.
+//!
+//! A token is its end (8 bytes), a nonce (8) and a signature over both (8). The nonce is derived from
+//! account, payment and end, so that the same question always gets the same token: a replay of the
+//! same traffic under the same key reproduces it. Whether a token was handed out to *this* account
+//! for *this* payment, and is unspent, is the account's to know.
+
+use std::fmt;
+
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use sha2::Sha256;
+
+use crate::scoring::confirmation::{ConfirmationToken, PresentedToken};
+use crate::scoring::payment::Payment;
+use crate::scoring::time::Timestamp;
+
+/// Signs tokens. Instances that share a load share nothing else: accounts stay on one instance.
+#[derive(Clone)]
+pub struct TokenKey(Hmac<Sha256>);
+
+impl TokenKey {
+    /// The key made of these bytes.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(bytes);
+        Self(Hmac::new(&block.into()))
+    }
+
+    /// A key nobody knows.
+    ///
+    /// # Errors
+    /// When the operating system has no randomness to give.
+    pub fn random() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self::from_bytes(&bytes))
+    }
+
+    /// The token for the question about `payment` that ends at `expire_time`.
+    #[must_use]
+    pub fn mint(&self, payment: &Payment, expire_time: Timestamp) -> ConfirmationToken {
+        let mut nonce = self.0.clone();
+        nonce.update(b"nonce\0");
+        nonce.update(payment.account_id.as_str().as_bytes());
+        // Ids hold no control characters, so a zero byte keeps them apart.
+        nonce.update(b"\0");
+        nonce.update(payment.payment_id.as_str().as_bytes());
+        nonce.update(b"\0");
+        nonce.update(&expire_time.unix_ms().to_be_bytes());
+        let nonce = nonce.finalize().into_bytes();
+
+        let mut bytes = [0; 24];
+        bytes[..8].copy_from_slice(&expire_time.unix_ms().to_be_bytes());
+        bytes[8..16].copy_from_slice(&nonce[..8]);
+        let signature = self.signature_of(&bytes).finalize().into_bytes();
+        bytes[16..].copy_from_slice(&signature[..8]);
+        ConfirmationToken::from_bytes(bytes)
+    }
+
+    /// Reads a token that a gateway presents; `None` unless this key signed it.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Option<PresentedToken> {
+        let token = ConfirmationToken::parse(text)?;
+        let bytes = token.as_bytes();
+        let (body, signature) = bytes.split_at(16);
+        self.signature_of(bytes)
+            .verify_truncated_left(signature)
+            .ok()?;
+        let expire_ms = i64::from_be_bytes(body[..8].try_into().ok()?);
+        Some(PresentedToken {
+            token,
+            expire_time: Timestamp::from_unix_ms(expire_ms),
+        })
+    }
+
+    fn signature_of(&self, bytes: &[u8; 24]) -> Hmac<Sha256> {
+        let mut mac = self.0.clone();
+        mac.update(b"token\0");
+        mac.update(&bytes[..16]);
+        mac
+    }
+}
+
+impl fmt::Debug for TokenKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TokenKey(..)")
+    }
+}
