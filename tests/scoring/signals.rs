@@ -349,6 +349,21 @@ fn a_payee_suddenly_paid_by_many_is_noted_and_one_always_paid_by_many_is_not() {
 }
 
 #[test]
+fn payments_that_were_not_let_through_make_no_crowd() {
+    let mut story = String::new();
+    for nth in 0..40 {
+        story += &format!("1d{nth}m x{nth} pays 20.00 to M001 account=c{nth} : allow\n");
+        story += &format!("1d{nth}m y{nth} pays 30.00 to 13911111111 account=c{nth} : block\n");
+    }
+    let settings = [
+        ("rapid_repeat.minute_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.minute_block_above", Value::Integer(1)),
+    ];
+    story += "1d2h p1 pays 30.00 to 13911111111 : allow !PAYEE_FAN_IN";
+    check_with(&settings, &story);
+}
+
+#[test]
 fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
     let users = |many: u32| {
         (0..many)
