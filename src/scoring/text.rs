@@ -118,7 +118,7 @@ fn largest_units(span: Span) -> [(i64, usize); 2] {
     for (unit, secs) in UNIT_SECS.into_iter().enumerate() {
         let count = left.div_euclid(secs);
         left = left.rem_euclid(secs);
-        if count > 0 || (unit == 3 && found == 0) {
+        if count > 0 {
             if let Some(part) = parts.get_mut(found) {
                 *part = (count, unit);
             }
@@ -154,8 +154,8 @@ mod tests {
             assert_eq!(English(span).to_string(), en);
             assert_eq!(Chinese(span).to_string(), zh);
         };
-        check(0, "0 seconds", "0秒");
-        check(999, "0 seconds", "0秒");
+        check(0, "less than a second", "不到1秒");
+        check(999, "less than a second", "不到1秒");
         check(1_000, "1 second", "1秒");
         check(42_000, "42 seconds", "42秒");
         check(60_000, "1 minute", "1分钟");

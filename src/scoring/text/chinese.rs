@@ -130,6 +130,9 @@ pub(super) struct Chinese(pub(super) Span);
 
 impl fmt::Display for Chinese {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.secs() == 0 {
+            return f.write_str("不到1秒");
+        }
         for (nth, (count, unit)) in largest_units(self.0).into_iter().enumerate() {
             if nth > 0 && count == 0 {
                 break;

@@ -149,6 +149,9 @@ pub(super) struct English(pub(super) Span);
 
 impl fmt::Display for English {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.secs() == 0 {
+            return f.write_str("less than a second");
+        }
         let mut gap = "";
         for (nth, (count, unit)) in largest_units(self.0).into_iter().enumerate() {
             if nth > 0 && count == 0 {
