@@ -1,0 +1,388 @@
+//! Configuration: one TOML file, `DOUBLECHECK_*` environment, flags; later wins. Every fault is told at
+//! once, with its place and its setting.
+//!
+//! To add a setting: its names in the table below, its flag in [`Flags`], its field in [`Config`], and
+//! one line in [`Config::load`].
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::scoring::policy::{Policy, Problem as SettingProblem, nearest};
+
+mod document;
+pub mod fault;
+pub mod policy_file;
+
+use document::{Document, Scalar};
+use fault::{Fault, Place, Problem};
+
+/// What the service runs with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub grpc_address: Address,
+    /// Where the policy was read from; `None`: it is the built-in one.
+    pub policy_path: Option<PathBuf>,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// The settings as flags of a command line.
+#[derive(Debug, Clone, Default, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub struct Flags {
+    /// Where to serve gRPC; port 0 picks a free one [file: grpc.address] [env:
+    /// DOUBLECHECK_GRPC_ADDRESS] [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub grpc_address: Option<String>,
+    /// The policy: a TOML file of thresholds and weights [file: policy.path] [env: DOUBLECHECK_POLICY]
+    /// [default: built in]
+    #[arg(long, value_name = "FILE")]
+    pub policy: Option<String>,
+}
+
+/// The names that a setting goes by.
+#[derive(Debug)]
+struct Setting {
+    path: &'static str,
+    variable: &'static str,
+    flag: &'static str,
+}
+
+const GRPC_ADDRESS: Setting = Setting {
+    path: "grpc.address",
+    variable: "DOUBLECHECK_GRPC_ADDRESS",
+    flag: "--grpc-address",
+};
+
+const POLICY_PATH: Setting = Setting {
+    path: "policy.path",
+    variable: "DOUBLECHECK_POLICY",
+    flag: "--policy",
+};
+
+const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH];
+
+impl Config {
+    /// Puts `file`, environment and `flags` together. `variable` looks one variable of the
+    /// environment up; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// Every fault of every source, and of the policy file.
+    pub fn load(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: &Flags,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut sources = Sources::new(file, variable);
+        let grpc_address =
+            sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), |text, _| {
+                Address::parse(text)
+            });
+        let policy_path = sources.last_of(&POLICY_PATH, flags.policy.as_ref(), file_named);
+
+        let mut faults = sources.faults;
+        // The file's own first, in its order.
+        faults.sort_by_key(|fault| (fault.position().is_none(), fault.position()));
+        let policy = match &policy_path {
+            None => Policy::default(),
+            Some(path) => policy_file::read(path).unwrap_or_else(|more| {
+                faults.extend(more);
+                Policy::default()
+            }),
+        };
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            grpc_address: grpc_address.unwrap_or_default(),
+            policy_path,
+            policy,
+        })
+    }
+}
+
+/// Where settings come from, and what is wrong with them so far.
+struct Sources<V> {
+    file: Option<Document>,
+    variable: V,
+    faults: Vec<Fault>,
+}
+
+impl<V: Fn(&str) -> Option<String>> Sources<V> {
+    fn new(file: Option<&Path>, variable: V) -> Self {
+        let (file, mut faults) = match file.map(Document::read) {
+            None => (None, Vec::new()),
+            Some(Ok(document)) => (Some(document), Vec::new()),
+            Some(Err(faults)) => (None, faults),
+        };
+        faults.extend(file.as_ref().map(unknown_settings).unwrap_or_default());
+        Self {
+            file,
+            variable,
+            faults,
+        }
+    }
+
+    /// The value of `setting` from the last source that gives it. What earlier sources give is
+    /// checked all the same. `parse` gets the folder that relative paths start from.
+    fn last_of<T>(
+        &mut self,
+        setting: &Setting,
+        flag: Option<&String>,
+        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        let mut last = None;
+        let mut take = |parsed: Result<T, &'static str>,
+                        faulty: &dyn Fn(SettingProblem) -> Fault| {
+            match parsed {
+                Ok(value) => last = Some(value),
+                Err(expected) => self
+                    .faults
+                    .push(faulty(SettingProblem::WrongType { expected })),
+            }
+        };
+        if let Some(file) = &self.file
+            && let Some(given) = file
+                .settings
+                .iter()
+                .find(|given| given.path == setting.path)
+        {
+            let folder = file.path().parent().unwrap_or(Path::new(""));
+            let parsed = match &given.value {
+                Scalar::Text(text) => parse(text, folder),
+                Scalar::Integer(integer) => parse(&integer.to_string(), folder),
+                Scalar::Number(_) | Scalar::Flag(_) | Scalar::EmptyTable | Scalar::Other => {
+                    Err("a text")
+                }
+            };
+            take(parsed, &|problem| file.fault(given, problem));
+        }
+        let outside = |place: Place| {
+            move |problem| Fault {
+                place: place.clone(),
+                field: setting.path.to_owned(),
+                problem: Problem::Setting(problem),
+            }
+        };
+        if let Some(text) = (self.variable)(setting.variable).filter(|text| !text.is_empty()) {
+            let place = Place::Variable(setting.variable);
+            take(parse(&text, Path::new("")), &outside(place));
+        }
+        if let Some(text) = flag {
+            let place = Place::Flag(setting.flag);
+            take(parse(text, Path::new("")), &outside(place));
+        }
+        last
+    }
+}
+
+fn unknown_settings(file: &Document) -> Vec<Fault> {
+    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    let is_section = |path: &str| {
+        known.iter().any(|known| {
+            known
+                .split_once('.')
+                .is_some_and(|(section, _)| section == path)
+        })
+    };
+    file.settings
+        .iter()
+        .filter(|given| !known.contains(&given.path.as_str()))
+        .filter(|given| !(given.value == Scalar::EmptyTable && is_section(&given.path)))
+        .map(|given| {
+            let suggestion = nearest(&given.path, &known);
+            file.fault(given, SettingProblem::Unknown { suggestion })
+        })
+        .collect()
+}
+
+fn file_named(text: &str, folder: &Path) -> Result<PathBuf, &'static str> {
+    if text.is_empty() {
+        Err("the path of a file")
+    } else {
+        Ok(folder.join(text))
+    }
+}
+
+/// Where to listen: a host, a name or an IP address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// Takes `text` as `host:port`.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "host:port, such as 127.0.0.1:50051";
+        let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+        // An IPv6 address stands in brackets: which colon is the last would be a guess otherwise.
+        let bare_colons = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        if host.is_empty() || bare_colons || port.parse::<u16>().is_err() {
+            return Err(EXPECTED);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address as `host:port`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self("127.0.0.1:50051".to_owned())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// An empty folder of this test's own.
+    pub(super) fn scratch_dir() -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("doublecheck-config-{}-{nth}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    struct Given<'a> {
+        file: &'a str,
+        variables: &'a [(&'a str, &'a str)],
+        flags: Flags,
+    }
+
+    /// Loads and tells the faults, with the folder cut off.
+    fn load(given: &Given<'_>) -> Result<Config, Vec<String>> {
+        let dir = scratch_dir();
+        let path = dir.join("doublecheck.toml");
+        fs::write(&path, given.file).unwrap();
+        fs::write(dir.join("strict.toml"), "[decision]\nconfirm_from = 40\n").unwrap();
+        fs::write(dir.join("bad.toml"), "[decision]\nconfirm_from = 0\n").unwrap();
+        let variable = |name: &str| {
+            let found = given.variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let loaded = Config::load(Some(&path), variable, &given.flags);
+        fs::remove_dir_all(&dir).unwrap();
+        let folder = format!("{}/", dir.display());
+        loaded.map_err(|faults| {
+            let told = faults.iter().map(ToString::to_string);
+            told.map(|line| line.replace(&folder, "")).collect()
+        })
+    }
+
+    const NOTHING: Given<'_> = Given {
+        file: "",
+        variables: &[],
+        flags: Flags {
+            grpc_address: None,
+            policy: None,
+        },
+    };
+
+    #[test]
+    fn nothing_given_is_the_default() {
+        let config = load(&NOTHING).unwrap();
+        assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
+        assert_eq!(config.policy_path, None);
+        assert_eq!(config.policy, Policy::default());
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let file = "[grpc]\naddress = \"file:1\"\n";
+        let variables = &[("DOUBLECHECK_GRPC_ADDRESS", "environment:2")];
+        let address = |variables, flag: Option<&str>| {
+            let flags = Flags {
+                grpc_address: flag.map(str::to_owned),
+                ..Flags::default()
+            };
+            let config = load(&Given {
+                file,
+                variables,
+                flags,
+            })
+            .unwrap();
+            config.grpc_address.to_string()
+        };
+        assert_eq!(address(&[], None), "file:1");
+        assert_eq!(address(&[("DOUBLECHECK_GRPC_ADDRESS", "")], None), "file:1");
+        assert_eq!(address(variables, None), "environment:2");
+        assert_eq!(address(variables, Some("[::1]:3")), "[::1]:3");
+    }
+
+    #[test]
+    fn a_policy_lies_beside_the_file_that_names_it() {
+        let file = "policy.path = \"strict.toml\"";
+        let config = load(&Given { file, ..NOTHING }).unwrap();
+        assert!(config.policy.version().starts_with("strict-"));
+        assert!(config.policy_path.unwrap().ends_with("strict.toml"));
+    }
+
+    #[test]
+    fn every_fault_of_every_source_is_told_at_once() {
+        let faults = load(&Given {
+            file: "[grpc]\naddres = \"localhost:1\"\naddress = 50051\n[policy]\npath = \"bad.toml\"\n",
+            variables: &[("DOUBLECHECK_GRPC_ADDRESS", "localhost")],
+            flags: Flags {
+                grpc_address: Some("::1:99999".to_owned()),
+                policy: None,
+            },
+        });
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                "doublecheck.toml:2:1: grpc.addres: no such setting; did you mean `grpc.address`?",
+                "doublecheck.toml:3:11: grpc.address: must be host:port, such as 127.0.0.1:50051",
+                "DOUBLECHECK_GRPC_ADDRESS: must be host:port, such as 127.0.0.1:50051",
+                "--grpc-address: must be host:port, such as 127.0.0.1:50051",
+                "bad.toml:2:16: decision.confirm_from: must be 1 to 100 (score)",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_fault() {
+        let faults = Config::load(
+            Some(Path::new("/no/such/file")),
+            |_| None,
+            &Flags::default(),
+        );
+        let told = faults.unwrap_err()[0].to_string();
+        assert!(
+            told.starts_with("/no/such/file: cannot be read: "),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn addresses_are_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "localhost:50051", "[::1]:65535", "0.0.0.0:1"] {
+            assert!(Address::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":1",
+            "::1:1",
+            "localhost:",
+            "localhost:65536",
+            "a:b",
+        ] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+}
