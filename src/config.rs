@@ -148,7 +148,7 @@ impl<V: Fn(&str) -> Option<String>> Sources<V> {
                 .iter()
                 .find(|given| given.path == setting.path)
         {
-            let folder = file.path().parent().unwrap_or(Path::new(""));
+            let folder = file.path().parent().unwrap_or_else(|| Path::new(""));
             let parsed = match &given.value {
                 Scalar::Text(text) => parse(text, folder),
                 Scalar::Integer(integer) => parse(&integer.to_string(), folder),
