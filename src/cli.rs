@@ -32,6 +32,7 @@ const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed at work, 2 wrong usage or
 #[derive(Debug, Parser)]
 #[command(
     version,
+    verbatim_doc_comment,
     args_conflicts_with_subcommands = true,
     after_long_help = "New here? `doublecheck demo` plays what the service is for, and needs nothing.\n\n\
         Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration."

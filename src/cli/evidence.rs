@@ -13,8 +13,10 @@ use crate::grpc::pb::risk_service_client::RiskServiceClient;
 /// How many payments to ask for at a time.
 const PAGE_SIZE: i32 = 256;
 
-/// Shows what is remembered of an account's payments: what was asked, answered, when, and what became
-/// of it.
+/// Shows what a running server remembers of an account's payments.
+///
+/// What was asked and answered, when, why, and what became of it: the proof when somebody says that
+/// they paid twice.
 ///
 /// With --payment-id: all that is known of one payment. Without: the account's payments, newest first.
 /// Payments are remembered for 24 hours.
