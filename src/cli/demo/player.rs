@@ -24,7 +24,8 @@ pub(super) struct Player<'a> {
     out: &'a mut dyn Write,
     paint: Paint,
     now: Timestamp,
-    payments: u64,
+    /// How many payments the story itself has made.
+    payments: u32,
     /// How often the answer was not the promised one.
     broken: u32,
 }
@@ -75,11 +76,10 @@ impl<'a> Player<'a> {
             due.sort_by_key(|habit| habit.at);
             for habit in due {
                 self.now = moment(day, habit.at);
-                let nth = u64::from(day / habit.every_days);
-                let payment = self.payment(&habit.outgoing, ACCOUNT, nth);
-                let answered = self
-                    .ask(payment, false, Some(pb::Outcome::Succeeded))
-                    .await?;
+                let nth = u32::from(day / habit.every_days);
+                let mut payment = payment(&habit.outgoing, ACCOUNT, nth);
+                payment.payment_id = format!("before-{payments}");
+                let answered = self.ask(payment, Some(pb::Outcome::Succeeded)).await?;
                 payments += 1;
                 if answered.assessment.decision() != pb::Decision::Allow {
                     disturbed.push(answered);
@@ -106,9 +106,8 @@ impl<'a> Player<'a> {
         let mut alike = 0_u32;
         for _ in 0..step.times {
             self.now = self.now.plus(step.after);
-            let payment = self.payment(&step.outgoing, ACCOUNT, self.payments);
-            let mean_it = step.act == Act::PayAndMeanIt;
-            let answered = self.ask(payment.clone(), mean_it, step.outcome).await?;
+            let payment = self.next_payment(step, ACCOUNT);
+            let answered = self.ask(payment, step.outcome).await?;
             let is_kept = step.promise.is_kept_by(&answered.assessment);
             let decision = answered.assessment.decision();
             if is_kept && last == Some(decision) {
@@ -154,18 +153,15 @@ impl<'a> Player<'a> {
     async fn ask(
         &mut self,
         payment: pb::Payment,
-        mean_it: bool,
         outcome: Option<pb::Outcome>,
     ) -> Result<Answered, Failure> {
         self.stage.set_time(self.now);
-        self.payments += 1;
         let assessment = self.stage.score(&payment, "").await?;
         let is_made = assessment.decision() == pb::Decision::Allow;
         let outcome = outcome.filter(|_| is_made);
         if let Some(outcome) = outcome {
             self.stage.report(&payment, outcome).await?;
         }
-        let _ = mean_it;
         Ok(Answered {
             payment,
             assessment,
@@ -178,8 +174,7 @@ impl<'a> Player<'a> {
         for nth in 0..step.times {
             self.now = self.now.plus(step.after);
             self.stage.set_time(self.now);
-            let payment = self.payment(&step.outgoing, &format!("other-{nth}"), self.payments);
-            self.payments += 1;
+            let payment = self.next_payment(step, &format!("other-{nth}"));
             self.stage.score(&payment, "").await?;
             if let Some(outcome) = step.outcome {
                 self.stage.report(&payment, outcome).await?;
@@ -205,19 +200,22 @@ impl<'a> Player<'a> {
         for record in records {
             let payment = record.payment.clone().unwrap_or_default();
             let assessment = record.assessment.clone().unwrap_or_default();
-            let asked = record.score_time.map_or_else(String::new, show::time);
-            let codes: Vec<&str> = assessment.reasons.iter().map(show::code).collect();
+            let answered_at = record.score_time.map_or_else(String::new, show::time);
+            let said_yes = named(&assessment, "PAYER_CONFIRMED").is_some();
+            self.broken += u32::from(!said_yes);
+            let answer = if said_yes {
+                "said yes"
+            } else {
+                "never said yes"
+            };
+            let (gap, told) = duplicate(&assessment);
+            let pair = format!("{} and {}", record.held_against, payment.payment_id);
             let lines = [
-                (
-                    "the pair",
-                    format!("{} and {}", record.held_against, payment.payment_id),
-                ),
-                ("the gap", gap(&assessment)),
-                ("equal", what(&payment)),
-                (
-                    "asked and answered",
-                    format!("{asked}: {}", codes.join(" ")),
-                ),
+                ("the pair", pair),
+                ("the gap", gap),
+                ("equal in both", what(&payment)),
+                ("the payer was told", told),
+                ("the payer", format!("{answer}, {answered_at}")),
                 ("what came of it", show::outcome(record.outcome())),
             ];
             for (name, value) in lines {
@@ -227,24 +225,10 @@ impl<'a> Player<'a> {
         Ok(())
     }
 
-    fn payment(&self, outgoing: &Outgoing, account: &str, nth: u64) -> pb::Payment {
-        pb::Payment {
-            payment_id: format!("p-{}", self.payments + 1),
-            account_id: account.to_owned(),
-            payee: Some(pb::Payee {
-                id: outgoing.nth_payee(nth),
-                r#type: outgoing.payee_type.into(),
-            }),
-            money: Some(pb::Money {
-                amount_minor: outgoing.nth_amount_minor(nth),
-                currency_code: "CNY".to_owned(),
-            }),
-            kind: outgoing.kind.into(),
-            order_id: outgoing.order.map(str::to_owned),
-            device_id: Some(format!("{}-of-{account}", outgoing.device)),
-            session_id: outgoing.session.map(str::to_owned),
-            duplicate_window: None,
-        }
+    fn next_payment(&mut self, step: &Step, account: &str) -> pb::Payment {
+        let payment = payment(&step.outgoing, account, self.payments);
+        self.payments += 1;
+        payment
     }
 
     /// One line for a payment and, unless it is allowed, one with what the payer is told.
@@ -291,9 +275,35 @@ impl<'a> Player<'a> {
         if let Some(decision) = decision.filter(|_| alike > 0) {
             let more = format!("… and {alike} more like it");
             let decision = self.paint.decision(decision);
-            writeln!(self.out, "   {:<15}  {more:<42}  {decision}", "")?;
+            writeln!(
+                self.out,
+                "                    {more:<42}  {}",
+                decision.trim_end()
+            )?;
         }
         Ok(())
+    }
+}
+
+/// The `nth` payment of its kind.
+fn payment(outgoing: &Outgoing, account: &str, nth: u32) -> pb::Payment {
+    pb::Payment {
+        payment_id: format!("p-{}", nth.saturating_add(1)),
+        account_id: account.to_owned(),
+        payee: Some(pb::Payee {
+            id: outgoing.nth_payee(nth),
+            r#type: outgoing.payee_type.into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: outgoing.nth_amount_minor(nth),
+            currency_code: "CNY".to_owned(),
+        }),
+        kind: outgoing.kind.into(),
+        order_id: outgoing.order.map(str::to_owned),
+        // One device pays for one account: whose it is belongs to its name.
+        device_id: Some(format!("{}-of-{account}", outgoing.device)),
+        session_id: outgoing.session.map(str::to_owned),
+        duplicate_window: None,
     }
 }
 
@@ -313,15 +323,20 @@ fn what(payment: &pb::Payment) -> String {
     what
 }
 
-fn gap(assessment: &pb::Assessment) -> String {
-    assessment
-        .reasons
-        .iter()
-        .find_map(|reason| match &reason.evidence {
-            Some(pb::reason::Evidence::Duplicate(duplicate)) => duplicate.elapsed,
-            Some(_) | None => None,
-        })
-        .map_or_else(String::new, show::duration)
+fn named<'a>(assessment: &'a pb::Assessment, code: &str) -> Option<&'a pb::Reason> {
+    let mut reasons = assessment.reasons.iter();
+    reasons.find(|reason| show::code(reason) == code)
+}
+
+/// How long after the earlier payment, and what the payer was told of it.
+fn duplicate(assessment: &pb::Assessment) -> (String, String) {
+    for reason in &assessment.reasons {
+        if let Some(pb::reason::Evidence::Duplicate(found)) = &reason.evidence {
+            let gap = found.elapsed.map_or_else(String::new, show::duration);
+            return (gap, show::sentence(reason, Language::En).to_owned());
+        }
+    }
+    (String::new(), String::new())
 }
 
 fn moment(day: u16, (hour, minute): (u8, u8)) -> Timestamp {

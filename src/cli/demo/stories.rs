@@ -1,5 +1,10 @@
 //! The stories: what payers go through, as the design lists it, and what each is promised.
 
+#![expect(
+    clippy::inconsistent_digit_grouping,
+    reason = "the last two digits are cents: 2_400_00 is 2,400.00 CNY"
+)]
+
 use super::story::{Act, Habit, Outgoing, Promise, Step, Story};
 use crate::grpc::pb::Outcome::{Declined, Fraud, Succeeded, Unknown};
 use crate::grpc::pb::PayeeType::{BankAccount, Merchant, Phone, Wallet};
@@ -14,12 +19,19 @@ const GROCERIES: Outgoing = Outgoing::new(
     Purchase,
     &[86_40, 132_70, 64_10, 158_20, 97_30],
 );
+const LUNCH: Outgoing = Outgoing::new(
+    "office-canteen",
+    Merchant,
+    Purchase,
+    &[26_00, 32_00, 38_50, 29_00, 35_00],
+);
 const MOTHER: Outgoing = Outgoing::new("mother-wallet", Wallet, Transfer, &[300_00, 260_00]);
 const RENT: Outgoing = Outgoing::new("home-rentals", BankAccount, Bill, &[2_400_00]);
 
-/// How most people pay: coffee, groceries, some money to the family, the rent.
+/// How most people pay: coffee, lunch, groceries, some money to the family, the rent.
 const ORDINARY_LIFE: &[Habit] = &[
     Habit::every_days(1, COFFEE).at(8, 10),
+    Habit::every_days(1, LUNCH).at(12, 15),
     Habit::every_days(2, GROCERIES).at(18, 30),
     Habit::every_days(10, MOTHER).at(20, 15),
     Habit::every_days(30, RENT).at(9, 0),
@@ -126,7 +138,7 @@ pub(super) const STORIES: &[Story] = &[
     Story {
         title: "A big bill paid in parts",
         text: "Three parts within the hour, two with numbers of their own, one with none.",
-        start: (10, 0),
+        start: (12, 40),
         habits: ORDINARY_LIFE,
         steps: &[
             Step::now(clinic(&[400_00]).order("part-1"), Allow).then(Succeeded),
@@ -199,7 +211,7 @@ pub(super) const STORIES: &[Story] = &[
     Story {
         title: "Many failed attempts in a row",
         text: "Somebody guesses a code and says yes to every question.",
-        start: (14, 0),
+        start: (19, 0),
         habits: ORDINARY_LIFE,
         steps: &[
             Step::after(Span::from_secs(20), GUESS, Allow)
@@ -265,6 +277,7 @@ const SELLER: Outgoing = Outgoing::new("cheap-phones", Merchant, Purchase, &[120
 
 const TOPS_UP_A_FRIEND: &[Habit] = &[
     Habit::every_days(1, COFFEE).at(8, 10),
+    Habit::every_days(1, LUNCH).at(12, 15),
     Habit::every_days(2, GROCERIES).at(18, 30),
     Habit::every_days(7, FRIEND_PHONE).at(21, 0),
 ];

@@ -146,16 +146,16 @@ impl Outgoing {
     }
 
     /// The payee of the `nth` payment.
-    pub(super) fn nth_payee(&self, nth: u64) -> String {
+    pub(super) fn nth_payee(&self, nth: u32) -> String {
         // Numbers far from one another: no two are one slip apart.
-        let number = (nth + 1) * 618_033_989 % 1_000_000_000;
+        let number = (u64::from(nth) + 1) * 618_033_989 % 1_000_000_000;
         self.payee.replace('#', &format!("{number:09}"))
     }
 
     /// The amount of the `nth` payment.
-    pub(super) fn nth_amount_minor(&self, nth: u64) -> i64 {
+    pub(super) fn nth_amount_minor(&self, nth: u32) -> i64 {
         let amounts = self.amounts_minor.iter().cycle();
-        let skipped = usize::try_from(nth).unwrap_or(0) % self.amounts_minor.len().max(1);
+        let skipped = nth as usize % self.amounts_minor.len().max(1);
         amounts.copied().nth(skipped).unwrap_or(0)
     }
 }
