@@ -263,7 +263,7 @@ macro_rules! settings {
                     name: stringify!($name),
                     value: self.$name.to_value(),
                     unit: $unit,
-                    range: <$ty as SettingType>::RANGED.then_some(($min as f64, $max as f64)),
+                    range: <$ty as SettingType>::RANGED.then_some((f64::from($min), f64::from($max))),
                     doc: &[$($doc),+],
                 }),+]
             }
@@ -275,7 +275,7 @@ macro_rules! settings {
             ) -> Result<(), $crate::scoring::policy::Problem> {
                 match name {
                     $(stringify!($name) => {
-                        self.$name = $crate::scoring::policy::accept(value, $min as f64, $max as f64, $unit)?;
+                        self.$name = $crate::scoring::policy::accept(value, f64::from($min), f64::from($max), $unit)?;
                     })+
                     _ => {
                         return Err($crate::scoring::policy::Problem::Unknown {

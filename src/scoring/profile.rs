@@ -13,6 +13,10 @@ use super::window::{WINDOWS, WindowIndex};
 pub const AMOUNTS_KEPT: usize = 32;
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
+/// From how many payments on a payee counts as established.
+const ESTABLISHED_TIMES: u32 = 3;
+/// How long payments count as made in one sitting.
+const SITTING: Span = Span::from_minutes(10);
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
 
@@ -71,7 +75,17 @@ pub struct Spread {
     /// The logarithm of the median.
     pub median: LogAmount,
     /// The median absolute deviation from it, in doublings.
-    pub deviation_doublings: f64,
+    pub absolute_deviation_doublings: f64,
+}
+
+impl Spread {
+    /// The deviation that a normal distribution of this spread would have: 1.4826 times its median
+    /// absolute deviation. Source: Rousseeuw and Croux, "Alternatives to the median absolute
+    /// deviation", 1993.
+    #[must_use]
+    pub fn deviation_doublings(&self) -> f64 {
+        self.absolute_deviation_doublings * 1.4826
+    }
 }
 
 impl Amounts {
@@ -93,18 +107,6 @@ impl Amounts {
         self.minor.is_empty()
     }
 
-    /// The sum that was paid `times` times running at the end, if it was the same each time.
-    #[must_use]
-    pub fn always_lately(&self, times: usize) -> Option<i64> {
-        let last = *self.minor.last()?;
-        let from = self.minor.len().checked_sub(times)?;
-        self.minor
-            .get(from..)?
-            .iter()
-            .all(|amount| *amount == last)
-            .then_some(last)
-    }
-
     /// Median and spread; `None` when there are none.
     #[must_use]
     pub fn spread(&self) -> Option<Spread> {
@@ -124,8 +126,31 @@ impl Amounts {
         Some(Spread {
             median_minor,
             median,
-            deviation_doublings: *deviations.get(middle)?,
+            absolute_deviation_doublings: *deviations.get(middle)?,
         })
+    }
+
+    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three.
+    #[must_use]
+    pub fn granularity_minor(&self) -> i64 {
+        let divides = |unit: i64| {
+            let divided = self
+                .minor
+                .iter()
+                .filter(|amount| amount.checked_rem(unit) == Some(0));
+            divided.count().saturating_mul(3) >= self.minor.len().saturating_mul(2)
+        };
+        let mut granularity = 1;
+        let mut factors = [5, 2].into_iter().cycle();
+        while let Some(coarser) = factors
+            .next()
+            .and_then(|by| i64::checked_mul(granularity, by))
+            && !self.minor.is_empty()
+            && divides(coarser)
+        {
+            granularity = coarser;
+        }
+        granularity
     }
 
     fn learn(&mut self, amount_minor: i64, kept: usize) {
@@ -190,6 +215,10 @@ struct Pace {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
     payments_learnt: u32,
+    /// How many of them were the first to their payee.
+    payees_met: u32,
+    /// When the sitting began that an amount was last learnt from.
+    sitting_since: Timestamp,
     amounts: Vec<(Currency, Amounts)>,
     payees: Vec<KnownPayee>,
     devices: Vec<KnownDevice>,
@@ -221,6 +250,13 @@ impl Profile {
         self.amounts
             .iter()
             .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
+    }
+
+    /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been
+    /// before anything was known.
+    #[must_use]
+    pub fn novelty(&self) -> f64 {
+        (f64::from(self.payees_met) + 0.5) / (f64::from(self.payments_learnt) + 1.0)
     }
 
     /// The payees it knows, in no particular order.
@@ -314,7 +350,11 @@ impl Profile {
     /// Learns from a payment that went well.
     pub fn learn(&mut self, policy: &Policy, payment: &Payment, time: Timestamp) -> Forgotten {
         self.payments_learnt = self.payments_learnt.saturating_add(1);
-        self.learn_amount(payment.money);
+        // One sitting, one vote: a split bill, a wage run or a burst must not outvote months.
+        if payment_began_a_sitting(self.sitting_since, time) {
+            self.sitting_since = time;
+            self.learn_amount(payment.money);
+        }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let mut forgotten = Forgotten::default();
         forgotten.payees = self.learn_payee(payment, time, policy.memory.payees_max);
@@ -341,7 +381,11 @@ impl Profile {
             known.times_paid = known.times_paid.saturating_sub(1);
             known.amounts.unlearn(money.amount_minor());
         }
+        let known_before = self.payees.len();
         self.payees.retain(|known| known.times_paid > 0);
+        if self.payees.len() < known_before {
+            self.payees_met = self.payees_met.saturating_sub(1);
+        }
         for known in &mut self.devices {
             if Some(&known.device_id) == payment.device_id.as_ref() {
                 known.times_used = known.times_used.saturating_sub(1);
@@ -405,7 +449,11 @@ impl Profile {
                 .learn(money.amount_minor(), PAYEE_AMOUNTS_KEPT);
             return 0;
         }
-        let forgotten = make_room(&mut self.payees, payees_max, |known| known.last_paid);
+        self.payees_met = self.payees_met.saturating_add(1);
+        // Those paid once or twice go first, however lately: a payee of years outlives a holiday.
+        let forgotten = make_room(&mut self.payees, payees_max, |known| {
+            (known.times_paid.min(ESTABLISHED_TIMES), known.last_paid)
+        });
         self.payees.push(KnownPayee {
             payee: payment.payee.clone(),
             times_paid: 1,
@@ -443,18 +491,23 @@ impl Profile {
     }
 }
 
-/// Makes room for one more by dropping what was used least lately; returns how many went.
-fn make_room<T>(kept: &mut Vec<T>, max: u32, last_used: impl Fn(&T) -> Timestamp) -> u32 {
+/// Whether a payment at `time` is the first of its sitting, not one more of the sitting before.
+fn payment_began_a_sitting(sitting_since: Timestamp, time: Timestamp) -> bool {
+    sitting_since.plus(SITTING) <= time || sitting_since == Timestamp::default()
+}
+
+/// Makes room for one more by dropping what is worth least; returns how many went.
+fn make_room<T, W: Ord>(kept: &mut Vec<T>, max: u32, worth: impl Fn(&T) -> W) -> u32 {
     let mut dropped: u32 = 0;
     while kept.len() >= max.max(1) as usize {
-        let Some((oldest, _)) = kept
+        let Some((least, _)) = kept
             .iter()
             .enumerate()
-            .min_by_key(|(_, entry)| last_used(entry))
+            .min_by_key(|(_, entry)| worth(entry))
         else {
             break;
         };
-        kept.swap_remove(oldest);
+        kept.swap_remove(least);
         dropped = dropped.saturating_add(1);
     }
     dropped
@@ -486,7 +539,7 @@ mod tests {
         }
         let spread = amounts.spread().unwrap();
         assert_eq!(spread.median_minor, 1_050);
-        assert!(spread.deviation_doublings < 0.3);
+        assert!(spread.absolute_deviation_doublings < 0.3);
     }
 
     #[test]
