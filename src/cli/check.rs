@@ -6,14 +6,15 @@ use super::serve::ConfigArguments;
 use super::{Ended, show};
 use crate::scoring::policy::{Policy, Setting};
 
-/// Checks configuration and policy without running anything.
+/// Check configuration and policy without running anything
 ///
 /// Reads what `serve` would read, from the same file, environment and flags. Prints `ok` and the
 /// settings in force, or every fault at once on standard error, each as
 /// `file:line:column: setting: what is wrong`.
 ///
-/// Example: doublecheck check --config doublecheck.toml
-/// Example: doublecheck check --policy strict.toml
+/// Examples:
+///   doublecheck check --config doublecheck.toml
+///   doublecheck check --policy strict.toml
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct CheckArguments {

@@ -16,7 +16,7 @@ use player::Player;
 use stage::Stage;
 use stories::STORIES;
 
-/// Plays what happens to people who pay, and what Doublecheck says to it.
+/// Play what happens to people who pay, and what Doublecheck says to it
 ///
 /// Starts a server of its own for each story, lets an account pay as usual for some weeks on a clock
 /// that is moved by hand, and then plays the story through a real client: nothing is sent anywhere,
@@ -24,7 +24,8 @@ use stories::STORIES;
 /// the reasons; below it what the payer is told. At the end it says whether every decision was the
 /// one that the design promises.
 ///
-/// Example: doublecheck demo | less
+/// Example:
+///   doublecheck demo | less
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct DemoArguments {}

@@ -13,7 +13,7 @@ use crate::grpc::pb::risk_service_client::RiskServiceClient;
 /// How many payments to ask for at a time.
 const PAGE_SIZE: i32 = 256;
 
-/// Shows what a running server remembers of an account's payments.
+/// Show what a running server remembers of an account's payments
 ///
 /// What was asked and answered, when, why, and what became of it: the proof when somebody says that
 /// they paid twice.
@@ -21,8 +21,9 @@ const PAGE_SIZE: i32 = 256;
 /// With --payment-id: all that is known of one payment. Without: the account's payments, newest first.
 /// Payments are remembered for 24 hours.
 ///
-/// Example: doublecheck evidence --account alice --duplicates-only
-/// Example: doublecheck evidence --account alice --payment-id p-2
+/// Examples:
+///   doublecheck evidence --account alice --duplicates-only
+///   doublecheck evidence --account alice --payment-id p-2
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct EvidenceArguments {

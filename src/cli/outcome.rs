@@ -10,12 +10,13 @@ use super::show;
 use crate::grpc::pb;
 use crate::scoring::outcome::Outcome;
 
-/// Tells a running server what became of a payment.
+/// Tell a running server what became of a payment
 ///
 /// Reports may come late, twice and out of order. One that names the payee is of use even when the
 /// payment is forgotten: it still teaches how risky that payee is.
 ///
-/// Example: doublecheck outcome --account alice --payment-id p-1 --outcome succeeded
+/// Example:
+///   doublecheck outcome --account alice --payment-id p-1 --outcome succeeded
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct OutcomeArguments {

@@ -11,14 +11,15 @@ use crate::grpc::pb;
 use crate::scoring::money::Currency;
 use crate::scoring::payment::{PayeeType, PaymentKind};
 
-/// Asks a running server whether the payer means a payment.
+/// Ask a running server whether the payer means a payment
 ///
 /// The server remembers the payment: score it once more under another id, and it is a duplicate. After
 /// `confirm`, send the same payment again with the `--token` that came with the answer.
 ///
-/// Example: doublecheck score --account alice --payee 13812345678 --payee-type phone \
-///              --kind top_up --amount 50.00 --currency CNY
-/// Example: doublecheck score … --json | jq -r .decision
+/// Examples:
+///   doublecheck score --account alice --payee 13812345678 --payee-type phone \
+///     --kind top_up --amount 50.00 --currency CNY
+///   doublecheck score … --json | jq -r .decision
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct ScoreArguments {

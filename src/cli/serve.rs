@@ -18,14 +18,16 @@ use crate::{grpc, telemetry};
 /// How often what is too old is let go of. Nothing but memory depends on it.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// Runs the service until SIGTERM or SIGINT.
+/// Run the service until SIGTERM or SIGINT
 ///
 /// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the built-in policy. Settings come
 /// from one TOML file (`--config`), from the environment and from flags; later wins. Once calls are
 /// taken, a line that ends in `ready address=HOST:PORT …` goes to standard error. On SIGTERM or
 /// SIGINT, open calls finish first.
 ///
-/// Example: doublecheck serve --grpc-address 0.0.0.0:50051 --policy strict.toml
+/// Examples:
+///   doublecheck serve --grpc-address 0.0.0.0:50051 --policy strict.toml
+///   doublecheck serve --config doublecheck.toml
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct ServeArguments {
