@@ -10,11 +10,13 @@ mod player;
 mod stage;
 mod stories;
 mod story;
+mod teller;
 
 use paint::Paint;
 use player::Player;
 use stage::Stage;
 use stories::STORIES;
+use teller::Teller;
 
 /// Play what happens to people who pay, and what Doublecheck says to it
 ///
@@ -39,8 +41,8 @@ pub fn run(_arguments: &DemoArguments, out: &mut dyn Write) -> Ended {
     block_on(async {
         for (story, number) in STORIES.iter().zip(1..) {
             let stage = Stage::open().await?;
-            let player = Player::new(stage, &mut *out, Paint::for_stdout());
-            if !player.play(number, story).await? {
+            let teller = Teller::new(&mut *out, Paint::for_stdout());
+            if !Player::new(stage, teller).play(number, story).await? {
                 broken.push(story.title);
             }
         }

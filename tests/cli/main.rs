@@ -1,135 +1,15 @@
 //! The program as people run it: what it prints where, and how it ends.
 
-use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+mod support;
+
+use std::io::Read as _;
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-/// The built program, with nothing of this machine's settings in its environment.
-fn doublecheck(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_doublecheck"));
-    for (name, _) in std::env::vars_os() {
-        if name.to_string_lossy().starts_with("DOUBLECHECK_") {
-            command.env_remove(name);
-        }
-    }
-    command.args(arguments).stdin(Stdio::null());
-    command
-}
-
-/// How a run ended, and what it said.
-#[derive(Debug)]
-struct Ran {
-    code: Option<i32>,
-    out: String,
-    err: String,
-}
-
-fn run(arguments: &[&str]) -> Ran {
-    ran(&doublecheck(arguments).output().unwrap())
-}
-
-fn ran(output: &Output) -> Ran {
-    Ran {
-        code: output.status.code(),
-        out: String::from_utf8(output.stdout.clone()).unwrap(),
-        err: String::from_utf8(output.stderr.clone()).unwrap(),
-    }
-}
-
-/// A served process on a free port, ended with the test.
-struct Served {
-    child: Child,
-    address: String,
-}
-
-impl Served {
-    fn start(arguments: &[&str]) -> Self {
-        let mut child = doublecheck(arguments)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
-            .by_ref()
-            .map(Result::unwrap)
-            .find_map(|line| {
-                let (_, after) = line.split_once("ready address=")?;
-                Some(after.split(' ').next().unwrap_or(after).to_owned())
-            })
-            .expect("the server says that it is ready");
-        // Whoever logs must not wait for somebody to read.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, address }
-    }
-
-    /// Runs a command against this server.
-    fn run(&self, arguments: &[&str]) -> Ran {
-        let output = doublecheck(arguments)
-            .env("DOUBLECHECK_SERVER", format!("http://{}", self.address))
-            .output();
-        ran(&output.unwrap())
-    }
-
-    /// Scores a top-up of 50.00 CNY by `account`.
-    fn score(&self, payment_id: &str, more: &[&str]) -> Ran {
-        let mut arguments = vec!["score", "--account", "alice", "--payment-id", payment_id];
-        arguments.extend(["--payee", "13812345678", "--payee-type", "phone"]);
-        arguments.extend(["--kind", "top_up", "--amount", "50.00", "--currency", "CNY"]);
-        arguments.extend(more);
-        self.run(&arguments)
-    }
-
-    fn score_json(&self, payment_id: &str, more: &[&str]) -> Value {
-        let ran = self.score(payment_id, &[more, &["--json"]].concat());
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        serde_json::from_str(&ran.out).unwrap()
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        // It may have ended already; then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn serve() -> Served {
-    Served::start(&["serve", "--grpc-address", "127.0.0.1:0"])
-}
-
-/// A folder with these files in it, removed with the test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn with(files: &[(&str, &str)]) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("doublecheck-cli-{}-{nth}", std::process::id());
-        let folder = std::env::temp_dir().join(name);
-        fs::create_dir_all(&folder).unwrap();
-        for (name, text) in files {
-            fs::write(folder.join(name), text).unwrap();
-        }
-        Self(folder)
-    }
-
-    fn path(&self, name: &str) -> String {
-        self.0.join(name).display().to_string()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // What is left behind in the temporary folder harms nobody.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
+use support::{Folder, Served, doublecheck, ran, run, serve};
 
 #[test]
 fn check_says_ok_and_what_is_in_force() {
