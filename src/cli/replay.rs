@@ -7,12 +7,11 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Instant;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use crate::clock::ManualClock;
+use crate::clock::{ManualClock, Stopwatch};
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::{PayeeId, Payment};
@@ -114,7 +113,7 @@ fn replay(arguments: &ReplayArguments, policy: Policy) -> Result<(), ReplayError
     let mut out = open_out(&arguments.out).map_err(out_error)?;
 
     let mut replay = Replay::new(policy);
-    let started = Instant::now();
+    let started = Stopwatch::start();
     let mut buffer = Vec::new();
     let mut number = 0;
     while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {

@@ -260,12 +260,12 @@ mod tests {
         check(123_400, 1_234, Some(AmountSlip::DecimalShift));
         check(7_500, 77_500, Some(AmountSlip::DoubledDigit));
         check(7_500, 500, Some(AmountSlip::LostDigit));
-        check(7_500, 6_500, Some(AmountSlip::NeighbourKey));
+        check(7_500, 8_500, Some(AmountSlip::NeighbourKey));
         check(7_500, 4_500, Some(AmountSlip::NeighbourKey));
         check(8_800, 8_000, Some(AmountSlip::NeighbourKey));
         check(7_500, 7_500, None);
         check(7_500, 2_500, None);
-        check(7_500, 8_600, None);
+        check(7_500, 9_600, None);
         check(i64::MAX, 1, None);
     }
 }
