@@ -1,20 +1,21 @@
 //! Configuration: one TOML file, `DOUBLECHECK_*` environment, flags; later wins. Every fault is told at
 //! once, with its place and its setting.
 //!
-//! To add a setting: its names in the table below, its flag in [`Flags`], its field in [`Config`], and
-//! one line in [`Config::load`].
+//! To add a setting: its names in `sources`, its flag in [`Flags`], its field in [`Config`], and one line
+//! in [`Config::load`].
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use crate::scoring::policy::{Policy, Problem as SettingProblem, nearest};
+use crate::scoring::policy::Policy;
 
 mod document;
 pub mod fault;
 pub mod policy_file;
+mod sources;
 
-use document::{Document, Scalar};
-use fault::{Fault, Place, Problem};
+use fault::Fault;
+use sources::{GRPC_ADDRESS, POLICY_PATH, Sources};
 
 /// What the service runs with.
 #[derive(Debug)]
@@ -40,28 +41,6 @@ pub struct Flags {
     #[arg(long, value_name = "FILE")]
     pub policy: Option<String>,
 }
-
-/// The names that a setting goes by.
-#[derive(Debug)]
-struct Setting {
-    path: &'static str,
-    variable: &'static str,
-    flag: &'static str,
-}
-
-const GRPC_ADDRESS: Setting = Setting {
-    path: "grpc.address",
-    variable: "DOUBLECHECK_GRPC_ADDRESS",
-    flag: "--grpc-address",
-};
-
-const POLICY_PATH: Setting = Setting {
-    path: "policy.path",
-    variable: "DOUBLECHECK_POLICY",
-    flag: "--policy",
-};
-
-const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH];
 
 impl Config {
     /// Puts `file`, environment and `flags` together. `variable` looks one variable of the
@@ -100,101 +79,6 @@ impl Config {
             policy,
         })
     }
-}
-
-/// Where settings come from, and what is wrong with them so far.
-struct Sources<V> {
-    file: Option<Document>,
-    variable: V,
-    faults: Vec<Fault>,
-}
-
-impl<V: Fn(&str) -> Option<String>> Sources<V> {
-    fn new(file: Option<&Path>, variable: V) -> Self {
-        let (file, mut faults) = match file.map(Document::read) {
-            None => (None, Vec::new()),
-            Some(Ok(document)) => (Some(document), Vec::new()),
-            Some(Err(faults)) => (None, faults),
-        };
-        faults.extend(file.as_ref().map(unknown_settings).unwrap_or_default());
-        Self {
-            file,
-            variable,
-            faults,
-        }
-    }
-
-    /// The value of `setting` from the last source that gives it. What earlier sources give is
-    /// checked all the same. `parse` gets the folder that relative paths start from.
-    fn last_of<T>(
-        &mut self,
-        setting: &Setting,
-        flag: Option<&String>,
-        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
-    ) -> Option<T> {
-        let mut last = None;
-        let mut take = |parsed: Result<T, &'static str>,
-                        faulty: &dyn Fn(SettingProblem) -> Fault| {
-            match parsed {
-                Ok(value) => last = Some(value),
-                Err(expected) => self
-                    .faults
-                    .push(faulty(SettingProblem::WrongType { expected })),
-            }
-        };
-        if let Some(file) = &self.file
-            && let Some(given) = file
-                .settings
-                .iter()
-                .find(|given| given.path == setting.path)
-        {
-            let folder = file.path().parent().unwrap_or_else(|| Path::new(""));
-            let parsed = match &given.value {
-                Scalar::Text(text) => parse(text, folder),
-                Scalar::Integer(integer) => parse(&integer.to_string(), folder),
-                Scalar::Number(_) | Scalar::Flag(_) | Scalar::EmptyTable | Scalar::Other => {
-                    Err("a text")
-                }
-            };
-            take(parsed, &|problem| file.fault(given, problem));
-        }
-        let outside = |place: Place| {
-            move |problem| Fault {
-                place: place.clone(),
-                field: setting.path.to_owned(),
-                problem: Problem::Setting(problem),
-            }
-        };
-        if let Some(text) = (self.variable)(setting.variable).filter(|text| !text.is_empty()) {
-            let place = Place::Variable(setting.variable);
-            take(parse(&text, Path::new("")), &outside(place));
-        }
-        if let Some(text) = flag {
-            let place = Place::Flag(setting.flag);
-            take(parse(text, Path::new("")), &outside(place));
-        }
-        last
-    }
-}
-
-fn unknown_settings(file: &Document) -> Vec<Fault> {
-    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
-    let is_section = |path: &str| {
-        known.iter().any(|known| {
-            known
-                .split_once('.')
-                .is_some_and(|(section, _)| section == path)
-        })
-    };
-    file.settings
-        .iter()
-        .filter(|given| !known.contains(&given.path.as_str()))
-        .filter(|given| !(given.value == Scalar::EmptyTable && is_section(&given.path)))
-        .map(|given| {
-            let suggestion = nearest(&given.path, &known);
-            file.fault(given, SettingProblem::Unknown { suggestion })
-        })
-        .collect()
 }
 
 fn file_named(text: &str, folder: &Path) -> Result<PathBuf, &'static str> {
@@ -351,6 +235,16 @@ mod tests {
                 "--grpc-address: must be host:port, such as 127.0.0.1:50051",
                 "bad.toml:2:16: decision.confirm_from: must be 1 to 100 (score)",
             ]
+        );
+    }
+
+    #[test]
+    fn sections_are_tables_and_may_be_empty() {
+        let file = "grpc = 1\n[policy]\n";
+        let faults = load(&Given { file, ..NOTHING });
+        assert_eq!(
+            faults.unwrap_err(),
+            ["doublecheck.toml:1:8: grpc: must be a table"]
         );
     }
 

@@ -1,5 +1,7 @@
 //! The program as people run it: what it prints where, and how it ends.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod support;
 
 use std::io::Read as _;
