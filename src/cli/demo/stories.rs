@@ -172,11 +172,14 @@ pub(super) const STORIES: &[Story] = &[
         )],
     },
     Story {
-        title: "Meant 50, paid 500",
-        text: "A zero too many, for a number that always gets 50.",
+        title: "Meant 50, paid 500; meant 50, paid 20",
+        text: "A zero too many, then a wrong digit, for a number that always gets 50.",
         start: (21, 0),
         habits: TOPS_UP_A_FRIEND,
-        steps: &[Step::now(FRIEND_PHONE.of(&[500_00]), Confirm)],
+        steps: &[
+            Step::now(FRIEND_PHONE.of(&[500_00]), Confirm),
+            Step::after(Span::from_days(7), FRIEND_PHONE.of(&[20_00]), Confirm),
+        ],
     },
     Story {
         title: "Many small top-ups in a few minutes",
