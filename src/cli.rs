@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod replay;
 pub mod score;
 pub mod serve;
+mod settings;
 mod show;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration.";

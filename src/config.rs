@@ -1,8 +1,8 @@
 //! Configuration: one TOML file, `DOUBLECHECK_*` environment, flags; later wins. Every fault is told at
 //! once, with its place and its setting.
 //!
-//! To add a setting: its names in `sources`, its flag in [`Flags`], its field in [`Config`], and one line
-//! in [`Config::load`].
+//! To add a setting: its names in `sources`, its fields in [`Flags`] and [`Config`], one line in
+//! [`Config::load`], and its flag in `cli::settings`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,17 +28,12 @@ pub struct Config {
     pub policy: Policy,
 }
 
-/// The settings as flags of a command line.
-#[derive(Debug, Clone, Default, clap::Args)]
-#[command(next_help_heading = "Settings")]
+/// The settings that flags of the command line give.
+#[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// Where to serve gRPC; port 0 picks a free one [file: grpc.address] [env:
-    /// DOUBLECHECK_GRPC_ADDRESS] [default: 127.0.0.1:50051]
-    #[arg(long, value_name = "HOST:PORT")]
+    /// `--grpc-address`
     pub grpc_address: Option<String>,
-    /// The policy: a TOML file of thresholds and weights [file: policy.path] [env: DOUBLECHECK_POLICY]
-    /// [default: built in]
-    #[arg(long, value_name = "FILE")]
+    /// `--policy`
     pub policy: Option<String>,
 }
 

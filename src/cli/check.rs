@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use super::serve::ConfigArguments;
+use super::settings::Settings;
 use super::{Ended, show};
 use crate::scoring::policy::{Policy, Setting};
 
@@ -19,7 +19,7 @@ use crate::scoring::policy::{Policy, Setting};
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct CheckArguments {
     #[command(flatten)]
-    sources: ConfigArguments,
+    settings: Settings,
 }
 
 /// Runs `check`.
@@ -27,8 +27,8 @@ pub struct CheckArguments {
 /// # Errors
 /// When the configuration is faulty.
 pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
-    let config = arguments.sources.load()?;
-    let file = arguments.sources.file();
+    let config = arguments.settings.load()?;
+    let file = arguments.settings.config.as_ref();
     let file = file.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let policy = match &config.policy_path {
         Some(path) => format!("{} ({})", config.policy.version(), path.display()),

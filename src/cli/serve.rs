@@ -1,16 +1,15 @@
 //! `serve`: runs the service until it is told to stop.
 
-use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 
+use super::settings::Settings;
 use super::{Ended, Failure};
 use crate::clock::SystemClock;
-use crate::config::fault::Fault;
-use crate::config::{Config, Flags};
+use crate::config::Config;
 use crate::engine::Engine;
 use crate::token::TokenKey;
 use crate::{grpc, telemetry};
@@ -32,37 +31,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct ServeArguments {
     #[command(flatten)]
-    sources: ConfigArguments,
-}
-
-/// Where settings come from, for every command that has any.
-#[derive(Debug, clap::Args)]
-pub(super) struct ConfigArguments {
-    /// The TOML file of settings
-    #[arg(long, value_name = "FILE", env = "DOUBLECHECK_CONFIG")]
-    config: Option<PathBuf>,
-    #[command(flatten)]
-    flags: Flags,
-}
-
-impl ConfigArguments {
-    pub(super) fn load(&self) -> Result<Config, Failure> {
-        let variable = |name: &str| {
-            let value = std::env::var_os(name)?;
-            Some(value.to_string_lossy().into_owned())
-        };
-        Config::load(self.config.as_deref(), variable, &self.flags)
-            .map_err(|faults| Failure::Usage(told(&faults)))
-    }
-
-    pub(super) const fn file(&self) -> Option<&PathBuf> {
-        self.config.as_ref()
-    }
-}
-
-fn told(faults: &[Fault]) -> String {
-    let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-    lines.join("\n")
+    settings: Settings,
 }
 
 /// Runs `serve`.
@@ -70,7 +39,7 @@ fn told(faults: &[Fault]) -> String {
 /// # Errors
 /// When the configuration is faulty, the address is taken, or the transport fails.
 pub fn run(arguments: &ServeArguments) -> Ended {
-    let config = arguments.sources.load()?;
+    let config = arguments.settings.load()?;
     telemetry::log_to_stderr();
     let token_key = TokenKey::random()
         .map_err(|error| Failure::at_work("making a key for confirmation tokens", &error))?;

@@ -6,11 +6,14 @@
 use super::money::{Currency, Money};
 use super::payment::{DeviceId, Payee, Payment};
 use super::policy::Policy;
-use super::time::{Span, Timestamp, remaining_share};
-use super::window::{WINDOWS, WindowIndex};
+use super::time::{Span, Timestamp};
 
-/// How many amounts of an account are kept per currency.
-pub const AMOUNTS_KEPT: usize = 32;
+mod amounts;
+mod pace;
+
+pub use amounts::{AMOUNTS_KEPT, Amounts, LogAmount, Spread};
+pub use pace::Pace;
+
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
 /// From how many payments on a payee counts as established.
@@ -19,153 +22,6 @@ const ESTABLISHED_TIMES: u32 = 3;
 const SITTING: Span = Span::from_minutes(10);
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
-
-/// An amount on a logarithmic scale: 256 steps to a doubling.
-///
-/// Amounts people pay are skewed; their logarithms are not. The logarithm is taken in whole numbers,
-/// so it is the same on every machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct LogAmount(u16);
-
-impl LogAmount {
-    /// Steps to a doubling.
-    pub const STEPS_PER_DOUBLING: f64 = 256.0;
-
-    /// The logarithm of an amount in minor units; amounts below 1 count as 1.
-    #[must_use]
-    pub fn of(amount_minor: i64) -> Self {
-        let amount = u64::try_from(amount_minor).unwrap_or(1).max(1);
-        let whole = amount.ilog2();
-        // The mantissa as a fixed-point number in [2^31, 2^32); squaring it eight times reads off
-        // eight binary digits of the logarithm.
-        let mut mantissa = if whole >= 31 {
-            amount >> whole.saturating_sub(31)
-        } else {
-            amount << 31_u32.saturating_sub(whole)
-        };
-        let mut log = u64::from(whole);
-        for _ in 0..8 {
-            mantissa = mantissa.saturating_mul(mantissa) >> 31;
-            let digit = mantissa >> 32;
-            log = log << 1 | digit;
-            mantissa >>= digit;
-        }
-        Self(u16::try_from(log).unwrap_or(u16::MAX))
-    }
-
-    /// How many doublings this amount is above `other`; negative when it is below.
-    #[must_use]
-    pub fn doublings_above(self, other: Self) -> f64 {
-        (f64::from(self.0) - f64::from(other.0)) / Self::STEPS_PER_DOUBLING
-    }
-}
-
-/// The last amounts paid, oldest first.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Amounts {
-    minor: Vec<i64>,
-}
-
-/// The middle of some amounts and how far they spread, both robust: half of the amounts may be
-/// arbitrarily wrong without moving either far.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// The median, in minor units.
-    pub median_minor: i64,
-    /// The logarithm of the median.
-    pub median: LogAmount,
-    /// The median absolute deviation from it, in doublings.
-    pub absolute_deviation_doublings: f64,
-}
-
-impl Spread {
-    /// The deviation that a normal distribution of this spread would have: 1.4826 times its median
-    /// absolute deviation. Source: Rousseeuw and Croux, "Alternatives to the median absolute
-    /// deviation", 1993.
-    #[must_use]
-    pub fn deviation_doublings(&self) -> f64 {
-        self.absolute_deviation_doublings * 1.4826
-    }
-}
-
-impl Amounts {
-    /// The amounts in minor units, oldest first.
-    #[must_use]
-    pub fn minor(&self) -> &[i64] {
-        &self.minor
-    }
-
-    /// How many are kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.minor.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.minor.is_empty()
-    }
-
-    /// Median and spread; `None` when there are none.
-    #[must_use]
-    pub fn spread(&self) -> Option<Spread> {
-        let mut sorted = [0_i64; AMOUNTS_KEPT];
-        let sorted = sorted.get_mut(..self.minor.len())?;
-        sorted.copy_from_slice(&self.minor);
-        sorted.sort_unstable();
-        let middle = sorted.len() / 2;
-        let median_minor = *sorted.get(middle)?;
-        let median = LogAmount::of(median_minor);
-        let mut deviations = [0.0_f64; AMOUNTS_KEPT];
-        let deviations = deviations.get_mut(..sorted.len())?;
-        for (deviation, amount) in deviations.iter_mut().zip(sorted.iter()) {
-            *deviation = LogAmount::of(*amount).doublings_above(median).abs();
-        }
-        deviations.sort_unstable_by(f64::total_cmp);
-        Some(Spread {
-            median_minor,
-            median,
-            absolute_deviation_doublings: *deviations.get(middle)?,
-        })
-    }
-
-    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three.
-    #[must_use]
-    pub fn granularity_minor(&self) -> i64 {
-        let divides = |unit: i64| {
-            let divided = self
-                .minor
-                .iter()
-                .filter(|amount| amount.checked_rem(unit) == Some(0));
-            divided.count().saturating_mul(3) >= self.minor.len().saturating_mul(2)
-        };
-        let mut granularity = 1;
-        let mut factors = [5, 2].into_iter().cycle();
-        while let Some(coarser) = factors
-            .next()
-            .and_then(|by| i64::checked_mul(granularity, by))
-            && !self.minor.is_empty()
-            && divides(coarser)
-        {
-            granularity = coarser;
-        }
-        granularity
-    }
-
-    fn learn(&mut self, amount_minor: i64, kept: usize) {
-        if self.minor.len() >= kept {
-            self.minor.remove(0);
-        }
-        self.minor.push(amount_minor);
-    }
-
-    fn unlearn(&mut self, amount_minor: i64) {
-        if let Some(at) = self.minor.iter().rposition(|known| *known == amount_minor) {
-            self.minor.remove(at);
-        }
-    }
-}
 
 /// A payee that the account has paid.
 #[derive(Debug, Clone, PartialEq)]
@@ -197,20 +53,6 @@ pub struct KnownDevice {
     pub last_used: Timestamp,
 }
 
-/// How many payments the account usually makes within one of the windows, when it makes any.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Pace {
-    /// When the period that is being watched began.
-    since: Timestamp,
-    /// The most payments in the window during this period.
-    count_peak: u32,
-    /// The largest sum during this period, in minor units of the profile's main currency.
-    sum_peak_minor: i64,
-    /// The usual peaks of earlier periods, fading.
-    count_usual: f64,
-    sum_usual_minor: f64,
-}
-
 /// What is usual for one account.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
@@ -223,9 +65,7 @@ pub struct Profile {
     payees: Vec<KnownPayee>,
     devices: Vec<KnownDevice>,
     hours: [u8; 24],
-    pace: [Pace; WINDOWS.len()],
-    /// The currency that sums are watched in: the first one seen. Others are not comparable.
-    pace_currency: Option<Currency>,
+    pace: Pace,
 }
 
 /// What a bound cost the profile.
@@ -291,60 +131,15 @@ impl Profile {
         (near.into_iter().map(count).sum::<f64>() + 3.0 / 24.0) / (all + 1.0)
     }
 
-    /// How many payments the account usually makes within window `nth` when it makes any; 0 if unknown.
+    /// How busy it usually is.
     #[must_use]
-    pub fn usual_count(&self, nth: WindowIndex) -> f64 {
-        self.pace
-            .get(nth as usize)
-            .map_or(0.0, |pace| pace.count_usual)
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
-    /// What it usually spends within window `nth`, in minor units; 0 if unknown.
-    #[must_use]
-    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
-        if self.pace_currency != Some(currency) {
-            return 0.0;
-        }
-        self.pace
-            .get(nth as usize)
-            .map_or(0.0, |pace| pace.sum_usual_minor)
-    }
-
-    /// Notes how full a window is, this payment included. What is usual is learnt when the period is
-    /// over, which takes a pause: a burst must not make itself usual while it lasts. Where no pause
-    /// comes in ten windows running, being busy is what is usual.
-    pub fn note_pace(
-        &mut self,
-        nth: WindowIndex,
-        count: u32,
-        (currency, sum_minor): (Currency, i64),
-        half_life: Span,
-        now: Timestamp,
-    ) {
-        let watched = *self.pace_currency.get_or_insert(currency);
-        let sum_minor = if watched == currency { sum_minor } else { 0 };
-        let Some(pace) = self.pace.get_mut(nth as usize) else {
-            return;
-        };
-        let lasted = now.since(pace.since);
-        let is_over = lasted >= nth.span() && (count <= 1 || lasted.share_of(nth.span()) >= 10.0);
-        if is_over {
-            if pace.count_peak > 0 {
-                let left = remaining_share(lasted, half_life);
-                pace.count_usual = (pace.count_usual * left).max(f64::from(pace.count_peak));
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "a habit needs no more than 53 bits"
-                )]
-                let sum_peak = pace.sum_peak_minor as f64;
-                pace.sum_usual_minor = (pace.sum_usual_minor * left).max(sum_peak);
-            }
-            pace.since = now;
-            pace.count_peak = 0;
-            pace.sum_peak_minor = 0;
-        }
-        pace.count_peak = pace.count_peak.max(count);
-        pace.sum_peak_minor = pace.sum_peak_minor.max(sum_minor);
+    /// The same, to be taught.
+    pub const fn pace_mut(&mut self) -> &mut Pace {
+        &mut self.pace
     }
 
     /// Learns from a payment that went well.
@@ -460,9 +255,7 @@ impl Profile {
             first_paid: time,
             last_paid: time,
             currency: money.currency(),
-            amounts: Amounts {
-                minor: vec![money.amount_minor()],
-            },
+            amounts: Amounts::of(money.amount_minor()),
             repeats_confirmed: 0,
         });
         forgotten
@@ -511,55 +304,4 @@ fn make_room<T, W: Ord>(kept: &mut Vec<T>, max: u32, worth: impl Fn(&T) -> W) ->
         dropped = dropped.saturating_add(1);
     }
     dropped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOTHING: fn() -> (Currency, i64) = || (Currency::from_code("CNY").unwrap(), 0);
-
-    #[test]
-    fn the_whole_number_logarithm_follows_the_real_one() {
-        for amount_minor in (1..5_000).chain([99_999, 1_234_567, 10_i64.pow(15)]) {
-            let exact = (amount_minor as f64).log2();
-            let ours = LogAmount::of(amount_minor).doublings_above(LogAmount::of(1));
-            assert!(
-                (exact - ours).abs() <= 1.0 / 256.0,
-                "{amount_minor}: {exact} {ours}"
-            );
-        }
-    }
-
-    #[test]
-    fn half_of_the_amounts_may_be_wrong_without_moving_the_middle_far() {
-        let mut amounts = Amounts::default();
-        for amount in [1_000, 1_100, 900, 1_050, 950, 1_000_000, 5_000_000] {
-            amounts.learn(amount, AMOUNTS_KEPT);
-        }
-        let spread = amounts.spread().unwrap();
-        assert_eq!(spread.median_minor, 1_050);
-        assert!(spread.absolute_deviation_doublings < 0.3);
-    }
-
-    #[test]
-    fn a_burst_does_not_make_itself_usual_while_it_lasts() {
-        let mut profile = Profile::default();
-        let month = Span::from_days(30);
-        let at = |secs| Timestamp::from_unix_ms(secs * 1_000);
-        for nth in 1..=20 {
-            profile.note_pace(
-                WindowIndex::TenMinutes,
-                nth,
-                NOTHING(),
-                month,
-                at(i64::from(nth)),
-            );
-            assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 0.0);
-        }
-        profile.note_pace(WindowIndex::TenMinutes, 21, NOTHING(), month, at(700));
-        assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 0.0);
-        profile.note_pace(WindowIndex::TenMinutes, 1, NOTHING(), month, at(3_600));
-        assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 21.0);
-    }
 }
