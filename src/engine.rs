@@ -248,15 +248,15 @@ impl Engine {
 fn listed(account: &Account, listing: &Listing) -> Vec<Record> {
     let mut records = account.window().newest_first().peekable();
     if let Some((time, payment_id)) = &listing.after {
-        let is_after = |record: &&Record| record.payment.payment_id == *payment_id;
-        if account.record(payment_id).is_some() {
-            records.by_ref().find(is_after);
-        } else {
-            // It has expired meanwhile, and with it everything older.
-            while records
-                .next_if(|record| record.score_time >= *time)
-                .is_some()
-            {}
+        match account.record(payment_id).map(|record| record.score_time) {
+            Some(score_time) if score_time == *time => {
+                records.find(|record| record.payment.payment_id == *payment_id);
+            }
+            // It was decided anew meanwhile and is the newest now. What was scored in the same
+            // millisecond is listed twice rather than not at all.
+            Some(_) => while records.next_if(|r| r.score_time > *time).is_some() {},
+            // It was forgotten meanwhile, and with it everything older.
+            None => while records.next_if(|r| r.score_time >= *time).is_some() {},
         }
     }
     records

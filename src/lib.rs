@@ -47,4 +47,5 @@ pub mod engine;
 
 pub mod grpc;
 
+pub mod config;
 pub mod cli;

@@ -1,0 +1,300 @@
+//! What leaves: answers of the domain in the words of the wire.
+
+use super::page_token;
+use crate::engine::{Listing, Remembered};
+use crate::grpc::pb;
+use crate::scoring::assessment::{
+    AmountSlip, Assessment, Challenge, Confirmation, Decision, Evidence, History, Reason,
+    ReasonCode,
+};
+use crate::scoring::outcome::Outcome;
+use crate::scoring::payment::{PayeeType, Payment, PaymentKind};
+use crate::scoring::signal::Signal;
+use crate::scoring::text;
+use crate::scoring::time::{Span, Timestamp};
+use crate::scoring::window::Record;
+
+/// The answer to `payment`.
+pub(in crate::grpc) fn assessment(
+    payment: &Payment,
+    assessment: &Assessment,
+    replayed: bool,
+) -> pb::Assessment {
+    let reason = |reason| reason_of(payment, assessment.decision, reason);
+    pb::Assessment {
+        payment_id: payment.payment_id.to_string(),
+        decision: decision(assessment.decision).into(),
+        score: assessment.score,
+        reasons: assessment.reasons.iter().map(reason).collect(),
+        challenge: challenge(assessment.challenge).into(),
+        confirmation: assessment.confirmation.map(confirmation),
+        retry_after: assessment.retry_after.map(duration),
+        history: history(assessment.history).into(),
+        policy_version: assessment.policy_version.to_string(),
+        replayed,
+        degraded: false,
+        shadow_decision: pb::Decision::Unspecified.into(),
+    }
+}
+
+/// How a report was taken.
+pub(in crate::grpc) const fn outcome_accepted(remembered: Remembered) -> pb::OutcomeAccepted {
+    pb::OutcomeAccepted {
+        remembered: match remembered {
+            Remembered::Yes => true,
+            Remembered::No => false,
+        },
+    }
+}
+
+/// A page of records, and the token of the next one if `records` holds more than fit.
+pub(in crate::grpc) fn page(listing: &Listing, records: &[Record]) -> pb::ListPaymentsResponse {
+    let page = &records[..records.len().min(listing.limit.saturating_sub(1))];
+    let next_page_token = match page.last() {
+        Some(last) if page.len() < records.len() => page_token::write(
+            (last.score_time, &last.payment.payment_id),
+            &listing.account_id,
+            listing.duplicates_only,
+        ),
+        Some(_) | None => String::new(),
+    };
+    pb::ListPaymentsResponse {
+        records: page.iter().map(record).collect(),
+        next_page_token,
+    }
+}
+
+/// The evidence for one payment. Without its confirmation token: that lets a payment through, and
+/// who reads evidence is not who pays.
+pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
+    let answered = pb::Assessment {
+        confirmation: None,
+        ..assessment(&record.payment, &record.assessment, false)
+    };
+    let held_against = record.assessment.held_against();
+    pb::PaymentRecord {
+        payment: Some(payment(&record.payment)),
+        assessment: Some(answered),
+        score_time: Some(timestamp(record.score_time)),
+        outcome: reported_outcome(record.outcome).into(),
+        outcome_time: record.outcome_time.map(timestamp),
+        held_against: held_against.map(ToString::to_string).unwrap_or_default(),
+    }
+}
+
+fn payment(payment: &Payment) -> pb::Payment {
+    pb::Payment {
+        payment_id: payment.payment_id.to_string(),
+        account_id: payment.account_id.to_string(),
+        payee: Some(pb::Payee {
+            id: payment.payee.id.to_string(),
+            r#type: payee_type(payment.payee.payee_type).into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: payment.money.amount_minor(),
+            currency_code: payment.money.currency().code().to_owned(),
+        }),
+        kind: kind(payment.kind).into(),
+        order_id: payment.order_id.as_ref().map(ToString::to_string),
+        device_id: payment.device_id.as_ref().map(ToString::to_string),
+        session_id: payment.session_id.as_ref().map(ToString::to_string),
+        duplicate_window: payment.duplicate_window.map(duration),
+    }
+}
+
+fn reason_of(payment: &Payment, decision: Decision, reason: &Reason) -> pb::Reason {
+    let text::Message { en, zh } = text::message(payment, decision, reason);
+    pb::Reason {
+        code: reason_code(reason.code).into(),
+        strength: reason.strength,
+        message: Some(pb::LocalizedText { en, zh }),
+        evidence: evidence(&reason.evidence),
+    }
+}
+
+fn evidence(evidence: &Evidence) -> Option<pb::reason::Evidence> {
+    use pb::reason::Evidence as Wire;
+    Some(match evidence {
+        Evidence::None => return None,
+        Evidence::Duplicate {
+            earlier_payment_id,
+            elapsed,
+            earlier_outcome,
+        } => Wire::Duplicate(pb::DuplicateEvidence {
+            earlier_payment_id: earlier_payment_id.to_string(),
+            elapsed: Some(duration(*elapsed)),
+            earlier_outcome: reported_outcome(*earlier_outcome).into(),
+        }),
+        Evidence::Velocity {
+            window,
+            count,
+            sum_minor,
+            limit,
+            usual,
+        } => Wire::Velocity(pb::VelocityEvidence {
+            window: Some(duration(*window)),
+            count: (*count).into(),
+            sum_minor: *sum_minor,
+            limit: *limit,
+            usual: *usual,
+        }),
+        Evidence::Amount {
+            usual_minor,
+            ratio,
+            slip,
+        } => Wire::Amount(pb::AmountEvidence {
+            usual_minor: *usual_minor,
+            ratio: *ratio,
+            slip: amount_slip(*slip).into(),
+        }),
+        Evidence::Payee {
+            similar_payee_id,
+            times_paid,
+            last_paid_time,
+        } => Wire::Payee(pb::PayeeEvidence {
+            similar_payee_id: similar_payee_id
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            times_paid: (*times_paid).into(),
+            last_paid_time: last_paid_time.map(timestamp),
+        }),
+        Evidence::Reports { reported, payers } => Wire::Reports(pb::ReportsEvidence {
+            reported: *reported,
+            payers: (*payers).into(),
+        }),
+        Evidence::Device {
+            known_devices,
+            accounts,
+        } => Wire::Device(pb::DeviceEvidence {
+            known_devices: (*known_devices).into(),
+            accounts: (*accounts).into(),
+        }),
+        Evidence::Hour { hour, share } => Wire::Hour(pb::HourEvidence {
+            hour: (*hour).into(),
+            share: *share,
+        }),
+    })
+}
+
+fn confirmation(confirmation: Confirmation) -> pb::Confirmation {
+    pb::Confirmation {
+        token: confirmation.token.to_string(),
+        expire_time: Some(timestamp(confirmation.expire_time)),
+    }
+}
+
+const fn decision(decision: Decision) -> pb::Decision {
+    match decision {
+        Decision::Allow => pb::Decision::Allow,
+        Decision::Confirm => pb::Decision::Confirm,
+        Decision::Block => pb::Decision::Block,
+    }
+}
+
+const fn challenge(challenge: Challenge) -> pb::Challenge {
+    match challenge {
+        Challenge::None => pb::Challenge::None,
+        Challenge::Acknowledge => pb::Challenge::Acknowledge,
+        Challenge::SecondFactor => pb::Challenge::SecondFactor,
+        Challenge::Biometric => pb::Challenge::Biometric,
+    }
+}
+
+const fn history(history: History) -> pb::History {
+    match history {
+        History::Full => pb::History::Full,
+        History::Partial => pb::History::Partial,
+        History::None => pb::History::None,
+    }
+}
+
+const fn reason_code(code: ReasonCode) -> pb::ReasonCode {
+    let signal = match code {
+        ReasonCode::Signal(signal) => signal,
+        ReasonCode::PayerConfirmed => return pb::ReasonCode::PayerConfirmed,
+    };
+    match signal {
+        Signal::DuplicateInFlight => pb::ReasonCode::DuplicateInFlight,
+        Signal::DuplicateOrder => pb::ReasonCode::DuplicateOrder,
+        Signal::DuplicateRecent => pb::ReasonCode::DuplicateRecent,
+        Signal::RapidRepeat => pb::ReasonCode::RapidRepeat,
+        Signal::SpendSurge => pb::ReasonCode::SpendSurge,
+        Signal::SmallPaymentBurst => pb::ReasonCode::SmallPaymentBurst,
+        Signal::FailureBurst => pb::ReasonCode::FailureBurst,
+        Signal::AmountUnusual => pb::ReasonCode::AmountUnusual,
+        Signal::AmountSlip => pb::ReasonCode::AmountSlip,
+        Signal::PayeeNew => pb::ReasonCode::PayeeNew,
+        Signal::PayeeLookalike => pb::ReasonCode::PayeeLookalike,
+        Signal::PayeeReported => pb::ReasonCode::PayeeReported,
+        Signal::PayeeFanIn => pb::ReasonCode::PayeeFanIn,
+        Signal::DeviceFanOut => pb::ReasonCode::DeviceFanOut,
+        Signal::DeviceNew => pb::ReasonCode::DeviceNew,
+        Signal::DeviceSwitch => pb::ReasonCode::DeviceSwitch,
+        Signal::HourUnusual => pb::ReasonCode::HourUnusual,
+    }
+}
+
+const fn reported_outcome(outcome: Option<Outcome>) -> pb::Outcome {
+    match outcome {
+        None => pb::Outcome::Unspecified,
+        Some(Outcome::Unknown) => pb::Outcome::Unknown,
+        Some(Outcome::Succeeded) => pb::Outcome::Succeeded,
+        Some(Outcome::Declined) => pb::Outcome::Declined,
+        Some(Outcome::Cancelled) => pb::Outcome::Cancelled,
+        Some(Outcome::NotSent) => pb::Outcome::NotSent,
+        Some(Outcome::Refunded) => pb::Outcome::Refunded,
+        Some(Outcome::PayerMistake) => pb::Outcome::PayerMistake,
+        Some(Outcome::Fraud) => pb::Outcome::Fraud,
+    }
+}
+
+const fn amount_slip(slip: Option<AmountSlip>) -> pb::AmountSlip {
+    match slip {
+        None => pb::AmountSlip::Unspecified,
+        Some(AmountSlip::ExtraDigit) => pb::AmountSlip::ExtraDigit,
+        Some(AmountSlip::LostDigit) => pb::AmountSlip::LostDigit,
+        Some(AmountSlip::DoubledDigit) => pb::AmountSlip::DoubledDigit,
+        Some(AmountSlip::NeighbourKey) => pb::AmountSlip::NeighbourKey,
+        Some(AmountSlip::DecimalShift) => pb::AmountSlip::DecimalShift,
+    }
+}
+
+const fn payee_type(payee_type: PayeeType) -> pb::PayeeType {
+    match payee_type {
+        PayeeType::Phone => pb::PayeeType::Phone,
+        PayeeType::Merchant => pb::PayeeType::Merchant,
+        PayeeType::Wallet => pb::PayeeType::Wallet,
+        PayeeType::BankAccount => pb::PayeeType::BankAccount,
+    }
+}
+
+const fn kind(kind: PaymentKind) -> pb::PaymentKind {
+    match kind {
+        PaymentKind::TopUp => pb::PaymentKind::TopUp,
+        PaymentKind::Transfer => pb::PaymentKind::Transfer,
+        PaymentKind::Purchase => pb::PaymentKind::Purchase,
+        PaymentKind::Bill => pb::PaymentKind::Bill,
+        PaymentKind::Tip => pb::PaymentKind::Tip,
+        PaymentKind::Gift => pb::PaymentKind::Gift,
+    }
+}
+
+fn timestamp(time: Timestamp) -> prost_types::Timestamp {
+    let (seconds, nanos) = seconds_and_nanos(time.unix_ms());
+    prost_types::Timestamp { seconds, nanos }
+}
+
+fn duration(span: Span) -> prost_types::Duration {
+    let (seconds, nanos) = seconds_and_nanos(span.ms());
+    prost_types::Duration { seconds, nanos }
+}
+
+fn seconds_and_nanos(ms: i64) -> (i64, i32) {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the remainder of 1,000 is 0–999"
+    )]
+    let ms_within = ms.rem_euclid(1_000) as i32;
+    (ms.div_euclid(1_000), ms_within * 1_000_000)
+}

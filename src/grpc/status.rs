@@ -1,0 +1,133 @@
+//! What goes wrong, as gRPC says it: one `google.rpc.Status`, whether it ends a call or answers an item.
+
+use prost::Message as _;
+use prost_types::Any;
+use tonic::Code;
+use tonic_types::{BadRequest, ErrorInfo, Status, pb};
+
+use super::convert::InvalidRequest;
+use crate::engine::UnknownPayment;
+use crate::scoring::account::Refusal;
+use crate::scoring::confirmation::TokenFault;
+use crate::scoring::payment::ContentField;
+
+/// The `domain` of every `google.rpc.ErrorInfo`.
+const DOMAIN: &str = "doublecheck";
+
+/// Why a request gets no answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// It breaks the contract.
+    Invalid(InvalidRequest),
+    /// The payment was not scored.
+    Refused(Refusal),
+    /// The payment is not remembered.
+    Unknown,
+}
+
+impl From<InvalidRequest> for Fault {
+    fn from(invalid: InvalidRequest) -> Self {
+        Self::Invalid(invalid)
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
+
+impl From<UnknownPayment> for Fault {
+    fn from(UnknownPayment: UnknownPayment) -> Self {
+        Self::Unknown
+    }
+}
+
+/// The answer to one item of a batch or stream.
+impl From<Fault> for Status {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Invalid(request) => invalid(request),
+            Fault::Refused(Refusal::Conflict(fields)) => {
+                let paths = paths(&fields);
+                let message = format!("payment.payment_id was used before with other {paths}");
+                refused(Code::AlreadyExists, message, "PAYMENT_ID_CONFLICT", paths)
+            }
+            Fault::Refused(Refusal::Token(fault)) => {
+                let paths = match &fault {
+                    TokenFault::Foreign(fields) => paths(fields),
+                    TokenFault::Wrong | TokenFault::Spent | TokenFault::Expired => String::new(),
+                };
+                let code = Code::FailedPrecondition;
+                refused(code, fault.to_string(), fault.reason(), paths)
+            }
+            Fault::Unknown => {
+                let message = "the account has no such payment that is remembered".to_owned();
+                refused(Code::NotFound, message, "PAYMENT_UNKNOWN", String::new())
+            }
+        }
+    }
+}
+
+/// The end of a call: the same, in the trailers.
+impl From<Fault> for tonic::Status {
+    fn from(fault: Fault) -> Self {
+        let status = Status::from(fault);
+        let details = status.encode_to_vec().into();
+        Self::with_details(Code::from_i32(status.code), status.message, details)
+    }
+}
+
+fn invalid(request: InvalidRequest) -> Status {
+    let said: Vec<String> = request
+        .violations
+        .iter()
+        .map(|violation| format!("{} {}", violation.field, violation.description))
+        .collect();
+    let field_violations = request
+        .violations
+        .into_iter()
+        .map(|violation| pb::bad_request::FieldViolation {
+            field: violation.field.to_owned(),
+            description: violation.description,
+            ..Default::default()
+        })
+        .collect();
+    let detail = Any {
+        type_url: BadRequest::TYPE_URL.to_owned(),
+        value: pb::BadRequest { field_violations }.encode_to_vec(),
+    };
+    status(Code::InvalidArgument, said.join("; "), detail)
+}
+
+/// `fields`, where any are to blame, are named in the metadata.
+fn refused(code: Code, message: String, reason: &str, fields: String) -> Status {
+    let named = (!fields.is_empty()).then(|| ("fields".to_owned(), fields));
+    let info = pb::ErrorInfo {
+        reason: reason.to_owned(),
+        domain: DOMAIN.to_owned(),
+        metadata: named.into_iter().collect(),
+    };
+    let detail = Any {
+        type_url: ErrorInfo::TYPE_URL.to_owned(),
+        value: info.encode_to_vec(),
+    };
+    status(code, message, detail)
+}
+
+fn status(code: Code, message: String, detail: Any) -> Status {
+    Status {
+        code: code.into(),
+        message,
+        details: vec![detail],
+    }
+}
+
+/// The paths of `fields` in a request to score, separated by commas.
+fn paths(fields: &[ContentField]) -> String {
+    let paths: Vec<String> = fields
+        .iter()
+        .map(|field| format!("payment.{}", field.path()))
+        .collect();
+    paths.join(",")
+}

@@ -1,0 +1,13 @@
+//! What Doublecheck does, seen from outside: real calls over real connections. One file per behaviour.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+mod support;
+
+mod confirm_protocol;
+mod evidence_and_listing;
+mod health_and_reflection;
+mod idempotent_retry;
+mod invalid_request;
+mod outcome_report;
+mod races;
+mod stream;
