@@ -9,6 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::config::fault::Fault;
+
 pub mod check;
 mod client;
 pub mod demo;
@@ -69,7 +71,7 @@ pub fn run() -> ExitCode {
         Some(Command::Evidence(evidence)) => evidence::run(evidence, &mut out()),
         Some(Command::Check(check)) => check::run(check, &mut out()),
         Some(Command::Demo(demo)) => demo::run(demo, &mut out()),
-        Some(Command::Replay(replay)) => return replay::run(replay),
+        Some(Command::Replay(replay)) => replay::run(replay),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -98,6 +100,12 @@ impl Failure {
         // With nobody left to tell, the exit code says it.
         let _ = writeln!(io::stderr().lock(), "{message}");
         code
+    }
+
+    /// A configuration with these faults, one a line.
+    fn faulty(faults: &[Fault]) -> Self {
+        let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        Self::Usage(lines.join("\n"))
     }
 
     /// A failure at work, in a sentence that begins with what was tried.

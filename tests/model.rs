@@ -158,20 +158,20 @@ impl Model {
             .retain(|made| now.unix_ms() - made.time.unix_ms() < RETENTION.ms());
     }
 
-    fn count(&self, span: Span, now: Timestamp) -> u32 {
+    fn count(&self, span: Span, now: Timestamp) -> usize {
         let gone = |made: &&Made| {
             !matches!(
                 made.outcome,
                 Some(Outcome::Declined | Outcome::Cancelled | Outcome::NotSent)
             )
         };
-        self.inside(span, now).filter(gone).count() as u32
+        self.inside(span, now).filter(gone).count()
     }
 
-    fn declined(&self, span: Span, now: Timestamp) -> u32 {
+    fn declined(&self, span: Span, now: Timestamp) -> usize {
         self.inside(span, now)
             .filter(|made| made.outcome == Some(Outcome::Declined))
-            .count() as u32
+            .count()
     }
 
     fn sum(&self, span: Span, now: Timestamp, currency: Currency) -> i64 {
@@ -344,12 +344,12 @@ impl Bench {
             let totals = window.totals(nth);
             let span = nth.span();
             assert_eq!(
-                totals.count(),
+                totals.count() as usize,
                 self.model.count(span, self.latest),
                 "{nth:?}"
             );
             assert_eq!(
-                totals.declined(),
+                totals.declined() as usize,
                 self.model.declined(span, self.latest),
                 "{nth:?}"
             );
@@ -519,7 +519,7 @@ proptest! {
         let calls: Vec<_> =
             timed(&calls).into_iter().filter(|(_, _, call)| steady(call)).collect();
         // All calls fall on whole hours: the others' first, in any order, then those of account 0.
-        let mut slotted = calls.clone();
+        let mut slotted = calls;
         for (time, _, _) in &mut slotted {
             *time = Timestamp::from_unix_ms(time.unix_ms() / 3_600_000 * 3_600_000);
         }

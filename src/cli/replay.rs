@@ -1,17 +1,17 @@
 //! `doublecheck replay`: recorded payments through the same engine, under recorded time.
 
 use std::collections::HashMap;
-use std::fmt;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
 use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::{Ended, Failure};
 use crate::clock::{ManualClock, Stopwatch};
+use crate::config::policy_file;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::{PayeeId, Payment};
@@ -51,101 +51,58 @@ pub struct ReplayArguments {
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
+    /// The policy to decide by, a TOML file [default: built in]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
 }
 
 /// Runs `replay`.
-#[must_use]
-pub fn run(arguments: &ReplayArguments) -> ExitCode {
-    let policy = Policy::default();
-    match replay(arguments, policy) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            let _nowhere_to_tell = writeln!(io::stderr(), "error: {error}");
-            ExitCode::FAILURE
-        }
-    }
-}
-
-/// Why a replay stopped.
-#[derive(Debug)]
-enum ReplayError {
-    /// A file could not be opened, read or written.
-    File(PathBuf, io::Error),
-    /// A line could not be taken.
-    BadLine(BadLine),
-}
-
-/// A line that could not be taken.
-#[derive(Debug)]
-struct BadLine {
-    file: PathBuf,
-    number: u64,
-    reason: String,
-}
-
-impl fmt::Display for BadLine {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}:{}: {}",
-            self.file.display(),
-            self.number,
-            self.reason
-        )
-    }
-}
-
-impl fmt::Display for ReplayError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::BadLine(bad) => write!(f, "{bad} (--skip-bad passes over bad lines)"),
-        }
-    }
-}
-
-fn replay(arguments: &ReplayArguments, policy: Policy) -> Result<(), ReplayError> {
-    let in_error = |error| ReplayError::File(arguments.file.clone(), error);
-    let out_error = |error| ReplayError::File(arguments.out.clone(), error);
+///
+/// # Errors
+/// When the policy is faulty, a file cannot be opened, read or written, or a line is bad.
+pub fn run(arguments: &ReplayArguments) -> Ended {
+    let policy = match &arguments.policy {
+        None => Policy::default(),
+        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
+    };
+    let in_error = |error| Failure::at_work(arguments.file.display(), &error);
+    let out_error = |error| Failure::at_work(arguments.out.display(), &error);
     let progress = progress_bar();
     let mut source = source::open(&arguments.file, &progress).map_err(in_error)?;
-    let to_stdout = arguments.out == Path::new("-");
     let mut out = open_out(&arguments.out).map_err(out_error)?;
 
     let mut replay = Replay::new(policy);
-    let started = Stopwatch::start();
+    let stopwatch = Stopwatch::start();
     let mut buffer = Vec::new();
     let mut number = 0;
     while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {
         number += 1;
         match replay.line(&line) {
             Ok(None) => {}
-            Ok(Some(decided)) => decided.write(number, &mut out).map_err(out_error)?,
+            Ok(Some(decided)) => decided.write(number, &mut out)?,
             Err(reason) => {
-                let bad = BadLine {
-                    file: arguments.file.clone(),
-                    number,
-                    reason,
-                };
+                let bad = format!("{}:{number}: {reason}", arguments.file.display());
                 if !arguments.skip_bad {
-                    return Err(ReplayError::BadLine(bad));
+                    return Err(Failure::Work(format!(
+                        "error: {bad} (--skip-bad passes over bad lines)"
+                    )));
                 }
                 replay.summary.add_bad_line();
-                progress.suspend(|| writeln!(io::stderr(), "{bad}")).ok();
+                progress.suspend(|| writeln!(io::stderr(), "{bad}"))?;
             }
         }
     }
-    out.flush().map_err(out_error)?;
+    out.flush()?;
     progress.finish_and_clear();
     let mut summary = replay.summary;
-    summary.finish(&replay.engine, started.elapsed());
+    summary.finish(&replay.engine, stopwatch.elapsed());
     // The decisions are the result where they go to standard output; else the summary is.
-    let told = if to_stdout {
-        writeln!(io::stderr(), "{summary}")
+    if arguments.out == Path::new("-") {
+        writeln!(io::stderr(), "{summary}")?;
     } else {
-        writeln!(io::stdout(), "{summary}")
-    };
-    told.map_err(out_error)
+        writeln!(io::stdout(), "{summary}")?;
+    }
+    Ok(())
 }
 
 fn progress_bar() -> ProgressBar {

@@ -33,9 +33,7 @@ impl Settings {
             grpc_address: self.grpc_address.clone(),
             policy: self.policy.clone(),
         };
-        Config::load(self.config.as_deref(), variable, &flags).map_err(|faults| {
-            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
-            Failure::Usage(lines.join("\n"))
-        })
+        Config::load(self.config.as_deref(), variable, &flags)
+            .map_err(|faults| Failure::faulty(&faults))
     }
 }

@@ -63,8 +63,8 @@ impl<const WORDS: usize> Default for Distinct<WORDS> {
 
 impl<const WORDS: usize> Distinct<WORDS> {
     fn insert(&mut self, hash: u64) {
-        let word = usize::try_from(hash >> 6).unwrap_or(0) % WORDS;
-        if let Some(bits) = self.0.get_mut(word) {
+        let word = usize::try_from(hash >> 6).unwrap_or(0).checked_rem(WORDS);
+        if let Some(bits) = word.and_then(|word| self.0.get_mut(word)) {
             *bits |= 1 << (hash & 63);
         }
     }

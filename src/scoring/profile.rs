@@ -151,10 +151,10 @@ impl Profile {
             self.learn_amount(payment.money);
         }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
-        let mut forgotten = Forgotten::default();
-        forgotten.payees = self.learn_payee(payment, time, policy.memory.payees_max);
-        forgotten.devices = self.learn_device(payment, time, policy.memory.devices_max);
-        forgotten
+        Forgotten {
+            payees: self.learn_payee(payment, time, policy.memory.payees_max),
+            devices: self.learn_device(payment, time, policy.memory.devices_max),
+        }
     }
 
     /// Takes back what was learnt from a payment that turned out bad.
@@ -220,7 +220,7 @@ impl Profile {
     }
 
     fn learn_hour(&mut self, hour: u8) {
-        if self.hours.iter().any(|count| *count == u8::MAX) {
+        if self.hours.contains(&u8::MAX) {
             for count in &mut self.hours {
                 *count /= 2;
             }

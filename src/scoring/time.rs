@@ -45,7 +45,6 @@ impl Timestamp {
         let local_ms = self.0.saturating_add(offset_min.saturating_mul(60_000));
         #[expect(
             clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
             reason = "the remainder of 24 is 0–23"
         )]
         let hour = local_ms.div_euclid(HOUR_MS).rem_euclid(24) as u8;

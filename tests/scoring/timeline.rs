@@ -116,7 +116,7 @@ impl Stage {
         }
     }
 
-    fn pay(&mut self, id: &str, words: &[&str]) -> Result<Scored, Refusal> {
+    fn pay(&self, id: &str, words: &[&str]) -> Result<Scored, Refusal> {
         let token = option(words, "token").map(|of| match of {
             "garbled" => "nonsense".to_owned(),
             of => self.token_of(of),

@@ -25,10 +25,6 @@ pub(super) struct Event {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "one lives at a time, and payments are the common case"
-)]
 pub(super) enum Happening {
     /// Somebody is about to pay.
     Payment(Payment),

@@ -192,7 +192,7 @@ impl SettingType for Span {
 
 impl SettingType for bool {
     const EXPECTED: &'static str = "true or false";
-    const RANGED: bool = false;
+    const RANGED: Self = false;
     fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Flag(flag) => Some(flag),
@@ -231,7 +231,10 @@ macro_rules! settings {
     (
         $(#[$sdoc:meta])*
         $section:ident as $label:literal {
-            $($(#[doc = $doc:literal])+ $name:ident: $ty:ty = $default:expr, $min:literal => $max:literal, $unit:literal;)+
+            $(
+                $(#[doc = $doc:literal])+
+                $name:ident: $ty:ty = $default:expr, $min:literal => $max:literal, $unit:literal;
+            )+
         }
     ) => {
         $(#[$sdoc])*
@@ -270,7 +273,9 @@ macro_rules! settings {
             ) -> Result<(), $crate::scoring::policy::setting::Problem> {
                 match name {
                     $(stringify!($name) => {
-                        self.$name = $crate::scoring::policy::setting::accept(value, f64::from($min), f64::from($max), $unit)?;
+                        let (min, max) = (f64::from($min), f64::from($max));
+                        self.$name =
+                            $crate::scoring::policy::setting::accept(value, min, max, $unit)?;
                     })+
                     _ => {
                         return Err($crate::scoring::policy::setting::Problem::Unknown {

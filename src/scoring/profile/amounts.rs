@@ -59,15 +59,19 @@ pub struct Spread {
     pub median: LogAmount,
     /// The median absolute deviation from it, in doublings.
     pub absolute_deviation_doublings: f64,
+    /// How far the ninetieth of a hundred lies above the median, in doublings. Where most payments are
+    /// one daily coffee the median deviation is nothing, and this still tells of the groceries.
+    pub ninetieth_doublings: f64,
 }
 
 impl Spread {
-    /// The deviation that a normal distribution of this spread would have: 1.4826 times its median
-    /// absolute deviation. Source: Rousseeuw and Croux, "Alternatives to the median absolute
+    /// The deviation upwards that a normal distribution of this spread would have: 1.4826 times its
+    /// median absolute deviation, or the distance to its ninetieth hundredth divided by 1.2816,
+    /// whichever is more. Source: Rousseeuw and Croux, "Alternatives to the median absolute
     /// deviation", 1993.
     #[must_use]
     pub fn deviation_doublings(&self) -> f64 {
-        self.absolute_deviation_doublings * 1.4826
+        (self.absolute_deviation_doublings * 1.4826).max(self.ninetieth_doublings / 1.2816)
     }
 }
 
@@ -107,6 +111,7 @@ impl Amounts {
         let middle = sorted.len() / 2;
         let median_minor = *sorted.get(middle)?;
         let median = LogAmount::of(median_minor);
+        let ninetieth = *sorted.get(sorted.len().saturating_mul(9) / 10)?;
         let mut deviations = [0.0_f64; AMOUNTS_KEPT];
         let deviations = deviations.get_mut(..sorted.len())?;
         for (deviation, amount) in deviations.iter_mut().zip(sorted.iter()) {
@@ -117,6 +122,7 @@ impl Amounts {
             median_minor,
             median,
             absolute_deviation_doublings: *deviations.get(middle)?,
+            ninetieth_doublings: LogAmount::of(ninetieth).doublings_above(median),
         })
     }
 

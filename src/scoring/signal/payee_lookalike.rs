@@ -98,25 +98,25 @@ mod tests {
     fn one_away(text: &str, alphabet: &[char]) -> Vec<String> {
         let chars: Vec<char> = text.chars().collect();
         let mut all = Vec::new();
-        for at in 0..=chars.len() {
+        let len = chars.len();
+        for at in 0..=len {
             for letter in alphabet {
                 let mut inserted = chars.clone();
                 inserted.insert(at, *letter);
                 all.push(inserted);
-                if at < chars.len() {
-                    let mut substituted = chars.clone();
-                    substituted[at] = *letter;
-                    all.push(substituted);
-                }
+                let mut substituted = chars.clone();
+                substituted.splice(at..len.min(at.saturating_add(1)), [*letter]);
+                all.push(substituted);
             }
-            if at < chars.len() {
+            if at < len {
                 let mut deleted = chars.clone();
                 deleted.remove(at);
                 all.push(deleted);
             }
-            if at + 1 < chars.len() {
+            let next = at.saturating_add(1);
+            if next < len {
                 let mut swapped = chars.clone();
-                swapped.swap(at, at + 1);
+                swapped.swap(at, next);
                 all.push(swapped);
             }
         }

@@ -4,114 +4,106 @@ use std::fmt;
 
 use super::{Amount, Masked, Sentence, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
+use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
 impl Sentence<'_> {
     pub(super) fn chinese(&self) -> String {
+        let ReasonCode::Signal(signal) = self.reason.code else {
+            return "您已确认这笔付款。".to_owned();
+        };
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
-        let signal = match self.reason.code {
-            ReasonCode::Signal(signal) => signal,
-            ReasonCode::PayerConfirmed => return "您已确认这笔付款。".to_owned(),
-        };
-        match (signal, &self.reason.evidence) {
-            (Signal::DuplicateInFlight, Evidence::Duplicate { elapsed, .. }) => format!(
-                "您在{}前向{payee}支付了{money}，该笔付款仍在处理中。",
-                Chinese(*elapsed)
-            ),
-            (Signal::DuplicateOrder, Evidence::Duplicate { elapsed, .. }) => {
-                format!("您在{}前已支付过{payee}的这个订单。", Chinese(*elapsed))
+        match &self.reason.evidence {
+            Evidence::None => signal.code().to_owned(),
+            Evidence::Duplicate { elapsed, .. } => {
+                self.chinese_duplicate(signal, Chinese(*elapsed))
             }
-            (_, Evidence::Duplicate { elapsed, .. }) => {
-                format!("您在{}前已向{payee}支付过{money}。", Chinese(*elapsed))
+            Evidence::Velocity { .. } => {
+                chinese_velocity(signal, &self.reason.evidence, money.currency())
             }
-            (
-                Signal::SpendSurge,
-                Evidence::Velocity {
-                    window,
-                    sum_minor,
-                    usual,
-                    ..
-                },
-            ) => format!(
-                "加上这笔付款，您在{}内共支出{}；您平时最多支出{}。",
-                Chinese(*window),
-                Amount(*sum_minor, money.currency()),
-                Amount(whole(*usual), money.currency())
-            ),
-            (
-                Signal::SmallPaymentBurst,
-                Evidence::Velocity {
-                    window,
-                    count,
-                    sum_minor,
-                    ..
-                },
-            ) => {
-                format!(
-                    "这是您{}内的第{count}笔小额付款，合计{}。",
-                    Chinese(*window),
-                    Amount(*sum_minor, money.currency())
-                )
+            Evidence::Amount {
+                usual_minor,
+                ratio,
+                slip,
+            } => {
+                let usual = Amount(*usual_minor, money.currency());
+                match slip {
+                    Some(slip) => format!(
+                        "您平时向{payee}支付约{usual}；{money}看起来{}。",
+                        chinese_slip(*slip)
+                    ),
+                    None => format!("{money}是您平时付款金额{usual}的{ratio:.1}倍。"),
+                }
             }
-            (Signal::FailureBurst, Evidence::Velocity { window, count, .. }) => {
-                format!("{}内有{count}笔付款被拒绝。", Chinese(*window))
-            }
-            (_, Evidence::Velocity { window, count, .. }) => {
-                format!("这是您{}内的第{count}笔付款。", Chinese(*window))
-            }
-            (
-                _,
-                Evidence::Amount {
-                    usual_minor,
-                    slip: Some(slip),
-                    ..
-                },
-            ) => format!(
-                "您平时向{payee}支付约{}；{money}看起来{}。",
-                Amount(*usual_minor, money.currency()),
-                chinese_slip(*slip)
+            Evidence::Payee {
+                similar_payee_id: Some(similar),
+                times_paid,
+                ..
+            } => format!(
+                "您从未向{payee}付过款，但向几乎相同的{}付过{times_paid}次。",
+                Masked(similar)
             ),
-            (
-                _,
-                Evidence::Amount {
-                    usual_minor, ratio, ..
-                },
-            ) => format!(
-                "{money}是您平时付款金额{}的{ratio:.1}倍。",
-                Amount(*usual_minor, money.currency())
-            ),
-            (
-                _,
-                Evidence::Payee {
-                    similar_payee_id: Some(similar),
-                    times_paid,
-                    ..
-                },
-            ) => format!(
-                "您从未向{payee}付过款，但向几乎相同的{similar}付过{times_paid}次。",
-                similar = Masked(similar)
-            ),
-            (_, Evidence::Payee { .. }) => format!("您从未向{payee}付过款。"),
-            (Signal::PayeeFanIn, Evidence::Reports { payers, .. }) => {
+            Evidence::Payee {
+                similar_payee_id: None,
+                ..
+            } => format!("您从未向{payee}付过款。"),
+            Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 format!("最近突然有很多人（约{payers}人）向{payee}付款。")
             }
-            (_, Evidence::Reports { .. }) => {
-                format!("有其他人反映向{payee}付款后出现问题。")
-            }
-            (Signal::DeviceFanOut, Evidence::Device { accounts, .. }) => {
-                format!("这台设备最近为约{accounts}个不同账户付过款。")
-            }
-            (Signal::DeviceSwitch, Evidence::Device { known_devices, .. }) => {
-                format!("几分钟内有{known_devices}台不同设备从该账户付款。")
-            }
-            (_, Evidence::Device { .. }) => "这台设备从未用该账户付过款。".to_owned(),
-            (_, Evidence::Hour { hour, .. }) => {
-                format!("您几乎从不在这个时段（{hour}时）付款。")
-            }
-            (signal, Evidence::None) => signal.code().to_owned(),
+            Evidence::Reports { .. } => format!("有其他人反映向{payee}付款后出现问题。"),
+            Evidence::Device {
+                known_devices,
+                accounts,
+            } => chinese_device(signal, *known_devices, *accounts),
+            Evidence::Hour { hour, .. } => format!("您几乎从不在这个时段（{hour}时）付款。"),
         }
+    }
+
+    fn chinese_duplicate(&self, signal: Signal, elapsed: Chinese) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        match signal {
+            Signal::DuplicateInFlight => {
+                format!("您在{elapsed}前向{payee}支付了{money}，该笔付款仍在处理中。")
+            }
+            Signal::DuplicateOrder => format!("您在{elapsed}前已支付过{payee}的这个订单。"),
+            _ => format!("您在{elapsed}前已向{payee}支付过{money}。"),
+        }
+    }
+}
+
+fn chinese_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> String {
+    let Evidence::Velocity {
+        window,
+        count,
+        sum_minor,
+        usual,
+        ..
+    } = evidence
+    else {
+        return signal.code().to_owned();
+    };
+    let (window, sum) = (Chinese(*window), Amount(*sum_minor, currency));
+    match signal {
+        Signal::SpendSurge => format!(
+            "加上这笔付款，您在{window}内共支出{sum}；您平时最多支出{}。",
+            Amount(whole(*usual), currency)
+        ),
+        Signal::SmallPaymentBurst => format!("这是您{window}内的第{count}笔小额付款，合计{sum}。"),
+        Signal::FailureBurst => format!("{window}内有{count}笔付款被拒绝。"),
+        _ => format!("这是您{window}内的第{count}笔付款。"),
+    }
+}
+
+fn chinese_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
+    match signal {
+        Signal::DeviceFanOut => format!("这台设备最近为约{accounts}个不同账户付过款。"),
+        Signal::DeviceSwitch => {
+            format!("几分钟内有{known_devices}台不同设备从该账户付款。")
+        }
+        _ => "这台设备从未用该账户付过款。".to_owned(),
     }
 }
 

@@ -4,131 +4,127 @@ use std::fmt;
 
 use super::{Amount, Masked, Sentence, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
+use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
 impl Sentence<'_> {
     pub(super) fn english(&self) -> String {
+        let ReasonCode::Signal(signal) = self.reason.code else {
+            return "You confirmed this payment.".to_owned();
+        };
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
-        let signal = match self.reason.code {
-            ReasonCode::Signal(signal) => signal,
-            ReasonCode::PayerConfirmed => return "You confirmed this payment.".to_owned(),
-        };
-        match (signal, &self.reason.evidence) {
-            (Signal::DuplicateInFlight, Evidence::Duplicate { elapsed, .. }) => format!(
-                "You paid {money} to {payee} {} ago and it is still in progress.",
-                English(*elapsed)
-            ),
-            (Signal::DuplicateOrder, Evidence::Duplicate { elapsed, .. }) => format!(
-                "You already paid this order of {payee} {} ago.",
-                English(*elapsed)
-            ),
-            (_, Evidence::Duplicate { elapsed, .. }) => format!(
-                "You already paid {money} to {payee} {} ago.",
-                English(*elapsed)
-            ),
-            (
-                Signal::SpendSurge,
-                Evidence::Velocity {
-                    window,
-                    sum_minor,
-                    usual,
-                    ..
-                },
-            ) => format!(
-                "With this payment you spend {} within {}; you usually spend up to {}.",
-                Amount(*sum_minor, money.currency()),
-                English(*window),
-                Amount(whole(*usual), money.currency())
-            ),
-            (
-                Signal::SmallPaymentBurst,
-                Evidence::Velocity {
-                    window,
-                    count,
-                    sum_minor,
-                    ..
-                },
-            ) => {
-                format!(
-                    "This is small payment number {count} within {}, {} in all.",
-                    English(*window),
-                    Amount(*sum_minor, money.currency())
-                )
+        match &self.reason.evidence {
+            Evidence::None => signal.code().to_owned(),
+            Evidence::Duplicate { elapsed, .. } => {
+                self.english_duplicate(signal, English(*elapsed))
             }
-            (Signal::FailureBurst, Evidence::Velocity { window, count, .. }) => format!(
-                "{count} payments were declined within {}.",
-                English(*window)
+            Evidence::Velocity { .. } => {
+                english_velocity(signal, &self.reason.evidence, money.currency())
+            }
+            Evidence::Amount {
+                usual_minor,
+                ratio,
+                slip,
+            } => {
+                let usual = Amount(*usual_minor, money.currency());
+                match slip {
+                    Some(slip) => format!(
+                        "You usually pay {payee} about {usual}; {money} looks like {}.",
+                        english_slip(*slip)
+                    ),
+                    None => {
+                        format!("{money} is {ratio:.1} times the {usual} that you usually pay.")
+                    }
+                }
+            }
+            Evidence::Payee {
+                similar_payee_id: Some(similar),
+                times_paid,
+                ..
+            } => format!(
+                "You never paid {payee}, but {} {}, which looks almost the same.",
+                EnglishTimes(*times_paid),
+                Masked(similar)
             ),
-            (_, Evidence::Velocity { window, count, .. }) => format!(
-                "This is payment number {count} within {}.",
-                English(*window)
-            ),
-            (
-                _,
-                Evidence::Amount {
-                    usual_minor,
-                    slip: Some(slip),
-                    ..
-                },
-            ) => format!(
-                "You usually pay {payee} about {}; {money} looks like {}.",
-                Amount(*usual_minor, money.currency()),
-                english_slip(*slip)
-            ),
-            (
-                _,
-                Evidence::Amount {
-                    usual_minor, ratio, ..
-                },
-            ) => format!(
-                "{money} is {ratio:.1} times the {} that you usually pay.",
-                Amount(*usual_minor, money.currency())
-            ),
-            (
-                _,
-                Evidence::Payee {
-                    similar_payee_id: Some(similar),
-                    times_paid,
-                    ..
-                },
-            ) => format!(
-                "You never paid {payee}, but {times} {similar}, which looks almost the same.",
-                times = EnglishTimes(*times_paid),
-                similar = Masked(similar)
-            ),
-            (_, Evidence::Payee { .. }) => format!("You never paid {payee} before."),
-            (Signal::PayeeFanIn, Evidence::Reports { payers, .. }) => {
+            Evidence::Payee {
+                similar_payee_id: None,
+                ..
+            } => format!("You never paid {payee} before."),
+            Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 format!("Unusually many people, about {payers}, began to pay {payee} lately.")
             }
-            (_, Evidence::Reports { .. }) => {
+            Evidence::Reports { .. } => {
                 format!("Other people reported trouble with payments to {payee}.")
             }
-            (Signal::DeviceFanOut, Evidence::Device { accounts, .. }) => {
-                format!("This device lately paid for about {accounts} different accounts.")
-            }
-            (Signal::DeviceSwitch, Evidence::Device { known_devices, .. }) => {
-                format!("{known_devices} different devices paid from this account within minutes.")
-            }
-            (_, Evidence::Device { .. }) => {
-                "This device never paid from this account before.".to_owned()
-            }
-            (_, Evidence::Hour { hour, .. }) => {
-                format!("You hardly ever pay at this hour ({hour}:00).")
-            }
-            (signal, Evidence::None) => signal.code().to_owned(),
+            Evidence::Device {
+                known_devices,
+                accounts,
+            } => english_device(signal, *known_devices, *accounts),
+            Evidence::Hour { hour, .. } => format!("You hardly ever pay at this hour ({hour}:00)."),
         }
+    }
+
+    fn english_duplicate(&self, signal: Signal, elapsed: English) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        match signal {
+            Signal::DuplicateInFlight => {
+                format!("You paid {money} to {payee} {elapsed} ago and it is still in progress.")
+            }
+            Signal::DuplicateOrder => {
+                format!("You already paid this order of {payee} {elapsed} ago.")
+            }
+            _ => format!("You already paid {money} to {payee} {elapsed} ago."),
+        }
+    }
+}
+
+fn english_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> String {
+    let Evidence::Velocity {
+        window,
+        count,
+        sum_minor,
+        usual,
+        ..
+    } = evidence
+    else {
+        return signal.code().to_owned();
+    };
+    let (window, sum) = (English(*window), Amount(*sum_minor, currency));
+    match signal {
+        Signal::SpendSurge => format!(
+            "With this payment you spend {sum} within {window}; you usually spend up to {}.",
+            Amount(whole(*usual), currency)
+        ),
+        Signal::SmallPaymentBurst => {
+            format!("This is small payment number {count} within {window}, {sum} in all.")
+        }
+        Signal::FailureBurst => format!("{count} payments were declined within {window}."),
+        _ => format!("This is payment number {count} within {window}."),
+    }
+}
+
+fn english_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
+    match signal {
+        Signal::DeviceFanOut => {
+            format!("This device lately paid for about {accounts} different accounts.")
+        }
+        Signal::DeviceSwitch => {
+            format!("{known_devices} different devices paid from this account within minutes.")
+        }
+        _ => "This device never paid from this account before.".to_owned(),
     }
 }
 
 const fn english_slip(slip: AmountSlip) -> &'static str {
     match slip {
         AmountSlip::ExtraDigit => "a zero too many",
-        AmountSlip::LostDigit => "a digit was lost",
-        AmountSlip::DoubledDigit => "a digit was typed twice",
-        AmountSlip::NeighbourKey => "a key beside the right one was pressed",
-        AmountSlip::DecimalShift => "the decimal point is in the wrong place",
+        AmountSlip::LostDigit => "a lost digit",
+        AmountSlip::DoubledDigit => "a digit typed twice",
+        AmountSlip::NeighbourKey => "a slip to the key beside it",
+        AmountSlip::DecimalShift => "a misplaced decimal point",
     }
 }
 
