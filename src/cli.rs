@@ -1,25 +1,132 @@
-//! The command line.
+//! The command line: one file per command, and how they end.
+//!
+//! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed at
+//! work, 2 wrong usage or configuration.
+
+use std::fmt;
+use std::io::{self, Write as _};
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+pub mod check;
+mod client;
+pub mod demo;
+pub mod evidence;
+mod json;
+pub mod outcome;
 pub mod replay;
+pub mod score;
+pub mod serve;
+mod settings;
+mod show;
 
+const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration.";
+
+/// Asks, before money moves, whether the payer means this payment: allow, confirm or block.
+///
+/// Doublecheck remembers what each account paid lately and answers one question about every payment:
+/// does the payer really mean it? Payment gateways ask it over gRPC; this program runs the service and
+/// talks to it.
+///
+/// Without a command it serves, as `doublecheck serve` does.
 #[derive(Debug, Parser)]
-#[command(version, about)]
+#[command(
+    version,
+    verbatim_doc_comment,
+    args_conflicts_with_subcommands = true,
+    after_long_help = "New here? `doublecheck demo` plays what the service is for, and needs nothing.\n\n\
+        Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration."
+)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: serve::ServeArguments,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Serve(serve::ServeArguments),
+    Score(Box<score::ScoreArguments>),
+    Outcome(outcome::OutcomeArguments),
+    Evidence(evidence::EvidenceArguments),
+    Check(check::CheckArguments),
+    Demo(demo::DemoArguments),
     Replay(replay::ReplayArguments),
 }
 
 /// Runs the command that the arguments name.
 #[must_use]
-pub fn run() -> std::process::ExitCode {
-    match Arguments::parse().command {
-        Command::Replay(arguments) => replay::run(&arguments),
+pub fn run() -> ExitCode {
+    let arguments = Arguments::parse();
+    let out = || io::stdout().lock();
+    let ended = match &arguments.command {
+        None => serve::run(&arguments.serve),
+        Some(Command::Serve(serve)) => serve::run(serve),
+        Some(Command::Score(score)) => score::run(score, &mut out()),
+        Some(Command::Outcome(outcome)) => outcome::run(outcome, &mut out()),
+        Some(Command::Evidence(evidence)) => evidence::run(evidence, &mut out()),
+        Some(Command::Check(check)) => check::run(check, &mut out()),
+        Some(Command::Demo(demo)) => demo::run(demo, &mut out()),
+        Some(Command::Replay(replay)) => return replay::run(replay),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
     }
 }
+
+/// Why a command did not do what it was asked to.
+#[derive(Debug)]
+pub enum Failure {
+    /// It failed at work.
+    Work(String),
+    /// It was used or configured wrongly.
+    Usage(String),
+    /// Whoever read the results has heard enough: no failure at all.
+    ReaderGone,
+}
+
+impl Failure {
+    fn report(&self) -> ExitCode {
+        let (message, code) = match self {
+            Self::Work(message) => (message, ExitCode::from(1)),
+            Self::Usage(message) => (message, ExitCode::from(2)),
+            Self::ReaderGone => return ExitCode::SUCCESS,
+        };
+        // With nobody left to tell, the exit code says it.
+        let _ = writeln!(io::stderr().lock(), "{message}");
+        code
+    }
+
+    /// A failure at work, in a sentence that begins with what was tried.
+    fn at_work(tried: impl fmt::Display, error: &dyn std::error::Error) -> Self {
+        let mut message = format!("error: {tried}: {error}");
+        let mut source = error.source();
+        while let Some(cause) = source {
+            // Errors that wrap one another often say the same again.
+            let cause_text = cause.to_string();
+            if !message.ends_with(&cause_text) {
+                message.push_str(": ");
+                message.push_str(&cause_text);
+            }
+            source = cause.source();
+        }
+        Self::Work(message)
+    }
+}
+
+impl From<io::Error> for Failure {
+    /// What writing results may fail with.
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe {
+            Self::ReaderGone
+        } else {
+            Self::at_work("writing the results", &error)
+        }
+    }
+}
+
+/// How a command ends.
+pub type Ended = Result<(), Failure>;

@@ -1,10 +1,51 @@
-//! draft
+//! **Doublecheck** asks, before money moves, whether the payer means this payment.
+//!
+//! A payment gateway calls it over gRPC for each payment; it answers allow, confirm (ask the payer
+//! again) or block, with reasons, from what it remembers of the account. The README says what it is
+//! for; this page is the map of the house.
+//!
+//! # A payment's way
+//!
+//! ```text
+//! bytes → grpc::convert → Payment → Engine::score ─┬─ payee and device memories: read a few numbers
+//!                                                  ├─ one closure on the account: retry? expire,
+//!                                                  │    measure, decide, record   (scoring)
+//!                                                  └─ payee and device memories: told
+//! bytes ← grpc::convert ← Scored  ←────────────────┘
+//! ```
+//!
+//! # The rooms, in reading order
+//!
+//! - [`scoring`]: the domain. What a payment is, what is remembered, the signals, the decision. Pure.
+//! - [`clock`]: the time; the only place that reads it.
+//! - [`store`]: state by key behind closures; the only place that knows the map.
+//! - [`token`]: confirmation tokens, signed.
+//! - [`telemetry`]: logs and counts.
+//! - [`engine`]: all of these put together; what the edge calls.
+//! - [`grpc`]: the wire: validation, conversion, statuses, the server.
+//! - [`config`]: files, environment and flags into one checked configuration.
+//! - [`cli`]: one file per command.
+//!
+//! # Invariants
+//!
+//! - The domain reads no clock, does no IO, awaits nothing and knows no wire type. The same state,
+//!   policy, moment and payment give the same answer, to the last bit.
+//! - Everything that happens to an account happens in one step under one lock, and no lock guard leaves
+//!   the function that took it. Two keys are never held at once.
+//! - After `grpc::convert` no wire type exists, and before it no domain type does.
+//! - What is remembered is bounded per account, and what a bound costs is counted.
+//!
+//! `tests/tidy.rs` holds the house to this.
 
-pub mod cli;
-pub mod clock;
-pub mod engine;
-pub mod grpc;
 pub mod scoring;
+
+pub mod clock;
 pub mod store;
-pub mod telemetry;
 pub mod token;
+pub mod telemetry;
+pub mod engine;
+
+pub mod grpc;
+
+pub mod config;
+pub mod cli;

@@ -1,5 +1,6 @@
 //! What the service tells about itself: logs, and counts of what its bounds cost.
 
+use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tracing_subscriber::EnvFilter;
@@ -57,6 +58,8 @@ pub fn log_to_stderr() {
     // A second call, as tests make it, changes nothing.
     let _already_set = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
+        // Colours are for eyes: a log that is collected stays searchable.
+        .with_ansi(io::stderr().is_terminal())
         .try_init();
 }

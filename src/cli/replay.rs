@@ -1,10 +1,284 @@
-//! draft
-/// Arguments of `replay`.
+//! `doublecheck replay`: recorded payments through the same engine, under recorded time.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde::Serialize;
+
+use crate::clock::{ManualClock, Stopwatch};
+use crate::engine::{Engine, OutcomeReport};
+use crate::scoring::account::{Refusal, Scored};
+use crate::scoring::payment::{PayeeId, Payment};
+use crate::scoring::policy::Policy;
+use crate::scoring::time::Timestamp;
+use crate::token::TokenKey;
+
+mod event;
+mod source;
+mod summary;
+
+use event::{Event, Happening};
+use source::Line;
+use summary::Summary;
+
+/// Run recorded payments through the engine, each at its recorded time
 #[derive(Debug, clap::Args)]
-pub struct ReplayArguments {}
+#[command(after_help = "\
+The file holds JSON Lines in time order (.gz and .zst are read as they are), one event a line:
+  {\"type\":\"payment\",\"time\":\"2018-04-01T00:00:31.123Z\",\"payment_id\":\"p1\",\"account_id\":\"a1\",
+   \"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\"amount_minor\":5000,\"currency_code\":\"CNY\",
+   \"kind\":\"top_up\",\"order_id\":\"o1\",\"device_id\":\"d1\",\"session_id\":\"s1\"}      (the last three may be absent)
+  {\"type\":\"outcome\",\"time\":\"2018-04-01T00:00:33Z\",\"account_id\":\"a1\",\"payment_id\":\"p1\",\"outcome\":\"succeeded\"}
+One line comes out per payment, and a summary at the end.
+
+Examples:
+  doublecheck replay payments.jsonl.gz --out decisions.jsonl
+  doublecheck replay payments.jsonl --out - | grep block
+
+Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
+pub struct ReplayArguments {
+    /// The file to replay
+    file: PathBuf,
+    /// Where the decisions go, one JSON line per payment; `-` is standard output
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Report bad lines on standard error and go on, instead of stopping at the first
+    #[arg(long)]
+    skip_bad: bool,
+}
 
 /// Runs `replay`.
 #[must_use]
-pub fn run(_arguments: &ReplayArguments) -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
+pub fn run(arguments: &ReplayArguments) -> ExitCode {
+    let policy = Policy::default();
+    match replay(arguments, policy) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _nowhere_to_tell = writeln!(io::stderr(), "error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Why a replay stopped.
+#[derive(Debug)]
+enum ReplayError {
+    /// A file could not be opened, read or written.
+    File(PathBuf, io::Error),
+    /// A line could not be taken.
+    BadLine(BadLine),
+}
+
+/// A line that could not be taken.
+#[derive(Debug)]
+struct BadLine {
+    file: PathBuf,
+    number: u64,
+    reason: String,
+}
+
+impl fmt::Display for BadLine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{}:{}: {}",
+            self.file.display(),
+            self.number,
+            self.reason
+        )
+    }
+}
+
+impl fmt::Display for ReplayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::BadLine(bad) => write!(f, "{bad} (--skip-bad passes over bad lines)"),
+        }
+    }
+}
+
+fn replay(arguments: &ReplayArguments, policy: Policy) -> Result<(), ReplayError> {
+    let in_error = |error| ReplayError::File(arguments.file.clone(), error);
+    let out_error = |error| ReplayError::File(arguments.out.clone(), error);
+    let progress = progress_bar();
+    let mut source = source::open(&arguments.file, &progress).map_err(in_error)?;
+    let to_stdout = arguments.out == Path::new("-");
+    let mut out = open_out(&arguments.out).map_err(out_error)?;
+
+    let mut replay = Replay::new(policy);
+    let started = Stopwatch::start();
+    let mut buffer = Vec::new();
+    let mut number = 0;
+    while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {
+        number += 1;
+        match replay.line(&line) {
+            Ok(None) => {}
+            Ok(Some(decided)) => decided.write(number, &mut out).map_err(out_error)?,
+            Err(reason) => {
+                let bad = BadLine {
+                    file: arguments.file.clone(),
+                    number,
+                    reason,
+                };
+                if !arguments.skip_bad {
+                    return Err(ReplayError::BadLine(bad));
+                }
+                replay.summary.add_bad_line();
+                progress.suspend(|| writeln!(io::stderr(), "{bad}")).ok();
+            }
+        }
+    }
+    out.flush().map_err(out_error)?;
+    progress.finish_and_clear();
+    let mut summary = replay.summary;
+    summary.finish(&replay.engine, started.elapsed());
+    // The decisions are the result where they go to standard output; else the summary is.
+    let told = if to_stdout {
+        writeln!(io::stderr(), "{summary}")
+    } else {
+        writeln!(io::stdout(), "{summary}")
+    };
+    told.map_err(out_error)
+}
+
+fn progress_bar() -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
+            .unwrap_or_else(|_| ProgressStyle::default_bar());
+    ProgressBar::new(0).with_style(style)
+}
+
+fn open_out(path: &Path) -> io::Result<Box<dyn Write>> {
+    Ok(if path == Path::new("-") {
+        Box::new(BufWriter::new(io::stdout().lock()))
+    } else {
+        Box::new(BufWriter::with_capacity(1 << 18, File::create(path)?))
+    })
+}
+
+/// The engine under recorded time.
+struct Replay {
+    clock: Arc<ManualClock>,
+    engine: Engine,
+    latest: Timestamp,
+    /// Who was paid, by account and payment: a gateway knows, and says so when an outcome comes long
+    /// after the payment.
+    payees: HashMap<Box<str>, PayeeId>,
+    summary: Summary,
+}
+
+/// A payment and its answer.
+struct Decided {
+    payment: Payment,
+    scored: Scored,
+}
+
+impl Replay {
+    fn new(policy: Policy) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(i64::MIN)));
+        // Tokens of a replay open nothing, and the same file must give the same tokens.
+        let token_key = TokenKey::from_bytes(&[0; 32]);
+        Self {
+            engine: Engine::new(policy, clock.clone(), token_key),
+            clock,
+            latest: Timestamp::from_unix_ms(i64::MIN),
+            payees: HashMap::new(),
+            summary: Summary::default(),
+        }
+    }
+
+    fn line(&mut self, line: &Line<'_>) -> Result<Option<Decided>, String> {
+        let Line::Text(json) = line else {
+            return Err("the line is longer than any event".to_owned());
+        };
+        let Event { time, what } = event::parse(json).map_err(|bad| bad.to_string())?;
+        if time < self.latest {
+            return Err("time: must not be earlier than that of the line before".to_owned());
+        }
+        self.latest = time;
+        self.clock.set(time);
+        match what {
+            Happening::Payment(payment) => self.payment(payment).map(Some),
+            Happening::Outcome(report) => {
+                self.outcome(report);
+                Ok(None)
+            }
+        }
+    }
+
+    fn payment(&mut self, payment: Payment) -> Result<Decided, String> {
+        let scored = self
+            .engine
+            .score(&payment, None)
+            .map_err(|refusal| match refusal {
+                Refusal::Conflict(fields) => {
+                    let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
+                    format!(
+                        "payment_id: submitted before with other content: {}",
+                        paths.join(", ")
+                    )
+                }
+                Refusal::Token(fault) => fault.to_string(),
+            })?;
+        self.summary.add_payment(&scored);
+        let key = payment_key(payment.account_id.as_str(), payment.payment_id.as_str());
+        self.payees.insert(key, payment.payee.id.clone());
+        Ok(Decided { payment, scored })
+    }
+
+    fn outcome(&mut self, mut report: OutcomeReport) {
+        if report.payee_id.is_none() {
+            let key = payment_key(report.account_id.as_str(), report.payment_id.as_str());
+            report.payee_id = self.payees.get(&key).cloned();
+        }
+        match self.engine.report_outcome(&report) {
+            Ok(_) => self.summary.add_outcome(),
+            Err(_unknown) => self.summary.add_unknown_outcome(),
+        }
+    }
+}
+
+/// Ids hold no control characters, so a zero byte keeps the two apart.
+fn payment_key(account_id: &str, payment_id: &str) -> Box<str> {
+    format!("{account_id}\0{payment_id}").into_boxed_str()
+}
+
+/// A decision as `replay` writes it.
+#[derive(Serialize)]
+struct DecisionLine<'a> {
+    line: u64,
+    payment_id: &'a str,
+    account_id: &'a str,
+    decision: &'static str,
+    score: f64,
+    replayed: bool,
+    reasons: Vec<&'static str>,
+}
+
+impl Decided {
+    fn write(&self, line: u64, out: &mut dyn Write) -> io::Result<()> {
+        let assessment = &self.scored.assessment;
+        let line = DecisionLine {
+            line,
+            payment_id: self.payment.payment_id.as_str(),
+            account_id: self.payment.account_id.as_str(),
+            decision: assessment.decision.name(),
+            score: assessment.score,
+            replayed: self.scored.replayed,
+            reasons: assessment
+                .reasons
+                .iter()
+                .map(|reason| reason.code.name())
+                .collect(),
+        };
+        serde_json::to_writer(&mut *out, &line)?;
+        out.write_all(b"\n")
+    }
 }

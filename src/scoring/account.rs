@@ -305,7 +305,7 @@ impl Account {
         for nth in WindowIndex::ALL {
             let totals = self.window.totals(nth);
             let (count, sum_minor) = (totals.count(), totals.sum_minor(currency));
-            self.profile.note_pace(
+            self.profile.pace_mut().note(
                 nth,
                 count,
                 (currency, sum_minor),

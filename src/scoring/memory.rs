@@ -179,9 +179,10 @@ impl PayeeMemory {
             payers: self.ever.estimate(),
             payers_recent: self.recent.estimate(now),
             payers_usual: self.payers_usual,
-            settled: self.settled * left,
-            reported_weak: self.reported_weak * left,
-            reported_strong: self.reported_strong * left,
+            // What was taken back had faded since it was added: never below nothing.
+            settled: (self.settled * left).max(0.0),
+            reported_weak: (self.reported_weak * left).max(0.0),
+            reported_strong: (self.reported_strong * left).max(0.0),
         }
     }
 
@@ -210,10 +211,6 @@ impl PayeeMemory {
         };
         self.reported_weak += change_of(PayeeRisk::Weak);
         self.reported_strong += change_of(PayeeRisk::Strong);
-        // What is taken back has faded since it was added: never below nothing.
-        self.settled = self.settled.max(0.0);
-        self.reported_weak = self.reported_weak.max(0.0);
-        self.reported_strong = self.reported_strong.max(0.0);
         self.last_used = self.last_used.max(now);
     }
 

@@ -6,141 +6,22 @@
 use super::money::{Currency, Money};
 use super::payment::{DeviceId, Payee, Payment};
 use super::policy::Policy;
-use super::time::{Span, Timestamp, remaining_share};
-use super::window::{WINDOWS, WindowIndex};
+use super::time::{Span, Timestamp};
 
-/// How many amounts of an account are kept per currency.
-pub const AMOUNTS_KEPT: usize = 32;
+mod amounts;
+mod pace;
+
+pub use amounts::{AMOUNTS_KEPT, Amounts, LogAmount, Spread};
+pub use pace::Pace;
+
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
+/// From how many payments on a payee counts as established.
+const ESTABLISHED_TIMES: u32 = 3;
+/// How long payments count as made in one sitting.
+const SITTING: Span = Span::from_minutes(10);
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
-
-/// An amount on a logarithmic scale: 256 steps to a doubling.
-///
-/// Amounts people pay are skewed; their logarithms are not. The logarithm is taken in whole numbers,
-/// so it is the same on every machine.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
-pub struct LogAmount(u16);
-
-impl LogAmount {
-    /// Steps to a doubling.
-    pub const STEPS_PER_DOUBLING: f64 = 256.0;
-
-    /// The logarithm of an amount in minor units; amounts below 1 count as 1.
-    #[must_use]
-    pub fn of(amount_minor: i64) -> Self {
-        let amount = u64::try_from(amount_minor).unwrap_or(1).max(1);
-        let whole = amount.ilog2();
-        // The mantissa as a fixed-point number in [2^31, 2^32); squaring it eight times reads off
-        // eight binary digits of the logarithm.
-        let mut mantissa = if whole >= 31 {
-            amount >> whole.saturating_sub(31)
-        } else {
-            amount << 31_u32.saturating_sub(whole)
-        };
-        let mut log = u64::from(whole);
-        for _ in 0..8 {
-            mantissa = mantissa.saturating_mul(mantissa) >> 31;
-            let digit = mantissa >> 32;
-            log = log << 1 | digit;
-            mantissa >>= digit;
-        }
-        Self(u16::try_from(log).unwrap_or(u16::MAX))
-    }
-
-    /// How many doublings this amount is above `other`; negative when it is below.
-    #[must_use]
-    pub fn doublings_above(self, other: Self) -> f64 {
-        (f64::from(self.0) - f64::from(other.0)) / Self::STEPS_PER_DOUBLING
-    }
-}
-
-/// The last amounts paid, oldest first.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Amounts {
-    minor: Vec<i64>,
-}
-
-/// The middle of some amounts and how far they spread, both robust: half of the amounts may be
-/// arbitrarily wrong without moving either far.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Spread {
-    /// The median, in minor units.
-    pub median_minor: i64,
-    /// The logarithm of the median.
-    pub median: LogAmount,
-    /// The median absolute deviation from it, in doublings.
-    pub deviation_doublings: f64,
-}
-
-impl Amounts {
-    /// The amounts in minor units, oldest first.
-    #[must_use]
-    pub fn minor(&self) -> &[i64] {
-        &self.minor
-    }
-
-    /// How many are kept.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.minor.len()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.minor.is_empty()
-    }
-
-    /// The sum that was paid `times` times running at the end, if it was the same each time.
-    #[must_use]
-    pub fn always_lately(&self, times: usize) -> Option<i64> {
-        let last = *self.minor.last()?;
-        let from = self.minor.len().checked_sub(times)?;
-        self.minor
-            .get(from..)?
-            .iter()
-            .all(|amount| *amount == last)
-            .then_some(last)
-    }
-
-    /// Median and spread; `None` when there are none.
-    #[must_use]
-    pub fn spread(&self) -> Option<Spread> {
-        let mut sorted = [0_i64; AMOUNTS_KEPT];
-        let sorted = sorted.get_mut(..self.minor.len())?;
-        sorted.copy_from_slice(&self.minor);
-        sorted.sort_unstable();
-        let middle = sorted.len() / 2;
-        let median_minor = *sorted.get(middle)?;
-        let median = LogAmount::of(median_minor);
-        let mut deviations = [0.0_f64; AMOUNTS_KEPT];
-        let deviations = deviations.get_mut(..sorted.len())?;
-        for (deviation, amount) in deviations.iter_mut().zip(sorted.iter()) {
-            *deviation = LogAmount::of(*amount).doublings_above(median).abs();
-        }
-        deviations.sort_unstable_by(f64::total_cmp);
-        Some(Spread {
-            median_minor,
-            median,
-            deviation_doublings: *deviations.get(middle)?,
-        })
-    }
-
-    fn learn(&mut self, amount_minor: i64, kept: usize) {
-        if self.minor.len() >= kept {
-            self.minor.remove(0);
-        }
-        self.minor.push(amount_minor);
-    }
-
-    fn unlearn(&mut self, amount_minor: i64) {
-        if let Some(at) = self.minor.iter().rposition(|known| *known == amount_minor) {
-            self.minor.remove(at);
-        }
-    }
-}
 
 /// A payee that the account has paid.
 #[derive(Debug, Clone, PartialEq)]
@@ -172,31 +53,19 @@ pub struct KnownDevice {
     pub last_used: Timestamp,
 }
 
-/// How many payments the account usually makes within one of the windows, when it makes any.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-struct Pace {
-    /// When the period that is being watched began.
-    since: Timestamp,
-    /// The most payments in the window during this period.
-    count_peak: u32,
-    /// The largest sum during this period, in minor units of the profile's main currency.
-    sum_peak_minor: i64,
-    /// The usual peaks of earlier periods, fading.
-    count_usual: f64,
-    sum_usual_minor: f64,
-}
-
 /// What is usual for one account.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Profile {
     payments_learnt: u32,
+    /// How many of them were the first to their payee.
+    payees_met: u32,
+    /// When the sitting began that an amount was last learnt from.
+    sitting_since: Timestamp,
     amounts: Vec<(Currency, Amounts)>,
     payees: Vec<KnownPayee>,
     devices: Vec<KnownDevice>,
     hours: [u8; 24],
-    pace: [Pace; WINDOWS.len()],
-    /// The currency that sums are watched in: the first one seen. Others are not comparable.
-    pace_currency: Option<Currency>,
+    pace: Pace,
 }
 
 /// What a bound cost the profile.
@@ -221,6 +90,13 @@ impl Profile {
         self.amounts
             .iter()
             .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
+    }
+
+    /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been
+    /// before anything was known.
+    #[must_use]
+    pub fn novelty(&self) -> f64 {
+        (f64::from(self.payees_met) + 0.5) / (f64::from(self.payments_learnt) + 1.0)
     }
 
     /// The payees it knows, in no particular order.
@@ -255,66 +131,25 @@ impl Profile {
         (near.into_iter().map(count).sum::<f64>() + 3.0 / 24.0) / (all + 1.0)
     }
 
-    /// How many payments the account usually makes within window `nth` when it makes any; 0 if unknown.
+    /// How busy it usually is.
     #[must_use]
-    pub fn usual_count(&self, nth: WindowIndex) -> f64 {
-        self.pace
-            .get(nth as usize)
-            .map_or(0.0, |pace| pace.count_usual)
+    pub const fn pace(&self) -> &Pace {
+        &self.pace
     }
 
-    /// What it usually spends within window `nth`, in minor units; 0 if unknown.
-    #[must_use]
-    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
-        if self.pace_currency != Some(currency) {
-            return 0.0;
-        }
-        self.pace
-            .get(nth as usize)
-            .map_or(0.0, |pace| pace.sum_usual_minor)
-    }
-
-    /// Notes how full a window is, this payment included. What is usual is learnt when the period is
-    /// over, which takes a pause: a burst must not make itself usual while it lasts. Where no pause
-    /// comes in ten windows running, being busy is what is usual.
-    pub fn note_pace(
-        &mut self,
-        nth: WindowIndex,
-        count: u32,
-        (currency, sum_minor): (Currency, i64),
-        half_life: Span,
-        now: Timestamp,
-    ) {
-        let watched = *self.pace_currency.get_or_insert(currency);
-        let sum_minor = if watched == currency { sum_minor } else { 0 };
-        let Some(pace) = self.pace.get_mut(nth as usize) else {
-            return;
-        };
-        let lasted = now.since(pace.since);
-        let is_over = lasted >= nth.span() && (count <= 1 || lasted.share_of(nth.span()) >= 10.0);
-        if is_over {
-            if pace.count_peak > 0 {
-                let left = remaining_share(lasted, half_life);
-                pace.count_usual = (pace.count_usual * left).max(f64::from(pace.count_peak));
-                #[expect(
-                    clippy::cast_precision_loss,
-                    reason = "a habit needs no more than 53 bits"
-                )]
-                let sum_peak = pace.sum_peak_minor as f64;
-                pace.sum_usual_minor = (pace.sum_usual_minor * left).max(sum_peak);
-            }
-            pace.since = now;
-            pace.count_peak = 0;
-            pace.sum_peak_minor = 0;
-        }
-        pace.count_peak = pace.count_peak.max(count);
-        pace.sum_peak_minor = pace.sum_peak_minor.max(sum_minor);
+    /// The same, to be taught.
+    pub const fn pace_mut(&mut self) -> &mut Pace {
+        &mut self.pace
     }
 
     /// Learns from a payment that went well.
     pub fn learn(&mut self, policy: &Policy, payment: &Payment, time: Timestamp) -> Forgotten {
         self.payments_learnt = self.payments_learnt.saturating_add(1);
-        self.learn_amount(payment.money);
+        // One sitting, one vote: a split bill, a wage run or a burst must not outvote months.
+        if payment_began_a_sitting(self.sitting_since, time) {
+            self.sitting_since = time;
+            self.learn_amount(payment.money);
+        }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let mut forgotten = Forgotten::default();
         forgotten.payees = self.learn_payee(payment, time, policy.memory.payees_max);
@@ -341,7 +176,11 @@ impl Profile {
             known.times_paid = known.times_paid.saturating_sub(1);
             known.amounts.unlearn(money.amount_minor());
         }
+        let known_before = self.payees.len();
         self.payees.retain(|known| known.times_paid > 0);
+        if self.payees.len() < known_before {
+            self.payees_met = self.payees_met.saturating_sub(1);
+        }
         for known in &mut self.devices {
             if Some(&known.device_id) == payment.device_id.as_ref() {
                 known.times_used = known.times_used.saturating_sub(1);
@@ -405,16 +244,18 @@ impl Profile {
                 .learn(money.amount_minor(), PAYEE_AMOUNTS_KEPT);
             return 0;
         }
-        let forgotten = make_room(&mut self.payees, payees_max, |known| known.last_paid);
+        self.payees_met = self.payees_met.saturating_add(1);
+        // Those paid once or twice go first, however lately: a payee of years outlives a holiday.
+        let forgotten = make_room(&mut self.payees, payees_max, |known| {
+            (known.times_paid.min(ESTABLISHED_TIMES), known.last_paid)
+        });
         self.payees.push(KnownPayee {
             payee: payment.payee.clone(),
             times_paid: 1,
             first_paid: time,
             last_paid: time,
             currency: money.currency(),
-            amounts: Amounts {
-                minor: vec![money.amount_minor()],
-            },
+            amounts: Amounts::of(money.amount_minor()),
             repeats_confirmed: 0,
         });
         forgotten
@@ -443,70 +284,24 @@ impl Profile {
     }
 }
 
-/// Makes room for one more by dropping what was used least lately; returns how many went.
-fn make_room<T>(kept: &mut Vec<T>, max: u32, last_used: impl Fn(&T) -> Timestamp) -> u32 {
+/// Whether a payment at `time` is the first of its sitting, not one more of the sitting before.
+fn payment_began_a_sitting(sitting_since: Timestamp, time: Timestamp) -> bool {
+    sitting_since.plus(SITTING) <= time || sitting_since == Timestamp::default()
+}
+
+/// Makes room for one more by dropping what is worth least; returns how many went.
+fn make_room<T, W: Ord>(kept: &mut Vec<T>, max: u32, worth: impl Fn(&T) -> W) -> u32 {
     let mut dropped: u32 = 0;
     while kept.len() >= max.max(1) as usize {
-        let Some((oldest, _)) = kept
+        let Some((least, _)) = kept
             .iter()
             .enumerate()
-            .min_by_key(|(_, entry)| last_used(entry))
+            .min_by_key(|(_, entry)| worth(entry))
         else {
             break;
         };
-        kept.swap_remove(oldest);
+        kept.swap_remove(least);
         dropped = dropped.saturating_add(1);
     }
     dropped
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const NOTHING: fn() -> (Currency, i64) = || (Currency::from_code("CNY").unwrap(), 0);
-
-    #[test]
-    fn the_whole_number_logarithm_follows_the_real_one() {
-        for amount_minor in (1..5_000).chain([99_999, 1_234_567, 10_i64.pow(15)]) {
-            let exact = (amount_minor as f64).log2();
-            let ours = LogAmount::of(amount_minor).doublings_above(LogAmount::of(1));
-            assert!(
-                (exact - ours).abs() <= 1.0 / 256.0,
-                "{amount_minor}: {exact} {ours}"
-            );
-        }
-    }
-
-    #[test]
-    fn half_of_the_amounts_may_be_wrong_without_moving_the_middle_far() {
-        let mut amounts = Amounts::default();
-        for amount in [1_000, 1_100, 900, 1_050, 950, 1_000_000, 5_000_000] {
-            amounts.learn(amount, AMOUNTS_KEPT);
-        }
-        let spread = amounts.spread().unwrap();
-        assert_eq!(spread.median_minor, 1_050);
-        assert!(spread.deviation_doublings < 0.3);
-    }
-
-    #[test]
-    fn a_burst_does_not_make_itself_usual_while_it_lasts() {
-        let mut profile = Profile::default();
-        let month = Span::from_days(30);
-        let at = |secs| Timestamp::from_unix_ms(secs * 1_000);
-        for nth in 1..=20 {
-            profile.note_pace(
-                WindowIndex::TenMinutes,
-                nth,
-                NOTHING(),
-                month,
-                at(i64::from(nth)),
-            );
-            assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 0.0);
-        }
-        profile.note_pace(WindowIndex::TenMinutes, 21, NOTHING(), month, at(700));
-        assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 0.0);
-        profile.note_pace(WindowIndex::TenMinutes, 1, NOTHING(), month, at(3_600));
-        assert_eq!(profile.usual_count(WindowIndex::TenMinutes), 21.0);
-    }
 }

@@ -2,56 +2,49 @@
 //!
 //! Judged by operations on the digits, not by ratio alone: a zero too many, a digit lost, typed twice
 //! or beside the right key, a decimal point out of place. Where the payee is always paid one sum, any
-//! such operation stands out. Where sums vary, only slips that leave their usual range do.
+//! such operation stands out. Where sums vary, the question is which explains the amount better:
+//! that it was meant, or that a usual sum was meant and slipped. Only slips upwards are looked for
+//! then: who paid too little pays the rest.
 
-use super::{Context, Measure, Nature};
+use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::policy::settings;
+use crate::scoring::profile::{Amounts, KnownPayee, LogAmount, Spread};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
     Settings as "amount_slip" {
         /// How much the signal counts; 0 switches it off.
         weight: f64 = 1.0, 0 => 1, "share";
-        /// How many times running a payee must have been paid one sum to count as always paid it.
-        regular_times: u32 = 3, 2 => 8, "payments";
-        /// How many sums of a payee must be known to judge by their range.
-        varied_times: u32 = 3, 1 => 8, "payments";
-        /// How far outside the range of known sums an amount must lie: this many times the largest,
-        /// or that part of the smallest.
-        beyond_range: f64 = 2.0, 1 => 100, "times";
+        /// How many payments, all of one sum, make it the sum that this payee is always paid.
+        regular_times: u32 = 4, 2 => 8, "payments";
         /// Strength against a sum that is always paid.
         regular_strength: f64 = 80.0, 0 => 100, "strength";
-        /// Strength against sums that vary.
-        varied_strength: f64 = 70.0, 0 => 100, "strength";
+        /// The least deviation taken as usual where sums vary, in doublings.
+        deviation_doublings_min: f64 = 0.5, 0.01 => 10, "doublings";
+        /// By how much a slip must explain the amount better to fire at all: the logarithm of a
+        /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
+        from_nats: f64 = 2.5, 0 => 100, "nats";
+        /// From where it fires at full strength.
+        full_nats: f64 = 5.0, 0 => 100, "nats";
+        /// Full strength against sums that vary.
+        varied_strength: f64 = 80.0, 0 => 100, "strength";
     }
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let money = context.payment.money;
-    let amount = money.amount_minor();
     let known = context
         .known_payee
         .filter(|known| known.currency == money.currency())?;
-    let (slip, usual_minor, strength) =
-        if let Some(usual) = known.amounts.always_lately(settings.regular_times as usize) {
-            let slip = slip_between(usual, amount)?;
-            (slip, usual, settings.regular_strength)
-        } else {
-            let sums = known.amounts.minor();
-            if sums.len() < settings.varied_times as usize {
-                return None;
-            }
-            let (min, max) = (*sums.iter().min()?, *sums.iter().max()?);
-            let beyond = context.ratio_to(max) >= settings.beyond_range
-                || context.ratio_to(min) * settings.beyond_range <= 1.0;
-            let usual = known.amounts.spread()?.median_minor;
-            let slip = undone(amount)
-                .find(|(_, meant)| (min..=max).contains(meant))
-                .map(|(slip, _)| slip)
-                .filter(|_| beyond)?;
-            (slip, usual, settings.varied_strength)
-        };
+    let (slip, usual_minor, strength) = match always_paid(settings, known) {
+        Some(usual) => (
+            slip_between(usual, money.amount_minor())?,
+            usual,
+            settings.regular_strength,
+        ),
+        None => varied(settings, context, &known.amounts)?,
+    };
     Measure::of(
         strength,
         Nature::Slip,
@@ -61,6 +54,81 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             slip: Some(slip),
         },
     )
+}
+
+fn always_paid(settings: &Settings, known: &KnownPayee) -> Option<i64> {
+    let sums = known.amounts.minor();
+    let usual = *sums.first()?;
+    (sums.len() >= settings.regular_times as usize && sums.iter().all(|sum| *sum == usual))
+        .then_some(usual)
+}
+
+/// The slip that explains an amount best where sums vary, the usual sum, and how strongly.
+fn varied(
+    settings: &Settings,
+    context: &Context<'_>,
+    of_payee: &Amounts,
+) -> Option<(AmountSlip, i64, f64)> {
+    let usual = Usual::new(settings, context, of_payee)?;
+    let typed = context.payment.money.amount_minor();
+    let typed_nats = usual.surprise_nats(typed);
+    let (slip, meant_nats) = undone(typed, usual.granularity_minor)
+        .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
+        .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let explained_nats = typed_nats - meant_nats + PATTERN_NATS;
+    let strength = ramp(explained_nats, settings.from_nats, settings.full_nats)
+        * (settings.varied_strength / 100.0);
+    Some((slip, usual.median_minor, strength))
+}
+
+/// What this payee is usually paid. Few sums say little about themselves: their middle is uncertain,
+/// and their spread is mixed with the account's own.
+struct Usual {
+    median_minor: i64,
+    deviation_doublings: f64,
+    granularity_minor: i64,
+}
+
+impl Usual {
+    /// How many sums the account's spread is worth against those of the payee.
+    const ACCOUNT_WORTH: f64 = 2.0;
+
+    fn new(settings: &Settings, context: &Context<'_>, of_payee: &Amounts) -> Option<Self> {
+        let currency = context.payment.money.currency();
+        let account = context.usual.filter(|_| context.knows_the_account())?;
+        let all = context.account.profile().amounts(currency)?;
+        let payee = of_payee.spread()?;
+        let known = f64::from(u32::try_from(of_payee.len()).unwrap_or(u32::MAX));
+        let square = |spread: Spread| spread.deviation_doublings() * spread.deviation_doublings();
+        let variance = (Self::ACCOUNT_WORTH * square(account) + known * square(payee))
+            / (Self::ACCOUNT_WORTH + known);
+        let middle_unsure = 1.0 + 1.0 / known;
+        Some(Self {
+            median_minor: payee.median_minor,
+            deviation_doublings: variance.sqrt().max(settings.deviation_doublings_min)
+                * middle_unsure.sqrt(),
+            granularity_minor: all.granularity_minor(),
+        })
+    }
+
+    fn surprise_nats(&self, amount_minor: i64) -> f64 {
+        let above = LogAmount::of(amount_minor).doublings_above(LogAmount::of(self.median_minor));
+        surprise_nats(above / self.deviation_doublings)
+    }
+}
+
+/// What it says that an amount has the pattern of a slip at all: one in ten has by chance. ln 10.
+const PATTERN_NATS: f64 = 2.3;
+
+/// How surprising a value is that lies this many deviations from the middle: as under a normal
+/// distribution up to three, and growing only linearly beyond. Amounts have heavy tails.
+fn surprise_nats(deviations: f64) -> f64 {
+    let distance = deviations.abs();
+    if distance <= 3.0 {
+        distance * distance / 2.0
+    } else {
+        4.5 + (distance - 3.0) * 1.5
+    }
 }
 
 /// The slip that makes `typed` of `meant`, if one does.
@@ -87,27 +155,21 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     }
 }
 
-/// What may have been meant where sums vary: only slips that change the size of the amount.
-fn undone(typed: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
-    let tenth = (typed.rem_euclid(10) == 0).then(|| (AmountSlip::ExtraDigit, typed / 10));
-    let hundredth = (typed.rem_euclid(100) == 0).then(|| (AmountSlip::DecimalShift, typed / 100));
-    let hundredfold = typed
-        .checked_mul(100)
-        .map(|meant| (AmountSlip::DecimalShift, meant));
-    let digits = Digits::of(typed);
-    let single = digits
+/// What may have been meant where sums vary: every smaller amount that one slip makes this one of and
+/// that is as round as this account's amounts are. Somebody who pays in fives types fives.
+fn undone(typed: i64, granularity: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
+    let divided = |slip, by: i64| {
+        (typed.checked_rem(by) == Some(0)).then(|| (slip, typed.checked_div(by).unwrap_or(typed)))
+    };
+    let single: Vec<_> = Digits::of(typed)
         .halvings()
         .map(|single| (AmountSlip::DoubledDigit, single.value()))
-        .collect::<Vec<_>>();
-    let tenfold = typed
-        .checked_mul(10)
-        .map(|meant| (AmountSlip::LostDigit, meant));
-    tenth
+        .collect();
+    divided(AmountSlip::ExtraDigit, 10)
         .into_iter()
+        .chain(divided(AmountSlip::DecimalShift, 100))
         .chain(single)
-        .chain(hundredth)
-        .chain(tenfold)
-        .chain(hundredfold)
+        .filter(move |(_, meant)| *meant > 0 && meant.checked_rem(granularity) == Some(0))
 }
 
 /// An amount as it is typed.
@@ -134,12 +196,12 @@ impl Digits {
         })
     }
 
-    /// Every amount that this one may be with a digit typed twice.
+    /// Every amount that this one may be with a digit typed twice. A zero typed twice is a zero too many.
     fn halvings(&self) -> impl Iterator<Item = Self> {
         self.0
             .windows(2)
             .enumerate()
-            .filter(|(_, pair)| pair.first() == pair.last())
+            .filter(|(_, pair)| pair.first() == pair.last() && pair.first() != Some(&0))
             .map(|(at, _)| {
                 let mut digits = self.0.clone();
                 digits.remove(at);
@@ -156,7 +218,7 @@ impl Digits {
         })
     }
 
-    /// Whether the two differ in one digit, by one key of the top row.
+    /// Whether the two differ in one digit, by one key up, down or aside on a keypad.
     fn is_neighbour_of(&self, other: &Self) -> bool {
         if self.0.len() != other.0.len() {
             return false;
@@ -165,9 +227,22 @@ impl Digits {
         let Some((a, b)) = different.next() else {
             return false;
         };
-        // The row of keys is 1 2 … 9 0: zero stands beside nine.
-        let key = |digit: u8| if digit == 0 { 10 } else { digit };
-        different.next().is_none() && key(*a).abs_diff(key(*b)) == 1
+        let ((row, column), (other_row, other_column)) = (key_of(*a), key_of(*b));
+        let apart = row
+            .abs_diff(other_row)
+            .saturating_add(column.abs_diff(other_column));
+        different.next().is_none() && apart == 1
+    }
+}
+
+/// Row and column of a digit on the keypad of phones and payment terminals: 123 / 456 / 789 / 0.
+const fn key_of(digit: u8) -> (u8, u8) {
+    match digit {
+        0 => (3, 1),
+        digit => (
+            digit.saturating_sub(1) / 3,
+            digit.saturating_sub(1).wrapping_rem(3),
+        ),
     }
 }
 
@@ -185,11 +260,12 @@ mod tests {
         check(123_400, 1_234, Some(AmountSlip::DecimalShift));
         check(7_500, 77_500, Some(AmountSlip::DoubledDigit));
         check(7_500, 500, Some(AmountSlip::LostDigit));
-        check(7_500, 6_500, Some(AmountSlip::NeighbourKey));
-        check(9_900, 9_000, Some(AmountSlip::NeighbourKey));
+        check(7_500, 8_500, Some(AmountSlip::NeighbourKey));
+        check(7_500, 4_500, Some(AmountSlip::NeighbourKey));
+        check(8_800, 8_000, Some(AmountSlip::NeighbourKey));
         check(7_500, 7_500, None);
         check(7_500, 2_500, None);
-        check(7_500, 8_600, None);
+        check(7_500, 9_600, None);
         check(i64::MAX, 1, None);
     }
 }

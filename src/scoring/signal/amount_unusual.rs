@@ -8,9 +8,6 @@ use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::{Amounts, LogAmount};
 
-/// The deviation of a normal distribution is this many times its median absolute deviation.
-const DEVIATIONS_PER_MAD: f64 = 1.4826;
-
 settings! {
     /// Settings of `AMOUNT_UNUSUAL`.
     Settings as "amount_unusual" {
@@ -24,9 +21,14 @@ settings! {
         /// half as much again without surprising anybody.
         deviation_doublings_min: f64 = 0.6, 0.01 => 10, "doublings";
         /// Deviations above the median from which it fires.
-        from_deviations: f64 = 2.0, 0 => 100, "deviations";
+        from_deviations: f64 = 1.0, 0 => 100, "deviations";
+        /// Deviations above the median at which it reaches `knee_strength`. Up to there strength grows
+        /// fast; beyond, amounts have heavy tails and further distance says little more.
+        knee_deviations: f64 = 2.2, 0 => 100, "deviations";
+        /// Strength at `knee_deviations`.
+        knee_strength: f64 = 70.0, 0 => 100, "strength";
         /// Deviations above the median from which it fires at full strength.
-        full_deviations: f64 = 5.0, 0 => 100, "deviations";
+        full_deviations: f64 = 6.0, 0 => 100, "deviations";
     }
 }
 
@@ -46,19 +48,27 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .filter(|amounts| amounts.len() >= settings.account_amounts_min as usize);
     let distance = |amounts: &Amounts| {
         let spread = amounts.spread()?;
-        let deviation =
-            (spread.deviation_doublings * DEVIATIONS_PER_MAD).max(settings.deviation_doublings_min);
+        let deviation = spread
+            .deviation_doublings()
+            .max(settings.deviation_doublings_min);
         let above = LogAmount::of(money.amount_minor()).doublings_above(spread.median);
         Some((above / deviation, spread.median_minor))
     };
     // What is usual for the payee explains what is unusual for the account.
     let (deviations, usual_minor) = distance(of_payee.or(of_account)?)?;
+    let to_knee = ramp(
+        deviations,
+        settings.from_deviations,
+        settings.knee_deviations,
+    );
+    let beyond_knee = ramp(
+        deviations,
+        settings.knee_deviations,
+        settings.full_deviations,
+    );
+    let knee = settings.knee_strength / 100.0;
     Measure::of(
-        ramp(
-            deviations,
-            settings.from_deviations,
-            settings.full_deviations,
-        ),
+        to_knee * knee + beyond_knee * (1.0 - knee),
         Nature::Slip,
         Evidence::Amount {
             usual_minor,

@@ -8,7 +8,7 @@ settings! {
     /// Settings of `DEVICE_NEW`.
     Settings as "device_new" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.35, 0 => 1, "share";
+        weight: f64 = 0.42, 0 => 1, "share";
         /// Strength of an unknown device.
         strength: f64 = 100.0, 0 => 100, "strength";
     }

@@ -17,9 +17,9 @@ settings! {
         /// Within what time.
         window_ms: Span = Span::from_minutes(10), 1000 => 86400000, "ms";
         /// How many devices are free.
-        devices_free: u32 = 1, 1 => 32, "devices";
+        devices_free: u32 = 2, 1 => 32, "devices";
         /// How many devices fire at full strength.
-        devices_full: u32 = 3, 2 => 32, "devices";
+        devices_full: u32 = 4, 2 => 32, "devices";
     }
 }
 

@@ -6,9 +6,9 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
+use crate::scoring::payment::Payment;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
-use crate::scoring::window::Record;
 
 settings! {
     /// Settings of `DUPLICATE_RECENT`.
@@ -22,12 +22,14 @@ settings! {
         /// Strength right after the first payment.
         start_strength: f64 = 84.0, 0 => 100, "strength";
         /// Strength at the far end of the window.
-        end_strength: f64 = 62.0, 0 => 100, "strength";
-        /// How long one sitting lasts: within it, or in one session, another order number is another
-        /// purchase. After it, in another session, it is an app that submits again under a new number.
+        end_strength: f64 = 63.0, 0 => 100, "strength";
+        /// How long one sitting lasts: within it, another order number is another purchase. After it,
+        /// an app that submits again under a new number is as likely.
         sitting_ms: Span = Span::from_minutes(5), 0 => 86400000, "ms";
-        /// What is left of the strength where another order number shows another purchase.
+        /// What is left of the strength where another order number comes within one sitting.
         other_order_share: f64 = 0.6, 0 => 1, "share";
+        /// What is left of it where another order number comes later.
+        other_order_late_share: f64 = 0.97, 0 => 1, "share";
         /// What is left of the strength from the third equal payment on: a series is meant.
         series_share: f64 = 0.6, 0 => 1, "share";
         /// What is left of the strength for each time the payer said of this payee that a repeat was
@@ -55,8 +57,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    if is_another_purchase(settings, context, earlier, elapsed) {
-        strength *= settings.other_order_share;
+    if has_another_order(payment, &earlier.payment) {
+        strength *= if elapsed <= settings.sitting_ms {
+            settings.other_order_share
+        } else {
+            settings.other_order_late_share
+        };
     }
     if is_series {
         strength *= settings.series_share;
@@ -75,15 +81,6 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     Measure::of(strength, Nature::Slip, evidence)
 }
 
-fn is_another_purchase(
-    settings: &Settings,
-    context: &Context<'_>,
-    earlier: &Record,
-    elapsed: Span,
-) -> bool {
-    let (now, then) = (context.payment, &earlier.payment);
-    let other_order =
-        now.order_id.is_some() && then.order_id.is_some() && now.order_id != then.order_id;
-    let same_session = now.session_id.is_some() && now.session_id == then.session_id;
-    other_order && (same_session || elapsed <= settings.sitting_ms)
+fn has_another_order(now: &Payment, then: &Payment) -> bool {
+    now.order_id.is_some() && then.order_id.is_some() && now.order_id != then.order_id
 }

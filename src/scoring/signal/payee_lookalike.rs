@@ -20,7 +20,7 @@ settings! {
         /// Ids shorter than this are not compared: short ones are alike by chance.
         id_chars_min: u32 = 6, 2 => 128, "characters";
         /// How many payers of its own make the new payee one that is hardly a typing error.
-        popular_from: u32 = 4, 1 => 1000, "accounts";
+        popular_from: u32 = 5, 1 => 1000, "accounts";
         /// What is left of the strength then.
         popular_factor: f64 = 0.3, 0 => 1, "share";
     }

@@ -4,7 +4,7 @@
 //! amount is small (trying with a little first is good practice) and where many others pay the same
 //! payee without trouble.
 
-use super::{Context, Measure, Nature};
+use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 
@@ -12,11 +12,15 @@ settings! {
     /// Settings of `PAYEE_NEW`.
     Settings as "payee_new" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.35, 0 => 1, "share";
+        weight: f64 = 0.28, 0 => 1, "share";
         /// Strength where the money cannot be called back: transfer, top-up, tip, gift.
         irrevocable_strength: f64 = 100.0, 0 => 100, "strength";
         /// Strength for purchases and bills.
         revocable_strength: f64 = 80.0, 0 => 100, "strength";
+        /// Share of the account's payments that go to new payees, from which on one more says nothing.
+        everyday_novelty: f64 = 1.0, 0.01 => 1, "share";
+        /// Share at or below which a new payee is as unusual as can be.
+        rare_novelty: f64 = 0.15, 0 => 1, "share";
         /// What is a small first amount: at most this share of the account's median.
         small_share: f64 = 0.5, 0 => 1, "share";
         /// What is left of the strength for a small first amount.
@@ -37,6 +41,13 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         settings.revocable_strength
     };
+    // Somebody who pays strangers every day is not surprising when doing so again.
+    let familiar = context.account.profile().novelty();
+    strength *= ramp(
+        -familiar,
+        -settings.everyday_novelty,
+        -settings.rare_novelty,
+    ) / 100.0;
     if let Some(usual) = context.usual
         && context.ratio_to(usual.median_minor) <= settings.small_share
     {

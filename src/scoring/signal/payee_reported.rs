@@ -15,11 +15,13 @@ settings! {
         /// The rate of reports that a payee is taken to have before anything is known.
         prior_rate: f64 = 0.01, 0 => 1, "share";
         /// How many settled payments that assumption is worth.
-        prior_payments: f64 = 5.0, 0.1 => 1000, "payments";
+        prior_payments: f64 = 10.0, 0.1 => 1000, "payments";
         /// Rate of reports from which it fires.
-        from_rate: f64 = 0.05, 0 => 1, "share";
+        from_rate: f64 = 0.1, 0 => 1, "share";
+        /// What is left of the strength where this account itself has paid the payee more than once.
+        known_factor: f64 = 0.4, 0 => 1, "share";
         /// Rate of reports from which it fires at full strength.
-        full_rate: f64 = 0.5, 0 => 1, "share";
+        full_rate: f64 = 0.6, 0 => 1, "share";
     }
 }
 
@@ -32,8 +34,15 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let settled = payee.settled.max(reported);
     let rate = (reported + settings.prior_rate * settings.prior_payments)
         / (settled + settings.prior_payments);
+    let mut strength = ramp(rate, settings.from_rate, settings.full_rate);
+    if context
+        .known_payee
+        .is_some_and(|known| known.times_paid > 1)
+    {
+        strength *= settings.known_factor;
+    }
     Measure::of(
-        ramp(rate, settings.from_rate, settings.full_rate),
+        strength,
         Nature::Abuse,
         Evidence::Reports {
             reported,

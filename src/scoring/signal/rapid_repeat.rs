@@ -108,7 +108,7 @@ fn measure_window(settings: &Settings, context: &Context<'_>, nth: WindowIndex) 
     let window = context.account.window();
     let totals = window.totals(nth);
     let count = totals.count().saturating_add(1);
-    let usual = context.account.profile().usual_count(nth);
+    let usual = context.account.profile().pace().usual_count(nth);
     let (confirm_above, block_above) = settings.limits(nth);
     let far_beyond = context.knows_the_account()
         && usual > 0.0

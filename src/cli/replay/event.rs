@@ -1,0 +1,271 @@
+//! One line of a replay file, as what it says.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+
+use crate::engine::OutcomeReport;
+use crate::scoring::money::{Currency, Money};
+use crate::scoring::outcome::Outcome;
+use crate::scoring::payment::{
+    AccountId, DeviceId, InvalidId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId,
+    PaymentKind, SessionId,
+};
+use crate::scoring::time::Timestamp;
+
+/// What happened, and when.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Event {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub what: Happening,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "one lives at a time, and payments are the common case"
+)]
+pub(super) enum Happening {
+    /// Somebody is about to pay.
+    Payment(Payment),
+    /// It became known what came of it.
+    Outcome(OutcomeReport),
+}
+
+/// Why a line says nothing: every fault of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct BadEvent(Vec<String>);
+
+impl fmt::Display for BadEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.join("; "))
+    }
+}
+
+/// A line as written: every field a text or a number, whatever the event.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line<'a> {
+    #[serde(borrow, rename = "type")]
+    event: Cow<'a, str>,
+    #[serde(borrow)]
+    time: Cow<'a, str>,
+    #[serde(borrow)]
+    payment_id: Cow<'a, str>,
+    #[serde(borrow)]
+    account_id: Cow<'a, str>,
+    #[serde(borrow, default)]
+    payee_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    payee_type: Option<Cow<'a, str>>,
+    #[serde(default)]
+    amount_minor: Option<i64>,
+    #[serde(borrow, default)]
+    currency_code: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    kind: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    order_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    device_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    session_id: Option<Cow<'a, str>>,
+    #[serde(borrow, default)]
+    outcome: Option<Cow<'a, str>>,
+}
+
+/// Reads one line of JSON.
+///
+/// # Errors
+/// [`BadEvent`] with every fault of the line.
+pub(super) fn parse(json: &[u8]) -> Result<Event, BadEvent> {
+    let line: Line<'_> =
+        serde_json::from_slice(json).map_err(|error| BadEvent(vec![error.to_string()]))?;
+    let mut faults = Faults::default();
+    let time = faults.check("time", parse_time(&line.time));
+    let what = match line.event.as_ref() {
+        "payment" => payment(&line, &mut faults).map(Happening::Payment),
+        "outcome" => outcome(&line, &mut faults).map(Happening::Outcome),
+        _ => {
+            faults.add("type", "must be payment or outcome");
+            None
+        }
+    };
+    match (time, what) {
+        (Some(time), Some(what)) if faults.0.is_empty() => Ok(Event { time, what }),
+        _ => Err(BadEvent(faults.0)),
+    }
+}
+
+#[derive(Default)]
+struct Faults(Vec<String>);
+
+impl Faults {
+    fn add(&mut self, field: &str, problem: impl fmt::Display) {
+        self.0.push(format!("{field}: {problem}"));
+    }
+
+    fn check<T>(&mut self, field: &str, result: Result<T, impl fmt::Display>) -> Option<T> {
+        result.map_err(|problem| self.add(field, problem)).ok()
+    }
+
+    fn required<'a, T>(&mut self, field: &str, value: Option<&'a T>) -> Option<&'a T> {
+        if value.is_none() {
+            self.add(field, "is missing");
+        }
+        value
+    }
+
+    fn named<T>(
+        &mut self,
+        field: &str,
+        text: Option<&Cow<'_, str>>,
+        from_name: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
+        let text = self.required(field, text)?;
+        let value = from_name(text);
+        if value.is_none() {
+            self.add(field, format_args!("`{text}` is no {field}"));
+        }
+        value
+    }
+
+    /// An id that may be absent; the outer `None` means a fault.
+    #[expect(clippy::option_option, reason = "absent and faulty are two things")]
+    fn optional<T>(
+        &mut self,
+        field: &str,
+        text: Option<&Cow<'_, str>>,
+        new: impl Fn(Box<str>) -> Result<T, InvalidId>,
+    ) -> Option<Option<T>> {
+        match text {
+            None => Some(None),
+            Some(text) => self.check(field, new(Box::from(text.as_ref()))).map(Some),
+        }
+    }
+}
+
+fn parse_time(text: &str) -> Result<Timestamp, String> {
+    let time: jiff::Timestamp = text
+        .parse()
+        .map_err(|_| "must be a time like 2018-04-01T00:00:31.123Z".to_owned())?;
+    Ok(Timestamp::from_unix_ms(time.as_millisecond()))
+}
+
+fn payment(line: &Line<'_>, faults: &mut Faults) -> Option<Payment> {
+    let payment_id = faults.check("payment_id", PaymentId::new(line.payment_id.as_ref()));
+    let account_id = faults.check("account_id", AccountId::new(line.account_id.as_ref()));
+    let payee_id = faults
+        .required("payee_id", line.payee_id.as_ref())
+        .and_then(|text| faults.check("payee_id", PayeeId::new(text.as_ref())));
+    let payee_type = faults.named("payee_type", line.payee_type.as_ref(), PayeeType::from_name);
+    let kind = faults.named("kind", line.kind.as_ref(), PaymentKind::from_name);
+    let currency = faults
+        .required("currency_code", line.currency_code.as_ref())
+        .and_then(|code| faults.check("currency_code", Currency::from_code(code)));
+    let amount = faults
+        .required("amount_minor", line.amount_minor.as_ref())
+        .copied();
+    let money = amount
+        .zip(currency)
+        .and_then(|(amount, currency)| faults.check("amount_minor", Money::new(amount, currency)));
+    let order_id = faults.optional("order_id", line.order_id.as_ref(), OrderId::new);
+    let device_id = faults.optional("device_id", line.device_id.as_ref(), DeviceId::new);
+    let session_id = faults.optional("session_id", line.session_id.as_ref(), SessionId::new);
+    if line.outcome.is_some() {
+        faults.add("outcome", "has no place in a payment");
+    }
+    Some(Payment {
+        payment_id: payment_id?,
+        account_id: account_id?,
+        payee: Payee {
+            id: payee_id?,
+            payee_type: payee_type?,
+        },
+        money: money?,
+        kind: kind?,
+        order_id: order_id?,
+        device_id: device_id?,
+        session_id: session_id?,
+        duplicate_window: None,
+    })
+}
+
+fn outcome(line: &Line<'_>, faults: &mut Faults) -> Option<OutcomeReport> {
+    let payment_id = faults.check("payment_id", PaymentId::new(line.payment_id.as_ref()));
+    let account_id = faults.check("account_id", AccountId::new(line.account_id.as_ref()));
+    let outcome = faults.named("outcome", line.outcome.as_ref(), Outcome::from_name);
+    let payee_id = faults.optional("payee_id", line.payee_id.as_ref(), PayeeId::new);
+    Some(OutcomeReport {
+        account_id: account_id?,
+        payment_id: payment_id?,
+        outcome: outcome?,
+        payee_id: payee_id?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAYMENT: &str = r#"{"type":"payment","time":"2018-04-01T00:00:31.123Z","payment_id":"p","account_id":"a","payee_id":"13812345678","payee_type":"phone","amount_minor":1234,"currency_code":"CNY","kind":"top_up"}"#;
+
+    fn faults_of(json: &str) -> String {
+        parse(json.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_payment_and_an_outcome_are_read() {
+        let event = parse(PAYMENT.as_bytes()).unwrap();
+        assert_eq!(event.time, Timestamp::from_unix_ms(1_522_540_831_123));
+        let Happening::Payment(payment) = event.what else {
+            panic!("no payment: {event:?}");
+        };
+        assert_eq!(payment.money.to_string(), "12.34 CNY");
+        assert_eq!(payment.order_id, None);
+        let event = parse(
+            br#"{"type":"outcome","time":"2018-04-01T00:00:31Z","account_id":"a","payment_id":"p","outcome":"succeeded"}"#,
+        );
+        assert!(matches!(
+            event.unwrap().what,
+            Happening::Outcome(OutcomeReport {
+                outcome: Outcome::Succeeded,
+                ..
+            })
+        ));
+    }
+
+    #[test]
+    fn every_fault_of_a_line_is_named() {
+        let bad = PAYMENT
+            .replace("phone", "fax")
+            .replace("1234,", "0,")
+            .replace("\"p\"", "\"\"")
+            .replace(",\"kind\":\"top_up\"", "");
+        assert_eq!(
+            faults_of(&bad),
+            "payment_id: must not be empty; payee_type: `fax` is no payee_type; kind: is missing; \
+             amount_minor: must be 1 to 1000000000000000 minor units"
+        );
+        assert_eq!(
+            faults_of(&PAYMENT.replace("2018-04-01T00:00:31.123Z", "yesterday")),
+            "time: must be a time like 2018-04-01T00:00:31.123Z"
+        );
+        assert_eq!(
+            faults_of(&PAYMENT.replace("\"payment\"", "\"refund\"")),
+            "type: must be payment or outcome"
+        );
+    }
+
+    #[test]
+    fn what_is_no_json_or_has_fields_nobody_knows_is_told_with_its_place() {
+        assert!(faults_of("").contains("EOF"));
+        assert!(faults_of("[]").contains("column"));
+        assert!(faults_of(&PAYMENT.replace("kind", "kin")).contains("unknown field `kin`"));
+        assert!(faults_of(&PAYMENT.replace("1234", "12.5")).contains("column"));
+    }
+}

@@ -1,0 +1,120 @@
+//! A replay file's bytes, decompressed as needed, line by line.
+
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
+
+use flate2::bufread::MultiGzDecoder;
+use indicatif::ProgressBar;
+use ruzstd::decoding::StreamingDecoder;
+
+/// The longest line that is read: several times what any event takes.
+const LINE_BYTES_MAX: u64 = 64 * 1024;
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Opens `path`, whatever it is compressed with: its first bytes tell. `progress` follows the bytes
+/// read from the file.
+///
+/// # Errors
+/// When the file cannot be opened or read.
+pub(super) fn open(path: &Path, progress: &ProgressBar) -> io::Result<Box<dyn BufRead>> {
+    let file = File::open(path)?;
+    progress.set_length(file.metadata()?.len());
+    let mut file = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
+    let start = file.fill_buf()?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        let plain = MultiGzDecoder::new(file);
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)));
+    }
+    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let plain = ZstdFrames::new(file)?;
+        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)));
+    }
+    Ok(Box::new(file))
+}
+
+/// A Zstandard file of one or more frames; the library reads one frame at a time.
+struct ZstdFrames<R: BufRead> {
+    frame: Option<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>,
+}
+
+impl<R: BufRead> ZstdFrames<R> {
+    fn new(source: R) -> io::Result<Self> {
+        let frame = StreamingDecoder::new(source).map_err(io::Error::other)?;
+        Ok(Self { frame: Some(frame) })
+    }
+}
+
+impl<R: BufRead> Read for ZstdFrames<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while let Some(frame) = &mut self.frame {
+            let read = frame.read(buffer)?;
+            if read > 0 || buffer.is_empty() {
+                return Ok(read);
+            }
+            // This frame is over: is there another?
+            let Some(finished) = self.frame.take() else {
+                break;
+            };
+            let mut source = finished.into_inner();
+            if !source.fill_buf()?.is_empty() {
+                self.frame = Some(StreamingDecoder::new(source).map_err(io::Error::other)?);
+            }
+        }
+        Ok(0)
+    }
+}
+
+/// A line of a replay file.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line<'a> {
+    /// As written, without its end.
+    Text(&'a [u8]),
+    /// Longer than any event can be; passed over.
+    TooLong,
+}
+
+/// Reads the next line into `buffer`; `None` at the end of the file.
+///
+/// # Errors
+/// When the file cannot be read or decompressed.
+pub(super) fn next_line<'a>(
+    source: &mut dyn BufRead,
+    buffer: &'a mut Vec<u8>,
+) -> io::Result<Option<Line<'a>>> {
+    buffer.clear();
+    if source.take(LINE_BYTES_MAX).read_until(b'\n', buffer)? == 0 {
+        return Ok(None);
+    }
+    if buffer.last() != Some(&b'\n') && buffer.len() as u64 == LINE_BYTES_MAX {
+        source.skip_until(b'\n')?;
+        return Ok(Some(Line::TooLong));
+    }
+    while matches!(buffer.last(), Some(b'\n' | b'\r')) {
+        buffer.pop();
+    }
+    Ok(Some(Line::Text(buffer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_at_line_feeds_and_too_long_ones_are_passed_over() {
+        let long = "x".repeat(LINE_BYTES_MAX as usize + 10);
+        let text = format!("one\r\n\n{long}\nlast");
+        let mut source = text.as_bytes();
+        let mut buffer = Vec::new();
+        let mut next = || match next_line(&mut source, &mut buffer).unwrap() {
+            None => "end".to_owned(),
+            Some(Line::TooLong) => "too long".to_owned(),
+            Some(Line::Text(text)) => String::from_utf8(text.to_vec()).unwrap(),
+        };
+        assert_eq!(
+            [next(), next(), next(), next(), next()],
+            ["one", "", "too long", "last", "end"]
+        );
+    }
+}

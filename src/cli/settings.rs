@@ -1,0 +1,41 @@
+//! The settings as arguments, for every command that has any.
+
+use std::path::PathBuf;
+
+use super::Failure;
+use crate::config::{Config, Flags};
+
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Settings")]
+pub(super) struct Settings {
+    /// The TOML file of settings
+    #[arg(long, value_name = "FILE", env = "DOUBLECHECK_CONFIG")]
+    pub(super) config: Option<PathBuf>,
+    /// Where to serve gRPC; port 0 picks a free one [file: grpc.address] [env: DOUBLECHECK_GRPC_ADDRESS]
+    /// [default: 127.0.0.1:50051]
+    #[arg(long, value_name = "HOST:PORT")]
+    grpc_address: Option<String>,
+    /// The policy: a TOML file of thresholds and weights [file: policy.path] [env: DOUBLECHECK_POLICY]
+    /// [default: built in]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<String>,
+}
+
+impl Settings {
+    /// What these, the file and the environment come to.
+    pub(super) fn load(&self) -> Result<Config, Failure> {
+        let variable = |name: &str| {
+            let value = std::env::var_os(name)?;
+            Some(value.to_string_lossy().into_owned())
+        };
+        // Environment and file are looked at by the configuration, which tells their faults apart.
+        let flags = Flags {
+            grpc_address: self.grpc_address.clone(),
+            policy: self.policy.clone(),
+        };
+        Config::load(self.config.as_deref(), variable, &flags).map_err(|faults| {
+            let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::Usage(lines.join("\n"))
+        })
+    }
+}

@@ -1,0 +1,277 @@
+//! Configuration: one TOML file, `DOUBLECHECK_*` environment, flags; later wins. Every fault is told at
+//! once, with its place and its setting.
+//!
+//! To add a setting: its names in `sources`, its fields in [`Flags`] and [`Config`], one line in
+//! [`Config::load`], and its flag in `cli::settings`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::scoring::policy::Policy;
+
+mod document;
+pub mod fault;
+pub mod policy_file;
+mod sources;
+
+use fault::Fault;
+use sources::{GRPC_ADDRESS, POLICY_PATH, Sources};
+
+/// What the service runs with.
+#[derive(Debug)]
+pub struct Config {
+    /// Where gRPC is served.
+    pub grpc_address: Address,
+    /// Where the policy was read from; `None`: it is the built-in one.
+    pub policy_path: Option<PathBuf>,
+    /// The policy.
+    pub policy: Policy,
+}
+
+/// The settings that flags of the command line give.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `--grpc-address`
+    pub grpc_address: Option<String>,
+    /// `--policy`
+    pub policy: Option<String>,
+}
+
+impl Config {
+    /// Puts `file`, environment and `flags` together. `variable` looks one variable of the
+    /// environment up; an empty one counts as not set.
+    ///
+    /// # Errors
+    /// Every fault of every source, and of the policy file.
+    pub fn load(
+        file: Option<&Path>,
+        variable: impl Fn(&str) -> Option<String>,
+        flags: &Flags,
+    ) -> Result<Self, Vec<Fault>> {
+        let mut sources = Sources::new(file, variable);
+        let grpc_address =
+            sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), |text, _| {
+                Address::parse(text)
+            });
+        let policy_path = sources.last_of(&POLICY_PATH, flags.policy.as_ref(), file_named);
+
+        let mut faults = sources.faults;
+        // The file's own first, in its order.
+        faults.sort_by_key(|fault| (fault.position().is_none(), fault.position()));
+        let policy = match &policy_path {
+            None => Policy::default(),
+            Some(path) => policy_file::read(path).unwrap_or_else(|more| {
+                faults.extend(more);
+                Policy::default()
+            }),
+        };
+        if !faults.is_empty() {
+            return Err(faults);
+        }
+        Ok(Self {
+            grpc_address: grpc_address.unwrap_or_default(),
+            policy_path,
+            policy,
+        })
+    }
+}
+
+fn file_named(text: &str, folder: &Path) -> Result<PathBuf, &'static str> {
+    if text.is_empty() {
+        Err("the path of a file")
+    } else {
+        Ok(folder.join(text))
+    }
+}
+
+/// Where to listen: a host, a name or an IP address, and a port.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address(String);
+
+impl Address {
+    /// Takes `text` as `host:port`.
+    fn parse(text: &str) -> Result<Self, &'static str> {
+        const EXPECTED: &str = "host:port, such as 127.0.0.1:50051";
+        let (host, port) = text.rsplit_once(':').ok_or(EXPECTED)?;
+        // An IPv6 address stands in brackets: which colon is the last would be a guess otherwise.
+        let bare_colons = host.contains(':') && !(host.starts_with('[') && host.ends_with(']'));
+        if host.is_empty() || bare_colons || port.parse::<u16>().is_err() {
+            return Err(EXPECTED);
+        }
+        Ok(Self(text.to_owned()))
+    }
+
+    /// The address as `host:port`.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Address {
+    fn default() -> Self {
+        Self("127.0.0.1:50051".to_owned())
+    }
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    /// An empty folder of this test's own.
+    pub(super) fn scratch_dir() -> PathBuf {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("doublecheck-config-{}-{nth}", std::process::id());
+        let dir = std::env::temp_dir().join(name);
+        fs::create_dir_all(&dir).unwrap();
+        dir
+    }
+
+    struct Given<'a> {
+        file: &'a str,
+        variables: &'a [(&'a str, &'a str)],
+        flags: Flags,
+    }
+
+    /// Loads and tells the faults, with the folder cut off.
+    fn load(given: &Given<'_>) -> Result<Config, Vec<String>> {
+        let dir = scratch_dir();
+        let path = dir.join("doublecheck.toml");
+        fs::write(&path, given.file).unwrap();
+        fs::write(dir.join("strict.toml"), "[decision]\nconfirm_from = 40\n").unwrap();
+        fs::write(dir.join("bad.toml"), "[decision]\nconfirm_from = 0\n").unwrap();
+        let variable = |name: &str| {
+            let found = given.variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        let loaded = Config::load(Some(&path), variable, &given.flags);
+        fs::remove_dir_all(&dir).unwrap();
+        let folder = format!("{}/", dir.display());
+        loaded.map_err(|faults| {
+            let told = faults.iter().map(ToString::to_string);
+            told.map(|line| line.replace(&folder, "")).collect()
+        })
+    }
+
+    const NOTHING: Given<'_> = Given {
+        file: "",
+        variables: &[],
+        flags: Flags {
+            grpc_address: None,
+            policy: None,
+        },
+    };
+
+    #[test]
+    fn nothing_given_is_the_default() {
+        let config = load(&NOTHING).unwrap();
+        assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
+        assert_eq!(config.policy_path, None);
+        assert_eq!(config.policy, Policy::default());
+    }
+
+    #[test]
+    fn later_sources_win() {
+        let file = "[grpc]\naddress = \"file:1\"\n";
+        let variables = &[("DOUBLECHECK_GRPC_ADDRESS", "environment:2")];
+        let address = |variables, flag: Option<&str>| {
+            let flags = Flags {
+                grpc_address: flag.map(str::to_owned),
+                ..Flags::default()
+            };
+            let config = load(&Given {
+                file,
+                variables,
+                flags,
+            })
+            .unwrap();
+            config.grpc_address.to_string()
+        };
+        assert_eq!(address(&[], None), "file:1");
+        assert_eq!(address(&[("DOUBLECHECK_GRPC_ADDRESS", "")], None), "file:1");
+        assert_eq!(address(variables, None), "environment:2");
+        assert_eq!(address(variables, Some("[::1]:3")), "[::1]:3");
+    }
+
+    #[test]
+    fn a_policy_lies_beside_the_file_that_names_it() {
+        let file = "policy.path = \"strict.toml\"";
+        let config = load(&Given { file, ..NOTHING }).unwrap();
+        assert!(config.policy.version().starts_with("strict-"));
+        assert!(config.policy_path.unwrap().ends_with("strict.toml"));
+    }
+
+    #[test]
+    fn every_fault_of_every_source_is_told_at_once() {
+        let faults = load(&Given {
+            file: "[grpc]\naddres = \"localhost:1\"\naddress = 50051\n[policy]\npath = \"bad.toml\"\n",
+            variables: &[("DOUBLECHECK_GRPC_ADDRESS", "localhost")],
+            flags: Flags {
+                grpc_address: Some("::1:99999".to_owned()),
+                policy: None,
+            },
+        });
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                "doublecheck.toml:2:1: grpc.addres: no such setting; did you mean `grpc.address`?",
+                "doublecheck.toml:3:11: grpc.address: must be host:port, such as 127.0.0.1:50051",
+                "DOUBLECHECK_GRPC_ADDRESS: must be host:port, such as 127.0.0.1:50051",
+                "--grpc-address: must be host:port, such as 127.0.0.1:50051",
+                "bad.toml:2:16: decision.confirm_from: must be 1 to 100 (score)",
+            ]
+        );
+    }
+
+    #[test]
+    fn sections_are_tables_and_may_be_empty() {
+        let file = "grpc = 1\n[policy]\n";
+        let faults = load(&Given { file, ..NOTHING });
+        assert_eq!(
+            faults.unwrap_err(),
+            ["doublecheck.toml:1:8: grpc: must be a table"]
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_not_there_is_a_fault() {
+        let faults = Config::load(
+            Some(Path::new("/no/such/file")),
+            |_| None,
+            &Flags::default(),
+        );
+        let told = faults.unwrap_err()[0].to_string();
+        assert!(
+            told.starts_with("/no/such/file: cannot be read: "),
+            "{told}"
+        );
+    }
+
+    #[test]
+    fn addresses_are_a_host_and_a_port() {
+        for good in ["127.0.0.1:0", "localhost:50051", "[::1]:65535", "0.0.0.0:1"] {
+            assert!(Address::parse(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "localhost",
+            ":1",
+            "::1:1",
+            "localhost:",
+            "localhost:65536",
+            "a:b",
+        ] {
+            assert!(Address::parse(bad).is_err(), "{bad}");
+        }
+    }
+}

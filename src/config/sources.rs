@@ -1,0 +1,129 @@
+//! The settings by all their names, and the sources that give them: file, environment, flags.
+
+use std::path::Path;
+
+use super::document::{Document, Given, Scalar};
+use super::fault::{Fault, Place, Problem};
+use crate::scoring::policy::{Problem as SettingProblem, nearest};
+
+/// The names that a setting goes by.
+#[derive(Debug)]
+pub(super) struct Setting {
+    pub(super) path: &'static str,
+    pub(super) variable: &'static str,
+    pub(super) flag: &'static str,
+}
+
+pub(super) const GRPC_ADDRESS: Setting = Setting {
+    path: "grpc.address",
+    variable: "DOUBLECHECK_GRPC_ADDRESS",
+    flag: "--grpc-address",
+};
+
+pub(super) const POLICY_PATH: Setting = Setting {
+    path: "policy.path",
+    variable: "DOUBLECHECK_POLICY",
+    flag: "--policy",
+};
+
+const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH];
+
+/// Where settings come from, and what is wrong with them so far.
+pub(super) struct Sources<V> {
+    file: Option<Document>,
+    variable: V,
+    pub(super) faults: Vec<Fault>,
+}
+
+impl<V: Fn(&str) -> Option<String>> Sources<V> {
+    pub(super) fn new(file: Option<&Path>, variable: V) -> Self {
+        let (file, mut faults) = match file.map(Document::read) {
+            None => (None, Vec::new()),
+            Some(Ok(document)) => (Some(document), Vec::new()),
+            Some(Err(faults)) => (None, faults),
+        };
+        faults.extend(file.as_ref().map(unknown_settings).unwrap_or_default());
+        Self {
+            file,
+            variable,
+            faults,
+        }
+    }
+
+    /// The value of `setting` from the last source that gives it. What earlier sources give is
+    /// checked all the same. `parse` gets the folder that relative paths start from.
+    pub(super) fn last_of<T>(
+        &mut self,
+        setting: &Setting,
+        flag: Option<&String>,
+        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        let mut last = None;
+        let mut take = |parsed: Result<T, &'static str>,
+                        faulty: &dyn Fn(SettingProblem) -> Fault| {
+            match parsed {
+                Ok(value) => last = Some(value),
+                Err(expected) => self
+                    .faults
+                    .push(faulty(SettingProblem::WrongType { expected })),
+            }
+        };
+        if let Some(file) = &self.file
+            && let Some(given) = file
+                .settings
+                .iter()
+                .find(|given| given.path == setting.path)
+        {
+            let folder = file.path().parent().unwrap_or_else(|| Path::new(""));
+            let parsed = match &given.value {
+                Scalar::Text(text) => parse(text, folder),
+                Scalar::Integer(integer) => parse(&integer.to_string(), folder),
+                Scalar::Number(_) | Scalar::Flag(_) | Scalar::EmptyTable | Scalar::Other => {
+                    Err("a text")
+                }
+            };
+            take(parsed, &|problem| file.fault(given, problem));
+        }
+        let outside = |place: Place| {
+            move |problem| Fault {
+                place: place.clone(),
+                field: setting.path.to_owned(),
+                problem: Problem::Setting(problem),
+            }
+        };
+        if let Some(text) = (self.variable)(setting.variable).filter(|text| !text.is_empty()) {
+            let place = Place::Variable(setting.variable);
+            take(parse(&text, Path::new("")), &outside(place));
+        }
+        if let Some(text) = flag {
+            let place = Place::Flag(setting.flag);
+            take(parse(text, Path::new("")), &outside(place));
+        }
+        last
+    }
+}
+
+fn unknown_settings(file: &Document) -> Vec<Fault> {
+    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    let is_section = |path: &str| {
+        known.iter().any(|known| {
+            known
+                .split_once('.')
+                .is_some_and(|(section, _)| section == path)
+        })
+    };
+    let problem_of = |given: &Given| match (&given.value, is_section(&given.path)) {
+        (Scalar::EmptyTable, true) => None,
+        (_, true) => Some(SettingProblem::WrongType {
+            expected: "a table",
+        }),
+        (_, false) => Some(SettingProblem::Unknown {
+            suggestion: nearest(&given.path, &known),
+        }),
+    };
+    file.settings
+        .iter()
+        .filter(|given| !known.contains(&given.path.as_str()))
+        .filter_map(|given| Some(file.fault(given, problem_of(given)?)))
+        .collect()
+}

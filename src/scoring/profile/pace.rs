@@ -1,0 +1,122 @@
+//! How busy an account usually is: payments and spending per window, when it pays at all.
+
+use crate::scoring::money::Currency;
+use crate::scoring::time::{Span, Timestamp, remaining_share};
+use crate::scoring::window::{WINDOWS, WindowIndex};
+
+/// The usual pace of one account, window by window.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Pace {
+    windows: [WindowPace; WINDOWS.len()],
+    /// The currency that sums are watched in: the first one seen. Others are not comparable.
+    currency: Option<Currency>,
+}
+
+/// How full one of the windows gets, when there is anything in it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+struct WindowPace {
+    /// When the period that is being watched began.
+    since: Timestamp,
+    /// The most payments in the window during this period.
+    count_peak: u32,
+    /// The largest sum during this period, in minor units.
+    sum_peak_minor: i64,
+    /// The peaks of earlier periods, fading.
+    count_usual: f64,
+    sum_usual_minor: f64,
+}
+
+impl Pace {
+    /// How many payments the account usually makes within window `nth` when it makes any; 0 if unknown.
+    #[must_use]
+    pub fn usual_count(&self, nth: WindowIndex) -> f64 {
+        self.windows
+            .get(nth as usize)
+            .map_or(0.0, |pace| pace.count_usual)
+    }
+
+    /// What it usually spends within window `nth`, in minor units; 0 if unknown.
+    #[must_use]
+    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
+        if self.currency != Some(currency) {
+            return 0.0;
+        }
+        self.windows
+            .get(nth as usize)
+            .map_or(0.0, |pace| pace.sum_usual_minor)
+    }
+
+    /// Notes how full window `nth` is, the payment just made included.
+    pub fn note(
+        &mut self,
+        nth: WindowIndex,
+        count: u32,
+        (currency, sum_minor): (Currency, i64),
+        half_life: Span,
+        now: Timestamp,
+    ) {
+        let watched = *self.currency.get_or_insert(currency);
+        let sum_minor = if watched == currency { sum_minor } else { 0 };
+        if let Some(pace) = self.windows.get_mut(nth as usize) {
+            pace.note(nth.span(), count, sum_minor, half_life, now);
+        }
+    }
+}
+
+impl WindowPace {
+    /// What is usual is learnt when the period is over, which takes a pause: a burst must not make
+    /// itself usual while it lasts. Where no pause comes in ten windows running, being busy is what is
+    /// usual.
+    fn note(&mut self, window: Span, count: u32, sum_minor: i64, half_life: Span, now: Timestamp) {
+        let lasted = now.since(self.since);
+        if lasted >= window && (count <= 1 || lasted.share_of(window) >= 10.0) {
+            self.learn(remaining_share(lasted, half_life));
+            self.since = now;
+            self.count_peak = 0;
+            self.sum_peak_minor = 0;
+        }
+        self.count_peak = self.count_peak.max(count);
+        self.sum_peak_minor = self.sum_peak_minor.max(sum_minor);
+    }
+
+    fn learn(&mut self, left: f64) {
+        if self.count_peak == 0 {
+            return;
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a habit needs no more than 53 bits"
+        )]
+        let sum_peak_minor = self.sum_peak_minor as f64;
+        self.count_usual = (self.count_usual * left).max(f64::from(self.count_peak));
+        self.sum_usual_minor = (self.sum_usual_minor * left).max(sum_peak_minor);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOTHING: fn() -> (Currency, i64) = || (Currency::from_code("CNY").unwrap(), 0);
+
+    #[test]
+    fn a_burst_does_not_make_itself_usual_while_it_lasts() {
+        let mut pace = Pace::default();
+        let month = Span::from_days(30);
+        let at = |secs| Timestamp::from_unix_ms(secs * 1_000);
+        for nth in 1..=20 {
+            pace.note(
+                WindowIndex::TenMinutes,
+                nth,
+                NOTHING(),
+                month,
+                at(i64::from(nth)),
+            );
+            assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
+        }
+        pace.note(WindowIndex::TenMinutes, 21, NOTHING(), month, at(700));
+        assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
+        pace.note(WindowIndex::TenMinutes, 1, NOTHING(), month, at(3_600));
+        assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 21.0);
+    }
+}

@@ -1,0 +1,303 @@
+//! The program as people run it: what it prints where, and how it ends.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+use std::io::Read as _;
+#[cfg(unix)]
+use std::process::Command;
+use std::process::Stdio;
+
+use serde_json::Value;
+
+use support::{Folder, Served, doublecheck, ran, run, serve};
+
+#[test]
+fn check_says_ok_and_what_is_in_force() {
+    let folder = Folder::with(&[
+        (
+            "strict.toml",
+            "name = \"strict\"\n[decision]\nconfirm_from = 40\n",
+        ),
+        (
+            "doublecheck.toml",
+            "[grpc]\naddress = \"localhost:7\"\n[policy]\npath = \"strict.toml\"\n",
+        ),
+    ]);
+    let ran = run(&["check", "--config", &folder.path("doublecheck.toml")]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(ran.out.starts_with("ok\n"), "{ran:?}");
+    for part in ["localhost:7", "strict-", "decision.confirm_from", "40.0"] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+    let ran = run(&["check"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("127.0.0.1:50051"), "{ran:?}");
+}
+
+#[test]
+fn check_tells_file_line_and_setting_of_every_fault() {
+    let folder = Folder::with(&[
+        (
+            "bad.toml",
+            "[decision]\nconfirm_from = 50\nblok_from = 90\n",
+        ),
+        (
+            "doublecheck.toml",
+            "[grpc]\nadress = \"localhost:7\"\n[policy]\npath = \"bad.toml\"\n",
+        ),
+    ]);
+    let config = folder.path("doublecheck.toml");
+    let policy = folder.path("bad.toml");
+    let ran = run(&["check", "--config", &config]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+    let expected = format!(
+        "{config}:2:1: grpc.adress: no such setting; did you mean `grpc.address`?\n\
+         {policy}:3:1: decision.blok_from: no such setting; did you mean `decision.block_from`?\n"
+    );
+    assert_eq!(ran.err, expected);
+
+    let ran = run(&["check", "--policy", &policy]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.err.contains("bad.toml:3:1: decision.blok_from"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn serve_refuses_to_start_with_a_faulty_setting() {
+    let output = doublecheck(&["serve"])
+        .env("DOUBLECHECK_GRPC_ADDRESS", "nowhere")
+        .output();
+    let ran = ran(&output.unwrap());
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(
+        ran.err.starts_with("DOUBLECHECK_GRPC_ADDRESS: must be"),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn wrong_usage_exits_with_2() {
+    for arguments in [
+        &["serve", "--grpc-adress", "localhost:1"][..],
+        &["--no-such-flag"],
+        &["serv"],
+        &["score", "--account", "alice"],
+        &[
+            "outcome",
+            "--account",
+            "a",
+            "--payment-id",
+            "p",
+            "--outcome",
+            "paid",
+        ],
+    ] {
+        let ran = run(arguments);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{arguments:?}");
+        assert!(ran.err.starts_with("error: "), "{ran:?}");
+    }
+}
+
+#[test]
+fn help_teaches_an_example_and_the_exit_codes() {
+    for command in ["serve", "score", "outcome", "evidence", "check", "demo"] {
+        let ran = run(&[command, "--help"]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        for part in [&format!("  doublecheck {command}")[..], "Exit codes: 0"] {
+            assert!(ran.out.contains(part), "{command}: {part}");
+        }
+    }
+}
+
+#[test]
+fn a_taken_port_exits_with_1_and_names_the_address() {
+    // Without a command, the program serves.
+    let served = Served::start(&["--grpc-address", "127.0.0.1:0"]);
+    let ran = run(&["serve", "--grpc-address", &served.address]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let expected = format!("error: listening on {}: ", served.address);
+    assert!(ran.err.contains(&expected), "{ran:?}");
+}
+
+#[test]
+#[cfg(unix)]
+fn sigterm_ends_the_service_with_0() {
+    let mut served = serve();
+    let pid = served.child.id().to_string();
+    assert!(Command::new("kill").arg(pid).status().unwrap().success());
+    assert_eq!(served.child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_payment_its_duplicate_and_the_evidence() {
+    let served = serve();
+    let first = served.score_json("p-1", &[]);
+    assert_eq!(first["decision"], "DECISION_ALLOW", "{first}");
+    assert_eq!(first["history"], "HISTORY_NONE", "{first}");
+
+    let second = served.score_json("p-2", &[]);
+    assert_eq!(second["decision"], "DECISION_BLOCK", "{second}");
+    let reason = &second["reasons"][0];
+    assert_eq!(
+        reason["code"], "REASON_CODE_DUPLICATE_IN_FLIGHT",
+        "{second}"
+    );
+    assert_eq!(reason["duplicate"]["earlier_payment_id"], "p-1", "{second}");
+    let elapsed = reason["duplicate"]["elapsed"].as_str().unwrap();
+    assert!(elapsed.ends_with('s'), "{second}");
+
+    let noted = served.run(&[
+        "outcome",
+        "--account",
+        "alice",
+        "--payment-id",
+        "p-1",
+        "--outcome",
+        "succeeded",
+    ]);
+    assert_eq!((noted.code, noted.out.as_str()), (Some(0), "noted\n"));
+
+    let list = served.run(&["evidence", "--account", "alice", "--json"]);
+    let records: Vec<Value> = list
+        .out
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(records.len(), 2, "{list:?}");
+    assert_eq!(records[0]["held_against"], "p-1", "{list:?}");
+    assert_eq!(records[1]["outcome"], "OUTCOME_SUCCEEDED", "{list:?}");
+    assert_eq!(records[1]["payment"]["money"]["amount_minor"], 5_000);
+
+    let duplicates = served.run(&["evidence", "--account", "alice", "--duplicates-only"]);
+    assert!(duplicates.out.contains("p-2"), "{duplicates:?}");
+    assert_eq!(duplicates.out.lines().count(), 2, "{duplicates:?}");
+
+    let one = served.run(&["evidence", "--account", "alice", "--payment-id", "p-1"]);
+    assert!(one.out.contains("succeeded since "), "{one:?}");
+}
+
+#[test]
+fn the_payer_is_asked_and_says_yes() {
+    let served = serve();
+    served.score_json("p-1", &[]);
+    served.run(&[
+        "outcome",
+        "--account",
+        "alice",
+        "--payment-id",
+        "p-1",
+        "--outcome",
+        "succeeded",
+    ]);
+    let asked = served.score_json("p-2", &["--lang", "zh"]);
+    assert_eq!(asked["decision"], "DECISION_CONFIRM", "{asked}");
+    let token = asked["confirmation"]["token"].as_str().unwrap();
+    let confirmed = served.score_json("p-2", &["--token", token]);
+    assert_eq!(confirmed["decision"], "DECISION_ALLOW", "{confirmed}");
+
+    let spent = served.score("p-3", &["--token", token]);
+    assert_eq!((spent.code, spent.out.as_str()), (Some(1), ""), "{spent:?}");
+    assert!(
+        spent.err.contains("reason: CONFIRMATION_TOKEN_SPENT"),
+        "{spent:?}"
+    );
+}
+
+#[test]
+fn people_read_decision_score_and_reasons() {
+    let served = serve();
+    served.score("p-1", &[]);
+    let english = served.score("p-2", &[]);
+    for part in [
+        "decision",
+        "block",
+        "100.0",
+        "DUPLICATE_IN_FLIGHT",
+        "You paid 50.00 CNY",
+    ] {
+        assert!(english.out.contains(part), "{part}: {english:?}");
+    }
+    let chinese = served.score("p-3", &["--lang", "zh"]);
+    assert!(chinese.out.contains("您在"), "{chinese:?}");
+    let switched_off = served.score("p-4", &["--duplicate-window", "0s"]);
+    assert!(switched_off.out.contains("allow"), "{switched_off:?}");
+}
+
+#[test]
+fn refusals_name_every_bad_field_and_exit_with_1() {
+    let served = serve();
+    let ran = served.run(&[
+        "score",
+        "--account",
+        "",
+        "--payee",
+        "m-1",
+        "--payee-type",
+        "merchant",
+        "--kind",
+        "purchase",
+        "--amount-minor",
+        "0",
+        "--currency",
+        "CNY",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.err.starts_with("error: INVALID_ARGUMENT: "), "{ran:?}");
+    for field in [
+        "\n  payment.account_id: ",
+        "\n  payment.money.amount_minor: ",
+    ] {
+        assert!(ran.err.contains(field), "{ran:?}");
+    }
+    let unknown = served.run(&["evidence", "--account", "alice", "--payment-id", "p-9"]);
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.err.starts_with("error: NOT_FOUND: "), "{unknown:?}");
+}
+
+#[test]
+fn a_server_that_is_not_there_exits_with_1() {
+    // Port 1 is nobody's.
+    let ran = run(&[
+        "evidence",
+        "--account",
+        "alice",
+        "--server",
+        "http://127.0.0.1:1",
+    ]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(
+        ran.err
+            .starts_with("error: connecting to http://127.0.0.1:1: "),
+        "{ran:?}"
+    );
+}
+
+#[test]
+fn the_demo_is_decided_as_promised() {
+    let ran = run(&["demo"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{}", ran.out);
+    let last = ran.out.lines().last().unwrap_or_default();
+    assert!(
+        last.ends_with(" stories, all decided as promised"),
+        "{last}"
+    );
+    assert!(!ran.out.contains('\u{1b}'), "no colours into a pipe");
+}
+
+#[test]
+fn a_reader_that_leaves_early_is_no_failure() {
+    let mut child = doublecheck(&["demo"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let mut err = String::new();
+    let mut stderr = child.stderr.take().unwrap();
+    stderr.read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}

@@ -1,0 +1,132 @@
+//! The built program, run and served, and folders for its files.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use serde_json::Value;
+
+/// The built program, with nothing of this machine's settings in its environment.
+pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_doublecheck"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("DOUBLECHECK_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// How a run ended, and what it said.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+pub(crate) fn run(arguments: &[&str]) -> Ran {
+    ran(&doublecheck(arguments).output().unwrap())
+}
+
+pub(crate) fn ran(output: &Output) -> Ran {
+    Ran {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout.clone()).unwrap(),
+        err: String::from_utf8(output.stderr.clone()).unwrap(),
+    }
+}
+
+/// A served process on a free port, ended with the test.
+pub(crate) struct Served {
+    pub(crate) child: Child,
+    pub(crate) address: String,
+}
+
+impl Served {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let mut child = doublecheck(arguments)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let address = lines
+            .by_ref()
+            .map(Result::unwrap)
+            .find_map(|line| {
+                let (_, after) = line.split_once("ready address=")?;
+                Some(after.split(' ').next().unwrap_or(after).to_owned())
+            })
+            .expect("the server says that it is ready");
+        // Whoever logs must not wait for somebody to read.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        Self { child, address }
+    }
+
+    /// Runs a command against this server.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
+        let output = doublecheck(arguments)
+            .env("DOUBLECHECK_SERVER", format!("http://{}", self.address))
+            .output();
+        ran(&output.unwrap())
+    }
+
+    /// Scores a top-up of 50.00 CNY by `account`.
+    pub(crate) fn score(&self, payment_id: &str, more: &[&str]) -> Ran {
+        let mut arguments = vec!["score", "--account", "alice", "--payment-id", payment_id];
+        arguments.extend(["--payee", "13812345678", "--payee-type", "phone"]);
+        arguments.extend(["--kind", "top_up", "--amount", "50.00", "--currency", "CNY"]);
+        arguments.extend(more);
+        self.run(&arguments)
+    }
+
+    pub(crate) fn score_json(&self, payment_id: &str, more: &[&str]) -> Value {
+        let ran = self.score(payment_id, &[more, &["--json"]].concat());
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        serde_json::from_str(&ran.out).unwrap()
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) fn serve() -> Served {
+    Served::start(&["serve", "--grpc-address", "127.0.0.1:0"])
+}
+
+/// A folder with these files in it, removed with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("doublecheck-cli-{}-{nth}", std::process::id());
+        let folder = std::env::temp_dir().join(name);
+        fs::create_dir_all(&folder).unwrap();
+        for (name, text) in files {
+            fs::write(folder.join(name), text).unwrap();
+        }
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self, name: &str) -> String {
+        self.0.join(name).display().to_string()
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind in the temporary folder harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}

@@ -1,0 +1,115 @@
+//! What is kept is bounded, and nothing is forgotten silently.
+
+use doublecheck::scoring::policy::Value;
+
+use crate::timeline::{check, check_with};
+
+#[test]
+fn an_account_past_its_bound_says_that_its_history_is_partial_for_a_day() {
+    let settings = [
+        ("memory.payments_max", Value::Integer(8)),
+        ("memory.full_history_payments", Value::Integer(1)),
+        ("rapid_repeat.weight", Value::Integer(0)),
+        ("rapid_repeat.minute_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.minute_block_above", Value::Integer(7)),
+        ("rapid_repeat.ten_minutes_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.ten_minutes_block_above", Value::Integer(7)),
+        ("rapid_repeat.hour_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.hour_block_above", Value::Integer(7)),
+        ("rapid_repeat.day_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.day_block_above", Value::Integer(7)),
+    ];
+    let mut stage = check_with(
+        &settings,
+        "
+        0s    9 times every 1h pays 50.00 to M001
+        9h    p1 pays 51.00 to M001 : partial
+        1d3h  p2 pays 52.00 to M001 : full
+        ",
+    );
+    assert_eq!(stage.engine.bounds_counts().payments_dropped, 2);
+    stage.play("1d4h p2 pays 52.00 to M001 : replayed full");
+}
+
+#[test]
+fn a_payment_dropped_for_want_of_room_is_unknown_from_then_on() {
+    let mut story = String::new();
+    for nth in 0..257 {
+        story += &format!("{nth}m p{nth} pays {nth}.50 to M001 window=0s\n");
+    }
+    story += "
+        5h p0 succeeded : unknown payment
+        5h p1 succeeded
+        ";
+    let stage = check_with(&[("rapid_repeat.weight", Value::Integer(0))], &story);
+    assert_eq!(stage.engine.bounds_counts().payments_dropped, 1);
+}
+
+#[test]
+fn payees_and_devices_beyond_their_bounds_are_forgotten_and_counted() {
+    let settings = [
+        ("memory.payees_max", Value::Integer(3)),
+        ("memory.devices_max", Value::Integer(2)),
+    ];
+    let stage = check_with(
+        &settings,
+        "
+        0d   5 times every 1h pays 50.00 to 13812345678 device=d1
+        1d   1 times every 1d pays 50.00 to M002 device=d2
+        2d   1 times every 1d pays 50.00 to M003 device=d3
+        3d   1 times every 1d pays 50.00 to M004 device=d3
+        4d   p1 pays 50.00 to 13812345679 : PAYEE_LOOKALIKE
+        4d   p2 pays 50.00 to M002 : PAYEE_NEW
+        4d   p3 pays 50.00 to M003 : !PAYEE_NEW
+        ",
+    );
+    let counts = stage.engine.bounds_counts();
+    assert_eq!((counts.payees_forgotten, counts.devices_forgotten), (1, 1));
+}
+
+#[test]
+fn a_sweep_changes_no_answer() {
+    let story = "
+        0s     20 times every 1d pays 50.00 to M001 device=d1
+        20d    p1 pays 50.00 to 13812345678 device=d1 : allow
+        ";
+    let later = "
+        20d11m  p2 pays 50.00 to 13812345678 device=d1
+        22d     p3 pays 500.00 to 13812345679 device=d2
+        ";
+    let mut swept = check(story);
+    let mut unswept = check(story);
+    for line in later.lines().filter(|line| !line.trim().is_empty()) {
+        swept.engine.sweep();
+        swept.play(line);
+        swept.engine.sweep();
+        unswept.play(line);
+    }
+    for id in ["p2", "p3"] {
+        assert_eq!(swept.answers[id], unswept.answers[id]);
+    }
+}
+
+#[test]
+fn history_says_how_much_is_known() {
+    check(
+        "
+        0s   p1 pays 50.00 to M001 : none
+        1h   p2 pays 51.00 to M001 : partial
+        2d   7 times every 1d pays 50.00 to M001
+        10d  p3 pays 52.00 to M001 : full
+        ",
+    );
+}
+
+#[test]
+fn time_never_goes_backwards_within_an_account() {
+    // The second call reads a clock that was set back: it counts as made at the latest moment seen.
+    check(
+        "
+        1h   p1 pays 50.00 to 13812345678 : allow
+        0s   p2 pays 50.00 to 13812345678 : block DUPLICATE_IN_FLIGHT
+        1h9s p3 pays 50.00 to 13812345678 : block DUPLICATE_IN_FLIGHT
+        ",
+    );
+}

@@ -1,0 +1,155 @@
+//! Ask, answer, remember: the confirm protocol.
+
+use crate::timeline::check;
+
+const ASKED: &str = "
+    0s    p1 pays 50.00 to 13812345678 : allow
+    30s   p2 pays 50.00 to 13812345678 : confirm DUPLICATE_IN_FLIGHT
+    ";
+
+#[test]
+fn the_same_payment_with_the_token_is_allowed_once_under_its_own_id() {
+    let mut stage = check(ASKED);
+    stage.play("40s p2 pays 50.00 to 13812345678 token=p2 : allow fresh PAYER_CONFIRMED");
+}
+
+#[test]
+fn or_under_a_new_id() {
+    let mut stage = check(ASKED);
+    stage.play("40s p3 pays 50.00 to 13812345678 token=p2 : allow fresh PAYER_CONFIRMED");
+    // The question stays what it was for the id that was asked.
+    stage.play("41s p2 pays 50.00 to 13812345678 : confirm replayed");
+}
+
+#[test]
+fn from_then_on_that_answer_is_replayed_with_the_token_and_without() {
+    let mut stage = check(ASKED);
+    let token = stage.token_of("p2");
+    stage.play("40s p2 pays 50.00 to 13812345678 token=p2 : allow fresh");
+    let payment = crate::timeline::payment("p2", &["pays", "50.00", "to", "13812345678"]);
+    for text in [Some(token.as_str()), None] {
+        let again = stage.engine.score(&payment, text).unwrap();
+        assert!(again.replayed);
+        assert_eq!(again.assessment.decision.name(), "allow");
+    }
+}
+
+#[test]
+fn a_spent_token_is_told_as_such() {
+    let mut stage = check(ASKED);
+    stage.play(
+        "
+        40s   p3 pays 50.00 to 13812345678 token=p2 : allow
+        41s   p4 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_SPENT
+        42s   p2 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_SPENT
+        ",
+    );
+    let mut stage = check(ASKED);
+    let token = stage.token_of("p2");
+    stage.play("40s p2 pays 50.00 to 13812345678 token=p2 : allow");
+    let other = crate::timeline::payment("p3", &["pays", "50.00", "to", "13812345678"]);
+    let refused = stage.engine.score(&other, Some(&token)).unwrap_err();
+    assert!(format!("{refused:?}").contains("Spent"), "{refused:?}");
+}
+
+#[test]
+fn an_expired_token_is_told_as_such_to_the_millisecond() {
+    let mut stage = check(ASKED);
+    stage.play("5m30s p3 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_EXPIRED");
+    let mut stage = check(ASKED);
+    stage.play("5m29s p3 pays 50.00 to 13812345678 token=p2 : allow");
+    let mut stage = check(ASKED);
+    stage.play("2d p3 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_EXPIRED");
+}
+
+#[test]
+fn a_token_for_something_else_is_told_as_such_and_stays_good() {
+    let mut stage = check(ASKED);
+    stage.play(
+        "
+        40s   p3 pays 50.01 to 13812345678 token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        40s   p3 pays 50.00 to 13812345679 token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        40s   p3 pays 50.00 to 13812345678 type=wallet token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        40s   p3 pays 50.00 to 13812345678 kind=gift token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        40s   p3 pays 50.00 to 13812345678 currency=USD token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        40s   p3 pays 50.00 to 13812345678 account=b token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        41s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
+        ",
+    );
+}
+
+#[test]
+fn a_token_never_handed_out_is_told_as_such() {
+    let mut stage = check(ASKED);
+    stage.play("40s p3 pays 50.00 to 13812345678 token=garbled : CONFIRMATION_TOKEN_WRONG");
+    let payment = crate::timeline::payment("p3", &["pays", "50.00", "to", "13812345678"]);
+    let token = stage.token_of("p2");
+    for at in 0..token.len() {
+        let mut forged: Vec<char> = token.chars().collect();
+        forged[at] = if forged[at] == '0' { '1' } else { '0' };
+        let forged: String = forged.into_iter().collect();
+        let refused = stage.engine.score(&payment, Some(&forged)).unwrap_err();
+        assert!(
+            format!("{refused:?}").contains("Wrong"),
+            "{at}: {refused:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refused_token_leaves_no_trace() {
+    let mut stage = check(ASKED);
+    stage.play(
+        "
+        40s   p3 pays 50.01 to 13812345678 token=p2 : CONFIRMATION_TOKEN_FOREIGN
+        41s   p3 pays 60.00 to 13812345678 : allow fresh
+        ",
+    );
+}
+
+#[test]
+fn a_hard_block_stands_even_against_a_yes() {
+    let mut stage = check(ASKED);
+    stage.play(
+        "
+        40s   p3 pays 50.00 to 13812345678 token=p2 : allow
+        45s   p4 pays 50.00 to 13812345678 : block DUPLICATE_IN_FLIGHT
+        ",
+    );
+    let mut stage = check(
+        "
+        0s    p1 pays 50.00 to M001 order=o1 : allow
+        1s    p1 succeeded
+        30s   p2 pays 50.00 to M001 : confirm DUPLICATE_RECENT
+        ",
+    );
+    stage.play("40s p3 pays 50.00 to M001 order=o1 token=p2 : block DUPLICATE_ORDER");
+}
+
+#[test]
+fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
+    // The payer has said of this payee that a repeat was meant: the next one is not asked about.
+    let mut stage = check("0s 5 times every 1d pays 63.00 to 13812345678");
+    stage.play(
+        "
+        6d       p1 pays 50.00 to 13812345678 : allow
+        6d1s     p1 succeeded
+        6d1m     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        6d1m5s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
+        6d1m6s   p3 succeeded
+        8d       q1 pays 70.00 to 13812345678 : allow
+        8d1s     q1 succeeded
+        8d1m     q2 pays 70.00 to 13812345678 : allow DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn who_may_not_be_the_payer_is_challenged_harder() {
+    check(
+        "
+        12h    30 times every 1d pays 50.00 to M001 device=d1
+        31d4h  p1 pays 120.00 to 13900000001 device=d2 : confirm biometric
+        ",
+    );
+}

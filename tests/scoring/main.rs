@@ -1,0 +1,16 @@
+//! What the domain decides, told as timelines. Time is part of each story; nothing sleeps.
+#![allow(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod bounds;
+mod confirmations;
+mod outcomes;
+mod retries;
+mod signals;
+mod texts;
+mod timeline;

@@ -1,0 +1,439 @@
+//! One story per signal: when it fires, and the nearest case in which it must not.
+
+use doublecheck::scoring::policy::Value;
+
+use crate::timeline::{check, check_with};
+
+#[test]
+fn a_second_press_within_ten_seconds_blocks_and_a_later_one_asks() {
+    check(
+        "
+        0s     p1 pays 50.00 to 13812345678 : allow
+        10s    p2 pays 50.00 to 13812345678 : block DUPLICATE_IN_FLIGHT
+        11s    p3 pays 50.00 to 13812345678 : confirm DUPLICATE_IN_FLIGHT acknowledge
+        2m     p4 pays 50.00 to 13812345678 : confirm DUPLICATE_IN_FLIGHT
+        2m     p5 pays 50.01 to 13812345678 : allow !DUPLICATE_IN_FLIGHT
+        2m     p6 pays 50.00 to 13812345679 : !DUPLICATE_IN_FLIGHT
+        2m     p7 pays 50.00 to 13812345678 type=wallet : allow !DUPLICATE_IN_FLIGHT
+        2m     p8 pays 50.00 to 13812345678 currency=USD : allow !DUPLICATE_IN_FLIGHT
+        2m     p9 pays 50.00 to 13812345678 account=b : allow !DUPLICATE_IN_FLIGHT
+        ",
+    );
+}
+
+#[test]
+fn a_timed_out_payment_stays_in_flight_and_a_silent_one_counts_as_paid_after_ten_minutes() {
+    check(
+        "
+        0s     p1 pays 50.00 to 13812345678 : allow
+        30s    p1 unknown
+        20m    p2 pays 50.00 to 13812345678 : confirm DUPLICATE_IN_FLIGHT !DUPLICATE_RECENT
+        1d     p3 pays 70.00 to 13812345678 : allow
+        1d11m  p4 pays 70.00 to 13812345678 : confirm DUPLICATE_RECENT !DUPLICATE_IN_FLIGHT
+        ",
+    );
+}
+
+#[test]
+fn the_window_for_duplicates_may_be_set_per_payment_and_zero_switches_the_check_off() {
+    check(
+        "
+        0s     p1 pays 50.00 to 13812345678 order=o1 : allow
+        3s     p2 pays 50.00 to 13812345678 window=0s : allow !DUPLICATE_IN_FLIGHT
+        6s     p3 pays 50.00 to 13812345678 window=2s : allow
+        7s     p4 pays 50.00 to 13812345678 window=0s order=o1 : block DUPLICATE_ORDER
+        2h     p5 pays 60.00 to 13812345678 : allow
+        2h1s   p5 succeeded
+        3h     p6 pays 60.00 to 13812345678 : allow !DUPLICATE_RECENT
+        3h     p7 pays 60.00 to 13812345678 window=2h : stopped
+        ",
+    );
+}
+
+#[test]
+fn an_order_paid_again_blocks_within_a_day_and_paid_in_parts_asks() {
+    check(
+        "
+        0s     p1 pays 50.00 to M001 order=o1 type=merchant kind=purchase : allow
+        2s     p1 succeeded
+        3h     p2 pays 50.00 to M001 order=o1 type=merchant kind=purchase : block DUPLICATE_ORDER
+        3h     p3 pays 20.00 to M001 order=o1 type=merchant kind=purchase : confirm DUPLICATE_ORDER
+        3h     p4 pays 50.00 to M002 order=o1 type=merchant kind=purchase : allow !DUPLICATE_ORDER
+        3h     p5 pays 50.00 to M001 order=o2 type=merchant kind=purchase : allow !DUPLICATE_ORDER
+        1d1s   p6 pays 50.00 to M001 order=o1 type=merchant kind=purchase : allow !DUPLICATE_ORDER
+        ",
+    );
+}
+
+#[test]
+fn a_paid_payment_paid_again_soon_asks_and_never_blocks() {
+    check(
+        "
+        0s     p1 pays 50.00 to 13812345678 : allow
+        1s     p1 succeeded
+        2s     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        29m59s p3 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        30m    p4 pays 50.00 to 13812345678 : allow !DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn a_second_ticket_under_its_own_order_is_let_through_and_a_resubmission_is_not() {
+    check(
+        "
+        0s     p1 pays 35.00 to M001 type=merchant kind=purchase order=o1 : allow
+        1s     p1 succeeded
+        3m     p2 pays 35.00 to M001 type=merchant kind=purchase order=o2 : allow DUPLICATE_RECENT
+        3m1s   p2 succeeded
+        2h     p3 pays 99.00 to M001 type=merchant kind=purchase order=o3 : allow
+        2h1s   p3 succeeded
+        2h12m  p4 pays 99.00 to M001 type=merchant kind=purchase order=o4 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn a_series_of_equal_parts_is_asked_about_once() {
+    check(
+        "
+        0s     p1 pays 25.00 to 13812345678 : allow
+        1s     p1 succeeded
+        1m     p2 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        1m1s   p2 succeeded
+        2m     p3 pays 25.00 to 13812345678 : allow DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn more_payments_than_people_make_ask_and_as_many_as_scripts_make_block() {
+    let settings = [
+        ("rapid_repeat.minute_confirm_above", Value::Integer(3)),
+        ("rapid_repeat.minute_block_above", Value::Integer(5)),
+    ];
+    let stage = check_with(
+        &settings,
+        "
+        0s     p1 pays 1.00 to M001 : allow
+        1s     p2 pays 2.00 to M002 : allow
+        2s     p3 pays 3.00 to M003 : allow
+        3s     p4 pays 4.00 to M004 : confirm RAPID_REPEAT
+        4s     p5 pays 5.00 to M005 : confirm RAPID_REPEAT
+        59s    p6 pays 6.00 to M006 : block RAPID_REPEAT
+        63s    p7 pays 7.00 to M007 : allow !RAPID_REPEAT
+        ",
+    );
+    let blocked = stage.answers["p6"].as_ref().unwrap();
+    // The first of the minute leaves it one second later.
+    assert_eq!(blocked.assessment.retry_after.unwrap().ms(), 1_000);
+}
+
+#[test]
+fn an_account_far_beyond_its_own_pace_is_noted_and_its_own_runs_are_not() {
+    check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    9 times every 40s pays 20.00 to M002 window=0s
+        20d6m  p1 pays 20.00 to M002 window=0s : RAPID_REPEAT
+        30d    9 times every 40s pays 20.00 to M002 window=0s
+        30d6m  p2 pays 20.00 to M002 window=0s : !RAPID_REPEAT
+        ",
+    );
+}
+
+#[test]
+fn far_more_money_than_usual_is_noted() {
+    check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 100.00 to M001 : !SPEND_SURGE
+        20d1m  p2 pays 400.00 to M001 : SPEND_SURGE
+        ",
+    );
+}
+
+#[test]
+fn the_fifth_small_payment_in_minutes_is_stopped_and_errands_are_not() {
+    check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 1.00 to 13900000001 : allow
+        20d10s p2 pays 1.50 to 13900000002 : allow
+        20d20s p3 pays 1.00 to 13900000003 : allow
+        20d30s p4 pays 2.00 to 13900000004 : allow
+        20d40s p5 pays 1.00 to 13900000005 : stopped SMALL_PAYMENT_BURST
+        ",
+    );
+    check(
+        "
+        0d     6 times every 7d pays 50.00 to M001
+        1d     6 times every 7d pays 50.00 to M002
+        2d     6 times every 7d pays 50.00 to M003
+        3d     6 times every 7d pays 50.00 to M004
+        4d     6 times every 7d pays 50.00 to M005
+        50d    p1 pays 10.00 to M001 : allow
+        50d1m  p2 pays 11.00 to M002 : allow
+        50d2m  p3 pays 12.00 to M003 : allow
+        50d3m  p4 pays 13.00 to M004 : allow
+        50d4m  p5 pays 14.00 to M005 : allow !SMALL_PAYMENT_BURST
+        ",
+    );
+}
+
+#[test]
+fn five_declined_payments_in_an_hour_ask_and_ten_block() {
+    let mut story = String::new();
+    for nth in 0..10 {
+        story += &format!("{nth}m p{nth} pays {nth}.50 to M001\n{nth}m p{nth} declined\n");
+        let expected = match nth {
+            0..=3 => "allow !FAILURE_BURST",
+            4..=8 => "confirm FAILURE_BURST",
+            _ => "block FAILURE_BURST",
+        };
+        story += &format!("{nth}m30s q{nth} pays {nth}.70 to M001 : {expected}\n");
+        story += &format!("{nth}m30s q{nth} not_sent\n");
+    }
+    story += "1h10m r pays 90.00 to M001 : allow !FAILURE_BURST";
+    check(&story);
+}
+
+#[test]
+fn an_amount_far_above_the_usual_is_noted_robustly() {
+    check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 65.00 to M001 : allow !AMOUNT_UNUSUAL
+        20d1h  p2 pays 733.00 to M001 : AMOUNT_UNUSUAL
+        20d1h  p2 succeeded
+        21d    p3 pays 733.00 to M001 : AMOUNT_UNUSUAL
+        ",
+    );
+    check(
+        "
+        0s     3 times every 1d pays 50.00 to M001
+        4d     p1 pays 733.00 to M001 : allow !AMOUNT_UNUSUAL partial
+        ",
+    );
+}
+
+#[test]
+fn one_slip_of_the_finger_from_what_this_payee_always_gets_asks() {
+    check(
+        "
+        0s     10 times every 1d pays 50.00 to 13812345678
+        10d    p1 pays 500.00 to 13812345678 : confirm AMOUNT_SLIP acknowledge
+        10d1h  p2 pays 550.00 to 13812345678 : confirm AMOUNT_SLIP
+        10d2h  p3 pays 80.00 to 13812345678 : confirm AMOUNT_SLIP
+        10d3h  p4 pays 5.00 to 13812345678 : confirm AMOUNT_SLIP
+        10d4h  p5 pays 75.00 to 13812345678 : allow !AMOUNT_SLIP
+        10d5h  p6 pays 500.00 to 13912345670 : !AMOUNT_SLIP
+        ",
+    );
+}
+
+#[test]
+fn where_sums_vary_only_slips_that_leave_their_range_ask() {
+    let mut story = String::new();
+    for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {
+        story += &format!("{day}d 1 times every 1d pays {sum}.00 to 13812345678\n");
+    }
+    story += "
+        20d p1 pays 600.00 to 13812345678 : confirm AMOUNT_SLIP
+        21d p2 pays 80.00 to 13812345678 : allow !AMOUNT_SLIP
+        22d p3 pays 5.00 to 13812345678 : allow !AMOUNT_SLIP
+        ";
+    check(&story);
+}
+
+#[test]
+fn a_stranger_is_noted_and_weighs_more_where_money_cannot_come_back() {
+    let stage = check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d12h p1 pays 50.00 to M002 kind=purchase type=merchant : allow PAYEE_NEW
+        20d13h p2 pays 50.00 to 13900000001 kind=gift : allow PAYEE_NEW
+        20d14h p3 pays 5.00 to 13700000999 kind=gift : allow PAYEE_NEW
+        20d15h p4 pays 50.00 to M001 : allow !PAYEE_NEW
+        20d15h p5 pays 51.00 to M002 type=merchant : allow !PAYEE_NEW
+        ",
+    );
+    let strength = |id: &str| {
+        let reasons = &stage.answers[id].as_ref().unwrap().assessment.reasons;
+        let new = reasons.iter().find(|r| r.code.name() == "PAYEE_NEW");
+        new.unwrap().strength
+    };
+    assert!(strength("p2") > strength("p1"));
+    assert!(strength("p3") < strength("p2") / 2.0);
+}
+
+#[test]
+fn a_large_gift_to_a_stranger_asks() {
+    check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 888.00 to 13900000001 kind=gift : confirm PAYEE_NEW AMOUNT_UNUSUAL
+        ",
+    );
+}
+
+#[test]
+fn a_number_one_slip_away_from_a_known_one_asks() {
+    check(
+        "
+        0s     3 times every 1d pays 50.00 to 13812345678
+        5d     p1 pays 50.00 to 13812345679 : confirm PAYEE_LOOKALIKE acknowledge
+        5d     p2 pays 50.00 to 13812354678 : confirm PAYEE_LOOKALIKE
+        5d     p3 pays 50.00 to 1381234567 : confirm PAYEE_LOOKALIKE
+        5d     p4 pays 50.00 to 138123456780 : confirm PAYEE_LOOKALIKE
+        5d     p5 pays 50.00 to 13812345600 : allow !PAYEE_LOOKALIKE
+        5d     p6 pays 50.00 to 13812345679 type=wallet : allow !PAYEE_LOOKALIKE
+        5d     p7 pays 50.00 to 13812345679 account=b : allow !PAYEE_LOOKALIKE
+        ",
+    );
+}
+
+#[test]
+fn a_number_near_a_known_one_that_many_others_pay_is_no_typing_error() {
+    let mut story = "0s 3 times every 1d pays 50.00 to 13812345678\n".to_owned();
+    for nth in 0..12 {
+        story += &format!("4d 1 times every 1d pays 20.00 to 13812345679 account=other{nth}\n");
+    }
+    story += "5d p1 pays 50.00 to 13812345679 : allow PAYEE_LOOKALIKE";
+    check(&story);
+}
+
+#[test]
+fn a_payee_that_many_reported_asks_whoever_pays_it() {
+    let mut story = "0s 10 times every 1d pays 50.00 to M001\n".to_owned();
+    for nth in 0..20 {
+        story += &format!("11d x{nth} pays 30.00 to 13911111111 account=victim{nth}\n");
+        story += &format!("11d1h x{nth} fraud account=victim{nth}\n");
+    }
+    story += "
+        12d1h  p1 pays 50.00 to 13911111111 : stopped PAYEE_REPORTED
+        12d1h  p2 pays 50.00 to 13922222222 : allow !PAYEE_REPORTED
+        200d   p3 pays 52.00 to 13911111111 : !PAYEE_REPORTED
+        ";
+    check(&story);
+}
+
+#[test]
+fn one_report_among_many_good_payments_says_nothing() {
+    let mut story = String::new();
+    for nth in 0..30 {
+        story += &format!("1d 1 times every 1d pays 30.00 to 13911111111 account=happy{nth}\n");
+    }
+    story += "
+        2d x pays 30.00 to 13911111111 account=victim
+        2d x fraud account=victim
+        3d p1 pays 50.00 to 13911111111 : allow !PAYEE_REPORTED
+        ";
+    check(&story);
+}
+
+#[test]
+fn a_payee_suddenly_paid_by_many_is_noted_and_one_always_paid_by_many_is_not() {
+    let crowd = |day: u32| {
+        (0..40)
+            .map(|nth| {
+                format!(
+                    "{day}d{nth}m 1 times every 1d pays 30.00 to 13911111111 account=c{day}x{nth}\n"
+                )
+            })
+            .collect::<String>()
+    };
+    check(&(crowd(10) + "10d2h p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN"));
+    let steady: String = (1..=10).map(crowd).collect();
+    check(&(steady + "10d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+}
+
+#[test]
+fn payments_that_were_not_let_through_make_no_crowd() {
+    let mut story = String::new();
+    for nth in 0..40 {
+        story += &format!("1d{nth}m x{nth} pays 20.00 to M001 account=c{nth} : allow\n");
+        story += &format!("1d{nth}m y{nth} pays 30.00 to 13911111111 account=c{nth} : block\n");
+    }
+    let settings = [
+        ("rapid_repeat.minute_confirm_above", Value::Integer(1)),
+        ("rapid_repeat.minute_block_above", Value::Integer(1)),
+    ];
+    story += "1d2h p1 pays 30.00 to 13911111111 : allow !PAYEE_FAN_IN";
+    check_with(&settings, &story);
+}
+
+#[test]
+fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
+    let users = |many: u32| {
+        (0..many)
+            .map(|nth| format!("0s u{nth} pays 30.00 to M{nth} account=user{nth} device=farm\n"))
+            .collect::<String>()
+    };
+    check(&(users(4) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+    check(&(users(30) + "1h p1 pays 30.00 to M001 device=farm : stopped DEVICE_FAN_OUT"));
+    check(&(users(30) + "5d p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+}
+
+#[test]
+fn an_unknown_device_is_noted_and_never_asks_alone() {
+    check(
+        "
+        12h    20 times every 1d pays 50.00 to M001 device=d1
+        20d12h p1 pays 50.00 to M001 device=d2 : allow DEVICE_NEW
+        20d12h p1 succeeded
+        20d13h p2 pays 51.00 to M001 device=d2 : allow !DEVICE_NEW
+        20d14h p3 pays 52.00 to M001 : allow !DEVICE_NEW
+        ",
+    );
+}
+
+#[test]
+fn three_devices_within_minutes_are_noted() {
+    check(
+        "
+        0s     p1 pays 50.00 to M001 device=d1 : allow
+        1m     p2 pays 51.00 to M001 device=d2 : allow !DEVICE_SWITCH
+        2m     p3 pays 52.00 to M001 device=d3 : DEVICE_SWITCH
+        30m    p4 pays 53.00 to M001 device=d4 : !DEVICE_SWITCH
+        ",
+    );
+}
+
+#[test]
+fn an_hour_at_which_the_account_never_pays_is_noted() {
+    check(
+        "
+        12h    30 times every 1d pays 50.00 to M001
+        30d12h p1 pays 51.00 to M001 : allow !HOUR_UNUSUAL
+        31d4h  p2 pays 52.00 to M001 : allow HOUR_UNUSUAL
+        ",
+    );
+}
+
+#[test]
+fn a_takeover_is_stopped_by_what_each_of_its_signs_would_not_do_alone() {
+    check(
+        "
+        12h    30 times every 1d pays 50.00 to M001 device=d1
+        31d4h  p1 pays 900.00 to 13900000001 device=d2 : stopped DEVICE_NEW PAYEE_NEW AMOUNT_UNUSUAL HOUR_UNUSUAL
+        31d12h p2 pays 50.00 to M001 device=d3 : allow
+        31d13h p3 pays 50.00 to 13900000002 device=d1 : allow
+        ",
+    );
+}
+
+#[test]
+fn every_signal_can_be_switched_off() {
+    let timeline = "
+        0s     p1 pays 50.00 to 13812345678 order=o1 : allow
+        1s     p2 pays 50.00 to 13812345678 order=o1 : allow !DUPLICATE_IN_FLIGHT !DUPLICATE_ORDER
+        ";
+    check_with(
+        &[
+            ("duplicate_in_flight.weight", Value::Integer(0)),
+            ("duplicate_order.weight", Value::Integer(0)),
+        ],
+        timeline,
+    );
+}

@@ -1,0 +1,223 @@
+//! The sentences that payers read, one per reason, as they would see them.
+
+use doublecheck::scoring::assessment::{AmountSlip, Decision, Evidence, Reason, ReasonCode};
+use doublecheck::scoring::payment::{PayeeId, PaymentId};
+use doublecheck::scoring::signal::Signal;
+use doublecheck::scoring::text::message;
+use doublecheck::scoring::time::Span;
+
+use crate::timeline::payment;
+
+#[track_caller]
+fn check(signal: Signal, evidence: Evidence, decision: Decision, en: &str, zh: &str) {
+    let payment = payment("p", &["pays", "50.00", "to", "13812345678"]);
+    let reason = Reason {
+        code: ReasonCode::Signal(signal),
+        strength: 80.0,
+        evidence,
+    };
+    let message = message(&payment, decision, &reason);
+    assert_eq!(message.en, en);
+    assert_eq!(message.zh, zh);
+}
+
+fn duplicate(secs: i64) -> Evidence {
+    Evidence::Duplicate {
+        earlier_payment_id: PaymentId::new("p0").unwrap(),
+        elapsed: Span::from_secs(secs),
+        earlier_outcome: None,
+    }
+}
+
+fn velocity(count: u32) -> Evidence {
+    Evidence::Velocity {
+        window: Span::from_minutes(10),
+        count,
+        sum_minor: 123_456,
+        limit: 40,
+        usual: 20_000.0,
+    }
+}
+
+fn device(known_devices: u32) -> Evidence {
+    Evidence::Device {
+        known_devices,
+        accounts: 14,
+    }
+}
+
+#[test]
+fn duplicates() {
+    check(
+        Signal::DuplicateInFlight,
+        duplicate(42),
+        Decision::Confirm,
+        "You paid 50.00 CNY to 138****5678 42 seconds ago and it is still in progress. Pay again?",
+        "您在42秒前向138****5678支付了50.00 CNY，该笔付款仍在处理中。要再付一次吗？",
+    );
+    check(
+        Signal::DuplicateInFlight,
+        duplicate(1),
+        Decision::Block,
+        "You paid 50.00 CNY to 138****5678 1 second ago and it is still in progress.",
+        "您在1秒前向138****5678支付了50.00 CNY，该笔付款仍在处理中。",
+    );
+    check(
+        Signal::DuplicateOrder,
+        duplicate(3_900),
+        Decision::Block,
+        "You already paid this order of 138****5678 1 hour 5 minutes ago.",
+        "您在1小时5分钟前已支付过138****5678的这个订单。",
+    );
+    check(
+        Signal::DuplicateRecent,
+        duplicate(120),
+        Decision::Confirm,
+        "You already paid 50.00 CNY to 138****5678 2 minutes ago. Pay again?",
+        "您在2分钟前已向138****5678支付过50.00 CNY。要再付一次吗？",
+    );
+}
+
+#[test]
+fn pace() {
+    check(
+        Signal::RapidRepeat,
+        velocity(41),
+        Decision::Confirm,
+        "This is payment number 41 within 10 minutes.",
+        "这是您10分钟内的第41笔付款。",
+    );
+    check(
+        Signal::SpendSurge,
+        velocity(3),
+        Decision::Allow,
+        "With this payment you spend 1234.56 CNY within 10 minutes; you usually spend up to 200.00 CNY.",
+        "加上这笔付款，您在10分钟内共支出1234.56 CNY；您平时最多支出200.00 CNY。",
+    );
+    check(
+        Signal::SmallPaymentBurst,
+        velocity(7),
+        Decision::Confirm,
+        "This is small payment number 7 within 10 minutes, 1234.56 CNY in all.",
+        "这是您10分钟内的第7笔小额付款，合计1234.56 CNY。",
+    );
+    check(
+        Signal::FailureBurst,
+        velocity(5),
+        Decision::Confirm,
+        "5 payments were declined within 10 minutes.",
+        "10分钟内有5笔付款被拒绝。",
+    );
+}
+
+#[test]
+fn amounts() {
+    let amount = |slip| Evidence::Amount {
+        usual_minor: 500,
+        ratio: 10.0,
+        slip,
+    };
+    check(
+        Signal::AmountUnusual,
+        amount(None),
+        Decision::Confirm,
+        "50.00 CNY is 10.0 times the 5.00 CNY that you usually pay. Is the amount right?",
+        "50.00 CNY是您平时付款金额5.00 CNY的10.0倍。金额正确吗？",
+    );
+    check(
+        Signal::AmountSlip,
+        amount(Some(AmountSlip::ExtraDigit)),
+        Decision::Confirm,
+        "You usually pay 138****5678 about 5.00 CNY; 50.00 CNY looks like a zero too many. Is the amount right?",
+        "您平时向138****5678支付约5.00 CNY；50.00 CNY看起来多输了一个零。金额正确吗？",
+    );
+}
+
+#[test]
+fn payees() {
+    let payee = |similar: Option<&str>, times_paid| Evidence::Payee {
+        similar_payee_id: similar.map(|id| PayeeId::new(id).unwrap()),
+        times_paid,
+        last_paid_time: None,
+    };
+    let reports = |payers| Evidence::Reports {
+        reported: 3.0,
+        payers,
+    };
+    check(
+        Signal::PayeeNew,
+        payee(None, 0),
+        Decision::Confirm,
+        "You never paid 138****5678 before. Is the payee right?",
+        "您从未向138****5678付过款。收款人正确吗？",
+    );
+    check(
+        Signal::PayeeLookalike,
+        payee(Some("13812345679"), 12),
+        Decision::Confirm,
+        "You never paid 138****5678, but 12 times 138****5679, which looks almost the same. Is the payee right?",
+        "您从未向138****5678付过款，但向几乎相同的138****5679付过12次。收款人正确吗？",
+    );
+    check(
+        Signal::PayeeReported,
+        reports(9),
+        Decision::Block,
+        "Other people reported trouble with payments to 138****5678.",
+        "有其他人反映向138****5678付款后出现问题。",
+    );
+    check(
+        Signal::PayeeFanIn,
+        reports(40),
+        Decision::Allow,
+        "Unusually many people, about 40, began to pay 138****5678 lately.",
+        "最近突然有很多人（约40人）向138****5678付款。",
+    );
+}
+
+#[test]
+fn devices_and_hours() {
+    check(
+        Signal::DeviceFanOut,
+        device(1),
+        Decision::Confirm,
+        "This device lately paid for about 14 different accounts.",
+        "这台设备最近为约14个不同账户付过款。",
+    );
+    check(
+        Signal::DeviceNew,
+        device(1),
+        Decision::Allow,
+        "This device never paid from this account before.",
+        "这台设备从未用该账户付过款。",
+    );
+    check(
+        Signal::DeviceSwitch,
+        device(3),
+        Decision::Allow,
+        "3 different devices paid from this account within minutes.",
+        "几分钟内有3台不同设备从该账户付款。",
+    );
+    check(
+        Signal::HourUnusual,
+        Evidence::Hour {
+            hour: 4,
+            share: 0.01,
+        },
+        Decision::Allow,
+        "You hardly ever pay at this hour (4:00).",
+        "您几乎从不在这个时段（4时）付款。",
+    );
+}
+
+#[test]
+fn the_payers_yes() {
+    let payment = payment("p", &["pays", "50.00", "to", "13812345678"]);
+    let reason = Reason {
+        code: ReasonCode::PayerConfirmed,
+        strength: 100.0,
+        evidence: Evidence::None,
+    };
+    let message = message(&payment, Decision::Allow, &reason);
+    assert_eq!(message.en, "You confirmed this payment.");
+    assert_eq!(message.zh, "您已确认这笔付款。");
+}

@@ -1,0 +1,345 @@
+//! The rules of the house, as tests: which module may name which, what is banned where, how long
+//! things may be. One crate cannot make Cargo enforce direction, so this does.
+#![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use doublecheck::scoring::policy::Policy;
+use doublecheck::scoring::signal::Signal;
+
+/// Who may name whom: `(module, what it may name of this crate)`.
+const ARROWS: &[(&str, &[&str])] = &[
+    ("main", &["cli"]),
+    (
+        "cli",
+        &[
+            "cli",
+            "grpc",
+            "engine",
+            "config",
+            "clock",
+            "token",
+            "telemetry",
+            "scoring",
+        ],
+    ),
+    ("config", &["config", "scoring"]),
+    ("grpc", &["grpc", "engine", "scoring"]),
+    (
+        "engine",
+        &["store", "clock", "token", "telemetry", "scoring"],
+    ),
+    ("telemetry", &["scoring"]),
+    ("token", &["scoring"]),
+    ("store", &[]),
+    ("clock", &["scoring"]),
+    ("scoring", &["scoring"]),
+];
+
+/// Words that may stand in some files only: `(word, files or folders, why)`.
+const ONLY_IN: &[(&str, &[&str], &str)] = &[
+    (
+        "dashmap",
+        &["src/store.rs"],
+        "the map stays behind closures",
+    ),
+    ("Instant", &["src/clock.rs"], "time is read in one place"),
+    ("SystemTime", &["src/clock.rs"], "time is read in one place"),
+    (
+        "pb::",
+        &["src/grpc", "src/grpc.rs", "src/cli"],
+        "no wire type passes convert",
+    ),
+    (
+        "tonic",
+        &["src/grpc", "src/grpc.rs", "src/cli"],
+        "the engine knows no transport",
+    ),
+    (
+        "clap",
+        &["src/cli", "src/cli.rs"],
+        "arguments end at the command line",
+    ),
+];
+
+/// What the domain must not contain: it is pure and its floats are the same everywhere.
+const BANNED_IN_SCORING: &[&str] = &[
+    "tokio",
+    "prost",
+    "metrics",
+    "tracing",
+    "serde",
+    "std::fs",
+    "std::io",
+    "std::env",
+    "std::net",
+    "std::thread",
+    "async ",
+    ".await",
+    ".ln()",
+    ".log2()",
+    ".log10()",
+    ".exp()",
+    ".exp2()",
+    ".powf(",
+    ".powi(",
+    ".sin()",
+    "HashMap",
+    "HashSet",
+    "rand",
+];
+
+const FILE_LINES_MAX: usize = 400;
+const FUNCTION_LINES_MAX: usize = 70;
+const COLUMNS_MAX: usize = 120;
+
+struct Source {
+    path: String,
+    text: String,
+}
+
+impl Source {
+    /// The part before the unit tests at its end.
+    fn code(&self) -> &str {
+        self.text.split("#[cfg(test)]").next().unwrap()
+    }
+
+    /// The lines of code without comments, with their numbers.
+    fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+        let lines = self.code().lines().enumerate();
+        lines
+            .map(|(at, line)| (at + 1, line.split("//").next().unwrap()))
+            .filter(|(_, line)| !line.trim().is_empty())
+    }
+
+    /// Its top-level module.
+    fn module(&self) -> &str {
+        let inner = self.path.strip_prefix("src/").unwrap();
+        inner.split(['/', '.']).next().unwrap()
+    }
+
+    fn is_in(&self, places: &[&str]) -> bool {
+        places
+            .iter()
+            .any(|place| self.path == *place || self.path.starts_with(&format!("{place}/")))
+    }
+}
+
+fn sources(folder: &str) -> Vec<Source> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|kind| kind == "rs") {
+                found.push(Source {
+                    text: fs::read_to_string(&path).unwrap(),
+                    path: path.to_str().unwrap().to_owned(),
+                });
+            }
+        }
+    }
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    assert!(!found.is_empty(), "nothing found in {folder}");
+    found
+}
+
+/// Panics with all complaints at once.
+fn report(complaints: &[String]) {
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// The modules of this crate that a line names.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    ["crate::", "doublecheck::"]
+        .into_iter()
+        .flat_map(|root| line.split(root).skip(1))
+        .filter_map(|rest| {
+            rest.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+                .next()
+        })
+}
+
+#[test]
+fn modules_name_only_what_lies_downstream() {
+    let mut complaints = Vec::new();
+    for source in sources("src")
+        .iter()
+        .filter(|source| source.path != "src/lib.rs")
+    {
+        let Some((_, allowed)) = ARROWS.iter().find(|(module, _)| *module == source.module())
+        else {
+            complaints.push(format!("{}: no rule for this module", source.path));
+            continue;
+        };
+        for (number, line) in source.lines() {
+            for name in named(line).filter(|name| !name.is_empty() && !allowed.contains(name)) {
+                complaints.push(format!(
+                    "{}:{number}: {} may not name {name}",
+                    source.path,
+                    source.module()
+                ));
+            }
+        }
+    }
+    report(&complaints);
+}
+
+#[test]
+fn some_words_stand_in_some_files_only() {
+    let mut complaints = Vec::new();
+    for source in &sources("src") {
+        for (number, line) in source.lines() {
+            for (word, places, why) in ONLY_IN {
+                if line.contains(word) && !source.is_in(places) {
+                    complaints.push(format!("{}:{number}: `{word}`: {why}", source.path));
+                }
+            }
+        }
+    }
+    report(&complaints);
+}
+
+#[test]
+fn the_domain_is_pure() {
+    let mut complaints = Vec::new();
+    let sources = sources("src");
+    for source in sources
+        .iter()
+        .filter(|s| s.is_in(&["src/scoring", "src/scoring.rs"]))
+    {
+        for (number, line) in source.lines() {
+            for word in BANNED_IN_SCORING
+                .iter()
+                .filter(|word| line.contains(**word))
+            {
+                complaints.push(format!("{}:{number}: `{word}` in the domain", source.path));
+            }
+        }
+    }
+    report(&complaints);
+}
+
+#[test]
+fn files_and_functions_fit_a_screen() {
+    let mut complaints = Vec::new();
+    for source in sources("src").iter().chain(&sources("tests")) {
+        let lines = source.code().lines().count();
+        if source.path.starts_with("src/") && lines > FILE_LINES_MAX {
+            complaints.push(format!("{}: {lines} lines", source.path));
+        }
+        for (number, line) in source.text.lines().enumerate() {
+            let is_long = line.chars().count() > COLUMNS_MAX;
+            // Texts and stories are data.
+            if is_long && !line.contains('"') && source.path.starts_with("src/") {
+                complaints.push(format!("{}:{}: a long line", source.path, number + 1));
+            }
+        }
+        let mut function: Option<(usize, usize)> = None;
+        for (number, line) in source.code().lines().enumerate() {
+            let indent = line.len() - line.trim_start().len();
+            let starts = line
+                .trim_start()
+                .split_whitespace()
+                .any(|word| word == "fn")
+                && !line.trim_start().starts_with("//")
+                && !line.contains('"');
+            match function {
+                None if starts => function = Some((number, indent)),
+                Some((began, at)) if line.trim_end() == format!("{}}}", " ".repeat(at)) => {
+                    if number - began + 1 > FUNCTION_LINES_MAX {
+                        complaints.push(format!(
+                            "{}:{}: a function of {} lines",
+                            source.path,
+                            began + 1,
+                            number - began + 1
+                        ));
+                    }
+                    function = None;
+                }
+                Some((began, _)) if number == began && line.trim_end().ends_with('}') => {
+                    function = None;
+                }
+                None | Some(_) => {}
+            }
+        }
+    }
+    report(&complaints);
+}
+
+#[test]
+fn nothing_sleeps_is_skipped_or_left_undone() {
+    // Spelt in two parts, so that this file does not complain of itself.
+    let banned = [
+        ["sle", "ep("].concat(),
+        ["#[ign", "ore"].concat(),
+        ["TO", "DO"].concat(),
+        ["FIX", "ME"].concat(),
+        ["todo", "!("].concat(),
+        ["unimple", "mented!("].concat(),
+        ["../sha", "red"].concat(),
+        ["mod ", "utils"].concat(),
+    ];
+    let mut complaints = Vec::new();
+    let mut all = sources("src");
+    all.extend(sources("tests"));
+    for folder in ["benches", "fuzz"] {
+        if Path::new(folder).is_dir() {
+            all.extend(sources(folder));
+        }
+    }
+    for source in &all {
+        for (number, line) in source.text.lines().enumerate() {
+            for word in banned.iter().filter(|word| line.contains(word.as_str())) {
+                complaints.push(format!("{}:{}: `{word}`", source.path, number + 1));
+            }
+        }
+        if source.path.ends_with("/mod.rs") {
+            complaints.push(format!("{}: modules are called by their name", source.path));
+        }
+    }
+    report(&complaints);
+}
+
+#[test]
+fn every_signal_has_its_file_and_every_file_its_signal() {
+    let mut files: Vec<String> = sources("src/scoring/signal")
+        .iter()
+        .map(|source| {
+            Path::new(&source.path)
+                .file_stem()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    files.sort();
+    let mut sections: Vec<&str> = Signal::ALL.iter().map(|signal| signal.section()).collect();
+    sections.sort_unstable();
+    assert_eq!(files, sections);
+}
+
+#[test]
+fn every_setting_and_every_reason_is_in_the_readme() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    let mut complaints = Vec::new();
+    for setting in Policy::default().settings() {
+        let row = format!(
+            "| `{}.{}` | {} |",
+            setting.section, setting.name, setting.value
+        );
+        if !readme.contains(&row) {
+            complaints.push(format!("README.md: no row starts with {row}"));
+        }
+    }
+    for signal in Signal::ALL {
+        if !readme.contains(&format!("`{signal}`")) {
+            complaints.push(format!("README.md: {signal} is not explained"));
+        }
+    }
+    report(&complaints);
+}
