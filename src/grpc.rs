@@ -3,10 +3,10 @@
 //! A call is decoded, converted, scored and encoded on the task of its connection: nothing is spawned
 //! and nothing queued in between, so a call waits for no other and a slow client slows only itself.
 
-mod convert;
-pub mod pb;
 mod service;
+mod convert;
 mod status;
+pub mod pb;
 
 use std::future::Future;
 use std::pin::pin;
