@@ -3,12 +3,13 @@
 //! A call is decoded, converted, scored and encoded on the task of its connection: nothing is spawned
 //! and nothing queued in between, so a call waits for no other and a slow client slows only itself.
 
-mod convert;
-pub mod pb;
 mod service;
+mod convert;
 mod status;
+pub mod pb;
 
-use std::future::{Future, pending};
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,19 +72,16 @@ pub async fn serve_and_drain(
         // Nobody listens once the server has failed, and then there is nothing to drain.
         let _ = drain.send(());
     };
-    let drain_deadline = async {
-        match draining.await {
-            Ok(()) => tokio::time::sleep(drain_max).await,
-            Err(_) => pending().await,
-        }
-    };
+    let mut serving = pin!(router.serve_with_incoming_shutdown(incoming, stop_taking_calls));
     tokio::select! {
-        result = router.serve_with_incoming_shutdown(incoming, stop_taking_calls) => result,
-        () = drain_deadline => {
-            tracing::warn!(?drain_max, "calls were still open at the drain deadline");
-            Ok(())
-        }
+        result = &mut serving => return result,
+        Ok(()) = draining => {}
     }
+    if let Ok(result) = tokio::time::timeout(drain_max, serving).await {
+        return result;
+    }
+    tracing::warn!(?drain_max, "calls were still open at the drain deadline");
+    Ok(())
 }
 
 fn router(engine: Arc<Engine>, health: HealthReporter) -> Router {

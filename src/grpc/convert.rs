@@ -1,8 +1,8 @@
 //! Between the wire and the domain: all validation of what arrives is here, and no wire type goes past.
 
-mod page_token;
 pub(super) mod request;
 pub(super) mod response;
+mod page_token;
 
 use std::fmt::Display;
 

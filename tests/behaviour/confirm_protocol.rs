@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use crate::support::{
-    START, Server, codes, connect, money, payment, payment_but, reason_and_fields, request,
+    Change, START, Server, codes, connect, money, payment, payment_but, reason_and_fields, request,
 };
 
 /// How long a token is good for.
@@ -141,7 +141,7 @@ async fn another_account_cannot_use_it() {
 async fn it_is_good_for_no_other_payment() {
     let server = Server::start().await;
     let token = server.ask("p1", "p2").await;
-    let others: [(fn(&mut pb::Payment), &str); 6] = [
+    let others: &[(Change, &str)] = &[
         (
             |p| p.payee.as_mut().unwrap().id = "13800138001".to_owned(),
             "payment.payee.id",
@@ -167,7 +167,7 @@ async fn it_is_good_for_no_other_payment() {
             "payment.money.amount_minor,payment.money.currency_code,payment.kind",
         ),
     ];
-    for (change, fields) in others {
+    for &(change, fields) in others {
         assert_refused(&server, payment_but("p3", change), &token, foreign(fields)).await;
     }
     // None of that has spent it.
@@ -179,7 +179,7 @@ async fn it_is_good_for_no_other_payment() {
 async fn what_was_never_handed_out_is_wrong() {
     let server = Server::start().await;
     let token = server.ask("p1", "p2").await;
-    let flipped = token.replacen(|c| c == '0', "1", 1);
+    let flipped = token.replacen('0', "1", 1);
     let longer = format!("{token}0");
     let zeros = "0".repeat(48);
     let upper = token.to_uppercase();

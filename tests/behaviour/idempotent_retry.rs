@@ -5,7 +5,8 @@ use prost::Message as _;
 use tonic::Code;
 
 use crate::support::{
-    Server, in_band, money, payment, payment_but, reason_and_fields, request, score_item, scored,
+    Change, Server, in_band, money, payment, payment_but, reason_and_fields, request, score_item,
+    scored,
 };
 
 /// `again` is `first` once more: said to be a replay, and otherwise equal to the last byte.
@@ -73,7 +74,7 @@ async fn another_content_under_the_same_id_is_a_conflict_that_says_what_differs(
     let server = Server::start().await;
     server.score(payment("p1")).await.unwrap();
     let before = server.record("p1").await.unwrap();
-    let conflicts: [(fn(&mut pb::Payment), &str); 7] = [
+    let conflicts: &[(Change, &str)] = &[
         (
             |p| p.payee.as_mut().unwrap().id = "10086".to_owned(),
             "payment.payee.id",
@@ -100,7 +101,7 @@ async fn another_content_under_the_same_id_is_a_conflict_that_says_what_differs(
             "payment.money.amount_minor,payment.kind",
         ),
     ];
-    for (change, fields) in conflicts {
+    for &(change, fields) in conflicts {
         let status = server.score(payment_but("p1", change)).await.unwrap_err();
         assert_eq!(status.code(), Code::AlreadyExists);
         let (reason, named) = reason_and_fields(&status);

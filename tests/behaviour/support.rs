@@ -29,6 +29,9 @@ pub(crate) const ACCOUNT: &str = "payer";
 
 pub(crate) type Rpc<T> = Result<T, Status>;
 
+/// What makes another payment of a payment.
+pub(crate) type Change = fn(&mut pb::Payment);
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) client: RiskServiceClient<Channel>,
