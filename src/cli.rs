@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io::{self, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -14,6 +15,7 @@ use crate::config::fault::Fault;
 pub mod check;
 mod client;
 pub mod demo;
+pub mod eval;
 pub mod evidence;
 mod json;
 pub mod outcome;
@@ -22,6 +24,7 @@ pub mod score;
 pub mod serve;
 mod settings;
 mod show;
+mod source;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration.";
 
@@ -56,6 +59,7 @@ enum Command {
     Check(check::CheckArguments),
     Demo(demo::DemoArguments),
     Replay(replay::ReplayArguments),
+    Eval(eval::EvalArguments),
 }
 
 /// Runs the command that the arguments name.
@@ -72,6 +76,7 @@ pub fn run() -> ExitCode {
         Some(Command::Check(check)) => check::run(check, &mut out()),
         Some(Command::Demo(demo)) => demo::run(demo, &mut out()),
         Some(Command::Replay(replay)) => replay::run(replay),
+        Some(Command::Eval(eval)) => eval::run(eval, &mut out()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -106,6 +111,11 @@ impl Failure {
     fn faulty(faults: &[Fault]) -> Self {
         let lines: Vec<String> = faults.iter().map(ToString::to_string).collect();
         Self::Usage(lines.join("\n"))
+    }
+
+    /// A file with a line that is no good.
+    fn bad_line(path: &Path, number: u64, reason: impl fmt::Display) -> Self {
+        Self::Work(format!("error: {}:{number}: {reason}", path.display()))
     }
 
     /// A failure at work, in a sentence that begins with what was tried.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
+use super::source::{self, Line};
 use super::{Ended, Failure};
 use crate::clock::{ManualClock, Stopwatch};
 use crate::config::policy_file;
@@ -20,11 +21,9 @@ use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
 
 mod event;
-mod source;
 mod summary;
 
 use event::{Event, Happening};
-use source::Line;
 use summary::Summary;
 
 /// Run recorded payments through the engine, each at its recorded time
@@ -65,33 +64,19 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         None => Policy::default(),
         Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
     };
-    let in_error = |error| Failure::at_work(arguments.file.display(), &error);
-    let out_error = |error| Failure::at_work(arguments.out.display(), &error);
+    let mut out = open_out(&arguments.out)
+        .map_err(|error| Failure::at_work(arguments.out.display(), &error))?;
     let progress = progress_bar();
-    let mut source = source::open(&arguments.file, &progress).map_err(in_error)?;
-    let mut out = open_out(&arguments.out).map_err(out_error)?;
-
     let mut replay = Replay::new(policy);
     let stopwatch = Stopwatch::start();
-    let mut buffer = Vec::new();
-    let mut number = 0;
-    while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {
-        number += 1;
-        match replay.line(&line) {
-            Ok(None) => {}
-            Ok(Some(decided)) => decided.write(number, &mut out)?,
-            Err(reason) => {
-                let bad = format!("{}:{number}: {reason}", arguments.file.display());
-                if !arguments.skip_bad {
-                    return Err(Failure::Work(format!(
-                        "error: {bad} (--skip-bad passes over bad lines)"
-                    )));
-                }
-                replay.summary.add_bad_line();
-                progress.suspend(|| writeln!(io::stderr(), "{bad}"))?;
-            }
-        }
-    }
+    let file = RecordedFile {
+        path: &arguments.file,
+        skip_bad: arguments.skip_bad,
+        progress: &progress,
+    };
+    replay.run(&file, &mut |number, decided| {
+        Ok(decided.write(number, &mut out)?)
+    })?;
     out.flush()?;
     progress.finish_and_clear();
     let mut summary = replay.summary;
@@ -105,7 +90,7 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
     Ok(())
 }
 
-fn progress_bar() -> ProgressBar {
+pub(super) fn progress_bar() -> ProgressBar {
     let style =
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
@@ -120,8 +105,17 @@ fn open_out(path: &Path) -> io::Result<Box<dyn Write>> {
     })
 }
 
+/// A file of recorded payments, and how to go through it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct RecordedFile<'a> {
+    pub(super) path: &'a Path,
+    /// Whether to pass over bad lines, telling of them, instead of stopping at the first.
+    pub(super) skip_bad: bool,
+    pub(super) progress: &'a ProgressBar,
+}
+
 /// The engine under recorded time.
-struct Replay {
+pub(super) struct Replay {
     clock: Arc<ManualClock>,
     engine: Engine,
     latest: Timestamp,
@@ -132,13 +126,13 @@ struct Replay {
 }
 
 /// A payment and its answer.
-struct Decided {
-    payment: Payment,
-    scored: Scored,
+pub(super) struct Decided {
+    pub(super) payment: Payment,
+    pub(super) scored: Scored,
 }
 
 impl Replay {
-    fn new(policy: Policy) -> Self {
+    pub(super) fn new(policy: Policy) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(i64::MIN)));
         // Tokens of a replay open nothing, and the same file must give the same tokens.
         let token_key = TokenKey::from_bytes(&[0; 32]);
@@ -149,6 +143,40 @@ impl Replay {
             payees: HashMap::new(),
             summary: Summary::default(),
         }
+    }
+
+    /// Runs every event of `file` through the engine, and shows `observe` each answered payment with
+    /// the number of its line.
+    ///
+    /// # Errors
+    /// When the file cannot be read, a line is bad, or `observe` fails.
+    pub(super) fn run(
+        &mut self,
+        file: &RecordedFile<'_>,
+        observe: &mut dyn FnMut(u64, &Decided) -> Ended,
+    ) -> Ended {
+        let in_error = |error| Failure::at_work(file.path.display(), &error);
+        let mut source = source::open(file.path, file.progress).map_err(in_error)?;
+        let mut buffer = Vec::new();
+        let mut number = 0;
+        while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {
+            number += 1;
+            match self.line(&line) {
+                Ok(None) => {}
+                Ok(Some(decided)) => observe(number, &decided)?,
+                Err(reason) => {
+                    let bad = format!("{}:{number}: {reason}", file.path.display());
+                    if !file.skip_bad {
+                        return Err(Failure::Work(format!(
+                            "error: {bad} (`replay --skip-bad` passes over bad lines)"
+                        )));
+                    }
+                    self.summary.add_bad_line();
+                    file.progress.suspend(|| writeln!(io::stderr(), "{bad}"))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn line(&mut self, line: &Line<'_>) -> Result<Option<Decided>, String> {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod eval;
 mod support;
 
 use std::io::Read as _;
@@ -104,7 +105,9 @@ fn wrong_usage_exits_with_2() {
 
 #[test]
 fn help_teaches_an_example_and_the_exit_codes() {
-    for command in ["serve", "score", "outcome", "evidence", "check", "demo"] {
+    for command in [
+        "serve", "score", "outcome", "evidence", "check", "demo", "replay", "eval",
+    ] {
         let ran = run(&[command, "--help"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");
         for part in [&format!("  doublecheck {command}")[..], "Exit codes: 0"] {

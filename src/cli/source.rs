@@ -1,4 +1,4 @@
-//! A replay file's bytes, decompressed as needed, line by line.
+//! A file's bytes, decompressed as needed, line by line.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
 use ruzstd::decoding::StreamingDecoder;
 
-/// The longest line that is read: several times what any event takes.
+/// The longest line that is read: several times what any event, decision or label takes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -66,7 +66,7 @@ impl<R: BufRead> Read for ZstdFrames<R> {
     }
 }
 
-/// A line of a replay file.
+/// A line of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {
     /// As written, without its end.

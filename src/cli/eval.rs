@@ -1,0 +1,148 @@
+//! `doublecheck eval`: decisions against labels: what was caught, and who was disturbed for it.
+//!
+//! Labels are read here only. The engine never sees them.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use indicatif::ProgressBar;
+
+use super::replay::{self, RecordedFile, Replay};
+use super::{Ended, Failure};
+use crate::config::policy_file;
+use crate::scoring::policy::Policy;
+
+mod labels;
+mod answers;
+mod statistics;
+mod evaluation;
+mod mistakes;
+mod frauds;
+mod ablation;
+
+pub(super) use answers::{Answer, Answers};
+pub(super) use evaluation::Evaluation;
+pub(super) use labels::Labels;
+
+/// Hold decisions against labels: what was caught, and who was disturbed for it
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Labels are CSV with a header (.gz and .zst are read as they are), one row for each payment line of the stream:
+  line,klass,sub,label,account_id,caught_by    mistakes: label is 1 (should be stopped), 0 (should be left alone)
+                                               or empty (not measured); klass is its class, `base` for ordinary
+                                               payments; caught_by is `decision`, or `replayed` where the payment
+                                               comes again under its own id and is caught by the stored answer
+  line,fraud,scenario,account_id,day           frauds: fraud is 0 or 1, days count from 0
+
+Stopped means confirm or block. Intervals are Wilson's, 95 %. Frauds are tested week by week, each payment against
+the score alone; an account whose fraud is known by then (--delay) is left out.
+
+Examples:
+  doublecheck eval stream.jsonl.gz --labels labels.csv.gz
+  doublecheck eval stream.jsonl.gz --labels labels.csv.gz --policy strict.toml --subs
+  doublecheck eval stream.jsonl.gz --labels labels.csv.gz --ablate
+  doublecheck eval --decisions decisions.jsonl --labels labels.csv --json
+
+Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
+pub struct EvalArguments {
+    /// The stream to replay and evaluate, as `replay` reads it
+    #[arg(required_unless_present = "decisions", conflicts_with = "decisions")]
+    stream: Option<PathBuf>,
+    /// Decisions to evaluate, as `replay` wrote them, instead of a stream
+    #[arg(long, value_name = "FILE")]
+    decisions: Option<PathBuf>,
+    /// What each payment truly was
+    #[arg(long, value_name = "FILE")]
+    labels: PathBuf,
+    /// The policy to decide by, a TOML file [default: built in]
+    #[arg(long, value_name = "FILE", conflicts_with = "decisions")]
+    policy: Option<PathBuf>,
+    /// Switch each signal off in turn, and tell what changes
+    #[arg(long, conflicts_with_all = ["decisions", "subs"])]
+    ablate: bool,
+    /// Tell of sub-classes too
+    #[arg(long)]
+    subs: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    test: frauds::TestWeeks,
+}
+
+/// Runs `eval`.
+///
+/// # Errors
+/// When the policy is faulty, a file cannot be read, a line is bad, or decisions and labels are not of
+/// the same stream.
+pub fn run(arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
+    let labels = Labels::read(&arguments.labels)?;
+    let policy = match &arguments.policy {
+        None => Policy::default(),
+        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
+    };
+    let evaluate = |answers: &[Answer]| {
+        Evaluation::new(&labels, answers, &arguments.test)
+            .map_err(|reason| Failure::Work(format!("error: {reason}")))
+    };
+    let stream = match (&arguments.stream, &arguments.decisions) {
+        (Some(stream), _) => stream,
+        (None, Some(decisions)) => {
+            let evaluation = evaluate(&answers::read(decisions, &labels)?)?;
+            return told(&evaluation, arguments, out);
+        }
+        (None, None) => {
+            let nothing = "error: neither a stream nor decisions to evaluate";
+            return Err(Failure::Usage(nothing.to_owned()));
+        }
+    };
+    if !arguments.ablate {
+        let progress = replay::progress_bar();
+        let answers = replayed(stream, &labels, policy, &progress)?;
+        progress.finish_and_clear();
+        return told(&evaluate(&answers)?, arguments, out);
+    }
+    let ablation = ablation::run(&policy, &|policy| {
+        let hidden = ProgressBar::hidden();
+        evaluate(&replayed(stream, &labels, policy, &hidden)?)
+    })?;
+    if arguments.json {
+        writeln!(out, "{}", ablation.json())?;
+    } else {
+        ablation.write(out)?;
+    }
+    Ok(())
+}
+
+fn told(evaluation: &Evaluation, arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
+    if arguments.json {
+        writeln!(out, "{}", evaluation.json())?;
+    } else {
+        evaluation.write(out, arguments.subs)?;
+    }
+    Ok(())
+}
+
+/// What the engine answers to each labelled payment of `stream`.
+fn replayed(
+    stream: &Path,
+    labels: &Labels,
+    policy: Policy,
+    progress: &ProgressBar,
+) -> Result<Vec<Answer>, Failure> {
+    let mut answers = Answers::to(labels);
+    let file = RecordedFile {
+        path: stream,
+        skip_bad: false,
+        progress,
+    };
+    Replay::new(policy).run(&file, &mut |line, decided| {
+        let account_id = decided.payment.account_id.as_str();
+        answers
+            .note(line, account_id, Answer::from(&decided.scored))
+            .map_err(|reason| Failure::bad_line(stream, line, reason))
+    })?;
+    answers
+        .complete()
+        .map_err(|reason| Failure::Work(format!("error: {}: {reason}", stream.display())))
+}

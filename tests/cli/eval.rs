@@ -1,0 +1,170 @@
+//! `eval`: a stream or decisions, held against labels.
+
+use serde_json::Value;
+
+use super::support::{Folder, Ran, run};
+
+/// A top-up, its double press under a new id and under its own, and next day's; then the other payer.
+const STREAM: &str = r#"{"type":"payment","time":"2026-01-01T10:00:00Z","payment_id":"p1","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}
+{"type":"payment","time":"2026-01-01T10:00:01Z","payment_id":"p2","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}
+{"type":"payment","time":"2026-01-01T10:00:02Z","payment_id":"p1","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}
+{"type":"outcome","time":"2026-01-01T10:00:03Z","account_id":"alice","payment_id":"p1","outcome":"succeeded"}
+{"type":"payment","time":"2026-01-02T10:00:00Z","payment_id":"p3","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}
+{"type":"payment","time":"2026-01-02T11:00:00Z","payment_id":"p4","account_id":"bob","payee_id":"cafe","payee_type":"merchant","amount_minor":900,"currency_code":"CNY","kind":"purchase"}
+"#;
+
+const LABELS: &str = "line,klass,sub,label,account_id,caught_by\n\
+    1,base,,0,alice,decision\n\
+    2,double_press,new_id,1,alice,decision\n\
+    3,double_press,same_id,1,alice,replayed\n\
+    5,top_up_again,,0,alice,decision\n\
+    6,base,,0,bob,decision\n";
+
+fn folder(labels: &str) -> Folder {
+    Folder::with(&[("stream.jsonl", STREAM), ("labels.csv", labels)])
+}
+
+fn eval(folder: &Folder, more: &[&str]) -> Ran {
+    let (stream, labels) = (folder.path("stream.jsonl"), folder.path("labels.csv"));
+    run(&[&["eval", &stream, "--labels", &labels], more].concat())
+}
+
+#[test]
+fn a_stream_is_replayed_and_held_against_its_labels() {
+    let folder = folder(LABELS);
+    let ran = eval(&folder, &["--json"]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let press = &found["classes"][0];
+    assert_eq!(press["class"], "double_press", "{found}");
+    assert_eq!(
+        (&press["stopped"], &press["blocked"]),
+        (&1.0.into(), &0.5.into())
+    );
+    assert_eq!(found["base"]["count"], 2, "{found}");
+    assert_eq!(found["hard"]["stopped"], 0.0, "{found}");
+    assert_eq!(found["precision"], 1.0, "{found}");
+    assert_eq!(found["average_precision"], 1.0, "{found}");
+
+    let ran = eval(&folder, &["--subs"]);
+    for part in [
+        "caught",
+        "same_id",
+        "mean of the classes  1.0000",
+        "AP 1.0000",
+    ] {
+        assert!(ran.out.contains(part), "{part}: {ran:?}");
+    }
+}
+
+#[test]
+fn decisions_of_replay_come_to_the_same() {
+    let folder = folder(LABELS);
+    let (decisions, labels) = (folder.path("decisions.jsonl"), folder.path("labels.csv"));
+    let replayed = run(&["replay", &folder.path("stream.jsonl"), "--out", &decisions]);
+    assert_eq!(replayed.code, Some(0), "{replayed:?}");
+    let ran = run(&["eval", "--decisions", &decisions, "--labels", &labels]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.out, eval(&folder, &[]).out);
+}
+
+#[test]
+fn switching_a_signal_off_shows_what_it_is_worth() {
+    let ran = eval(&folder(LABELS), &["--ablate"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let row = |name: &str| {
+        let mut rows = ran.out.lines().filter(|row| row.starts_with(name));
+        let row = rows.next().unwrap().split_whitespace();
+        row.skip(1).map(str::to_owned).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        row("without"),
+        ["macro_recall", "double_press", "base", "hard", "AP"]
+    );
+    assert_eq!(
+        row("nothing"),
+        ["1.0000", "1.0000", "0.00000", "0.00000", "1.0000"]
+    );
+    assert_eq!(row("DUPLICATE_IN_FLIGHT")[..2], ["-0.5000", "-0.5000"]);
+    assert_eq!(row("HOUR_UNUSUAL")[..2], ["\u{b7}", "\u{b7}"]);
+    let json = eval(&folder(LABELS), &["--ablate", "--json"]);
+    let found: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(found["without"]["DUPLICATE_IN_FLIGHT"]["macro_recall"], 0.5);
+}
+
+#[test]
+fn labels_of_frauds_are_known_by_their_header() {
+    let rows = [
+        "1,0,0,alice,0",
+        "2,1,3,alice,0",
+        "3,0,0,alice,0",
+        "5,0,0,alice,1",
+        "6,0,0,bob,1",
+    ];
+    let labels = format!("line,fraud,scenario,account_id,day\n{}\n", rows.join("\n"));
+    let folder = folder(&labels);
+    let weeks = ["--weeks", "1", "--first-day", "0", "--k", "1", "--json"];
+    let ran = eval(&folder, &weeks);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(found["auc"]["mean"], 1.0, "{found}");
+    assert_eq!(found["card_precision"]["mean"], 0.5, "{found}");
+    assert_eq!(
+        found["points"][0]["recall_by_scenario"]["3"], 1.0,
+        "{found}"
+    );
+    assert_eq!(found["stopped"]["blocked"], 1.0, "{found}");
+    let ran = eval(&folder, &["--first-day", "3"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert_eq!(ran.err, "error: no payments in the test week from day 3\n");
+}
+
+#[test]
+fn bad_labels_and_decisions_are_told_with_file_line_and_reason() {
+    let base = "line,klass,sub,label,account_id,caught_by";
+    for (labels, expected) in [
+        ("", "labels.csv: holds no labels"),
+        (
+            "line,klass\n",
+            "labels.csv:1: the header must name line,klass,sub,",
+        ),
+        (
+            &format!("{base}\n1,base,,yes,alice,decision\n"),
+            "labels.csv:2: label: must be 1, 0 or empty",
+        ),
+        (
+            &format!("{base}\n1,base,,0,alice,decision\n"),
+            "stream.jsonl:2: line 2 has a decision but no label",
+        ),
+        (
+            &LABELS.replace("0,bob", "0,eve"),
+            "stream.jsonl:6: line 6 is of account bob here and of eve in the labels",
+        ),
+        (
+            &format!("{LABELS}9,base,,0,bob,decision\n"),
+            "stream.jsonl: 1 of 6 labelled payments have no decision, the first in line 9",
+        ),
+    ] {
+        let ran = eval(&folder(labels), &[]);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(ran.err.contains(expected), "{expected}: {ran:?}");
+    }
+    let folder = folder(LABELS);
+    let ran = run(&[
+        "eval",
+        "--decisions",
+        &folder.path("stream.jsonl"),
+        "--labels",
+        &folder.path("labels.csv"),
+    ]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.contains("stream.jsonl:1: missing field `line`"),
+        "{ran:?}"
+    );
+    let ran = eval(&folder, &["--policy", "no-such.toml"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let ran = eval(&folder, &["--decisions", "d.jsonl"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    let ran = run(&["eval", "--labels", &folder.path("labels.csv")]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+}
