@@ -22,7 +22,9 @@ mod ablation;
 
 pub(super) use answers::{Answer, Answers};
 pub(super) use evaluation::Evaluation;
-pub(super) use labels::Labels;
+pub(super) use frauds::TestWeeks;
+pub(super) use labels::{Labelled, Labels};
+pub(super) use mistakes::{Class, Mistakes, Tally};
 
 /// Hold decisions against labels: what was caught, and who was disturbed for it
 #[derive(Debug, clap::Args)]
@@ -67,7 +69,7 @@ pub struct EvalArguments {
     #[arg(long)]
     json: bool,
     #[command(flatten)]
-    test: frauds::TestWeeks,
+    test: TestWeeks,
 }
 
 /// Runs `eval`.

@@ -22,8 +22,10 @@ use crate::token::TokenKey;
 
 mod event;
 mod summary;
+mod report;
 
 use event::{Event, Happening};
+use report::{Report, ReportArguments};
 use summary::Summary;
 
 /// Run recorded payments through the engine, each at its recorded time
@@ -39,20 +41,23 @@ One line comes out per payment, and a summary at the end.
 Examples:
   doublecheck replay payments.jsonl.gz --out decisions.jsonl
   doublecheck replay payments.jsonl --out - | grep block
+  doublecheck replay payments.jsonl --report report.html
 
 Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
 pub struct ReplayArguments {
     /// The file to replay
     file: PathBuf,
     /// Where the decisions go, one JSON line per payment; `-` is standard output
-    #[arg(long, value_name = "FILE")]
-    out: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "report")]
+    out: Option<PathBuf>,
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
     /// The policy to decide by, a TOML file [default: built in]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    #[command(flatten)]
+    report: ReportArguments,
 }
 
 /// Runs `replay`.
@@ -64,8 +69,9 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         None => Policy::default(),
         Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
     };
-    let mut out = open_out(&arguments.out)
-        .map_err(|error| Failure::at_work(arguments.out.display(), &error))?;
+    let labels = arguments.report.labels()?;
+    let mut report = Report::asked_for(&arguments.report, labels.as_ref());
+    let mut out = arguments.out.as_deref().map(open_out).transpose()?;
     let progress = progress_bar();
     let mut replay = Replay::new(policy);
     let stopwatch = Stopwatch::start();
@@ -75,14 +81,25 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         progress: &progress,
     };
     replay.run(&file, &mut |number, decided| {
-        Ok(decided.write(number, &mut out)?)
+        if let Some(report) = &mut report {
+            report.note(&arguments.file, number, decided)?;
+        }
+        if let Some(out) = &mut out {
+            decided.write(number, out)?;
+        }
+        Ok(())
     })?;
-    out.flush()?;
+    if let Some(mut out) = out {
+        out.flush()?;
+    }
+    if let Some(report) = report {
+        report.write(&arguments.file, &replay)?;
+    }
     progress.finish_and_clear();
     let mut summary = replay.summary;
     summary.finish(&replay.engine, stopwatch.elapsed());
     // The decisions are the result where they go to standard output; else the summary is.
-    if arguments.out == Path::new("-") {
+    if arguments.out.as_deref() == Some(Path::new("-")) {
         writeln!(io::stderr(), "{summary}")?;
     } else {
         writeln!(io::stdout(), "{summary}")?;
@@ -97,12 +114,12 @@ pub(super) fn progress_bar() -> ProgressBar {
     ProgressBar::new(0).with_style(style)
 }
 
-fn open_out(path: &Path) -> io::Result<Box<dyn Write>> {
-    Ok(if path == Path::new("-") {
-        Box::new(BufWriter::new(io::stdout().lock()))
-    } else {
-        Box::new(BufWriter::with_capacity(1 << 18, File::create(path)?))
-    })
+fn open_out(path: &Path) -> Result<Box<dyn Write>, Failure> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufWriter::new(io::stdout().lock())));
+    }
+    let file = File::create(path).map_err(|error| Failure::at_work(path.display(), &error))?;
+    Ok(Box::new(BufWriter::with_capacity(1 << 18, file)))
 }
 
 /// A file of recorded payments, and how to go through it.

@@ -20,8 +20,8 @@ pub(in crate::cli) enum Evaluation {
 
 /// One number that sums up an evaluation, for comparing it with others.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Figure {
-    pub(super) name: String,
+pub(in crate::cli) struct Figure {
+    pub(in crate::cli) name: String,
     pub(super) value: f64,
 }
 
@@ -36,7 +36,7 @@ impl Figure {
         if self.value.abs() < 0.01 { 5 } else { 4 }
     }
 
-    pub(super) fn shown(&self) -> String {
+    pub(in crate::cli) fn shown(&self) -> String {
         format!("{:.1$}", self.value, self.digits())
     }
 }
@@ -73,7 +73,7 @@ impl Evaluation {
         }
     }
 
-    pub(super) fn figures(&self) -> Vec<Figure> {
+    pub(in crate::cli) fn figures(&self) -> Vec<Figure> {
         match self {
             Self::Mistakes(mistakes) => mistakes.figures(),
             Self::Frauds(frauds) => frauds.figures(),

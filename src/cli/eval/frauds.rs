@@ -37,6 +37,18 @@ pub(in crate::cli) struct TestWeeks {
     k: u32,
 }
 
+impl Default for TestWeeks {
+    /// As the command line has it when nothing is said.
+    fn default() -> Self {
+        Self {
+            first_day: None,
+            weeks: 4,
+            delay: 7,
+            k: 100,
+        }
+    }
+}
+
 /// How answers did on frauds.
 #[derive(Debug, Serialize)]
 pub(in crate::cli) struct Frauds {

@@ -45,6 +45,15 @@ pub(super) struct Fraud {
     pub(super) day: u32,
 }
 
+/// What a label says, for people.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(in crate::cli) struct Labelled {
+    pub(in crate::cli) class: String,
+    pub(in crate::cli) sub: String,
+    /// Whether the payment should be stopped; `None` where that is not measured.
+    pub(in crate::cli) should_stop: Option<bool>,
+}
+
 const MISTAKE_COLUMNS: [&str; 6] = ["line", "klass", "sub", "label", "account_id", "caught_by"];
 const FRAUD_COLUMNS: [&str; 5] = ["line", "fraud", "scenario", "account_id", "day"];
 
@@ -91,6 +100,34 @@ impl Labels {
     /// The line of the stream that the label at `at` speaks of.
     pub(super) fn line(&self, at: usize) -> Option<u64> {
         self.lines.get(at).copied()
+    }
+
+    /// What the label of line `line` of the stream says.
+    pub(in crate::cli) fn told(&self, line: u64) -> Option<Labelled> {
+        let (at, _) = self.find(line)?;
+        Some(match &self.truths {
+            Truths::Mistakes(mistakes) => {
+                let mistake = mistakes.get(at)?;
+                Labelled {
+                    class: mistake.class.to_string(),
+                    sub: mistake.sub.to_string(),
+                    should_stop: mistake.should_stop,
+                }
+            }
+            Truths::Frauds(frauds) => {
+                let fraud = frauds.get(at)?;
+                let (class, sub) = if fraud.is_fraud {
+                    ("fraud", format!("scenario {}", fraud.scenario))
+                } else {
+                    ("genuine", String::new())
+                };
+                Labelled {
+                    class: class.to_owned(),
+                    sub,
+                    should_stop: Some(fraud.is_fraud),
+                }
+            }
+        })
     }
 
     pub(super) fn account_ids(&self) -> impl Iterator<Item = &str> {

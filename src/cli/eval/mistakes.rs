@@ -134,6 +134,10 @@ impl Mistakes {
         }
     }
 
+    pub(in crate::cli) const fn average_precision(&self) -> f64 {
+        self.average_precision
+    }
+
     pub(super) fn figures(&self) -> Vec<Figure> {
         let mut figures = vec![Figure::new("macro_recall", self.macro_recall())];
         for class in self.positives() {
