@@ -133,7 +133,6 @@ impl Engine {
     /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
     pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
         let now = self.clock.now();
-        let half_life = self.policy.memory.reports_half_life_ms;
         let noted = self
             .accounts
             .with_existing(&report.account_id, |account| {
@@ -149,7 +148,7 @@ impl Engine {
             self.bounds.add(bounds);
             if let Some(change) = risk_change {
                 self.payees.with(&payee.id, |memory| {
-                    memory.note_outcome(change, half_life, now);
+                    memory.note_outcome(&self.policy, change, now);
                 });
             }
             return Ok(Remembered::Yes);
@@ -157,10 +156,10 @@ impl Engine {
         let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
         self.payees.with(payee_id, |memory| {
             memory.note_late_outcome(
+                &self.policy,
                 &report.account_id,
                 &report.payment_id,
                 report.outcome.payee_risk(),
-                half_life,
                 now,
             );
         });
@@ -217,10 +216,9 @@ impl Engine {
     }
 
     fn surroundings(&self, payment: &Payment, now: Timestamp) -> Surroundings {
-        let half_life = self.policy.memory.reports_half_life_ms;
         let payee: Option<PayeeFacts> = self
             .payees
-            .read(&payment.payee.id, |memory| memory.facts(half_life, now));
+            .read(&payment.payee.id, |memory| memory.facts(&self.policy, now));
         let device: Option<DeviceFacts> = payment
             .device_id
             .as_ref()

@@ -58,8 +58,11 @@ settings! {
         full_history_payments: u32 = 8, 1 => 1000, "payments";
         /// In what time the account's usual pace fades by half.
         pace_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
-        /// In what time reports about a payee fade by half.
-        reports_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
+        /// In what time reports about a payee fade by half. Raising it holds old trouble against payees
+        /// for longer.
+        reports_half_life_ms: Span = Span::from_days(20), 3600000 => 31536000000.0, "ms";
+        /// The same for what counts as coming in right now. Lowering it forgets a wave of reports sooner.
+        reports_lately_half_life_ms: Span = Span::from_days(2), 3600000 => 31536000000.0, "ms";
     }
 }
 
