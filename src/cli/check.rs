@@ -30,10 +30,7 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let config = arguments.settings.load()?;
     let file = arguments.settings.config.as_ref();
     let file = file.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    let policy = match &config.policy_path {
-        Some(path) => format!("{} ({})", config.policy.version(), path.display()),
-        None => format!("{} (built in)", config.policy.version()),
-    };
+    let policy = format!("{} ({})", config.policy.version(), config.policy_source);
     writeln!(out, "ok")?;
     show::table(
         out,
@@ -45,26 +42,26 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     )?;
     let changed = changes(&config.policy);
     if !changed.is_empty() {
-        writeln!(out, "\nThe policy differs from the built-in one in:")?;
+        writeln!(out, "\nThe policy differs from balanced in:")?;
         show::table(out, &changed)?;
     }
     Ok(())
 }
 
-/// What differs from the built-in policy: setting, value, and what it would be.
+/// What differs from `balanced`: setting, value, and what it would be.
 fn changes(policy: &Policy) -> Vec<Vec<String>> {
-    let row = |(now, built_in): (Setting, Setting)| {
+    let row = |(now, balanced): (Setting, Setting)| {
         vec![
             format!("{}.{}", now.section, now.name),
             format!("{} {}", now.value, now.unit),
-            format!("built in: {}", built_in.value),
+            format!("balanced: {}", balanced.value),
         ]
     };
     policy
         .settings()
         .into_iter()
         .zip(Policy::default().settings())
-        .filter(|(now, built_in)| now.value != built_in.value)
+        .filter(|(now, balanced)| now.value != balanced.value)
         .map(row)
         .collect()
 }

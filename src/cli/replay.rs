@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::{Ended, Failure};
 use crate::clock::{ManualClock, Stopwatch};
-use crate::config::policy_file;
+use crate::config::policy_source::PolicySource;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::{PayeeId, Payment};
@@ -51,9 +51,9 @@ pub struct ReplayArguments {
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
-    /// The policy to decide by, a TOML file [default: built in]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    /// The policy to decide by: balanced, cautious or lenient, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "balanced", value_parser = policy_source)]
+    policy: PolicySource,
 }
 
 /// Runs `replay`.
@@ -61,10 +61,8 @@ pub struct ReplayArguments {
 /// # Errors
 /// When the policy is faulty, a file cannot be opened, read or written, or a line is bad.
 pub fn run(arguments: &ReplayArguments) -> Ended {
-    let policy = match &arguments.policy {
-        None => Policy::default(),
-        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
-    };
+    let policy = arguments.policy.read();
+    let policy = policy.map_err(|faults| Failure::faulty(&faults))?;
     let in_error = |error| Failure::at_work(arguments.file.display(), &error);
     let out_error = |error| Failure::at_work(arguments.out.display(), &error);
     let progress = progress_bar();
@@ -103,6 +101,10 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         writeln!(io::stdout(), "{summary}")?;
     }
     Ok(())
+}
+
+fn policy_source(text: &str) -> Result<PolicySource, &'static str> {
+    PolicySource::named(text, Path::new(""))
 }
 
 fn progress_bar() -> ProgressBar {

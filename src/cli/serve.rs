@@ -19,7 +19,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Run the service until SIGTERM or SIGINT
 ///
-/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the built-in policy. Settings come
+/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the policy `balanced`. Settings come
 /// from one TOML file (`--config`), from the environment and from flags; later wins. Once calls are
 /// taken, a line that ends in `ready address=HOST:PORT …` goes to standard error. On SIGTERM or
 /// SIGINT, open calls finish first.

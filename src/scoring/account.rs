@@ -135,7 +135,7 @@ impl Account {
             now,
         );
         if assessment.decision == Decision::Confirm {
-            let expire_time = now.plus(policy.confirmation.token_ttl_ms);
+            let expire_time = now.plus(policy.for_payment(payment).confirmation.token_ttl_ms);
             assessment.confirmation = Some(Confirmation {
                 token: mint(expire_time),
                 expire_time,

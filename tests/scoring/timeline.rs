@@ -34,13 +34,13 @@ use doublecheck::token::TokenKey;
 /// Midnight, so that the hours of a timeline are hours of the day.
 pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
-/// Plays `timeline` under the built-in policy.
+/// Plays `timeline` under `balanced`.
 #[track_caller]
 pub fn check(timeline: &str) -> Stage {
     check_with(&[], timeline)
 }
 
-/// Plays `timeline` under the built-in policy with some settings changed.
+/// Plays `timeline` under `balanced` with some settings changed.
 #[track_caller]
 pub fn check_with(settings: &[(&str, Value)], timeline: &str) -> Stage {
     let mut stage = Stage::new(settings);
