@@ -31,6 +31,7 @@ settings! {
         block_from: f64 = 85.0, 1 => 100, "score";
         /// How much of the score signals of abuse must make up on their own before a payment is
         /// blocked. Below it the score is held under `block_from`: people's slips alone never block.
+        /// Raising it asks where it blocked before; at 100 only the certain blocks.
         block_needs_abuse: f64 = 50.0, 0 => 100, "score";
     }
 }
@@ -42,8 +43,10 @@ settings! {
         /// token too.
         token_ttl_ms: Span = Span::from_minutes(5), 1000 => 3600000, "ms";
         /// Score made of signals of abuse from which a second factor is asked for instead of a yes.
+        /// Raising it makes questions easier to answer, for thieves too.
         second_factor_from: f64 = 25.0, 0 => 100, "score";
-        /// The same for face or finger.
+        /// Score made of signals of abuse from which face or finger is asked for. Raising it leaves
+        /// more to the second factor.
         biometric_from: f64 = 50.0, 0 => 100, "score";
     }
 }
@@ -55,17 +58,24 @@ settings! {
         /// lowering it below an account's daily payments makes its history partial.
         payments_max: u32 = 256, 8 => 4096, "payments";
         /// How many payees of an account are kept at most; those paid least lately go first.
+        /// Raising it costs memory; lowering it makes old payees new again, which asks more.
         payees_max: u32 = 64, 1 => 1024, "payees";
         /// How many devices of an account are kept at most; those used least lately go first.
+        /// Raising it costs memory; lowering it makes old devices new again.
         devices_max: u32 = 8, 1 => 64, "devices";
         /// After how long without bad news a payment without an outcome counts as paid, for the
-        /// profile. Industry: card networks and gateways give up after 30 s to 10 min.
+        /// profile. Raising it takes longer to learn where outcomes are not reported; lowering it
+        /// learns from payments that failed. Industry: card networks and gateways give up after 30 s
+        /// to 10 min.
         settle_after_ms: Span = Span::from_minutes(10), 1000 => 86400000, "ms";
-        /// How many payments the profile must know before `history` is full.
+        /// How many payments the profile must know before `history` is full. Raising it keeps the
+        /// signals that compare with what is usual silent for longer.
         full_history_payments: u32 = 8, 1 => 1000, "payments";
-        /// In what time the account's usual pace fades by half.
+        /// In what time the account's usual pace fades by half. Raising it lets a busy time count as
+        /// usual for longer.
         pace_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
-        /// In what time reports about a payee fade by half.
+        /// In what time reports about a payee fade by half. Raising it takes payees longer to live
+        /// reports down.
         reports_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
     }
 }
@@ -88,7 +98,7 @@ pub struct Policy {
     /// The signals.
     pub signals: signal::SignalSettings,
     /// What holds where overrides apply, worked out beforehand: nothing is merged while scoring.
-    overridden: BTreeMap<Scope, Policy>,
+    overridden: BTreeMap<Scope, Self>,
 }
 
 /// A setting that a policy gives.

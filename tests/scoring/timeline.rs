@@ -57,7 +57,10 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(settings: &[(&str, Value)]) -> Self {
-        let policy = Policy::from_settings("test", settings.iter().copied()).unwrap();
+        Self::under(Policy::from_settings("test", settings.iter().copied()).unwrap())
+    }
+
+    pub fn under(policy: Policy) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self {
             engine: Engine::new(policy, clock.clone(), TokenKey::from_bytes(&[7; 32])),

@@ -10,8 +10,10 @@ use crate::scoring::payment::named;
 
 named! {
     /// A policy by name.
+    #[derive(Default)]
     Preset {
         /// Asks where a mistake is likelier than not: the defaults.
+        #[default]
         Balanced = "balanced",
         /// Asks more: rather a needless question than a payment nobody meant.
         Cautious = "cautious",
@@ -127,12 +129,6 @@ const LENIENT: &[Difference] = &[
         "A card that fails a few times in a row is often just a card that fails.",
     ),
 ];
-
-impl Default for Preset {
-    fn default() -> Self {
-        Self::Balanced
-    }
-}
 
 impl Preset {
     /// What it sets differently from `balanced`.

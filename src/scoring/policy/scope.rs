@@ -89,6 +89,12 @@ impl Scope {
                 .is_none_or(|currency| other.currency == Some(currency))
     }
 
+    /// Whether some payments are both of these and of `other`.
+    #[must_use]
+    pub fn meets(self, other: Self) -> bool {
+        self.narrowed_to(other) == other.narrowed_to(self)
+    }
+
     /// The path of a setting in the tables of this scope: `kind.gift.payee_new.weight`.
     #[must_use]
     pub fn path_of(self, setting: &str) -> String {
