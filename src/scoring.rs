@@ -67,6 +67,7 @@ pub fn assess(
         reasons: reasons(findings, confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),
+        shadow_decision: None,
     }
 }
 

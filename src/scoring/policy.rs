@@ -14,11 +14,13 @@ mod build;
 pub mod preset;
 pub mod scope;
 pub mod setting;
+mod shadow;
 
 pub use preset::{Difference, Preset};
 pub use scope::Scope;
 pub use setting::{PolicyFault, Problem, Setting, Value};
 pub(crate) use setting::{Section, nearest, settings};
+pub use shadow::Policies;
 
 settings! {
     /// How strengths become a decision.
@@ -159,20 +161,6 @@ impl Policy {
             .or_else(|| overridden(None, currency))
             .or_else(|| overridden(kind, None))
             .unwrap_or(self)
-    }
-
-    /// This policy as the shadow of `primary`: what is remembered is remembered by the primary's
-    /// settings, and the shadow has to take it as it is.
-    #[must_use]
-    pub fn in_the_shadow_of(mut self, primary: &Self) -> Self {
-        let remember_alike = |shadow: &mut Self| {
-            shadow.memory = primary.memory;
-            let hours = &mut shadow.signals.hour_unusual;
-            hours.utc_offset_min = primary.signals.hour_unusual.utc_offset_min;
-        };
-        remember_alike(&mut self);
-        self.overridden.values_mut().for_each(remember_alike);
-        self
     }
 
     /// Every setting with its present value, section by section.

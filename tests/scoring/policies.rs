@@ -1,8 +1,10 @@
 //! Presets, settings by kind and currency, and a second policy in the shadow of the first.
 
-use doublecheck::scoring::policy::{Preset, Value};
+use doublecheck::scoring::assessment::Decision;
+use doublecheck::scoring::payment::{AccountId, PaymentId};
+use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
 
-use crate::timeline::{Stage, check_with};
+use crate::timeline::{Stage, check, check_with};
 
 /// What no policy may get wrong, and what presets are chosen by.
 #[test]
@@ -86,4 +88,99 @@ fn an_override_holds_for_its_currency_and_wins_over_that_of_a_kind() {
         4s  p4 pays 5.00 to 13812345678 kind=gift currency=CNY : allow !DUPLICATE_IN_FLIGHT
         ",
     );
+}
+
+/// A story with retries, a question and its answer; what each payment is told must not hang on a shadow.
+const STORY: &str = "
+    0s     p1 pays 50.00 to 13812345678
+    2s     p2 pays 50.00 to 13812345678
+    20s    p1 succeeded
+    7m     p3 pays 50.00 to 13812345678
+    7m     p3 pays 50.00 to 13812345678
+    8m     p4 pays 50.00 to 13812345678 token=p3
+    8m     p4 pays 50.00 to 13812345678 token=p3
+    8m1s   p4 succeeded
+    30m    p5 pays 50.00 to 13812345678
+    31m    p6 pays 9.00 to shop type=merchant kind=purchase
+";
+
+#[test]
+fn a_shadow_is_told_of_and_changes_nothing() {
+    let mut alone = Stage::under(Policy::default());
+    alone.play(STORY);
+    let mut shadowed = Stage::under(Policies::new(Policy::default(), Some(harsh())));
+    shadowed.play(STORY);
+    for (id, answer) in &alone.answers {
+        let mut told = shadowed.answers[id].clone().unwrap();
+        assert!(told.assessment.shadow_decision.is_some(), "{id}");
+        told.assessment.shadow_decision = None;
+        told.shadow = None;
+        assert_eq!(Ok(told), *answer, "{id}");
+    }
+}
+
+#[test]
+fn a_retry_and_the_record_say_what_the_shadow_said() {
+    let mut stage = Stage::under(Policies::new(Policy::default(), Some(harsh())));
+    stage.play("0s p1 pays 50.00 to 13812345678 : allow fresh");
+    let fresh = stage.answers["p1"].clone().unwrap();
+    assert_eq!(fresh.assessment.shadow_decision, Some(Decision::Allow));
+    assert_eq!(fresh.shadow.unwrap().decision, Decision::Allow);
+    stage.play(
+        "
+        2s p2 pays 50.00 to 13812345678 kind=tip : block fresh
+        3s p2 pays 50.00 to 13812345678 kind=tip : block replayed
+        ",
+    );
+    let retried = stage.answers["p2"].clone().unwrap();
+    assert_eq!(retried.assessment.shadow_decision, Some(Decision::Allow));
+    assert_eq!(retried.shadow, None);
+    let (account, payment) = (AccountId::new("a").unwrap(), PaymentId::new("p2").unwrap());
+    let record = stage.engine.payment(&account, &payment).unwrap();
+    assert_eq!(record.assessment.shadow_decision, Some(Decision::Allow));
+}
+
+#[test]
+fn disagreement_is_counted_by_pair_and_a_retry_not_again() {
+    let mut stage = Stage::under(Policies::new(Policy::default(), Some(harsh())));
+    stage.play(STORY);
+    stage.play(
+        "
+        3h     t1 pays 50.00 to 15900000001 kind=tip account=b : allow
+        3h2s   t2 pays 50.00 to 15900000001 kind=tip account=b : block
+        3h3s   t2 pays 50.00 to 15900000001 kind=tip account=b : block replayed
+        ",
+    );
+    let counts = stage.engine.shadow_counts();
+    let table = Decision::ALL.iter().map(|decided| {
+        Decision::ALL
+            .iter()
+            .map(|shadow| counts.of(*decided, *shadow))
+    });
+    let table: Vec<Vec<u64>> = table.map(Iterator::collect).collect();
+    // Allowed: p1, p6 and t1; and p4 and p5, repeats that the payer meant, which the shadow blocks.
+    // Asked: p3, which the shadow blocks. Blocked: p2, and t2, a tip, which the shadow lets through.
+    assert_eq!(table, [[3, 0, 2], [0, 0, 1], [1, 0, 1]]);
+}
+
+#[test]
+fn no_shadow_is_no_shadow_decision() {
+    let stage = check("0s p1 pays 50.00 to 13812345678 : allow");
+    let scored = stage.answers["p1"].as_ref().unwrap();
+    assert_eq!(
+        (scored.assessment.shadow_decision, &scored.shadow),
+        (None, &None)
+    );
+}
+
+/// Blocks every duplicate, but sees none among tips.
+fn harsh() -> Policy {
+    let settings = [
+        ("decision.confirm_from", 30.0),
+        ("decision.block_from", 40.0),
+        ("decision.block_needs_abuse", 0.0),
+        ("kind.tip.duplicate_in_flight.weight", 0.0),
+    ];
+    let settings = settings.map(|(path, value)| (path, Value::Number(value)));
+    Policy::from_settings("harsh", settings).unwrap()
 }

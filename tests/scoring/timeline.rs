@@ -27,7 +27,7 @@ use doublecheck::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
     SessionId,
 };
-use doublecheck::scoring::policy::{Policy, Value};
+use doublecheck::scoring::policy::{Policies, Policy, Value};
 use doublecheck::scoring::time::{Span, Timestamp};
 use doublecheck::token::TokenKey;
 
@@ -60,10 +60,10 @@ impl Stage {
         Self::under(Policy::from_settings("test", settings.iter().copied()).unwrap())
     }
 
-    pub fn under(policy: Policy) -> Self {
+    pub fn under(policies: impl Into<Policies>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self {
-            engine: Engine::new(policy, clock.clone(), TokenKey::from_bytes(&[7; 32])),
+            engine: Engine::new(policies, clock.clone(), TokenKey::from_bytes(&[7; 32])),
             clock,
             answers: HashMap::new(),
             made: 0,

@@ -385,19 +385,4 @@ mod tests {
         let overridden = policy.in_scope(Scope::of_kind(GIFT));
         assert_eq!(overridden.version(), policy.version());
     }
-
-    #[test]
-    fn a_shadow_remembers_what_its_primary_remembers() {
-        let primary = [
-            ("hour_unusual.utc_offset_min", Value::Integer(480)),
-            ("memory.payees_max", Value::Integer(9)),
-        ];
-        let primary = Policy::from_settings("test", primary).unwrap();
-        let shadow = policy(&[("kind.gift.decision.confirm_from", 50.0)]);
-        let shadow = shadow.in_the_shadow_of(&primary);
-        for held in [&shadow, shadow.in_scope(Scope::of_kind(GIFT))] {
-            assert_eq!(held.memory, primary.memory);
-            assert_eq!(held.signals.hour_unusual, primary.signals.hour_unusual);
-        }
-    }
 }
