@@ -136,12 +136,6 @@ impl Policy {
         &self.version
     }
 
-    /// What it differs from.
-    #[must_use]
-    pub const fn preset(&self) -> Preset {
-        self.preset
-    }
-
     /// What holds for `payment`.
     #[must_use]
     pub fn for_payment(&self, payment: &Payment) -> &Self {
