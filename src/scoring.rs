@@ -42,6 +42,7 @@ pub fn assess(
     confirmed: bool,
     now: Timestamp,
 ) -> Assessment {
+    let policy = policy.for_payment(payment);
     let context = Context::new(policy, payment, account, surroundings, now);
     let findings = signal::measure_all(&context);
     let risk = Risk::of(&findings);
@@ -66,6 +67,7 @@ pub fn assess(
         reasons: reasons(findings, confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),
+        shadow_decision: None,
     }
 }
 

@@ -11,18 +11,20 @@ use serde::Serialize;
 
 use super::{Ended, Failure};
 use crate::clock::{ManualClock, Stopwatch};
-use crate::config::policy_file;
+use crate::config::policy_source::PolicySource;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::{PayeeId, Payment};
-use crate::scoring::policy::Policy;
+use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
 
+mod comparison;
 mod event;
 mod source;
 mod summary;
 
+use comparison::Comparison;
 use event::{Event, Happening};
 use source::Line;
 use summary::Summary;
@@ -40,6 +42,7 @@ One line comes out per payment, and a summary at the end.
 Examples:
   doublecheck replay payments.jsonl.gz --out decisions.jsonl
   doublecheck replay payments.jsonl --out - | grep block
+  doublecheck replay payments.jsonl --out decisions.jsonl --policy balanced --shadow ours.toml
 
 Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
 pub struct ReplayArguments {
@@ -51,9 +54,12 @@ pub struct ReplayArguments {
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
-    /// The policy to decide by, a TOML file [default: built in]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    /// The policy to decide by: balanced, cautious or lenient, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "balanced", value_parser = policy_source)]
+    policy: PolicySource,
+    /// A second policy to compare with the first, payment by payment; it changes no decision
+    #[arg(long, value_name = "NAME|FILE", value_parser = policy_source)]
+    shadow: Option<PolicySource>,
 }
 
 /// Runs `replay`.
@@ -61,17 +67,15 @@ pub struct ReplayArguments {
 /// # Errors
 /// When the policy is faulty, a file cannot be opened, read or written, or a line is bad.
 pub fn run(arguments: &ReplayArguments) -> Ended {
-    let policy = match &arguments.policy {
-        None => Policy::default(),
-        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
-    };
+    let policies = policies(arguments)?;
     let in_error = |error| Failure::at_work(arguments.file.display(), &error);
     let out_error = |error| Failure::at_work(arguments.out.display(), &error);
     let progress = progress_bar();
     let mut source = source::open(&arguments.file, &progress).map_err(in_error)?;
     let mut out = open_out(&arguments.out).map_err(out_error)?;
 
-    let mut replay = Replay::new(policy);
+    let mut replay = Replay::new(policies);
+    let mut comparison = Comparison::default();
     let stopwatch = Stopwatch::start();
     let mut buffer = Vec::new();
     let mut number = 0;
@@ -79,7 +83,10 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         number += 1;
         match replay.line(&line) {
             Ok(None) => {}
-            Ok(Some(decided)) => decided.write(number, &mut out)?,
+            Ok(Some(decided)) => {
+                comparison.add(number, &decided.payment, &decided.scored);
+                decided.write(number, &mut out)?;
+            }
             Err(reason) => {
                 let bad = format!("{}:{number}: {reason}", arguments.file.display());
                 if !arguments.skip_bad {
@@ -97,12 +104,27 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
     let mut summary = replay.summary;
     summary.finish(&replay.engine, stopwatch.elapsed());
     // The decisions are the result where they go to standard output; else the summary is.
-    if arguments.out == Path::new("-") {
-        writeln!(io::stderr(), "{summary}")?;
+    let mut told: Box<dyn Write> = if arguments.out == Path::new("-") {
+        Box::new(io::stderr())
     } else {
-        writeln!(io::stdout(), "{summary}")?;
+        Box::new(io::stdout())
+    };
+    writeln!(told, "{summary}")?;
+    if let Some(comparison) = comparison.finish(&replay.engine) {
+        write!(told, "\n{comparison}")?;
     }
     Ok(())
+}
+
+fn policies(arguments: &ReplayArguments) -> Result<Policies, Failure> {
+    let read = |source: &PolicySource| source.read().map_err(|faults| Failure::faulty(&faults));
+    let primary = read(&arguments.policy)?;
+    let shadow = arguments.shadow.as_ref().map(read).transpose()?;
+    Ok(Policies::new(primary, shadow))
+}
+
+fn policy_source(text: &str) -> Result<PolicySource, &'static str> {
+    PolicySource::named(text, Path::new(""))
 }
 
 fn progress_bar() -> ProgressBar {
@@ -138,12 +160,12 @@ struct Decided {
 }
 
 impl Replay {
-    fn new(policy: Policy) -> Self {
+    fn new(policies: Policies) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(i64::MIN)));
         // Tokens of a replay open nothing, and the same file must give the same tokens.
         let token_key = TokenKey::from_bytes(&[0; 32]);
         Self {
-            engine: Engine::new(policy, clock.clone(), token_key),
+            engine: Engine::new(policies, clock.clone(), token_key),
             clock,
             latest: Timestamp::from_unix_ms(i64::MIN),
             payees: HashMap::new(),

@@ -33,7 +33,10 @@ pub(in crate::grpc) fn assessment(
         policy_version: assessment.policy_version.to_string(),
         replayed,
         degraded: false,
-        shadow_decision: pb::Decision::Unspecified.into(),
+        shadow_decision: assessment
+            .shadow_decision
+            .map_or(pb::Decision::Unspecified, decision)
+            .into(),
     }
 }
 
