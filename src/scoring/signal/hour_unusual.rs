@@ -14,7 +14,7 @@ settings! {
         /// How many payments the profile must know.
         payments_min: u32 = 20, 1 => 1000, "payments";
         /// Share of the account's payments within an hour of this one, below which it fires.
-        from_share: f64 = 0.08, 0 => 1, "share";
+        from_share: f64 = 0.1, 0 => 1, "share";
         /// Share at which it fires at full strength.
         full_share: f64 = 0.01, 0 => 1, "share";
         /// What is left of the strength where the account knows the payee: who takes an account over

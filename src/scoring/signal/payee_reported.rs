@@ -33,7 +33,7 @@ settings! {
         /// How many reports beyond that make it fire at `lately_strength`.
         lately_full: f64 = 3.0, 0 => 1000, "reports";
         /// Strength of trouble that has begun: on its own not enough to ask.
-        lately_strength: f64 = 75.0, 0 => 100, "strength";
+        lately_strength: f64 = 88.0, 0 => 100, "strength";
         /// What is left of the strength where this account itself has paid the payee more than once.
         known_payee_factor: f64 = 0.85, 0 => 1, "share";
     }
