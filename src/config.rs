@@ -5,27 +5,33 @@
 //! [`Config::load`], and its flag in `cli::settings`.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::scoring::policy::Policy;
 
 mod document;
 pub mod fault;
 pub mod policy_file;
+pub mod policy_source;
 mod sources;
 
 use fault::Fault;
-use sources::{GRPC_ADDRESS, POLICY_PATH, Sources};
+use policy_source::PolicySource;
+use sources::{GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW, Sources};
 
 /// What the service runs with.
 #[derive(Debug)]
 pub struct Config {
     /// Where gRPC is served.
     pub grpc_address: Address,
-    /// Where the policy was read from; `None`: it is the built-in one.
-    pub policy_path: Option<PathBuf>,
+    /// Where the policy is from.
+    pub policy_source: PolicySource,
     /// The policy.
     pub policy: Policy,
+    /// Where the shadow policy is from, if there is one.
+    pub shadow_source: Option<PolicySource>,
+    /// The shadow policy, if there is one.
+    pub shadow: Option<Policy>,
 }
 
 /// The settings that flags of the command line give.
@@ -35,6 +41,8 @@ pub struct Flags {
     pub grpc_address: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
+    /// `--shadow-policy`
+    pub shadow_policy: Option<String>,
 }
 
 impl Config {
@@ -53,34 +61,33 @@ impl Config {
             sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), |text, _| {
                 Address::parse(text)
             });
-        let policy_path = sources.last_of(&POLICY_PATH, flags.policy.as_ref(), file_named);
+        let policy_source =
+            sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
+        let shadow_flag = flags.shadow_policy.as_ref();
+        let shadow_source = sources.last_of(&POLICY_SHADOW, shadow_flag, PolicySource::named);
 
         let mut faults = sources.faults;
         // The file's own first, in its order.
         faults.sort_by_key(|fault| (fault.position().is_none(), fault.position()));
-        let policy = match &policy_path {
-            None => Policy::default(),
-            Some(path) => policy_file::read(path).unwrap_or_else(|more| {
+        let mut read = |source: &PolicySource| {
+            source.read().unwrap_or_else(|more| {
                 faults.extend(more);
                 Policy::default()
-            }),
+            })
         };
+        let policy_source = policy_source.unwrap_or_default();
+        let policy = read(&policy_source);
+        let shadow = shadow_source.as_ref().map(read);
         if !faults.is_empty() {
             return Err(faults);
         }
         Ok(Self {
             grpc_address: grpc_address.unwrap_or_default(),
-            policy_path,
+            policy_source,
             policy,
+            shadow_source,
+            shadow,
         })
-    }
-}
-
-fn file_named(text: &str, folder: &Path) -> Result<PathBuf, &'static str> {
-    if text.is_empty() {
-        Err("the path of a file")
-    } else {
-        Ok(folder.join(text))
     }
 }
 
@@ -123,9 +130,11 @@ impl fmt::Display for Address {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
+    use crate::scoring::policy::Preset;
 
     /// An empty folder of this test's own.
     pub(super) fn scratch_dir() -> PathBuf {
@@ -169,6 +178,7 @@ mod tests {
         flags: Flags {
             grpc_address: None,
             policy: None,
+            shadow_policy: None,
         },
     };
 
@@ -176,8 +186,9 @@ mod tests {
     fn nothing_given_is_the_default() {
         let config = load(&NOTHING).unwrap();
         assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
-        assert_eq!(config.policy_path, None);
+        assert_eq!(config.policy_source, PolicySource::default());
         assert_eq!(config.policy, Policy::default());
+        assert_eq!((config.shadow_source, config.shadow), (None, None));
     }
 
     #[test]
@@ -208,7 +219,31 @@ mod tests {
         let file = "policy.path = \"strict.toml\"";
         let config = load(&Given { file, ..NOTHING }).unwrap();
         assert!(config.policy.version().starts_with("strict-"));
-        assert!(config.policy_path.unwrap().ends_with("strict.toml"));
+        assert!(config.policy_source.to_string().ends_with("/strict.toml"));
+    }
+
+    #[test]
+    fn policy_and_shadow_may_be_presets_or_files() {
+        let file = "[policy]\npath = \"lenient\"\nshadow = \"strict.toml\"\n";
+        let config = load(&Given { file, ..NOTHING }).unwrap();
+        assert_eq!(config.policy, Preset::Lenient.policy());
+        assert!(config.shadow.unwrap().version().starts_with("strict-"));
+        let variables = &[("DOUBLECHECK_SHADOW_POLICY", "cautious")];
+        let given = Given {
+            variables,
+            ..NOTHING
+        };
+        let config = load(&given).unwrap();
+        assert_eq!(config.shadow, Some(Preset::Cautious.policy()));
+    }
+
+    #[test]
+    fn faults_of_policy_and_shadow_are_told_at_once() {
+        let file = "[policy]\npath = \"bad.toml\"\nshadow = \"none.toml\"\n";
+        let faults = load(&Given { file, ..NOTHING }).unwrap_err();
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(faults[0].starts_with("bad.toml:2:16: "), "{faults:?}");
+        assert!(faults[1].starts_with("none.toml: cannot"), "{faults:?}");
     }
 
     #[test]
@@ -218,7 +253,7 @@ mod tests {
             variables: &[("DOUBLECHECK_GRPC_ADDRESS", "localhost")],
             flags: Flags {
                 grpc_address: Some("::1:99999".to_owned()),
-                policy: None,
+                ..Flags::default()
             },
         });
         assert_eq!(

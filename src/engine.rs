@@ -12,11 +12,11 @@ use crate::scoring::confirmation::TokenFault;
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
-use crate::scoring::policy::Policy;
+use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 use crate::store::Store;
-use crate::telemetry::{BoundsCounters, BoundsCounts};
+use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
 
 /// After how long without a payment a device's memory says nothing any more.
@@ -26,12 +26,13 @@ const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
 #[derive(Debug)]
 pub struct Engine {
     clock: Arc<dyn Clock>,
-    policy: Policy,
+    policies: Policies,
     token_key: TokenKey,
     accounts: Store<AccountId, Account>,
     payees: Store<PayeeId, PayeeMemory>,
     devices: Store<DeviceId, DeviceMemory>,
     bounds: BoundsCounters,
+    shadow: ShadowCounters,
 }
 
 /// A report of what became of a payment.
@@ -74,24 +75,31 @@ pub struct Listing {
 }
 
 impl Engine {
-    /// An engine with nothing remembered.
+    /// An engine with nothing remembered, under a policy or under one with another in its shadow.
     #[must_use]
-    pub fn new(policy: Policy, clock: Arc<dyn Clock>, token_key: TokenKey) -> Self {
+    pub fn new(policies: impl Into<Policies>, clock: Arc<dyn Clock>, token_key: TokenKey) -> Self {
         Self {
             clock,
-            policy,
+            policies: policies.into(),
             token_key,
             accounts: Store::new(),
             payees: Store::new(),
             devices: Store::new(),
             bounds: BoundsCounters::default(),
+            shadow: ShadowCounters::default(),
         }
     }
 
     /// The policy in force.
     #[must_use]
     pub const fn policy(&self) -> &Policy {
-        &self.policy
+        self.policies.primary()
+    }
+
+    /// The policy in its shadow, if there is one.
+    #[must_use]
+    pub const fn shadow_policy(&self) -> Option<&Policy> {
+        self.policies.shadow()
     }
 
     /// Scores a payment and remembers it. `token` is what the payer's "yes" is presented with.
@@ -112,7 +120,7 @@ impl Engine {
         let surroundings = self.surroundings(payment, now);
         let scored = self.accounts.with(&payment.account_id, |account| {
             account.score(
-                &self.policy,
+                &self.policies,
                 payment,
                 presented,
                 &surroundings,
@@ -122,7 +130,11 @@ impl Engine {
         })?;
         self.bounds.add(scored.bounds);
         if !scored.replayed {
-            self.tell_memories(payment, scored.assessment.decision, scored.score_time);
+            let decision = scored.assessment.decision;
+            self.tell_memories(payment, decision, scored.score_time);
+            if let Some(shadow) = &scored.shadow {
+                self.shadow.add(decision, shadow.decision);
+            }
         }
         Ok(scored)
     }
@@ -133,11 +145,10 @@ impl Engine {
     /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
     pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
         let now = self.clock.now();
-        let half_life = self.policy.memory.reports_half_life_ms;
         let noted = self
             .accounts
             .with_existing(&report.account_id, |account| {
-                account.report_outcome(&self.policy, &report.payment_id, report.outcome, now)
+                account.report_outcome(self.policy(), &report.payment_id, report.outcome, now)
             })
             .flatten();
         if let Some(OutcomeNoted {
@@ -149,7 +160,7 @@ impl Engine {
             self.bounds.add(bounds);
             if let Some(change) = risk_change {
                 self.payees.with(&payee.id, |memory| {
-                    memory.note_outcome(change, half_life, now);
+                    memory.note_outcome(self.policy(), change, now);
                 });
             }
             return Ok(Remembered::Yes);
@@ -157,10 +168,10 @@ impl Engine {
         let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
         self.payees.with(payee_id, |memory| {
             memory.note_late_outcome(
+                self.policy(),
                 &report.account_id,
                 &report.payment_id,
                 report.outcome.payee_risk(),
-                half_life,
                 now,
             );
         });
@@ -173,7 +184,7 @@ impl Engine {
         let now = self.clock.now();
         self.accounts
             .with_existing(account_id, |account| {
-                account.advance(&self.policy, now);
+                account.advance(self.policy(), now);
                 account.record(payment_id).cloned()
             })
             .flatten()
@@ -184,7 +195,7 @@ impl Engine {
     pub fn payments(&self, listing: &Listing) -> Vec<Record> {
         let now = self.clock.now();
         let list = |account: &mut Account| {
-            account.advance(&self.policy, now);
+            account.advance(self.policy(), now);
             listed(account, listing)
         };
         self.accounts
@@ -204,11 +215,17 @@ impl Engine {
         self.bounds.counts()
     }
 
+    /// How often the shadow policy agreed and disagreed so far.
+    #[must_use]
+    pub fn shadow_counts(&self) -> ShadowCounts {
+        self.shadow.counts()
+    }
+
     /// Lets go of what is too old, of accounts that make no payments as well. No answer depends on it.
     pub fn sweep(&self) {
         let now = self.clock.now();
         self.accounts.sweep(|_, account| {
-            let (_, bounds) = account.advance(&self.policy, now);
+            let (_, bounds) = account.advance(self.policy(), now);
             self.bounds.add(bounds);
             !account.window().is_empty() || account.profile().payments_learnt() > 0
         });
@@ -217,10 +234,9 @@ impl Engine {
     }
 
     fn surroundings(&self, payment: &Payment, now: Timestamp) -> Surroundings {
-        let half_life = self.policy.memory.reports_half_life_ms;
         let payee: Option<PayeeFacts> = self
             .payees
-            .read(&payment.payee.id, |memory| memory.facts(half_life, now));
+            .read(&payment.payee.id, |memory| memory.facts(self.policy(), now));
         let device: Option<DeviceFacts> = payment
             .device_id
             .as_ref()

@@ -1,7 +1,7 @@
 //! The edge: gRPC in, gRPC out. No decisions are made here.
 //!
-//! A call is decoded, converted, scored and encoded on the task of its connection: nothing is spawned
-//! and nothing queued in between, so a call waits for no other and a slow client slows only itself.
+//! A call is decoded, converted, scored and encoded on one task, its own: nothing is handed over and
+//! nothing queued in between, so a call waits for no other and a slow client slows only itself.
 
 mod service;
 mod convert;

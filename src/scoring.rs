@@ -27,7 +27,7 @@ use assessment::{Assessment, Challenge, Decision, Evidence, History, Reason, Rea
 use memory::Surroundings;
 use payment::Payment;
 use policy::Policy;
-use signal::{Context, Finding, Nature};
+use signal::{Context, Family, Finding, Nature};
 use time::Timestamp;
 
 /// Judges `payment` of `account` at `now`. `confirmed` says that the payer was asked and said yes.
@@ -42,6 +42,7 @@ pub fn assess(
     confirmed: bool,
     now: Timestamp,
 ) -> Assessment {
+    let policy = policy.for_payment(payment);
     let context = Context::new(policy, payment, account, surroundings, now);
     let findings = signal::measure_all(&context);
     let risk = Risk::of(&findings);
@@ -66,30 +67,39 @@ pub fn assess(
         reasons: reasons(findings, confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),
+        shadow_decision: None,
     }
 }
 
-/// How likely it is that something is wrong, by what kind of thing it would be. Each 0–1.
+/// How likely it is that something is wrong. Each 0–1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct Risk {
-    slip: f64,
+    /// By everything that was found.
+    all: f64,
+    /// By signs of abuse alone.
     abuse: f64,
 }
 
 impl Risk {
-    /// Noisy-or: each signal is an independent chance that the payment is wrong, so the chance that
-    /// it is fine is the product of what each leaves. Source: Pearl, "Probabilistic Reasoning in
-    /// Intelligent Systems", 1988, §4.3.2.
+    /// Noisy-or over the families: each is an independent chance that the payment is wrong, so the
+    /// chance that it is fine is the product of what each leaves. Source: Pearl, "Probabilistic
+    /// Reasoning in Intelligent Systems", 1988, §4.3.2. Within a family the strongest signal counts.
     fn of(findings: &[Finding]) -> Self {
-        let fine = |nature| {
-            findings
-                .iter()
-                .filter(|finding| finding.measure.nature == nature)
-                .fold(1.0, |fine, finding| fine * (1.0 - finding.contribution()))
+        let noisy_or = |counts: &dyn Fn(&Finding) -> bool| {
+            let strongest = |family| {
+                findings
+                    .iter()
+                    .filter(|finding| finding.signal.family() == family && counts(finding))
+                    .map(Finding::contribution)
+                    .fold(0.0, f64::max)
+            };
+            1.0 - Family::ALL
+                .into_iter()
+                .fold(1.0, |fine, family| fine * (1.0 - strongest(family)))
         };
         Self {
-            slip: 1.0 - fine(Nature::Slip),
-            abuse: 1.0 - fine(Nature::Abuse),
+            all: noisy_or(&|_| true),
+            abuse: noisy_or(&|finding| finding.measure.nature == Nature::Abuse),
         }
     }
 
@@ -97,7 +107,7 @@ impl Risk {
     /// confirm threshold is drawn together below it, in the same order.
     fn score(self, policy: &Policy) -> f64 {
         let decision = &policy.decision;
-        let score = 100.0 * (1.0 - (1.0 - self.slip) * (1.0 - self.abuse));
+        let score = 100.0 * self.all;
         let (confirm, block) = (decision.confirm_from, decision.block_from);
         if 100.0 * self.abuse >= decision.block_needs_abuse || score <= confirm {
             return score;

@@ -1,4 +1,5 @@
-//! What the service tells about itself: logs, and counts of what its bounds cost.
+//! What the service tells about itself: logs, counts of what its bounds cost, and of how often the
+//! shadow policy disagrees.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -6,6 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tracing_subscriber::EnvFilter;
 
 use crate::scoring::account::BoundsCost;
+
+mod shadow;
+
+pub use shadow::{ShadowCounters, ShadowCounts};
 
 /// What the bounds on memory cost. Nothing is forgotten silently: each loss is counted.
 #[derive(Debug, Default)]

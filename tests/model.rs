@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use doublecheck::clock::ManualClock;
-use doublecheck::engine::{Engine, OutcomeReport};
+use doublecheck::engine::{Engine, Listing, OutcomeReport};
 use doublecheck::scoring::account::{Account, Scored};
 use doublecheck::scoring::assessment::Decision;
 use doublecheck::scoring::confirmation::{ConfirmationToken, PresentedToken};
@@ -16,9 +16,9 @@ use doublecheck::scoring::outcome::Outcome;
 use doublecheck::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
 };
-use doublecheck::scoring::policy::{Policy, Value};
+use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
 use doublecheck::scoring::time::{Span, Timestamp};
-use doublecheck::scoring::window::{RETENTION, WindowIndex};
+use doublecheck::scoring::window::{RETENTION, Record, WindowIndex};
 use doublecheck::token::TokenKey;
 use proptest::prelude::*;
 
@@ -196,7 +196,7 @@ impl Model {
 
 /// Both, side by side.
 struct Bench {
-    policy: Policy,
+    policies: Policies,
     account: Account,
     model: Model,
     now: Timestamp,
@@ -208,7 +208,7 @@ struct Bench {
 impl Bench {
     fn new() -> Self {
         Self {
-            policy: policy(),
+            policies: policy().into(),
             account: Account::default(),
             model: Model::default(),
             now: Timestamp::from_unix_ms(1_000_000_000),
@@ -247,10 +247,10 @@ impl Bench {
                 }
             }
             Step::Sweep => {
-                self.account.advance(&self.policy, self.now);
+                self.account.advance(self.policies.primary(), self.now);
             }
         }
-        self.account.advance(&self.policy, self.now);
+        self.account.advance(self.policies.primary(), self.now);
         self.compare();
     }
 
@@ -271,7 +271,7 @@ impl Bench {
         self.tokens = self.tokens.wrapping_add(1);
         let fresh = ConfirmationToken::from_bytes([self.tokens; 24]);
         let scored = self.account.score(
-            &self.policy,
+            &self.policies,
             payment,
             token,
             &Surroundings::default(),
@@ -313,9 +313,12 @@ impl Bench {
     }
 
     fn report(&mut self, payment: &Payment, outcome: Outcome) {
-        let noted =
-            self.account
-                .report_outcome(&self.policy, &payment.payment_id, outcome, self.now);
+        let noted = self.account.report_outcome(
+            self.policies.primary(),
+            &payment.payment_id,
+            outcome,
+            self.now,
+        );
         let made = self.made(payment);
         assert_eq!(noted.is_some(), made.is_some());
         if let Some(at) = made {
@@ -385,9 +388,13 @@ struct Call {
 
 impl Town {
     fn new() -> Self {
+        Self::under(policy())
+    }
+
+    fn under(policies: impl Into<Policies>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(0)));
         Self {
-            engine: Engine::new(policy(), clock.clone(), TokenKey::from_bytes(&[1; 32])),
+            engine: Engine::new(policies, clock.clone(), TokenKey::from_bytes(&[1; 32])),
             clock,
         }
     }
@@ -456,7 +463,63 @@ fn told_to_account_0(calls: &[(Timestamp, usize, Call)], apart: bool) -> Vec<(us
     told
 }
 
+/// What is told and what is remembered in the end, with all that a shadow says of itself taken out; and
+/// how many of the answers the shadow disagreed with.
+fn told_and_kept(
+    town: &Town,
+    calls: &[(Timestamp, usize, Call)],
+) -> (Vec<Scored>, Vec<Record>, u64) {
+    let mut disagreed = 0;
+    let mut told = Vec::new();
+    for (time, nth, call) in calls {
+        town.clock.set(*time);
+        if let Some(mut scored) = town.call(*nth, call, false) {
+            let decided = scored.assessment.decision;
+            let shadow = scored.assessment.shadow_decision.take();
+            disagreed += u64::from(shadow.is_some_and(|shadow| shadow != decided));
+            scored.shadow = None;
+            told.push(scored);
+        }
+    }
+    let mut kept = Vec::new();
+    for account in 0..4 {
+        let mut records = town.engine.payments(&Listing {
+            account_id: AccountId::new(format!("account{account}")).unwrap(),
+            duplicates_only: false,
+            after: None,
+            limit: usize::MAX,
+        });
+        for record in &mut records {
+            record.assessment.shadow_decision = None;
+        }
+        kept.extend(records);
+    }
+    (told, kept, disagreed)
+}
+
 proptest! {
+    #[test]
+    fn a_shadow_changes_nothing_and_its_disagreements_are_counted(calls in calls()) {
+        let calls = timed(&calls);
+        let (told, kept, _) = told_and_kept(&Town::new(), &calls);
+        for shadow in [Preset::Cautious.policy(), Preset::Lenient.policy()] {
+            let town = Town::under(Policies::new(policy(), Some(shadow)));
+            let (shadowed, remembered, disagreed) = told_and_kept(&town, &calls);
+            prop_assert_eq!(&shadowed, &told);
+            prop_assert_eq!(&remembered, &kept);
+            let counts = town.engine.shadow_counts();
+            let counted = |is_meant: fn(&Decision, &Decision) -> bool| -> u64 {
+                let all = Decision::ALL.iter();
+                all.flat_map(|decided| Decision::ALL.iter().map(move |shadow| (decided, shadow)))
+                    .filter(|(decided, shadow)| is_meant(decided, shadow))
+                    .map(|(decided, shadow)| counts.of(*decided, *shadow))
+                    .sum()
+            };
+            prop_assert_eq!(counted(|decided, shadow| decided != shadow), disagreed);
+            prop_assert_eq!(counted(|_, _| true), told.len() as u64);
+        }
+    }
+
     #[test]
     fn windows_equal_the_brute_force_oracle_at_every_event(steps in steps()) {
         let mut bench = Bench::new();

@@ -5,7 +5,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use doublecheck::scoring::policy::Policy;
+use doublecheck::config::policy_file;
+use doublecheck::scoring::policy::{Difference, Policy, Preset, Setting};
 use doublecheck::scoring::signal::Signal;
 
 /// Who may name whom: `(module, what it may name of this crate)`.
@@ -330,26 +331,93 @@ fn policy_reference() -> String {
             text += &format!("\n#### `[{section}]`\n\n");
             text += "| setting | default | unit | range | what it does |\n|---|---|---|---|---|\n";
         }
-        let doc: Vec<&str> = setting.doc.iter().map(|line| line.trim()).collect();
-        let range = setting
-            .range
-            .map_or_else(String::new, |(min, max)| format!("{min} – {max}"));
         text += &format!(
-            "| `{}` | {} | {} | {range} | {} |\n",
+            "| `{}` | {} | {} | {} | {} |\n",
             setting.name,
             setting.value,
             setting.unit,
-            doc.join(" ")
+            range(&setting),
+            setting.text()
         );
     }
     text + "\n"
 }
 
-/// `DOUBLECHECK_BLESS=1 cargo test --test tidy` writes the policy reference anew.
+fn range(setting: &Setting) -> String {
+    let range = setting.range;
+    range.map_or_else(String::new, |(min, max)| format!("{min} – {max}"))
+}
+
+/// The presets as the README must have them.
+fn preset_reference() -> String {
+    let mut text = String::new();
+    for preset in Preset::ALL {
+        let differences = preset.differences();
+        if differences.is_empty() {
+            continue;
+        }
+        text += &format!("\n| `{preset}` | instead of | because |\n|---|---|---|\n");
+        for Difference { path, value, why } in differences {
+            let settings = Policy::default().settings();
+            let default = settings.iter().find(|setting| setting.path() == *path);
+            let default = default.unwrap().value;
+            text += &format!("| `{path} = {value}` | {default} | {why} |\n");
+        }
+    }
+    text + "\n"
+}
+
+/// The example of a policy file: every setting at its default, as a comment.
+fn example_policy() -> String {
+    let mut text = "\
+# A policy for Doublecheck, with every setting at its default.
+#
+# Name this file with `--policy`, `policy.path` or DOUBLECHECK_POLICY, and take the # off what should
+# differ. `doublecheck check --policy FILE --explain` tells what comes of it. What it does not name keeps
+# the value of the preset, in later versions too.
+
+# What the answers call the policy; without it, the name of the file.
+#name = \"ours\"
+
+# What to start from: balanced, cautious or lenient.
+#preset = \"balanced\"
+
+# Settings for payments of one kind or in one currency; a currency's stand against a kind's.
+#[kind.gift.payee_new]
+#weight = 0.5
+#[currency.JPY.decision]
+#confirm_from = 65.0
+"
+    .to_owned();
+    let mut section = "";
+    for setting in Policy::default().settings() {
+        if setting.section != section {
+            section = setting.section;
+            text += &format!("\n[{section}]\n");
+        }
+        text += "\n";
+        for line in setting.doc {
+            text += &format!("# {}\n", line.trim());
+        }
+        let (unit, range) = (setting.unit, range(&setting));
+        text += &format!("# Unit: {unit}. Range: {range}.\n");
+        text += &format!("#{} = {}\n", setting.name, setting.value);
+    }
+    text
+}
+
+/// Holds `file` to what the code says, or writes it anew: `DOUBLECHECK_BLESS=1 cargo test --test tidy`.
+fn hold_or_bless(file: &str, expected: &str) {
+    let found = fs::read_to_string(file).unwrap_or_default();
+    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
+        fs::write(file, expected).unwrap();
+    } else {
+        assert!(found == expected, "{file} is out of date: bless it");
+    }
+}
+
 #[test]
 fn the_readme_explains_every_setting_and_every_reason() {
-    const BEGIN: &str = "<!-- policy reference: begin -->\n";
-    const END: &str = "<!-- policy reference: end -->";
     let readme = fs::read_to_string("README.md").unwrap();
     for signal in Signal::ALL {
         assert!(
@@ -357,19 +425,64 @@ fn the_readme_explains_every_setting_and_every_reason() {
             "{signal} is not explained"
         );
     }
-    let (before, rest) = readme.split_once(BEGIN).unwrap();
-    let (found, after) = rest.split_once(END).unwrap();
-    let expected = policy_reference();
-    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
-        fs::write(
-            "README.md",
-            format!("{before}{BEGIN}{expected}{END}{after}"),
-        )
-        .unwrap();
-    } else {
-        assert_eq!(
-            found, expected,
-            "the README's policy reference is out of date: bless it"
+    let with_block = |text: String, name: &str, block: &str| {
+        let (begin, end) = (
+            format!("<!-- {name}: begin -->\n"),
+            format!("<!-- {name}: end -->"),
         );
+        let (before, rest) = text.split_once(&begin).unwrap();
+        let (_, after) = rest.split_once(&end).unwrap();
+        format!("{before}{begin}{block}{end}{after}")
+    };
+    let expected = with_block(readme, "presets", &preset_reference());
+    let expected = with_block(expected, "policy reference", &policy_reference());
+    hold_or_bless("README.md", &with_version(&expected));
+}
+
+/// The text with every version of the built-in policy in it as it is now.
+fn with_version(text: &str) -> String {
+    const NAME: &str = "balanced-";
+    const FINGERPRINT_CHARS: usize = 8;
+    let version = Policy::default().version().to_string();
+    let mut parts = text.split(NAME);
+    let mut renewed = parts.next().unwrap().to_owned();
+    for part in parts {
+        let is_version = part
+            .chars()
+            .take(FINGERPRINT_CHARS)
+            .all(|c| c.is_ascii_hexdigit());
+        let rest = if is_version {
+            &part[FINGERPRINT_CHARS..]
+        } else {
+            part
+        };
+        renewed += if is_version { &version } else { NAME };
+        renewed += rest;
+    }
+    renewed
+}
+
+#[test]
+fn the_example_policy_is_the_defaults() {
+    const FILE: &str = "deploy/policy-example.toml";
+    let example = example_policy();
+    hold_or_bless(FILE, &example);
+
+    // As it is, and with every # taken off but those of the head and of the prose.
+    let (_, settings) = example.split_once("\n[decision]").unwrap();
+    let uncommented: Vec<&str> = settings
+        .lines()
+        .map(|line| match line.strip_prefix('#') {
+            Some(setting) if !setting.starts_with(' ') => setting,
+            Some(_) | None => line,
+        })
+        .collect();
+    let uncommented = format!("[decision]{}", uncommented.join("\n"));
+    let scratch = std::env::temp_dir().join(format!("doublecheck-{}.toml", std::process::id()));
+    for text in [&example, &uncommented] {
+        fs::write(&scratch, text).unwrap();
+        let read = policy_file::read(&scratch);
+        fs::remove_file(&scratch).unwrap();
+        assert_eq!(read.unwrap().settings(), Policy::default().settings());
     }
 }

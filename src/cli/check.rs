@@ -4,7 +4,11 @@ use std::io::Write;
 
 use super::settings::Settings;
 use super::{Ended, show};
-use crate::scoring::policy::{Policy, Setting};
+use crate::scoring::money::Currency;
+use crate::scoring::payment::PaymentKind;
+use crate::scoring::policy::{Policy, Scope, Setting};
+
+mod explain;
 
 /// Check configuration and policy without running anything
 ///
@@ -12,14 +16,35 @@ use crate::scoring::policy::{Policy, Setting};
 /// settings in force, or every fault at once on standard error, each as
 /// `file:line:column: setting: what is wrong`.
 ///
+/// With `--explain` it prints every setting of the policy instead, with what it does and where its value
+/// is from; with `--kind` and `--currency`, what holds for such payments.
+///
 /// Examples:
 ///   doublecheck check --config doublecheck.toml
 ///   doublecheck check --policy strict.toml
+///   doublecheck check --policy cautious --explain
+///   doublecheck check --policy strict.toml --explain --kind gift --currency JPY
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct CheckArguments {
     #[command(flatten)]
     settings: Settings,
+    /// Explain every setting of the policy
+    #[arg(long)]
+    explain: bool,
+    /// For payments of this kind
+    #[arg(long, requires = "explain", value_parser = kind_named)]
+    kind: Option<PaymentKind>,
+    /// For payments in this currency, by its ISO 4217 code
+    #[arg(long, requires = "explain", value_name = "CODE", value_parser = Currency::from_code)]
+    currency: Option<Currency>,
+}
+
+fn kind_named(name: &str) -> Result<PaymentKind, String> {
+    PaymentKind::from_name(name).ok_or_else(|| {
+        let known: Vec<&str> = PaymentKind::ALL.iter().map(|kind| kind.name()).collect();
+        format!("must be one of {}", known.join(", "))
+    })
 }
 
 /// Runs `check`.
@@ -30,41 +55,47 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let config = arguments.settings.load()?;
     let file = arguments.settings.config.as_ref();
     let file = file.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    let policy = match &config.policy_path {
-        Some(path) => format!("{} ({})", config.policy.version(), path.display()),
-        None => format!("{} (built in)", config.policy.version()),
-    };
+    let policy = format!("{} ({})", config.policy.version(), config.policy_source);
+    let mut rows = vec![
+        vec!["config".to_owned(), file],
+        vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
+        vec!["policy".to_owned(), policy],
+    ];
+    if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {
+        let shadow = format!("{} ({source})", shadow.version());
+        rows.push(vec!["shadow".to_owned(), shadow]);
+    }
     writeln!(out, "ok")?;
-    show::table(
-        out,
-        &[
-            vec!["config".to_owned(), file],
-            vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
-            vec!["policy".to_owned(), policy],
-        ],
-    )?;
+    show::table(out, &rows)?;
+    if arguments.explain {
+        let CheckArguments { kind, currency, .. } = *arguments;
+        let scope = Scope { currency, kind };
+        explain::write(out, &config.policy, &config.policy_source, scope)?;
+        return Ok(());
+    }
     let changed = changes(&config.policy);
     if !changed.is_empty() {
-        writeln!(out, "\nThe policy differs from the built-in one in:")?;
+        writeln!(out, "\nThe policy differs from balanced in:")?;
         show::table(out, &changed)?;
     }
     Ok(())
 }
 
-/// What differs from the built-in policy: setting, value, and what it would be.
+/// What differs from `balanced`: setting, value, and what it would be.
 fn changes(policy: &Policy) -> Vec<Vec<String>> {
-    let row = |(now, built_in): (Setting, Setting)| {
+    let row = |(now, balanced): (Setting, Setting)| {
         vec![
-            format!("{}.{}", now.section, now.name),
+            now.path(),
             format!("{} {}", now.value, now.unit),
-            format!("built in: {}", built_in.value),
+            format!("balanced: {}", balanced.value),
         ]
     };
     policy
         .settings()
         .into_iter()
         .zip(Policy::default().settings())
-        .filter(|(now, built_in)| now.value != built_in.value)
+        .filter(|(now, balanced)| now.value != balanced.value)
         .map(row)
+        .chain(explain::overrides(policy, Scope::ALL))
         .collect()
 }

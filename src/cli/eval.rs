@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 use super::replay::{self, RecordedFile, Replay};
 use super::{Ended, Failure};
-use crate::config::policy_file;
+use crate::config::policy_source::PolicySource;
 use crate::scoring::policy::Policy;
 
 mod labels;
@@ -41,7 +41,7 @@ the score alone; an account whose fraud is known by then (--delay) is left out.
 
 Examples:
   doublecheck eval stream.jsonl.gz --labels labels.csv.gz
-  doublecheck eval stream.jsonl.gz --labels labels.csv.gz --policy strict.toml --subs
+  doublecheck eval stream.jsonl.gz --labels labels.csv.gz --policy cautious --subs
   doublecheck eval stream.jsonl.gz --labels labels.csv.gz --ablate
   doublecheck eval --decisions decisions.jsonl --labels labels.csv --json
 
@@ -56,9 +56,9 @@ pub struct EvalArguments {
     /// What each payment truly was
     #[arg(long, value_name = "FILE")]
     labels: PathBuf,
-    /// The policy to decide by, a TOML file [default: built in]
-    #[arg(long, value_name = "FILE", conflicts_with = "decisions")]
-    policy: Option<PathBuf>,
+    /// The policy to decide by: balanced, cautious or lenient, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "balanced", value_parser = replay::policy_source, conflicts_with = "decisions")]
+    policy: PolicySource,
     /// Switch each signal off in turn, and tell what changes
     #[arg(long, conflicts_with_all = ["decisions", "subs"])]
     ablate: bool,
@@ -79,10 +79,8 @@ pub struct EvalArguments {
 /// the same stream.
 pub fn run(arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
     let labels = Labels::read(&arguments.labels)?;
-    let policy = match &arguments.policy {
-        None => Policy::default(),
-        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
-    };
+    let policy = arguments.policy.read();
+    let policy = policy.map_err(|faults| Failure::faulty(&faults))?;
     let evaluate = |answers: &[Answer]| {
         Evaluation::new(&labels, answers, &arguments.test)
             .map_err(|reason| Failure::Work(format!("error: {reason}")))
@@ -133,12 +131,8 @@ fn replayed(
     progress: &ProgressBar,
 ) -> Result<Vec<Answer>, Failure> {
     let mut answers = Answers::to(labels);
-    let file = RecordedFile {
-        path: stream,
-        skip_bad: false,
-        progress,
-    };
-    Replay::new(policy).run(&file, &mut |line, decided| {
+    let file = RecordedFile::open(stream, false, progress)?;
+    Replay::new(policy).run(file, &mut |line, decided| {
         let account_id = decided.payment.account_id.as_str();
         answers
             .note(line, account_id, Answer::from(&decided.scored))

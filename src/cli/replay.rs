@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -12,18 +12,20 @@ use serde::Serialize;
 use super::source::{self, Line};
 use super::{Ended, Failure};
 use crate::clock::{ManualClock, Stopwatch};
-use crate::config::policy_file;
+use crate::config::policy_source::PolicySource;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::{PayeeId, Payment};
-use crate::scoring::policy::Policy;
+use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
 
+mod comparison;
 mod event;
-mod summary;
 mod report;
+mod summary;
 
+use comparison::Comparison;
 use event::{Event, Happening};
 use report::{Report, ReportArguments};
 use summary::Summary;
@@ -41,6 +43,7 @@ One line comes out per payment, and a summary at the end.
 Examples:
   doublecheck replay payments.jsonl.gz --out decisions.jsonl
   doublecheck replay payments.jsonl --out - | grep block
+  doublecheck replay payments.jsonl --out decisions.jsonl --policy balanced --shadow ours.toml
   doublecheck replay payments.jsonl --report report.html
 
 Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
@@ -53,9 +56,12 @@ pub struct ReplayArguments {
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]
     skip_bad: bool,
-    /// The policy to decide by, a TOML file [default: built in]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
+    /// The policy to decide by: balanced, cautious or lenient, or a TOML file
+    #[arg(long, value_name = "NAME|FILE", default_value = "balanced", value_parser = policy_source)]
+    policy: PolicySource,
+    /// A second policy to compare with the first, payment by payment; it changes no decision
+    #[arg(long, value_name = "NAME|FILE", value_parser = policy_source)]
+    shadow: Option<PolicySource>,
     #[command(flatten)]
     report: ReportArguments,
 }
@@ -65,22 +71,18 @@ pub struct ReplayArguments {
 /// # Errors
 /// When the policy is faulty, a file cannot be opened, read or written, or a line is bad.
 pub fn run(arguments: &ReplayArguments) -> Ended {
-    let policy = match &arguments.policy {
-        None => Policy::default(),
-        Some(path) => policy_file::read(path).map_err(|faults| Failure::faulty(&faults))?,
-    };
+    let policies = policies(arguments)?;
     let labels = arguments.report.labels()?;
     let mut report = Report::asked_for(&arguments.report, labels.as_ref());
-    let mut out = arguments.out.as_deref().map(open_out).transpose()?;
     let progress = progress_bar();
-    let mut replay = Replay::new(policy);
+    let file = RecordedFile::open(&arguments.file, arguments.skip_bad, &progress)?;
+    let mut out = arguments.out.as_deref().map(open_out).transpose()?;
+
+    let mut replay = Replay::new(policies);
+    let mut comparison = Comparison::default();
     let stopwatch = Stopwatch::start();
-    let file = RecordedFile {
-        path: &arguments.file,
-        skip_bad: arguments.skip_bad,
-        progress: &progress,
-    };
-    replay.run(&file, &mut |number, decided| {
+    replay.run(file, &mut |number, decided| {
+        comparison.add(number, &decided.payment, &decided.scored);
         if let Some(report) = &mut report {
             report.note(&arguments.file, number, decided)?;
         }
@@ -99,12 +101,27 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
     let mut summary = replay.summary;
     summary.finish(&replay.engine, stopwatch.elapsed());
     // The decisions are the result where they go to standard output; else the summary is.
-    if arguments.out.as_deref() == Some(Path::new("-")) {
-        writeln!(io::stderr(), "{summary}")?;
+    let mut told: Box<dyn Write> = if arguments.out.as_deref() == Some(Path::new("-")) {
+        Box::new(io::stderr())
     } else {
-        writeln!(io::stdout(), "{summary}")?;
+        Box::new(io::stdout())
+    };
+    writeln!(told, "{summary}")?;
+    if let Some(comparison) = comparison.finish(&replay.engine) {
+        write!(told, "\n{comparison}")?;
     }
     Ok(())
+}
+
+fn policies(arguments: &ReplayArguments) -> Result<Policies, Failure> {
+    let read = |source: &PolicySource| source.read().map_err(|faults| Failure::faulty(&faults));
+    let primary = read(&arguments.policy)?;
+    let shadow = arguments.shadow.as_ref().map(read).transpose()?;
+    Ok(Policies::new(primary, shadow))
+}
+
+pub(super) fn policy_source(text: &str) -> Result<PolicySource, &'static str> {
+    PolicySource::named(text, Path::new(""))
 }
 
 pub(super) fn progress_bar() -> ProgressBar {
@@ -122,13 +139,31 @@ fn open_out(path: &Path) -> Result<Box<dyn Write>, Failure> {
     Ok(Box::new(BufWriter::with_capacity(1 << 18, file)))
 }
 
-/// A file of recorded payments, and how to go through it.
-#[derive(Debug, Clone, Copy)]
+/// A file of recorded payments, opened.
 pub(super) struct RecordedFile<'a> {
-    pub(super) path: &'a Path,
+    path: &'a Path,
     /// Whether to pass over bad lines, telling of them, instead of stopping at the first.
-    pub(super) skip_bad: bool,
-    pub(super) progress: &'a ProgressBar,
+    skip_bad: bool,
+    source: Box<dyn BufRead>,
+    progress: &'a ProgressBar,
+}
+
+impl<'a> RecordedFile<'a> {
+    /// # Errors
+    /// When the file cannot be opened.
+    pub(super) fn open(
+        path: &'a Path,
+        skip_bad: bool,
+        progress: &'a ProgressBar,
+    ) -> Result<Self, Failure> {
+        let source = source::open(path, progress);
+        Ok(Self {
+            path,
+            skip_bad,
+            source: source.map_err(|error| Failure::at_work(path.display(), &error))?,
+            progress,
+        })
+    }
 }
 
 /// The engine under recorded time.
@@ -149,12 +184,12 @@ pub(super) struct Decided {
 }
 
 impl Replay {
-    pub(super) fn new(policy: Policy) -> Self {
+    pub(super) fn new(policies: impl Into<Policies>) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(i64::MIN)));
         // Tokens of a replay open nothing, and the same file must give the same tokens.
         let token_key = TokenKey::from_bytes(&[0; 32]);
         Self {
-            engine: Engine::new(policy, clock.clone(), token_key),
+            engine: Engine::new(policies, clock.clone(), token_key),
             clock,
             latest: Timestamp::from_unix_ms(i64::MIN),
             payees: HashMap::new(),
@@ -169,14 +204,15 @@ impl Replay {
     /// When the file cannot be read, a line is bad, or `observe` fails.
     pub(super) fn run(
         &mut self,
-        file: &RecordedFile<'_>,
+        mut file: RecordedFile<'_>,
         observe: &mut dyn FnMut(u64, &Decided) -> Ended,
     ) -> Ended {
         let in_error = |error| Failure::at_work(file.path.display(), &error);
-        let mut source = source::open(file.path, file.progress).map_err(in_error)?;
         let mut buffer = Vec::new();
         let mut number = 0;
-        while let Some(line) = source::next_line(source.as_mut(), &mut buffer).map_err(in_error)? {
+        while let Some(line) =
+            source::next_line(file.source.as_mut(), &mut buffer).map_err(in_error)?
+        {
             number += 1;
             match self.line(&line) {
                 Ok(None) => {}

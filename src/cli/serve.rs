@@ -11,6 +11,7 @@ use super::{Ended, Failure};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::scoring::policy::Policies;
 use crate::token::TokenKey;
 use crate::{grpc, telemetry};
 
@@ -19,7 +20,7 @@ const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
 /// Run the service until SIGTERM or SIGINT
 ///
-/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the built-in policy. Settings come
+/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the policy `balanced`. Settings come
 /// from one TOML file (`--config`), from the environment and from flags; later wins. Once calls are
 /// taken, a line that ends in `ready address=HOST:PORT …` goes to standard error. On SIGTERM or
 /// SIGINT, open calls finish first.
@@ -44,7 +45,8 @@ pub fn run(arguments: &ServeArguments) -> Ended {
     let token_key = TokenKey::random()
         .map_err(|error| Failure::at_work("making a key for confirmation tokens", &error))?;
     let clock = Arc::new(SystemClock::start());
-    let engine = Arc::new(Engine::new(config.policy.clone(), clock, token_key));
+    let policies = Policies::new(config.policy.clone(), config.shadow.clone());
+    let engine = Arc::new(Engine::new(policies, clock, token_key));
 
     let runtime = tokio::runtime::Runtime::new()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
@@ -66,7 +68,8 @@ async fn serve(config: &Config, engine: Arc<Engine>) -> Ended {
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
     let policy = engine.policy().version().clone();
-    tracing::info!(target: "doublecheck", %address, %policy, "ready");
+    let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
+    tracing::info!(target: "doublecheck", %address, %policy, shadow, "ready");
     grpc::serve(listener, engine, stop)
         .await
         .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))?;

@@ -15,10 +15,14 @@ pub(super) struct Settings {
     /// [default: 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT")]
     grpc_address: Option<String>,
-    /// The policy: a TOML file of thresholds and weights [file: policy.path] [env: DOUBLECHECK_POLICY]
-    /// [default: built in]
-    #[arg(long, value_name = "FILE")]
+    /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
+    /// [file: policy.path] [env: DOUBLECHECK_POLICY] [default: balanced]
+    #[arg(long, value_name = "NAME|FILE")]
     policy: Option<String>,
+    /// A second policy that is asked beside the first and never obeyed: what would it have decided?
+    /// [file: policy.shadow] [env: DOUBLECHECK_SHADOW_POLICY]
+    #[arg(long, value_name = "NAME|FILE")]
+    shadow_policy: Option<String>,
 }
 
 impl Settings {
@@ -32,6 +36,7 @@ impl Settings {
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
             policy: self.policy.clone(),
+            shadow_policy: self.shadow_policy.clone(),
         };
         Config::load(self.config.as_deref(), variable, &flags)
             .map_err(|faults| Failure::faulty(&faults))

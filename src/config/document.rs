@@ -81,7 +81,9 @@ impl Document {
     /// A fault of `given`, at its name or at its value, whichever is wrong.
     pub(super) fn fault(&self, given: &Given, problem: policy::Problem) -> Fault {
         let position = match problem {
-            policy::Problem::Unknown { .. } => given.key_at,
+            policy::Problem::Unknown { .. } | policy::Problem::NotOverridable { .. } => {
+                given.key_at
+            }
             policy::Problem::WrongType { .. }
             | policy::Problem::OutOfRange { .. }
             | policy::Problem::Contradicts { .. } => given.value_at,

@@ -26,7 +26,13 @@ pub(super) const POLICY_PATH: Setting = Setting {
     flag: "--policy",
 };
 
-const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH];
+pub(super) const POLICY_SHADOW: Setting = Setting {
+    path: "policy.shadow",
+    variable: "DOUBLECHECK_SHADOW_POLICY",
+    flag: "--shadow-policy",
+};
+
+const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW];
 
 /// Where settings come from, and what is wrong with them so far.
 pub(super) struct Sources<V> {

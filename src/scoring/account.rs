@@ -9,7 +9,7 @@ use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
 use super::memory::{RiskChange, Surroundings};
 use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{ContentField, Payee, Payment, PaymentId};
-use super::policy::Policy;
+use super::policy::{Policies, Policy};
 use super::profile::{Forgotten, Profile};
 use super::time::Timestamp;
 use super::window::{Dropped, Record, Window, WindowIndex};
@@ -34,6 +34,8 @@ pub struct Scored {
     pub score_time: Timestamp,
     /// What the account's bounds cost.
     pub bounds: BoundsCost,
+    /// What the shadow policy would have answered; `None` too where this answer was given before.
+    pub shadow: Option<Box<Assessment>>,
 }
 
 /// What a step lost to the bounds of one account.
@@ -93,19 +95,21 @@ impl Account {
 
     /// Scores `payment` at `now` and remembers it. A payment submitted before gets its answer again.
     ///
-    /// `mint` makes the token for a question that ends at the given moment.
+    /// `mint` makes the token for a question that ends at the given moment. What the shadow policy
+    /// says is noted beside the answer and decides nothing.
     ///
     /// # Errors
     /// [`Refusal`]: nothing is remembered then.
     pub fn score(
         &mut self,
-        policy: &Policy,
+        policies: &Policies,
         payment: &Payment,
         presented: Option<PresentedToken>,
         surroundings: &Surroundings,
         mint: impl FnOnce(Timestamp) -> ConfirmationToken,
         now: Timestamp,
     ) -> Result<Scored, Refusal> {
+        let policy = policies.primary();
         let (now, mut bounds) = self.advance(policy, now);
         let submitted = self.window.find(&payment.payment_id);
         if let Some(number) = submitted
@@ -126,16 +130,13 @@ impl Account {
             self.window.take(number);
         }
 
-        let mut assessment = assess(
-            policy,
-            self,
-            payment,
-            surroundings,
-            confirmed_by.is_some(),
-            now,
-        );
+        let confirmed = confirmed_by.is_some();
+        let assess = |policy| assess(policy, self, payment, surroundings, confirmed, now);
+        let mut assessment = assess(policy);
+        let shadow = policies.shadow().map(|shadow| Box::new(assess(shadow)));
+        assessment.shadow_decision = shadow.as_ref().map(|shadow| shadow.decision);
         if assessment.decision == Decision::Confirm {
-            let expire_time = now.plus(policy.confirmation.token_ttl_ms);
+            let expire_time = now.plus(policy.for_payment(payment).confirmation.token_ttl_ms);
             assessment.confirmation = Some(Confirmation {
                 token: mint(expire_time),
                 expire_time,
@@ -162,6 +163,7 @@ impl Account {
             replayed: false,
             score_time: now,
             bounds,
+            shadow,
         })
     }
 
@@ -265,6 +267,7 @@ impl Account {
             replayed: true,
             score_time: record.score_time,
             bounds: BoundsCost::default(),
+            shadow: None,
         }))
     }
 

@@ -196,6 +196,8 @@ pub struct Assessment {
     pub history: History,
     /// Which policy decided.
     pub policy_version: Arc<str>,
+    /// What the shadow policy would have decided, where one is loaded.
+    pub shadow_decision: Option<Decision>,
 }
 
 impl Assessment {

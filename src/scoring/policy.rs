@@ -1,17 +1,26 @@
 //! Policy: every number that decides, with its unit, range and default. Validated, versioned, immutable.
 //!
 //! The domain reads no files. Whoever does hands the settings over by path and value
-//! ([`Policy::from_settings`]), and gets every fault back at once.
+//! ([`Policy::from_preset`]), and gets every fault back at once.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::payment::Payment;
 use super::signal;
 use super::time::Span;
 
+mod build;
+pub mod preset;
+pub mod scope;
 pub mod setting;
+mod shadow;
 
+pub use preset::{Difference, Preset};
+pub use scope::Scope;
 pub use setting::{PolicyFault, Problem, Setting, Value};
 pub(crate) use setting::{Section, nearest, settings};
+pub use shadow::Policies;
 
 settings! {
     /// How strengths become a decision.
@@ -24,6 +33,7 @@ settings! {
         block_from: f64 = 85.0, 1 => 100, "score";
         /// How much of the score signals of abuse must make up on their own before a payment is
         /// blocked. Below it the score is held under `block_from`: people's slips alone never block.
+        /// Raising it asks where it blocked before; at 100 only the certain blocks.
         block_needs_abuse: f64 = 50.0, 0 => 100, "score";
     }
 }
@@ -35,8 +45,10 @@ settings! {
         /// token too.
         token_ttl_ms: Span = Span::from_minutes(5), 1000 => 3600000, "ms";
         /// Score made of signals of abuse from which a second factor is asked for instead of a yes.
+        /// Raising it makes questions easier to answer, for thieves too.
         second_factor_from: f64 = 25.0, 0 => 100, "score";
-        /// The same for face or finger.
+        /// Score made of signals of abuse from which face or finger is asked for. Raising it leaves
+        /// more to the second factor.
         biometric_from: f64 = 50.0, 0 => 100, "score";
     }
 }
@@ -48,25 +60,39 @@ settings! {
         /// lowering it below an account's daily payments makes its history partial.
         payments_max: u32 = 256, 8 => 4096, "payments";
         /// How many payees of an account are kept at most; those paid least lately go first.
+        /// Raising it costs memory; lowering it makes old payees new again, which asks more.
         payees_max: u32 = 64, 1 => 1024, "payees";
         /// How many devices of an account are kept at most; those used least lately go first.
+        /// Raising it costs memory; lowering it makes old devices new again.
         devices_max: u32 = 8, 1 => 64, "devices";
         /// After how long without bad news a payment without an outcome counts as paid, for the
-        /// profile. Industry: card networks and gateways give up after 30 s to 10 min.
+        /// profile. Raising it takes longer to learn where outcomes are not reported; lowering it
+        /// learns from payments that failed. Industry: card networks and gateways give up after 30 s
+        /// to 10 min.
         settle_after_ms: Span = Span::from_minutes(10), 1000 => 86400000, "ms";
-        /// How many payments the profile must know before `history` is full.
+        /// How many payments the profile must know before `history` is full. Raising it keeps the
+        /// signals that compare with what is usual silent for longer.
         full_history_payments: u32 = 8, 1 => 1000, "payments";
-        /// In what time the account's usual pace fades by half.
+        /// In what time the account's usual pace fades by half. Raising it lets a busy time count as
+        /// usual for longer.
         pace_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
-        /// In what time reports about a payee fade by half.
-        reports_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
+        /// In what time reports about a payee fade by half. Raising it holds old trouble against payees
+        /// for longer.
+        reports_half_life_ms: Span = Span::from_days(20), 3600000 => 31536000000.0, "ms";
+        /// The same for what counts as coming in right now. Lowering it forgets a wave of reports sooner.
+        reports_lately_half_life_ms: Span = Span::from_days(2), 3600000 => 31536000000.0, "ms";
     }
 }
 
 /// Every number that decides.
+///
+/// It holds for all payments; where it has overrides, [`Policy::for_payment`] is what holds for one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Policy {
     version: Arc<str>,
+    preset: Preset,
+    /// What differs from the preset, in the order in which it applies.
+    given: Arc<[Given]>,
     /// How strengths become a decision.
     pub decision: DecisionSettings,
     /// Asking the payer.
@@ -75,56 +101,62 @@ pub struct Policy {
     pub memory: MemorySettings,
     /// The signals.
     pub signals: signal::SignalSettings,
+    /// What holds where overrides apply, worked out beforehand: nothing is merged while scoring.
+    overridden: BTreeMap<Scope, Self>,
+}
+
+/// A setting that a policy gives.
+#[derive(Debug, Clone, PartialEq)]
+struct Given {
+    scope: Scope,
+    path: String,
+    value: Value,
+}
+
+/// Where the value of a setting comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// It is the default.
+    Default,
+    /// It is what the policy's preset has instead of the default.
+    Preset(Preset),
+    /// The policy gives it itself, for these payments.
+    Given(Scope),
 }
 
 impl Default for Policy {
-    /// The built-in policy.
+    /// The preset `balanced`.
     fn default() -> Self {
-        let mut policy = Self {
-            version: Arc::from(""),
-            decision: DecisionSettings::default(),
-            confirmation: ConfirmationSettings::default(),
-            memory: MemorySettings::default(),
-            signals: signal::SignalSettings::default(),
-        };
-        policy.version = policy.version_named("builtin");
-        policy
+        Preset::Balanced.policy()
     }
 }
 
 impl Policy {
-    /// A policy that differs from the built-in one in these settings: path and value.
-    ///
-    /// # Errors
-    /// Every fault of every setting, and every pair of settings that contradict each other.
-    pub fn from_settings<'a>(
-        name: &str,
-        settings: impl IntoIterator<Item = (&'a str, Value)>,
-    ) -> Result<Self, Vec<PolicyFault>> {
-        let mut policy = Self::default();
-        let mut faults = Vec::new();
-        for (path, value) in settings {
-            if let Err(problem) = policy.set(path, value) {
-                faults.push(PolicyFault {
-                    path: path.to_owned(),
-                    problem,
-                });
-            }
-        }
-        if faults.is_empty() {
-            faults = policy.contradictions();
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
-        policy.version = policy.version_named(name);
-        Ok(policy)
-    }
-
-    /// The policy's name and a fingerprint of every setting: `builtin-1f2e3d4c`.
+    /// The policy's name and a fingerprint of every setting: `balanced-1f2e3d4c`.
     #[must_use]
     pub const fn version(&self) -> &Arc<str> {
         &self.version
+    }
+
+    /// What holds for `payment`.
+    #[must_use]
+    pub fn for_payment(&self, payment: &Payment) -> &Self {
+        if self.overridden.is_empty() {
+            self
+        } else {
+            self.in_scope(Scope::of(payment))
+        }
+    }
+
+    /// What holds for payments of a kind, in a currency.
+    #[must_use]
+    pub fn in_scope(&self, scope: Scope) -> &Self {
+        let Scope { kind, currency } = scope;
+        let overridden = |kind, currency| self.overridden.get(&Scope { currency, kind });
+        overridden(kind, currency)
+            .or_else(|| overridden(None, currency))
+            .or_else(|| overridden(kind, None))
+            .unwrap_or(self)
     }
 
     /// Every setting with its present value, section by section.
@@ -137,145 +169,22 @@ impl Policy {
         all
     }
 
-    fn set(&mut self, path: &str, value: Value) -> Result<(), Problem> {
-        let Some((section, name)) = path.split_once('.') else {
-            return Err(self.unknown_section(path));
-        };
-        let prefix_suggestion = |problem| match problem {
-            Problem::Unknown {
-                suggestion: Some(name),
-            } => Problem::Unknown {
-                suggestion: Some(format!("{section}.{name}")),
-            },
-            problem => problem,
-        };
-        let section: &mut dyn Section = match section {
-            "decision" => &mut self.decision,
-            "confirmation" => &mut self.confirmation,
-            "memory" => &mut self.memory,
-            _ => match self.signals.section_mut(section) {
-                Some(section) => section,
-                None => return Err(self.unknown_section(section)),
-            },
-        };
-        section.set(name, value).map_err(prefix_suggestion)
+    /// The overrides, in the order in which they apply: for which payments, setting, value.
+    pub fn overrides(&self) -> impl Iterator<Item = (Scope, &str, Value)> {
+        let overrides = self.given.iter().filter(|given| given.scope != Scope::ALL);
+        overrides.map(|given| (given.scope, given.path.as_str(), given.value))
     }
 
-    fn unknown_section(&self, section: &str) -> Problem {
-        let mut known: Vec<&str> = self.settings().iter().map(|known| known.section).collect();
-        known.dedup();
-        Problem::Unknown {
-            suggestion: nearest(section, &known),
+    /// Where the value comes from that the setting at `path` has for payments of `scope`.
+    #[must_use]
+    pub fn origin(&self, path: &str, scope: Scope) -> Origin {
+        let mut given = self.given.iter().rev();
+        if let Some(given) = given.find(|given| given.path == path && given.scope.covers(scope)) {
+            Origin::Given(given.scope)
+        } else if self.preset.difference(path).is_some() {
+            Origin::Preset(self.preset)
+        } else {
+            Origin::Default
         }
-    }
-
-    fn contradictions(&self) -> Vec<PolicyFault> {
-        let mut faults = Vec::new();
-        let mut require = |holds: bool, path: &str, rule| {
-            if !holds {
-                faults.push(PolicyFault {
-                    path: path.to_owned(),
-                    problem: Problem::Contradicts { rule },
-                });
-            }
-        };
-        require(
-            self.decision.confirm_from < self.decision.block_from,
-            "decision.confirm_from",
-            "must be less than decision.block_from",
-        );
-        require(
-            self.confirmation.second_factor_from <= self.confirmation.biometric_from,
-            "confirmation.second_factor_from",
-            "must be at most confirmation.biometric_from",
-        );
-        for (path, holds, rule) in self.signals.rules(self.memory.payments_max) {
-            require(holds, path, rule);
-        }
-        faults
-    }
-
-    fn version_named(&self, name: &str) -> Arc<str> {
-        let mut fingerprint: u64 = 0xcbf2_9ce4_8422_2325;
-        for setting in self.settings() {
-            let line = format!("{}.{}={}\n", setting.section, setting.name, setting.value);
-            for byte in line.bytes() {
-                fingerprint = (fingerprint ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        }
-        Arc::from(format!("{name}-{:08x}", fingerprint >> 32))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn faults(settings: &[(&str, Value)]) -> Vec<String> {
-        let settings = settings.iter().copied();
-        match Policy::from_settings("test", settings) {
-            Ok(_) => Vec::new(),
-            Err(faults) => faults.iter().map(ToString::to_string).collect(),
-        }
-    }
-
-    #[test]
-    fn every_default_lies_within_its_own_range() {
-        let policy = Policy::default();
-        for setting in policy.settings() {
-            let path = format!("{}.{}", setting.section, setting.name);
-            assert_eq!(
-                faults(&[(&path, setting.value)]),
-                Vec::<String>::new(),
-                "{path}"
-            );
-        }
-    }
-
-    #[test]
-    fn every_fault_is_told_at_once() {
-        let faults = faults(&[
-            ("decision.confirm_form", Value::Integer(50)),
-            ("decision.block_from", Value::Number(101.0)),
-            ("memory.payments_max", Value::Number(10.5)),
-            ("confirmation.token_ttl_ms", Value::Integer(-1)),
-            ("memory.payees_max", Value::Integer(i64::MAX)),
-            ("decisions.confirm_from", Value::Integer(50)),
-            ("weight", Value::Other),
-        ]);
-        assert_eq!(
-            faults,
-            [
-                "decision.confirm_form: no such setting; did you mean `decision.confirm_from`?",
-                "decision.block_from: must be 1 to 100 (score)",
-                "memory.payments_max: must be a whole number",
-                "confirmation.token_ttl_ms: must be 1000 to 3600000 (ms)",
-                "memory.payees_max: must be 1 to 1024 (payees)",
-                "decisions.confirm_from: no such setting; did you mean `decision`?",
-                "weight: no such setting",
-            ]
-        );
-    }
-
-    #[test]
-    fn settings_that_contradict_each_other_are_refused() {
-        assert_eq!(
-            faults(&[("decision.confirm_from", Value::Integer(90))]),
-            ["decision.confirm_from: must be less than decision.block_from"]
-        );
-    }
-
-    #[test]
-    fn the_version_changes_with_every_setting_and_only_then() {
-        let version = |value| {
-            let settings = [("decision.confirm_from", Value::Number(value))];
-            Policy::from_settings("mine", settings)
-                .unwrap()
-                .version()
-                .clone()
-        };
-        assert_eq!(version(55.0), version(55.0));
-        assert_ne!(version(55.0), version(55.5));
-        assert!(version(55.0).starts_with("mine-"));
     }
 }

@@ -99,6 +99,42 @@ pub enum Nature {
     Abuse,
 }
 
+/// What a signal speaks of. Signals of one family look at the same thing from several sides: the
+/// strongest speaks for all, or the same fact would count twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Family {
+    /// That it was paid before, or how fast payments come.
+    Repetition,
+    /// How much it is.
+    Amount,
+    /// Whether the account knows the payee.
+    Payee,
+    /// Whether a finger slipped.
+    Typing,
+    /// What others know of the payee.
+    Reputation,
+    /// From what device it comes.
+    Device,
+    /// At what hour it comes.
+    Hour,
+    /// That payments failed.
+    Failure,
+}
+
+impl Family {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Repetition,
+        Self::Amount,
+        Self::Payee,
+        Self::Typing,
+        Self::Reputation,
+        Self::Device,
+        Self::Hour,
+        Self::Failure,
+    ];
+}
+
 /// What a signal found.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Measure {
@@ -156,7 +192,7 @@ pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
 }
 
 macro_rules! signals {
-    ($($(#[$doc:meta])+ $variant:ident $code:literal $module:ident;)+) => {
+    ($($(#[$doc:meta])+ $variant:ident $code:literal $module:ident $family:ident;)+) => {
         $(pub mod $module;)+
 
         /// One of the signals.
@@ -171,6 +207,12 @@ macro_rules! signals {
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
+            }
+
+            /// What it speaks of.
+            #[must_use]
+            pub const fn family(self) -> Family {
+                match self { $(Self::$variant => Family::$family),+ }
             }
 
             /// Its section in the policy.
@@ -223,39 +265,39 @@ macro_rules! signals {
 
 signals! {
     /// The same payment again while the first is still open.
-    DuplicateInFlight "DUPLICATE_IN_FLIGHT" duplicate_in_flight;
+    DuplicateInFlight "DUPLICATE_IN_FLIGHT" duplicate_in_flight Repetition;
     /// The same order paid again.
-    DuplicateOrder "DUPLICATE_ORDER" duplicate_order;
+    DuplicateOrder "DUPLICATE_ORDER" duplicate_order Repetition;
     /// The same payment again soon after the first was paid.
-    DuplicateRecent "DUPLICATE_RECENT" duplicate_recent;
+    DuplicateRecent "DUPLICATE_RECENT" duplicate_recent Repetition;
     /// More payments than people make in such a time.
-    RapidRepeat "RAPID_REPEAT" rapid_repeat;
+    RapidRepeat "RAPID_REPEAT" rapid_repeat Repetition;
     /// More money than this account spends in such a time.
-    SpendSurge "SPEND_SURGE" spend_surge;
+    SpendSurge "SPEND_SURGE" spend_surge Amount;
     /// A run of small payments in minutes.
-    SmallPaymentBurst "SMALL_PAYMENT_BURST" small_payment_burst;
+    SmallPaymentBurst "SMALL_PAYMENT_BURST" small_payment_burst Repetition;
     /// Many declined payments in a row.
-    FailureBurst "FAILURE_BURST" failure_burst;
+    FailureBurst "FAILURE_BURST" failure_burst Failure;
     /// An amount far above what is usual.
-    AmountUnusual "AMOUNT_UNUSUAL" amount_unusual;
+    AmountUnusual "AMOUNT_UNUSUAL" amount_unusual Amount;
     /// An amount one slip of the finger away from the usual one.
-    AmountSlip "AMOUNT_SLIP" amount_slip;
+    AmountSlip "AMOUNT_SLIP" amount_slip Typing;
     /// A payee never paid before.
-    PayeeNew "PAYEE_NEW" payee_new;
+    PayeeNew "PAYEE_NEW" payee_new Payee;
     /// A payee one slip of the finger away from a known one.
-    PayeeLookalike "PAYEE_LOOKALIKE" payee_lookalike;
+    PayeeLookalike "PAYEE_LOOKALIKE" payee_lookalike Typing;
     /// A payee that others reported.
-    PayeeReported "PAYEE_REPORTED" payee_reported;
+    PayeeReported "PAYEE_REPORTED" payee_reported Reputation;
     /// A payee suddenly paid by many accounts.
-    PayeeFanIn "PAYEE_FAN_IN" payee_fan_in;
+    PayeeFanIn "PAYEE_FAN_IN" payee_fan_in Reputation;
     /// A device that pays for many accounts.
-    DeviceFanOut "DEVICE_FAN_OUT" device_fan_out;
+    DeviceFanOut "DEVICE_FAN_OUT" device_fan_out Device;
     /// A device this account never paid from.
-    DeviceNew "DEVICE_NEW" device_new;
+    DeviceNew "DEVICE_NEW" device_new Device;
     /// Several devices within minutes.
-    DeviceSwitch "DEVICE_SWITCH" device_switch;
+    DeviceSwitch "DEVICE_SWITCH" device_switch Device;
     /// An hour at which this account does not pay.
-    HourUnusual "HOUR_UNUSUAL" hour_unusual;
+    HourUnusual "HOUR_UNUSUAL" hour_unusual Hour;
 }
 
 impl SignalSettings {

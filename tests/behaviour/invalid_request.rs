@@ -217,6 +217,17 @@ async fn a_batch_of_the_longest_payments_fits_in_a_message() {
 }
 
 #[tokio::test]
+async fn a_message_of_more_than_4_mib_is_not_taken() {
+    let server = Server::start().await;
+    let payment_of = |bytes| payment_but("p1", |p| p.device_id = Some("d".repeat(bytes)));
+    let status = server.score(payment_of(4 << 20)).await.unwrap_err();
+    assert_eq!(status.code(), Code::OutOfRange);
+    // Just under it, it is read, and refused for what it is.
+    let status = server.score(payment_of((4 << 20) - 200)).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+}
+
+#[tokio::test]
 async fn reports_and_readings_name_all_their_bad_fields_too() {
     let server = Server::start().await;
     let report = pb::ReportOutcomeRequest {

@@ -38,7 +38,7 @@ fn the_page_tells_everything_and_stands_alone() {
     );
     for part in [
         "<h1>Backtest report</h1>",
-        "under policy builtin-",
+        "under policy balanced-",
         "2026-01-01 10:00:00 to 2026-01-02 11:00:00",
         "it shows ids of accounts",
         "<h2>Decisions over time</h2>",

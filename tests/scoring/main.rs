@@ -10,6 +10,7 @@
 mod bounds;
 mod confirmations;
 mod outcomes;
+mod policies;
 mod retries;
 mod signals;
 mod texts;

@@ -67,6 +67,8 @@ fn payee_risk(outcome: &str) -> Option<f64> {
     let settings = [
         ("payee_reported.weak_share", Value::Number(0.5)),
         ("payee_reported.from_rate", Value::Number(0.01)),
+        ("payee_reported.full_rate", Value::Number(1.0)),
+        ("payee_reported.lately_strength", Value::Number(0.0)),
     ];
     let stage = check_with(&settings, &(story + "2h p1 pays 50.00 to 13911111111"));
     let reasons = &stage.answers["p1"].as_ref().unwrap().assessment.reasons;
@@ -230,6 +232,8 @@ fn the_same_report_again_and_overtaken_ones_change_nothing() {
     let settings = [
         ("payee_reported.weak_share", Value::Number(0.5)),
         ("payee_reported.from_rate", Value::Number(0.01)),
+        ("payee_reported.full_rate", Value::Number(1.0)),
+        ("payee_reported.lately_strength", Value::Number(0.0)),
     ];
     let stage = check_with(&settings, &(story + "2h p1 pays 50.00 to 13911111111"));
     let reasons = &stage.answers["p1"].as_ref().unwrap().assessment.reasons;

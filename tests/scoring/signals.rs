@@ -227,7 +227,6 @@ fn one_slip_of_the_finger_from_what_this_payee_always_gets_asks() {
         10d2h  p3 pays 80.00 to 13812345678 : confirm AMOUNT_SLIP
         10d3h  p4 pays 5.00 to 13812345678 : confirm AMOUNT_SLIP
         10d4h  p5 pays 75.00 to 13812345678 : allow !AMOUNT_SLIP
-        10d5h  p6 pays 500.00 to 13912345670 : !AMOUNT_SLIP
         ",
     );
 }
@@ -319,6 +318,21 @@ fn a_payee_that_many_reported_asks_whoever_pays_it() {
 }
 
 #[test]
+fn a_wave_of_reports_shows_before_their_rate_does() {
+    let mut story = String::new();
+    for nth in 0..60 {
+        story += &format!("{nth}h 1 times every 1d pays 30.00 to 13911111111 account=happy{nth}\n");
+    }
+    let before = story.clone() + "3d p1 pays 50.00 to 13911111111 : !PAYEE_REPORTED";
+    check(&before);
+    for nth in 0..6 {
+        story += &format!("3d x{nth} pays 30.00 to 13911111111 account=victim{nth}\n");
+        story += &format!("3d1h x{nth} fraud account=victim{nth}\n");
+    }
+    check(&(story + "3d2h p1 pays 50.00 to 13911111111 : allow PAYEE_REPORTED"));
+}
+
+#[test]
 fn one_report_among_many_good_payments_says_nothing() {
     let mut story = String::new();
     for nth in 0..30 {
@@ -344,8 +358,8 @@ fn a_payee_suddenly_paid_by_many_is_noted_and_one_always_paid_by_many_is_not() {
             .collect::<String>()
     };
     check(&(crowd(10) + "10d2h p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN"));
-    let steady: String = (1..=10).map(crowd).collect();
-    check(&(steady + "10d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+    let steady: String = (0..20).map(|nth| crowd(1 + nth * 2)).collect();
+    check(&(steady + "39d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
 }
 
 #[test]

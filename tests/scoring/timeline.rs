@@ -27,20 +27,20 @@ use doublecheck::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
     SessionId,
 };
-use doublecheck::scoring::policy::{Policy, Value};
+use doublecheck::scoring::policy::{Policies, Policy, Value};
 use doublecheck::scoring::time::{Span, Timestamp};
 use doublecheck::token::TokenKey;
 
 /// Midnight, so that the hours of a timeline are hours of the day.
 pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
-/// Plays `timeline` under the built-in policy.
+/// Plays `timeline` under `balanced`.
 #[track_caller]
 pub fn check(timeline: &str) -> Stage {
     check_with(&[], timeline)
 }
 
-/// Plays `timeline` under the built-in policy with some settings changed.
+/// Plays `timeline` under `balanced` with some settings changed.
 #[track_caller]
 pub fn check_with(settings: &[(&str, Value)], timeline: &str) -> Stage {
     let mut stage = Stage::new(settings);
@@ -57,10 +57,13 @@ pub struct Stage {
 
 impl Stage {
     pub fn new(settings: &[(&str, Value)]) -> Self {
-        let policy = Policy::from_settings("test", settings.iter().copied()).unwrap();
+        Self::under(Policy::from_settings("test", settings.iter().copied()).unwrap())
+    }
+
+    pub fn under(policies: impl Into<Policies>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         Self {
-            engine: Engine::new(policy, clock.clone(), TokenKey::from_bytes(&[7; 32])),
+            engine: Engine::new(policies, clock.clone(), TokenKey::from_bytes(&[7; 32])),
             clock,
             answers: HashMap::new(),
             made: 0,

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use indicatif::ProgressBar;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use super::evaluation::{Evaluation, Figure};
 use crate::cli::Failure;
-use crate::scoring::policy::{self, Policy};
+use crate::scoring::policy::{Policy, Scope, Value};
 use crate::scoring::signal::Signal;
 
 /// Evaluations with all signals, and without each.
@@ -76,25 +76,22 @@ fn change(all: &Figure, without: &Figure) -> String {
     }
 }
 
-/// The same policy with `signal` switched off.
+/// The same policy with `signal` switched off, for all payments.
 fn without(policy: &Policy, signal: Signal) -> Result<Policy, Failure> {
     let weight = format!("{}.weight", signal.section());
-    let settings: Vec<(String, policy::Value)> = policy
-        .settings()
-        .into_iter()
-        .map(|setting| {
-            (
-                format!("{}.{}", setting.section, setting.name),
-                setting.value,
-            )
-        })
-        .map(|(path, value)| {
+    let settings = policy.settings().into_iter();
+    let settings = settings.map(|setting| (Scope::ALL, setting.path(), setting.value));
+    let overrides = policy.overrides();
+    let overrides = overrides.map(|(scope, path, value)| (scope, path.to_owned(), value));
+    let settings: Vec<(String, Value)> = settings
+        .chain(overrides)
+        .map(|(scope, path, value)| {
             let value = if path == weight {
-                policy::Value::Number(0.0)
+                Value::Number(0.0)
             } else {
                 value
             };
-            (path, value)
+            (scope.path_of(&path), value)
         })
         .collect();
     let settings = settings.iter().map(|(path, value)| (path.as_str(), *value));
@@ -138,15 +135,15 @@ impl Ablation {
         Ok(())
     }
 
-    pub(super) fn json(&self) -> Value {
-        let object = |figures: &[Figure]| -> Value {
+    pub(super) fn json(&self) -> serde_json::Value {
+        let object = |figures: &[Figure]| -> serde_json::Value {
             let figures = figures.iter();
             figures
                 .map(|figure| (figure.name.clone(), json!(figure.value)))
                 .collect::<Map<_, _>>()
                 .into()
         };
-        let without: Map<String, Value> = self
+        let without: Map<String, serde_json::Value> = self
             .without
             .iter()
             .map(|(signal, figures)| (signal.code().to_owned(), object(figures)))

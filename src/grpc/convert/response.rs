@@ -33,7 +33,10 @@ pub(in crate::grpc) fn assessment(
         policy_version: assessment.policy_version.to_string(),
         replayed,
         degraded: false,
-        shadow_decision: pb::Decision::Unspecified.into(),
+        shadow_decision: assessment
+            .shadow_decision
+            .map_or(pb::Decision::Unspecified, decision)
+            .into(),
     }
 }
 
@@ -297,4 +300,89 @@ fn seconds_and_nanos(ms: i64) -> (i64, i32) {
     )]
     let ms_within = ms.rem_euclid(1_000) as i32;
     (ms.div_euclid(1_000), ms_within * 1_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value on the wire is called as in the domain, in capitals after the name of the enum.
+    fn assert_named(prefix: &str, on_the_wire: &str, name: &str) {
+        assert_eq!(on_the_wire, format!("{prefix}_{}", name.to_uppercase()));
+    }
+
+    #[test]
+    fn every_value_goes_by_the_same_name_on_the_wire() {
+        for &it in Decision::ALL {
+            assert_named("DECISION", decision(it).as_str_name(), it.name());
+        }
+        for &it in Challenge::ALL {
+            assert_named("CHALLENGE", challenge(it).as_str_name(), it.name());
+        }
+        for &it in History::ALL {
+            assert_named("HISTORY", history(it).as_str_name(), it.name());
+        }
+        for &it in AmountSlip::ALL {
+            assert_named(
+                "AMOUNT_SLIP",
+                amount_slip(Some(it)).as_str_name(),
+                it.name(),
+            );
+        }
+        for &it in Outcome::ALL {
+            assert_named(
+                "OUTCOME",
+                reported_outcome(Some(it)).as_str_name(),
+                it.name(),
+            );
+        }
+        for &it in PayeeType::ALL {
+            assert_named("PAYEE_TYPE", payee_type(it).as_str_name(), it.name());
+        }
+        for &it in PaymentKind::ALL {
+            assert_named("PAYMENT_KIND", kind(it).as_str_name(), it.name());
+        }
+        let signals = Signal::ALL.iter().copied().map(ReasonCode::Signal);
+        for it in signals.chain([ReasonCode::PayerConfirmed]) {
+            assert_named("REASON_CODE", reason_code(it).as_str_name(), it.name());
+        }
+    }
+
+    #[test]
+    fn moments_before_the_epoch_have_their_fraction_counted_forward() {
+        let wire = timestamp(Timestamp::from_unix_ms(-1));
+        assert_eq!((wire.seconds, wire.nanos), (-1, 999_000_000));
+        let wire = duration(Span::from_ms(1_001));
+        assert_eq!((wire.seconds, wire.nanos), (1, 1_000_000));
+    }
+
+    #[test]
+    fn evidence_keeps_its_numbers_apart() {
+        use pb::reason::Evidence as Wire;
+        let velocity = Evidence::Velocity {
+            window: Span::from_minutes(1),
+            count: 2,
+            sum_minor: 3,
+            limit: 4,
+            usual: 5.0,
+        };
+        let expected = pb::VelocityEvidence {
+            window: Some(duration(Span::from_minutes(1))),
+            count: 2,
+            sum_minor: 3,
+            limit: 4,
+            usual: 5.0,
+        };
+        assert_eq!(evidence(&velocity), Some(Wire::Velocity(expected)));
+        let device = Evidence::Device {
+            known_devices: 1,
+            accounts: 2,
+        };
+        let expected = pb::DeviceEvidence {
+            known_devices: 1,
+            accounts: 2,
+        };
+        assert_eq!(evidence(&device), Some(Wire::Device(expected)));
+        assert_eq!(evidence(&Evidence::None), None);
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::scope::Scope;
 use crate::scoring::time::Span;
 
 /// A setting's value as a file may give it.
@@ -54,7 +55,32 @@ pub enum Problem {
     Contradicts {
         /// What must hold.
         rule: &'static str,
+        /// For which payments it does not.
+        scope: Scope,
     },
+    /// It cannot differ from payment to payment.
+    NotOverridable {
+        /// Why not.
+        why: &'static str,
+    },
+}
+
+impl Problem {
+    /// The same with the name that it suggests, if it does, made a longer path.
+    pub(super) fn suggesting(self, path_of: impl FnOnce(&str) -> String) -> Self {
+        match self {
+            Self::Unknown {
+                suggestion: Some(name),
+            } => Self::Unknown {
+                suggestion: Some(path_of(&name)),
+            },
+            Self::Unknown { suggestion: None }
+            | Self::WrongType { .. }
+            | Self::OutOfRange { .. }
+            | Self::Contradicts { .. }
+            | Self::NotOverridable { .. } => self,
+        }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -66,7 +92,12 @@ impl fmt::Display for Problem {
             } => write!(f, "no such setting; did you mean `{name}`?"),
             Self::WrongType { expected } => write!(f, "must be {expected}"),
             Self::OutOfRange { min, max, unit } => write!(f, "must be {min} to {max} ({unit})"),
-            Self::Contradicts { rule } => f.write_str(rule),
+            Self::Contradicts {
+                rule,
+                scope: Scope::ALL,
+            } => f.write_str(rule),
+            Self::Contradicts { rule, scope } => write!(f, "{rule}: not so for {scope}"),
+            Self::NotOverridable { why } => write!(f, "is the same for every payment: {why}"),
         }
     }
 }
@@ -101,6 +132,21 @@ pub struct Setting {
     pub range: Option<(f64, f64)>,
     /// What it does.
     pub doc: &'static [&'static str],
+}
+
+impl Setting {
+    /// Its path: `decision.confirm_from`.
+    #[must_use]
+    pub fn path(&self) -> String {
+        format!("{}.{}", self.section, self.name)
+    }
+
+    /// What it does, in one line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let lines: Vec<&str> = self.doc.iter().map(|line| line.trim()).collect();
+        lines.join(" ")
+    }
 }
 
 /// A group of settings: one TOML table.

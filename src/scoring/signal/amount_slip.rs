@@ -24,9 +24,11 @@ settings! {
         deviation_doublings_min: f64 = 0.5, 0.01 => 10, "doublings";
         /// By how much a slip must explain the amount better to fire at all: the logarithm of a
         /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
-        from_nats: f64 = 2.5, 0 => 100, "nats";
+        from_nats: f64 = 2.3, 0 => 100, "nats";
+        /// By how much more for a payee never paid: that the payee is another explains other sums.
+        stranger_nats: f64 = 2.0, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 5.0, 0 => 100, "nats";
+        full_nats: f64 = 4.3, 0 => 100, "nats";
         /// Full strength against sums that vary.
         varied_strength: f64 = 80.0, 0 => 100, "strength";
     }
@@ -36,14 +38,14 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let money = context.payment.money;
     let known = context
         .known_payee
-        .filter(|known| known.currency == money.currency())?;
-    let (slip, usual_minor, strength) = match always_paid(settings, known) {
+        .filter(|known| known.currency == money.currency());
+    let (slip, usual_minor, strength) = match known.and_then(|known| always_paid(settings, known)) {
         Some(usual) => (
             slip_between(usual, money.amount_minor())?,
             usual,
             settings.regular_strength,
         ),
-        None => varied(settings, context, &known.amounts)?,
+        None => varied(settings, context, known.map(|known| &known.amounts))?,
     };
     Measure::of(
         strength,
@@ -67,7 +69,7 @@ fn always_paid(settings: &Settings, known: &KnownPayee) -> Option<i64> {
 fn varied(
     settings: &Settings,
     context: &Context<'_>,
-    of_payee: &Amounts,
+    of_payee: Option<&Amounts>,
 ) -> Option<(AmountSlip, i64, f64)> {
     let usual = Usual::new(settings, context, of_payee)?;
     let typed = context.payment.money.amount_minor();
@@ -75,40 +77,57 @@ fn varied(
     let (slip, meant_nats) = undone(typed, usual.granularity_minor)
         .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
         .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let explained_nats = typed_nats - meant_nats + PATTERN_NATS;
+    let stranger_nats = if usual.is_of_payee {
+        0.0
+    } else {
+        settings.stranger_nats
+    };
+    let explained_nats = typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
     let strength = ramp(explained_nats, settings.from_nats, settings.full_nats)
         * (settings.varied_strength / 100.0);
     Some((slip, usual.median_minor, strength))
 }
 
-/// What this payee is usually paid. Few sums say little about themselves: their middle is uncertain,
-/// and their spread is mixed with the account's own.
+/// What is usual for a payment. Few sums of a payee say little about themselves: their middle is
+/// uncertain, and their spread is mixed with the account's own. For a payee never paid the account's
+/// must do.
 struct Usual {
     median_minor: i64,
     deviation_doublings: f64,
     granularity_minor: i64,
+    is_of_payee: bool,
 }
 
 impl Usual {
     /// How many sums the account's spread is worth against those of the payee.
     const ACCOUNT_WORTH: f64 = 2.0;
 
-    fn new(settings: &Settings, context: &Context<'_>, of_payee: &Amounts) -> Option<Self> {
-        let currency = context.payment.money.currency();
+    fn new(settings: &Settings, context: &Context<'_>, of_payee: Option<&Amounts>) -> Option<Self> {
         let account = context.usual.filter(|_| context.knows_the_account())?;
-        let all = context.account.profile().amounts(currency)?;
-        let payee = of_payee.spread()?;
-        let known = f64::from(u32::try_from(of_payee.len()).unwrap_or(u32::MAX));
+        let all = context
+            .account
+            .profile()
+            .amounts(context.payment.money.currency())?;
+        let payee = of_payee.and_then(|sums| Some((sums.len(), sums.spread()?)));
+        let (median_minor, deviation_doublings) = match payee {
+            Some((known, payee)) => Self::mixed(account, payee, known),
+            None => (account.median_minor, account.deviation_doublings()),
+        };
+        Some(Self {
+            median_minor,
+            deviation_doublings: deviation_doublings.max(settings.deviation_doublings_min),
+            granularity_minor: all.granularity_minor(),
+            is_of_payee: payee.is_some(),
+        })
+    }
+
+    fn mixed(account: Spread, payee: Spread, known: usize) -> (i64, f64) {
+        let known = f64::from(u32::try_from(known).unwrap_or(u32::MAX));
         let square = |spread: Spread| spread.deviation_doublings() * spread.deviation_doublings();
         let variance = (Self::ACCOUNT_WORTH * square(account) + known * square(payee))
             / (Self::ACCOUNT_WORTH + known);
         let middle_unsure = 1.0 + 1.0 / known;
-        Some(Self {
-            median_minor: payee.median_minor,
-            deviation_doublings: variance.sqrt().max(settings.deviation_doublings_min)
-                * middle_unsure.sqrt(),
-            granularity_minor: all.granularity_minor(),
-        })
+        (payee.median_minor, variance.sqrt() * middle_unsure.sqrt())
     }
 
     fn surprise_nats(&self, amount_minor: i64) -> f64 {

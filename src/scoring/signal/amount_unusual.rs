@@ -24,7 +24,7 @@ settings! {
         from_deviations: f64 = 1.0, 0 => 100, "deviations";
         /// Deviations above the median at which it reaches `knee_strength`. Up to there strength grows
         /// fast; beyond, amounts have heavy tails and further distance says little more.
-        knee_deviations: f64 = 2.2, 0 => 100, "deviations";
+        knee_deviations: f64 = 1.8, 0 => 100, "deviations";
         /// Strength at `knee_deviations`.
         knee_strength: f64 = 70.0, 0 => 100, "strength";
         /// Deviations above the median from which it fires at full strength.
@@ -56,6 +56,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     };
     // What is usual for the payee explains what is unusual for the account.
     let (deviations, usual_minor) = distance(of_payee.or(of_account)?)?;
+    Measure::of(
+        strength(settings, deviations),
+        Nature::Slip,
+        Evidence::Amount {
+            usual_minor,
+            ratio: context.ratio_to(usual_minor),
+            slip: None,
+        },
+    )
+}
+
+fn strength(settings: &Settings, deviations: f64) -> f64 {
     let to_knee = ramp(
         deviations,
         settings.from_deviations,
@@ -67,13 +79,5 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         settings.full_deviations,
     );
     let knee = settings.knee_strength / 100.0;
-    Measure::of(
-        to_knee * knee + beyond_knee * (1.0 - knee),
-        Nature::Slip,
-        Evidence::Amount {
-            usual_minor,
-            ratio: context.ratio_to(usual_minor),
-            slip: None,
-        },
-    )
+    to_knee * knee + beyond_knee * (1.0 - knee)
 }

@@ -14,9 +14,12 @@ settings! {
         /// How many payments the profile must know.
         payments_min: u32 = 20, 1 => 1000, "payments";
         /// Share of the account's payments within an hour of this one, below which it fires.
-        from_share: f64 = 0.06, 0 => 1, "share";
+        from_share: f64 = 0.1, 0 => 1, "share";
         /// Share at which it fires at full strength.
         full_share: f64 = 0.01, 0 => 1, "share";
+        /// What is left of the strength where the account knows the payee: who takes an account over
+        /// pays strangers.
+        known_payee_factor: f64 = 0.5, 0 => 1, "share";
     }
 }
 
@@ -27,9 +30,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     }
     let hour = context.now.hour_of_day(settings.utc_offset_min);
     let share = profile.share_near_hour(hour);
-    Measure::of(
-        ramp(-share, -settings.from_share, -settings.full_share),
-        Nature::Abuse,
-        Evidence::Hour { hour, share },
-    )
+    let mut strength = ramp(-share, -settings.from_share, -settings.full_share);
+    if context.known_payee.is_some() {
+        strength *= settings.known_payee_factor;
+    }
+    Measure::of(strength, Nature::Abuse, Evidence::Hour { hour, share })
 }

@@ -8,13 +8,13 @@ settings! {
     /// Settings of `PAYEE_FAN_IN`.
     Settings as "payee_fan_in" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.25, 0 => 1, "share";
-        /// How many accounts within one to two days it takes at least.
-        payers_min: u32 = 10, 2 => 1000, "accounts";
+        weight: f64 = 0.2, 0 => 1, "share";
+        /// How many accounts within three to six days it takes at least.
+        payers_min: u32 = 4, 2 => 1000, "accounts";
         /// From this multiple of the usual number on it fires.
-        from_multiple: f64 = 3.0, 1 => 1000, "times";
+        from_multiple: f64 = 2.5, 1 => 1000, "times";
         /// From this multiple on it fires at full strength.
-        full_multiple: f64 = 10.0, 1 => 1000, "times";
+        full_multiple: f64 = 8.0, 1 => 1000, "times";
     }
 }
 

@@ -12,7 +12,7 @@ settings! {
     /// Settings of `PAYEE_NEW`.
     Settings as "payee_new" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.28, 0 => 1, "share";
+        weight: f64 = 0.3, 0 => 1, "share";
         /// Strength where the money cannot be called back: transfer, top-up, tip, gift.
         irrevocable_strength: f64 = 100.0, 0 => 100, "strength";
         /// Strength for purchases and bills.
@@ -54,7 +54,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         strength *= settings.small_factor;
     }
     let payee = &context.surroundings.payee;
-    if payee.payers >= settings.popular_from && payee.reported_strong < 1.0 {
+    if payee.payers >= settings.popular_from && payee.reports.strong < 1.0 {
         strength *= settings.popular_factor;
     }
     Measure::of(

@@ -20,7 +20,7 @@ settings! {
         /// How far back the run may reach.
         window_ms: Span = Span::from_minutes(10), 1000 => 3600000, "ms";
         /// What is small: at most this share of the account's median amount.
-        small_share: f64 = 0.5, 0 => 1, "share";
+        small_share: f64 = 0.75, 0 => 1, "share";
         /// From how many payments on a run is a burst.
         from: u32 = 5, 2 => 32, "payments";
         /// Strength of the shortest burst.

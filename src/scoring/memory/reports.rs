@@ -1,0 +1,53 @@
+//! Settled payments and reports against a payee, fading.
+
+use super::RiskChange;
+use crate::scoring::outcome::PayeeRisk;
+use crate::scoring::time::{Span, Timestamp, remaining_share};
+
+/// How many payments were settled and how many of them were reported, recent ones counting more.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Reports {
+    /// Settled payments.
+    pub settled: f64,
+    /// Refunds and payers' mistakes among them.
+    pub weak: f64,
+    /// Frauds among them.
+    pub strong: f64,
+}
+
+/// The counts as of the last change.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct FadingReports {
+    counts: Reports,
+    faded_at: Timestamp,
+}
+
+impl FadingReports {
+    /// The counts as of `now`, half of which fades every `half_life`.
+    pub(super) fn at(&self, half_life: Span, now: Timestamp) -> Reports {
+        let left = remaining_share(now.since(self.faded_at), half_life);
+        // What was taken back had faded since it was added: never below nothing.
+        Reports {
+            settled: (self.counts.settled * left).max(0.0),
+            weak: (self.counts.weak * left).max(0.0),
+            strong: (self.counts.strong * left).max(0.0),
+        }
+    }
+
+    /// Notes that the outcome of one payment changed.
+    pub(super) fn note(&mut self, change: RiskChange, half_life: Span, now: Timestamp) {
+        if self.faded_at < now {
+            let left = remaining_share(now.since(self.faded_at), half_life);
+            self.counts.settled *= left;
+            self.counts.weak *= left;
+            self.counts.strong *= left;
+            self.faded_at = now;
+        }
+        let changed = |counts: &dyn Fn(PayeeRisk) -> bool| {
+            f64::from(u8::from(counts(change.after))) - f64::from(u8::from(counts(change.before)))
+        };
+        self.counts.settled += changed(&|risk| risk != PayeeRisk::None);
+        self.counts.weak += changed(&|risk| risk == PayeeRisk::Weak);
+        self.counts.strong += changed(&|risk| risk == PayeeRisk::Strong);
+    }
+}

@@ -1,0 +1,80 @@
+//! A second policy in the shadow of the one in force: asked about every payment, never obeyed.
+
+use super::Policy;
+
+/// The policy in force and, if there is one, the one in its shadow.
+///
+/// The shadow sees what the policy in force sees: the account as that one remembers it, the same
+/// surroundings, the same moment. What it would have decided changes nothing, so it is one decision
+/// ahead, not a life of its own: had it decided all along, accounts would remember something else.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policies {
+    primary: Policy,
+    shadow: Option<Policy>,
+}
+
+impl Policies {
+    /// `primary` in force, and `shadow` beside it. Of the shadow's settings those of memory do not
+    /// apply: it has to take what is remembered as it is.
+    #[must_use]
+    pub fn new(primary: Policy, shadow: Option<Policy>) -> Self {
+        Self {
+            shadow: shadow.map(|shadow| on_the_memory_of(&primary, shadow)),
+            primary,
+        }
+    }
+
+    /// The policy in force.
+    #[must_use]
+    pub const fn primary(&self) -> &Policy {
+        &self.primary
+    }
+
+    /// The one in its shadow.
+    #[must_use]
+    pub const fn shadow(&self) -> Option<&Policy> {
+        self.shadow.as_ref()
+    }
+}
+
+impl From<Policy> for Policies {
+    /// Without a shadow.
+    fn from(primary: Policy) -> Self {
+        Self::new(primary, None)
+    }
+}
+
+fn on_the_memory_of(primary: &Policy, mut shadow: Policy) -> Policy {
+    let remember_alike = |shadow: &mut Policy| {
+        shadow.memory = primary.memory;
+        let hours = &mut shadow.signals.hour_unusual;
+        hours.utc_offset_min = primary.signals.hour_unusual.utc_offset_min;
+    };
+    remember_alike(&mut shadow);
+    shadow.overridden.values_mut().for_each(remember_alike);
+    shadow
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scoring::payment::PaymentKind;
+    use crate::scoring::policy::{Scope, Value};
+
+    #[test]
+    fn a_shadow_remembers_what_the_policy_in_force_remembers() {
+        let policy = |path, value| Policy::from_settings("test", [(path, value)]).unwrap();
+        let shadow = policy("kind.gift.decision.confirm_from", Value::Number(50.0));
+        for primary in [
+            policy("hour_unusual.utc_offset_min", Value::Integer(480)),
+            policy("memory.payees_max", Value::Integer(9)),
+        ] {
+            let policies = Policies::new(primary.clone(), Some(shadow.clone()));
+            let adapted = policies.shadow().unwrap();
+            for held in [adapted, adapted.in_scope(Scope::of_kind(PaymentKind::Gift))] {
+                assert_eq!(held.memory, primary.memory);
+                assert_eq!(held.signals.hour_unusual, primary.signals.hour_unusual);
+            }
+        }
+    }
+}
