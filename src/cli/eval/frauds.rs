@@ -73,6 +73,8 @@ struct Week {
 /// What is caught at one rate of false alarms: a point of the curve, no threshold to run with.
 #[derive(Debug, Serialize)]
 struct Point {
+    /// The rate that was asked for; equal scores may keep it from being met.
+    asked: f64,
     false_alarm_rate: f64,
     score_above: f64,
     recall: f64,
@@ -154,7 +156,7 @@ impl Frauds {
             .summary()
             .map(|(name, mean, _)| Figure::new(name, mean));
         let recalls = self.points.iter().map(|point| {
-            let rate = 100.0 * point.false_alarm_rate;
+            let rate = 100.0 * point.asked;
             Figure::new(format!("recall@{rate:.1}%"), point.recall)
         });
         let stopped = Figure::new("stopped", self.stopped.confirmed_or_blocked);
@@ -349,6 +351,7 @@ impl Point {
         let hits = rows.iter().filter(is_hit).count();
         let frauds_hit = frauds().filter(is_hit).count();
         Some(Self {
+            asked: rate,
             false_alarm_rate: share(hits - frauds_hit, genuine.len()),
             score_above: threshold,
             recall: share(frauds_hit, frauds().count()),

@@ -116,6 +116,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
     let percent = 100.0 * part as f64 / whole.max(1) as f64;
     match percent {
         0.0 => "0 %".to_owned(),
+        x if x < 0.001 => "< 0.001 %".to_owned(),
         x if x < 0.1 => format!("{x:.3} %"),
         x if x < 10.0 => format!("{x:.2} %"),
         x => format!("{x:.1} %"),
@@ -146,5 +147,6 @@ mod tests {
         assert_eq!(percent(1, 3), "33.3 %");
         assert_eq!(percent(1, 200), "0.50 %");
         assert_eq!(percent(1, 20_000), "0.005 %");
+        assert_eq!(percent(1, 1_000_000), "< 0.001 %");
     }
 }

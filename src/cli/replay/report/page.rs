@@ -168,7 +168,9 @@ fn bars_over_time(gathered: &Gathered) -> (Vec<(String, Counts)>, &'static str) 
     else {
         return (Vec::new(), "nothing");
     };
-    let bars = |step: i64| last.div_euclid(step) - first.div_euclid(step) + 1;
+    // Days begin at midnight, weeks with the first day.
+    let start = |step: i64| first - first.rem_euclid(step.min(24));
+    let bars = |step: i64| (last - start(step)) / step + 1;
     let (mut step, every, format) = STEPS
         .into_iter()
         .find(|(step, _, _)| bars(*step) <= BARS_MAX)
@@ -177,12 +179,12 @@ fn bars_over_time(gathered: &Gathered) -> (Vec<(String, Counts)>, &'static str) 
         step *= 2;
     }
     let joined = |nth: i64| {
-        let within = hours.range(nth * step..(nth + 1) * step);
+        let from = start(step) + nth * step;
+        let within = hours.range(from..from + step);
         let counts = within.fold(Counts::default(), |sum, (_, counts)| sum.and(*counts));
-        (written(nth * step * HOUR_MS, format), counts)
+        (written(from * HOUR_MS, format), counts)
     };
-    let first = first.div_euclid(step);
-    ((first..first + bars(step)).map(joined).collect(), every)
+    ((0..bars(step)).map(joined).collect(), every)
 }
 
 fn scores(html: &mut Html, policy: &Policy, gathered: &Gathered) {
