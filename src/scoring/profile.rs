@@ -237,11 +237,14 @@ impl Profile {
                 known.currency = money.currency();
                 known.amounts = Amounts::default();
             }
+            // One sitting, one vote here too: the parts of one bill are not what is usual.
+            if known.last_paid.plus(SITTING) <= time || known.amounts.is_empty() {
+                known
+                    .amounts
+                    .learn(money.amount_minor(), PAYEE_AMOUNTS_KEPT);
+            }
             known.times_paid = known.times_paid.saturating_add(1);
             known.last_paid = known.last_paid.max(time);
-            known
-                .amounts
-                .learn(money.amount_minor(), PAYEE_AMOUNTS_KEPT);
             return 0;
         }
         self.payees_met = self.payees_met.saturating_add(1);

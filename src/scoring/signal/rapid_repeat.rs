@@ -110,7 +110,9 @@ fn measure_window(settings: &Settings, context: &Context<'_>, nth: WindowIndex) 
     let count = totals.count().saturating_add(1);
     let usual = context.account.profile().pace().usual_count(nth);
     let (confirm_above, block_above) = settings.limits(nth);
-    let far_beyond = context.knows_the_account()
+    // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
+    let far_beyond = nth <= WindowIndex::TenMinutes
+        && context.knows_the_account()
         && usual > 0.0
         && count >= settings.far_beyond_from
         && f64::from(count) >= usual * settings.far_beyond_multiple;
