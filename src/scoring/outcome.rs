@@ -40,15 +40,6 @@ pub enum PayeeRisk {
 }
 
 impl Outcome {
-    /// Whether money moved, whatever happened to it afterwards.
-    #[must_use]
-    pub const fn was_paid(self) -> bool {
-        match self {
-            Self::Succeeded | Self::Refunded | Self::PayerMistake | Self::Fraud => true,
-            Self::Unknown | Self::Declined | Self::Cancelled | Self::NotSent => false,
-        }
-    }
-
     /// Whether it is certain that no money moved.
     #[must_use]
     pub const fn was_not_paid(self) -> bool {

@@ -48,8 +48,8 @@ const CAUTIOUS: &[Difference] = &[
     differs(
         "decision.block_from",
         Value::Number(78.0),
-        "Two signs of abuse together block, such as a run of small payments at four times the usual \
-         pace; and so does a payee that nearly everybody reported, which comes to 80.",
+        "Two signs of abuse together block sooner, such as a new device at an odd hour for a payee that \
+         others reported.",
     ),
     differs(
         "duplicate_in_flight.window_ms",
