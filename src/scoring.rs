@@ -20,6 +20,7 @@ pub mod profile;
 pub mod signal;
 pub mod text;
 pub mod time;
+mod fnv;
 pub mod window;
 
 use account::Account;

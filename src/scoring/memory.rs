@@ -71,7 +71,6 @@ pub struct PayeeMemory {
     reports_lately: FadingReports,
     late_reports: [u64; LATE_REPORTS_KEPT],
     late_reports_next: u8,
-    last_used: Timestamp,
 }
 
 /// A change of what is known about one payment to a payee.
@@ -113,7 +112,6 @@ impl PayeeMemory {
         let hash = hash_of(account_id.as_str());
         self.recent.insert(hash);
         self.ever.insert(hash);
-        self.last_used = self.last_used.max(now);
     }
 
     /// Learns that the outcome of one payment to this payee changed.
@@ -122,7 +120,6 @@ impl PayeeMemory {
         self.reports.note(change, memory.reports_half_life_ms, now);
         self.reports_lately
             .note(change, memory.reports_lately_half_life_ms, now);
-        self.last_used = self.last_used.max(now);
     }
 
     /// Learns from an outcome whose payment the account's window no longer holds. The same report
@@ -159,12 +156,6 @@ impl PayeeMemory {
             after: risk,
         };
         self.note_outcome(policy, change, now);
-    }
-
-    /// When it was last written to.
-    #[must_use]
-    pub const fn last_used(&self) -> Timestamp {
-        self.last_used
     }
 }
 

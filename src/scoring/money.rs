@@ -30,13 +30,24 @@ impl Money {
     /// # Errors
     /// [`AmountOutOfRange`] unless the amount is 1 to [`AMOUNT_MINOR_MAX`].
     pub const fn new(amount_minor: i64, currency: Currency) -> Result<Self, AmountOutOfRange> {
+        match Self::check_amount(amount_minor) {
+            Ok(()) => Ok(Self {
+                amount_minor,
+                currency,
+            }),
+            Err(out_of_range) => Err(out_of_range),
+        }
+    }
+
+    /// Whether `amount_minor` may be an amount, in whatever currency.
+    ///
+    /// # Errors
+    /// [`AmountOutOfRange`] unless the amount is 1 to [`AMOUNT_MINOR_MAX`].
+    pub const fn check_amount(amount_minor: i64) -> Result<(), AmountOutOfRange> {
         if amount_minor < 1 || amount_minor > AMOUNT_MINOR_MAX {
             return Err(AmountOutOfRange);
         }
-        Ok(Self {
-            amount_minor,
-            currency,
-        })
+        Ok(())
     }
 
     /// How many smallest units.

@@ -11,7 +11,7 @@ use super::assessment::Evidence;
 use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
-use super::profile::{KnownPayee, Spread};
+use super::profile::{Amounts, KnownPayee, Spread};
 use super::time::{Span, Timestamp};
 use super::window::Record;
 
@@ -30,8 +30,12 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// What the account's profile knows of the payee.
     pub known_payee: Option<&'a KnownPayee>,
+    /// Whether the account has paid this payee before, or is paying it right now.
+    pub knows_the_payee: bool,
     /// What the account usually pays in this currency.
     pub usual: Option<Spread>,
+    /// What it usually pays this payee in this currency.
+    pub usual_of_payee: Option<Spread>,
 }
 
 impl<'a> Context<'a> {
@@ -45,16 +49,24 @@ impl<'a> Context<'a> {
         now: Timestamp,
     ) -> Self {
         let profile = account.profile();
+        let currency = payment.money.currency();
+        let known_payee = profile.payee(&payment.payee);
+        let is_paying = |record: &Record| {
+            record.payment.payee == payment.payee && record.standing().may_be_paid()
+        };
         Self {
             policy,
             payment,
             account,
             surroundings,
             now,
-            known_payee: profile.payee(&payment.payee),
-            usual: profile
-                .amounts(payment.money.currency())
-                .and_then(super::profile::Amounts::spread),
+            known_payee,
+            knows_the_payee: known_payee.is_some()
+                || account.window().newest_first().any(is_paying),
+            usual: profile.amounts(currency).and_then(Amounts::spread),
+            usual_of_payee: known_payee
+                .filter(|known| known.currency == currency)
+                .and_then(|known| known.amounts.spread()),
         }
     }
 
@@ -62,15 +74,6 @@ impl<'a> Context<'a> {
     #[must_use]
     pub const fn knows_the_account(&self) -> bool {
         self.account.profile().payments_learnt() >= self.policy.memory.full_history_payments
-    }
-
-    /// Whether the account has paid this payee before, or is paying it right now.
-    #[must_use]
-    pub fn knows_the_payee(&self) -> bool {
-        self.known_payee.is_some()
-            || self.account.window().newest_first().any(|record| {
-                record.payment.payee == self.payment.payee && record.standing().may_be_paid()
-            })
     }
 
     /// This amount as a multiple of `usual_minor`.

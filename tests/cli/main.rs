@@ -155,15 +155,7 @@ fn a_payment_its_duplicate_and_the_evidence() {
     let elapsed = reason["duplicate"]["elapsed"].as_str().unwrap();
     assert!(elapsed.ends_with('s'), "{second}");
 
-    let noted = served.run(&[
-        "outcome",
-        "--account",
-        "alice",
-        "--payment-id",
-        "p-1",
-        "--outcome",
-        "succeeded",
-    ]);
+    let noted = served.report_succeeded("p-1");
     assert_eq!((noted.code, noted.out.as_str()), (Some(0), "noted\n"));
 
     let list = served.run(&["evidence", "--account", "alice", "--json"]);
@@ -189,15 +181,7 @@ fn a_payment_its_duplicate_and_the_evidence() {
 fn the_payer_is_asked_and_says_yes() {
     let served = serve();
     served.score_json("p-1", &[]);
-    served.run(&[
-        "outcome",
-        "--account",
-        "alice",
-        "--payment-id",
-        "p-1",
-        "--outcome",
-        "succeeded",
-    ]);
+    served.report_succeeded("p-1");
     let asked = served.score_json("p-2", &["--lang", "zh"]);
     assert_eq!(asked["decision"], "DECISION_CONFIRM", "{asked}");
     let token = asked["confirmation"]["token"].as_str().unwrap();

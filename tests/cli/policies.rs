@@ -82,15 +82,7 @@ fn a_shadow_is_asked_and_told_of() {
         &folder.path("harsh.toml"),
     ]);
     served.score_json("p-1", &[]);
-    served.run(&[
-        "outcome",
-        "--account",
-        "alice",
-        "--payment-id",
-        "p-1",
-        "--outcome",
-        "succeeded",
-    ]);
+    served.report_succeeded("p-1");
     for _first_and_retry in 0..2 {
         let asked = served.score_json("p-2", &[]);
         assert_eq!(asked["decision"], "DECISION_CONFIRM", "{asked}");

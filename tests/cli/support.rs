@@ -89,6 +89,19 @@ impl Served {
         assert_eq!(ran.code, Some(0), "{ran:?}");
         serde_json::from_str(&ran.out).unwrap()
     }
+
+    /// Tells the server that a payment of alice's was paid.
+    pub(crate) fn report_succeeded(&self, payment_id: &str) -> Ran {
+        self.run(&[
+            "outcome",
+            "--account",
+            "alice",
+            "--payment-id",
+            payment_id,
+            "--outcome",
+            "succeeded",
+        ])
+    }
 }
 
 impl Drop for Served {

@@ -3,7 +3,7 @@
 use super::{Checks, InvalidRequest, page_token};
 use crate::engine::{Listing, OutcomeReport};
 use crate::grpc::pb;
-use crate::scoring::money::{AMOUNT_MINOR_MAX, AmountOutOfRange, Currency, Money};
+use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
@@ -146,10 +146,9 @@ fn check_payee(checks: &mut Checks, payee: pb::Payee) -> Option<Payee> {
 
 fn check_money(checks: &mut Checks, money: &pb::Money) -> Option<Money> {
     // Checked apart from the currency, so that both are named when both are wrong.
-    let in_range = (1..=AMOUNT_MINOR_MAX).contains(&money.amount_minor);
     checks.check(
         "payment.money.amount_minor",
-        in_range.then_some(()).ok_or(AmountOutOfRange),
+        Money::check_amount(money.amount_minor),
     );
     let currency = checks.check(
         "payment.money.currency_code",

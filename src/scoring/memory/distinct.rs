@@ -1,5 +1,6 @@
 //! Roughly how many different accounts: sketches of fixed size.
 
+use crate::scoring::fnv::Fnv;
 use crate::scoring::time::{Span, Timestamp};
 
 /// Roughly how many different accounts were seen: a bitmap that counts linearly.
@@ -15,7 +16,13 @@ impl<const WORDS: usize> Default for Distinct<WORDS> {
     }
 }
 
+/// The most bits a sketch may have.
+const BITS_MAX: u32 = 256;
+
 impl<const WORDS: usize> Distinct<WORDS> {
+    /// The estimate for each number of bits set, worked out by the compiler: every score reads some.
+    const ESTIMATES: [u32; BITS_MAX as usize + 1] = estimates(WORDS);
+
     pub(super) fn insert(&mut self, hash: u64) {
         let word = usize::try_from(hash >> 6).unwrap_or(0).checked_rem(WORDS);
         if let Some(bits) = word.and_then(|word| self.0.get_mut(word)) {
@@ -31,31 +38,46 @@ impl<const WORDS: usize> Distinct<WORDS> {
         both
     }
 
-    /// The estimate, from the harmonic sum that −ln stands for: with k of m bits set, the expected
-    /// number seen is Σ m ÷ (m − i) for i below k. Divisions only, so the same on every machine.
     pub(super) fn estimate(self) -> u32 {
-        let bits = u32::try_from(WORDS).unwrap_or(1).saturating_mul(64);
         let set: u32 = self.0.iter().map(|word| word.count_ones()).sum();
-        let seen: f64 = (0..set)
-            .map(|i| f64::from(bits) / f64::from(bits.saturating_sub(i)))
-            .sum();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "at most m times the m-th harmonic number"
-        )]
-        let rounded = (seen + 0.5) as u32;
-        rounded
+        Self::ESTIMATES
+            .get(set as usize)
+            .copied()
+            .unwrap_or(u32::MAX)
     }
+}
+
+/// How many were seen where so many of `bits` bits are set, from the harmonic sum that −ln stands
+/// for: with k of m set, the expected number is Σ m ÷ (m − i) for i below k. Divisions only, so the
+/// same on every machine.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses what does not fit"
+)]
+const fn estimates(words: usize) -> [u32; BITS_MAX as usize + 1] {
+    let bits = words as u32 * u64::BITS;
+    let mut estimates = [u32::MAX; BITS_MAX as usize + 1];
+    let mut seen = 0.0;
+    let mut set = 0;
+    while set <= bits {
+        estimates[set as usize] = (seen + 0.5) as u32;
+        if set < bits {
+            seen += bits as f64 / (bits - set) as f64;
+        }
+        set += 1;
+    }
+    estimates
 }
 
 /// A hash of an id for the sketches: FNV-1a with a final mix. It decides nothing on its own; somebody
 /// who makes ids collide only makes themselves look like fewer.
 pub(super) fn hash_of(text: &str) -> u64 {
-    let mut hash: u64 = 0xcbf2_9ce4_8422_2325;
-    for byte in text.bytes() {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    }
+    let mut fnv = Fnv::new();
+    fnv.write(text);
+    let mut hash = fnv.finish();
     hash ^= hash >> 33;
     hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
     hash ^ hash >> 33

@@ -9,6 +9,7 @@ use super::{
     ConfirmationSettings, DecisionSettings, Difference, Given, MemorySettings, Policy, PolicyFault,
     Preset, Problem, Scope, Section, Value,
 };
+use crate::scoring::fnv::Fnv;
 use crate::scoring::signal::SignalSettings;
 
 impl Preset {
@@ -210,12 +211,8 @@ impl Policy {
 
     /// A name with a fingerprint of every setting, and of every one that is overridden.
     fn version_named(&self, name: &str) -> Arc<str> {
-        let mut fingerprint: u64 = 0xcbf2_9ce4_8422_2325;
-        let mut add = |line: String| {
-            for byte in line.bytes() {
-                fingerprint = (fingerprint ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-            }
-        };
+        let mut fingerprint = Fnv::new();
+        let mut add = |line: String| fingerprint.write(&line);
         let settings = self.settings();
         for setting in &settings {
             add(format!("{}={}\n", setting.path(), setting.value));
@@ -228,7 +225,7 @@ impl Policy {
                 }
             }
         }
-        Arc::from(format!("{name}-{:08x}", fingerprint >> 32))
+        Arc::from(format!("{name}-{:08x}", fingerprint.finish() >> 32))
     }
 }
 

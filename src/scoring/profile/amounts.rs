@@ -53,6 +53,8 @@ pub struct Amounts {
 /// arbitrarily wrong without moving either far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
+    /// Of how many amounts.
+    pub amounts: u32,
     /// The median, in minor units.
     pub median_minor: i64,
     /// The logarithm of the median.
@@ -119,6 +121,7 @@ impl Amounts {
         }
         deviations.sort_unstable_by(f64::total_cmp);
         Some(Spread {
+            amounts: u32::try_from(sorted.len()).ok()?,
             median_minor,
             median,
             absolute_deviation_doublings: *deviations.get(middle)?,

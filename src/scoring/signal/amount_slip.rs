@@ -9,7 +9,7 @@
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::policy::settings;
-use crate::scoring::profile::{Amounts, KnownPayee, LogAmount, Spread};
+use crate::scoring::profile::{KnownPayee, LogAmount, Spread};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -45,7 +45,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             usual,
             settings.regular_strength,
         ),
-        None => varied(settings, context, known.map(|known| &known.amounts))?,
+        None => varied(settings, context)?,
     };
     Measure::of(
         strength,
@@ -66,72 +66,70 @@ fn always_paid(settings: &Settings, known: &KnownPayee) -> Option<i64> {
 }
 
 /// The slip that explains an amount best where sums vary, the usual sum, and how strongly.
-fn varied(
-    settings: &Settings,
-    context: &Context<'_>,
-    of_payee: Option<&Amounts>,
-) -> Option<(AmountSlip, i64, f64)> {
-    let usual = Usual::new(settings, context, of_payee)?;
+fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64, f64)> {
+    let usual = Usual::new(settings, context)?;
     let typed = context.payment.money.amount_minor();
-    let typed_nats = usual.surprise_nats(typed);
-    let (slip, meant_nats) = undone(typed, usual.granularity_minor)
-        .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
-        .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let stranger_nats = if usual.is_of_payee {
+    let stranger_nats = if context.usual_of_payee.is_some() {
         0.0
     } else {
         settings.stranger_nats
     };
-    let explained_nats = typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
-    let strength = ramp(explained_nats, settings.from_nats, settings.full_nats)
-        * (settings.varied_strength / 100.0);
-    Some((slip, usual.median_minor, strength))
+    let typed_nats = usual.surprise_nats(typed);
+    let explained_nats = |meant_nats| typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
+    if explained_nats(0.0) <= settings.from_nats {
+        // Whatever was meant, it cannot be less than no surprise.
+        return None;
+    }
+    let amounts = context
+        .account
+        .profile()
+        .amounts(context.payment.money.currency())?;
+    let (slip, meant_nats) = undone(typed, amounts.granularity_minor())
+        .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
+        .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let strength = ramp(
+        explained_nats(meant_nats),
+        settings.from_nats,
+        settings.full_nats,
+    ) * (settings.varied_strength / 100.0);
+    Some((slip, usual.spread.median_minor, strength))
 }
 
 /// What is usual for a payment. Few sums of a payee say little about themselves: their middle is
 /// uncertain, and their spread is mixed with the account's own. For a payee never paid the account's
 /// must do.
 struct Usual {
-    median_minor: i64,
+    spread: Spread,
     deviation_doublings: f64,
-    granularity_minor: i64,
-    is_of_payee: bool,
 }
 
 impl Usual {
     /// How many sums the account's spread is worth against those of the payee.
     const ACCOUNT_WORTH: f64 = 2.0;
 
-    fn new(settings: &Settings, context: &Context<'_>, of_payee: Option<&Amounts>) -> Option<Self> {
+    fn new(settings: &Settings, context: &Context<'_>) -> Option<Self> {
         let account = context.usual.filter(|_| context.knows_the_account())?;
-        let all = context
-            .account
-            .profile()
-            .amounts(context.payment.money.currency())?;
-        let payee = of_payee.and_then(|sums| Some((sums.len(), sums.spread()?)));
-        let (median_minor, deviation_doublings) = match payee {
-            Some((known, payee)) => Self::mixed(account, payee, known),
-            None => (account.median_minor, account.deviation_doublings()),
+        let deviation_doublings = match context.usual_of_payee {
+            Some(payee) => Self::mixed_deviation(account, payee),
+            None => account.deviation_doublings(),
         };
         Some(Self {
-            median_minor,
+            spread: context.usual_of_payee.unwrap_or(account),
             deviation_doublings: deviation_doublings.max(settings.deviation_doublings_min),
-            granularity_minor: all.granularity_minor(),
-            is_of_payee: payee.is_some(),
         })
     }
 
-    fn mixed(account: Spread, payee: Spread, known: usize) -> (i64, f64) {
-        let known = f64::from(u32::try_from(known).unwrap_or(u32::MAX));
+    fn mixed_deviation(account: Spread, payee: Spread) -> f64 {
+        let known = f64::from(payee.amounts);
         let square = |spread: Spread| spread.deviation_doublings() * spread.deviation_doublings();
         let variance = (Self::ACCOUNT_WORTH * square(account) + known * square(payee))
             / (Self::ACCOUNT_WORTH + known);
         let middle_unsure = 1.0 + 1.0 / known;
-        (payee.median_minor, variance.sqrt() * middle_unsure.sqrt())
+        variance.sqrt() * middle_unsure.sqrt()
     }
 
     fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = LogAmount::of(amount_minor).doublings_above(LogAmount::of(self.median_minor));
+        let above = LogAmount::of(amount_minor).doublings_above(self.spread.median);
         surprise_nats(above / self.deviation_doublings)
     }
 }

@@ -6,7 +6,7 @@
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
-use crate::scoring::profile::{Amounts, LogAmount};
+use crate::scoring::profile::LogAmount;
 
 settings! {
     /// Settings of `AMOUNT_UNUSUAL`.
@@ -33,29 +33,21 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let money = context.payment.money;
-    let of_payee = context
-        .known_payee
-        .filter(|known| {
-            known.currency == money.currency()
-                && known.amounts.len() >= settings.payee_amounts_min as usize
-        })
-        .map(|known| &known.amounts);
-    let of_account = context
-        .account
-        .profile()
-        .amounts(money.currency())
-        .filter(|amounts| amounts.len() >= settings.account_amounts_min as usize);
-    let distance = |amounts: &Amounts| {
-        let spread = amounts.spread()?;
-        let deviation = spread
-            .deviation_doublings()
-            .max(settings.deviation_doublings_min);
-        let above = LogAmount::of(money.amount_minor()).doublings_above(spread.median);
-        Some((above / deviation, spread.median_minor))
-    };
     // What is usual for the payee explains what is unusual for the account.
-    let (deviations, usual_minor) = distance(of_payee.or(of_account)?)?;
+    let usual = context
+        .usual_of_payee
+        .filter(|spread| spread.amounts >= settings.payee_amounts_min)
+        .or_else(|| {
+            context
+                .usual
+                .filter(|spread| spread.amounts >= settings.account_amounts_min)
+        })?;
+    let deviation = usual
+        .deviation_doublings()
+        .max(settings.deviation_doublings_min);
+    let amount = LogAmount::of(context.payment.money.amount_minor());
+    let deviations = amount.doublings_above(usual.median) / deviation;
+    let usual_minor = usual.median_minor;
     Measure::of(
         strength(settings, deviations),
         Nature::Slip,

@@ -21,7 +21,7 @@ settings! {
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payee = &context.surroundings.payee;
     // A payee that this account knows of old is not a stranger's trap.
-    if payee.payers_recent < settings.payers_min || context.knows_the_payee() {
+    if payee.payers_recent < settings.payers_min || context.knows_the_payee {
         return None;
     }
     let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);

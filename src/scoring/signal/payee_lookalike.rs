@@ -27,7 +27,7 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    if context.knows_the_payee() {
+    if context.knows_the_payee {
         return None;
     }
     let payee = &context.payment.payee;

@@ -33,7 +33,7 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    if !context.knows_the_account() || context.knows_the_payee() {
+    if !context.knows_the_account() || context.knows_the_payee {
         return None;
     }
     let mut strength = if context.payment.kind.is_irrevocable() {

@@ -49,7 +49,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     }
     let mut run = vec![SmallPayment {
         payee: &payment.payee,
-        payee_was_known: context.knows_the_payee(),
+        payee_was_known: context.knows_the_payee,
         amount_minor: payment.money.amount_minor(),
     }];
     run.extend(
