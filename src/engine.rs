@@ -227,7 +227,7 @@ impl Engine {
         self.accounts.sweep(|_, account| {
             let (_, bounds) = account.advance(self.policy(), now);
             self.bounds.add(bounds);
-            !account.window().is_empty() || account.profile().payments_learnt() > 0
+            !account.is_blank()
         });
         self.devices
             .sweep(|_, memory| now.since(memory.last_used()) < DEVICE_IDLE_MAX);

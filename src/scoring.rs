@@ -157,7 +157,7 @@ fn reasons(mut findings: Vec<Finding>, payer_confirmed: bool) -> Vec<Reason> {
 
 fn history(policy: &Policy, account: &Account, now: Timestamp) -> History {
     let learnt = account.profile().payments_learnt();
-    if learnt == 0 && account.window().is_empty() {
+    if account.is_blank() {
         History::None
     } else if learnt < policy.memory.full_history_payments || account.window().is_cut_short(now) {
         History::Partial

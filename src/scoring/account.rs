@@ -229,7 +229,17 @@ impl Account {
             }
         }
         window.expire(self.latest);
+        if self.is_blank() {
+            // A pace may be left of payments that came to nothing.
+            self.profile = Profile::default();
+        }
         (self.latest, bounds)
+    }
+
+    /// Whether, as of the last [`advance`](Self::advance), it says no more than an account never seen.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.window.is_empty() && self.profile.payments_learnt() == 0
     }
 
     /// The remembered payment of this id.

@@ -1,5 +1,6 @@
 //! What is kept is bounded, and nothing is forgotten silently.
 
+use doublecheck::scoring::assessment::Evidence;
 use doublecheck::scoring::policy::Value;
 
 use crate::timeline::{check, check_with};
@@ -112,4 +113,29 @@ fn time_never_goes_backwards_within_an_account() {
         1h9s p3 pays 50.00 to 13812345678 : block DUPLICATE_IN_FLIGHT
         ",
     );
+}
+
+#[test]
+fn a_pace_of_declined_payments_is_gone_with_them_swept_or_not() {
+    let day_one = "
+        0s    p1 pays 50.00 to M001 : allow
+        0s    p1 declined
+    ";
+    let mut day_two = String::new();
+    for nth in 0..13 {
+        day_two += &format!("1d{nth}s q{nth} pays 5{nth}.00 to M0{nth}\n");
+    }
+    let mut swept = check(day_one);
+    swept.play("1d p2 pays 50.00 to M001 account=another : allow");
+    swept.engine.sweep();
+    swept.play(&day_two);
+    let mut unswept = check(day_one);
+    unswept.play(&day_two);
+    assert_eq!(swept.answers["q12"], unswept.answers["q12"]);
+    assert_eq!(swept.answers["q0"], unswept.answers["q0"]);
+    let reasons = &swept.answers["q12"].as_ref().unwrap().assessment.reasons;
+    assert!(matches!(
+        reasons[0].evidence,
+        Evidence::Velocity { usual, .. } if usual == 0.0
+    ));
 }
