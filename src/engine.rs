@@ -14,7 +14,7 @@ use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::{Span, Timestamp};
-use crate::scoring::window::Record;
+use crate::scoring::window::{Record, RecordRef};
 use crate::store::Store;
 use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
@@ -185,7 +185,8 @@ impl Engine {
         self.accounts
             .with_existing(account_id, |account| {
                 account.advance(self.policy(), now);
-                account.record(payment_id).cloned()
+                let record = account.record(payment_id)?;
+                record.record(account_id, |number| self.policies.version(number))
             })
             .flatten()
     }
@@ -196,7 +197,7 @@ impl Engine {
         let now = self.clock.now();
         let list = |account: &mut Account| {
             account.advance(self.policy(), now);
-            listed(account, listing)
+            listed(account, listing, |number| self.policies.version(number))
         };
         self.accounts
             .with_existing(&listing.account_id, list)
@@ -261,23 +262,23 @@ impl Engine {
     }
 }
 
-fn listed(account: &Account, listing: &Listing) -> Vec<Record> {
+fn listed(account: &Account, listing: &Listing, version: impl Fn(u16) -> Arc<str>) -> Vec<Record> {
     let mut records = account.window().newest_first().peekable();
     if let Some((time, payment_id)) = &listing.after {
-        match account.record(payment_id).map(|record| record.score_time) {
+        match account.record(payment_id).map(RecordRef::score_time) {
             Some(score_time) if score_time == *time => {
-                records.find(|record| record.payment.payment_id == *payment_id);
+                records.find(|record| record.has_id(payment_id));
             }
             // It was decided anew meanwhile and is the newest now. What was scored in the same
             // millisecond is listed twice rather than not at all.
-            Some(_) => while records.next_if(|r| r.score_time > *time).is_some() {},
+            Some(_) => while records.next_if(|r| r.score_time() > *time).is_some() {},
             // It was forgotten meanwhile, and with it everything older.
-            None => while records.next_if(|r| r.score_time >= *time).is_some() {},
+            None => while records.next_if(|r| r.score_time() >= *time).is_some() {},
         }
     }
     records
-        .filter(|record| !listing.duplicates_only || record.assessment.held_against().is_some())
+        .filter(|record| !listing.duplicates_only || record.was_held_against_another())
         .take(listing.limit)
-        .cloned()
+        .filter_map(|record| record.record(&listing.account_id, &version))
         .collect()
 }

@@ -20,8 +20,10 @@ pub mod profile;
 pub mod signal;
 pub mod text;
 pub mod time;
-mod fnv;
 pub mod window;
+mod fnv;
+mod hash;
+mod packing;
 
 use account::Account;
 use assessment::{Assessment, Challenge, Decision, Evidence, History, Reason, ReasonCode};

@@ -333,7 +333,7 @@ impl Bench {
         let window = self.account.window();
         let ids: Vec<_> = window
             .newest_first()
-            .map(|r| r.payment.payment_id.clone())
+            .map(|r| r.payment_id().unwrap())
             .collect();
         let expected: Vec<_> = self
             .model

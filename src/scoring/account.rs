@@ -12,7 +12,7 @@ use super::payment::{ContentField, Payee, Payment, PaymentId};
 use super::policy::{Policies, Policy};
 use super::profile::{Forgotten, Profile};
 use super::time::Timestamp;
-use super::window::{Dropped, Record, Window, WindowIndex};
+use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 
 /// Everything that is remembered of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -113,7 +113,7 @@ impl Account {
         let (now, mut bounds) = self.advance(policy, now);
         let submitted = self.window.find(&payment.payment_id);
         if let Some(number) = submitted
-            && let Some(replay) = self.replay(number, payment, presented)?
+            && let Some(replay) = self.replay(policies, number, payment, presented)?
         {
             return Ok(replay);
         }
@@ -122,8 +122,7 @@ impl Account {
             let asked = self
                 .question(presented, payment, now)
                 .map_err(Refusal::Token)?;
-            self.window
-                .update(asked, |record| record.token_spent = true);
+            self.window.spend_token(asked);
             confirmed_by = Some(presented.token);
         }
         if let Some(number) = submitted {
@@ -142,19 +141,15 @@ impl Account {
                 expire_time,
             });
         }
-        let payee_was_known = self.profile.payee(&payment.payee).is_some();
-        let record = Record {
-            payment: payment.clone(),
-            assessment: assessment.clone(),
+        let decided = Decided {
+            payment,
+            assessment: &assessment,
+            policy_number: policies.primary_number(),
             score_time: now,
-            outcome: None,
-            outcome_time: None,
             confirmed_by,
-            token_spent: false,
-            learnt: false,
-            payee_was_known,
+            payee_was_known: self.profile.payee(&payment.payee).is_some(),
         };
-        bounds.dropped = self.window.push(record, policy.memory.payments_max);
+        bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
         if assessment.decision == Decision::Allow {
             self.note_pace(policy, payment, now);
         }
@@ -177,9 +172,10 @@ impl Account {
         now: Timestamp,
     ) -> Option<OutcomeNoted> {
         let (now, mut bounds) = self.advance(policy, now);
-        let number = self.window.find(payment_id)?;
-        let before = self.window.at(number)?.outcome;
-        let payee = self.window.at(number)?.payment.payee.clone();
+        let nth = self.window.find(payment_id)?;
+        let record = self.window.at(nth)?;
+        let before = record.outcome();
+        let payee = record.payee()?;
         if before.is_some_and(|before| !before.gives_way_to(outcome)) {
             return Some(OutcomeNoted {
                 payee,
@@ -187,21 +183,16 @@ impl Account {
                 bounds,
             });
         }
-        let Self {
-            window, profile, ..
-        } = self;
-        window.update(number, |record| {
-            record.outcome = Some(outcome);
-            record.outcome_time = Some(now);
-            match (record.standing().teaches_profile(), record.learnt) {
-                (Some(true), false) => bounds.add_forgotten(learn(policy, profile, record)),
-                (Some(false), true) => {
-                    profile.unlearn(policy, &record.payment, record.score_time);
-                    record.learnt = false;
-                }
-                (Some(true), true) | (Some(false), false) | (None, _) => {}
+        self.window.note_outcome(nth, outcome, now);
+        let record = self.window.at(nth)?;
+        match (record.standing().teaches_profile(), record.was_learnt()) {
+            (Some(true), false) => bounds.add_forgotten(self.learn(policy, nth)),
+            (Some(false), true) => {
+                self.profile.unlearn(policy, record);
+                self.window.set_learnt(nth, false);
             }
-        });
+            (Some(true), true) | (Some(false), false) | (None, _) => {}
+        }
         let risk_of =
             |outcome: Option<Outcome>| outcome.map_or(PayeeRisk::None, Outcome::payee_risk);
         let change = RiskChange {
@@ -220,15 +211,16 @@ impl Account {
     pub fn advance(&mut self, policy: &Policy, now: Timestamp) -> (Timestamp, BoundsCost) {
         self.latest = self.latest.max(now);
         let mut bounds = BoundsCost::default();
-        let Self {
-            window, profile, ..
-        } = self;
-        while let Some(record) = window.settle_next(policy.memory.settle_after_ms, self.latest) {
-            if !record.learnt && record.standing().teaches_profile().is_none() {
-                bounds.add_forgotten(learn(policy, profile, record));
+        let settle_after = policy.memory.settle_after_ms;
+        while let Some(nth) = self.window.settle_next(settle_after, self.latest) {
+            let is_news = self.window.at(nth).is_some_and(|record| {
+                !record.was_learnt() && record.standing().teaches_profile().is_none()
+            });
+            if is_news {
+                bounds.add_forgotten(self.learn(policy, nth));
             }
         }
-        window.expire(self.latest);
+        self.window.expire(self.latest);
         if self.is_blank() {
             // A pace may be left of payments that came to nothing.
             self.profile = Profile::default();
@@ -244,7 +236,7 @@ impl Account {
 
     /// The remembered payment of this id.
     #[must_use]
-    pub fn record(&self, payment_id: &PaymentId) -> Option<&Record> {
+    pub fn record(&self, payment_id: &PaymentId) -> Option<RecordRef<'_>> {
         self.window.at(self.window.find(payment_id)?)
     }
 
@@ -252,11 +244,15 @@ impl Account {
     /// asked and has to be decided anew.
     fn replay(
         &self,
-        number: u64,
+        policies: &Policies,
+        nth: usize,
         payment: &Payment,
         presented: Option<PresentedToken>,
     ) -> Result<Option<Scored>, Refusal> {
-        let Some(record) = self.window.at(number) else {
+        let record = self.window.at(nth);
+        let version = |number| policies.version(number);
+        let Some(record) = record.and_then(|known| known.record(&payment.account_id, version))
+        else {
             return Ok(None);
         };
         let differing = record.payment.differing_content(payment);
@@ -273,7 +269,7 @@ impl Account {
             }
         }
         Ok(Some(Scored {
-            assessment: record.assessment.clone(),
+            assessment: record.assessment,
             replayed: true,
             score_time: record.score_time,
             bounds: BoundsCost::default(),
@@ -281,36 +277,44 @@ impl Account {
         }))
     }
 
-    /// The number of the payment whose question the token answers.
+    /// The place of the payment whose question the token answers.
     fn question(
         &self,
         presented: PresentedToken,
         payment: &Payment,
         now: Timestamp,
-    ) -> Result<u64, TokenFault> {
+    ) -> Result<usize, TokenFault> {
         let token = presented.token;
-        let asked = self.window.find_by(|record| {
-            let handed_out = record.assessment.confirmation;
-            handed_out.is_some_and(|confirmation| confirmation.token == token)
-                || record.confirmed_by == Some(token)
-        });
-        let Some((number, record)) = asked.and_then(|n| self.window.at(n).map(|r| (n, r))) else {
+        let asked = self.window.find_token(token);
+        let Some((nth, asked)) = asked.and_then(|nth| Some((nth, self.window.at(nth)?))) else {
             return Err(if now < presented.expire_time {
                 TokenFault::Foreign(Vec::new())
             } else {
                 TokenFault::Expired
             });
         };
-        let differing = record.payment.differing_terms(payment);
+        let differing = asked
+            .payment(&payment.account_id)
+            .map(|asked| asked.differing_terms(payment))
+            .unwrap_or_default();
         if !differing.is_empty() {
             Err(TokenFault::Foreign(differing))
-        } else if record.token_spent || record.confirmed_by == Some(token) {
+        } else if asked.was_token_spent() || asked.was_confirmed_by(token) {
             Err(TokenFault::Spent)
         } else if presented.expire_time <= now {
             Err(TokenFault::Expired)
         } else {
-            Ok(number)
+            Ok(nth)
         }
+    }
+
+    fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {
+        let Some(record) = self.window.at(nth) else {
+            return Forgotten::default();
+        };
+        let forgotten = self.profile.learn(policy, record);
+        self.window.set_learnt(nth, true);
+        forgotten
     }
 
     fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
@@ -327,13 +331,4 @@ impl Account {
             );
         }
     }
-}
-
-fn learn(policy: &Policy, profile: &mut Profile, record: &mut Record) -> Forgotten {
-    record.learnt = true;
-    let forgotten = profile.learn(policy, &record.payment, record.score_time);
-    if record.confirmed_by.is_some() && record.assessment.held_against().is_some() {
-        profile.confirm_repeat(&record.payment);
-    }
-    forgotten
 }

@@ -39,6 +39,14 @@ impl Money {
         }
     }
 
+    /// Puts together again what was an amount before.
+    pub(super) const fn known(amount_minor: i64, currency: Currency) -> Self {
+        Self {
+            amount_minor,
+            currency,
+        }
+    }
+
     /// Whether `amount_minor` may be an amount, in whatever currency.
     ///
     /// # Errors
@@ -97,6 +105,16 @@ impl Currency {
             .binary_search_by_key(&code, |(known, _)| *known)
             .map_err(|_| UnknownCurrency)?;
         u8::try_from(index).map(Self).map_err(|_| UnknownCurrency)
+    }
+
+    /// Its place in the order of the codes, as [`from_number`](Self::from_number) takes it.
+    pub(super) const fn number(self) -> u8 {
+        self.0
+    }
+
+    /// The currency in this place.
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        (usize::from(number) < CURRENCIES.len()).then_some(Self(number))
     }
 
     /// Every currency, in the order of the codes.

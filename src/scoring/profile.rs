@@ -4,54 +4,30 @@
 //! learns only from payments that went well, so a mistake or a fraud does not become a habit.
 
 use super::money::{Currency, Money};
-use super::payment::{DeviceId, Payee, Payment};
+use super::payment::Payee;
 use super::policy::Policy;
 use super::time::{Span, Timestamp};
+use super::window::RecordRef;
 
 mod amounts;
+mod devices;
+mod listed;
+mod log_amount;
 mod pace;
+mod payees;
 
-pub use amounts::{AMOUNTS_KEPT, Amounts, LogAmount, Spread};
+pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
+pub use devices::Devices;
+pub use log_amount::LogAmount;
 pub use pace::Pace;
+pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
 
-/// How many amounts of a payee are kept.
-pub const PAYEE_AMOUNTS_KEPT: usize = 8;
 /// From how many payments on a payee counts as established.
 const ESTABLISHED_TIMES: u32 = 3;
 /// How long payments count as made in one sitting.
 const SITTING: Span = Span::from_minutes(10);
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
-
-/// A payee that the account has paid.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownPayee {
-    /// Who.
-    pub payee: Payee,
-    /// How often.
-    pub times_paid: u32,
-    /// When first.
-    pub first_paid: Timestamp,
-    /// When last.
-    pub last_paid: Timestamp,
-    /// In which currency last; amounts of another are not comparable and were dropped.
-    pub currency: Currency,
-    /// How much, lately.
-    pub amounts: Amounts,
-    /// How often the payer, asked about a repeat, said that it was meant.
-    pub repeats_confirmed: u16,
-}
-
-/// A device that the account has paid from.
-#[derive(Debug, Clone, PartialEq)]
-pub struct KnownDevice {
-    /// Which.
-    pub device_id: DeviceId,
-    /// How often.
-    pub times_used: u32,
-    /// When last.
-    pub last_used: Timestamp,
-}
 
 /// What is usual for one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -62,8 +38,8 @@ pub struct Profile {
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
     amounts: Vec<(Currency, Amounts)>,
-    payees: Vec<KnownPayee>,
-    devices: Vec<KnownDevice>,
+    payees: Payees,
+    devices: Devices,
     hours: [u8; 24],
     pace: Pace,
 }
@@ -99,21 +75,21 @@ impl Profile {
         (f64::from(self.payees_met) + 0.5) / (f64::from(self.payments_learnt) + 1.0)
     }
 
-    /// The payees it knows, in no particular order.
+    /// The payees it knows.
     #[must_use]
-    pub fn payees(&self) -> &[KnownPayee] {
+    pub const fn payees(&self) -> &Payees {
         &self.payees
     }
 
     /// What it knows of `payee`.
     #[must_use]
-    pub fn payee(&self, payee: &Payee) -> Option<&KnownPayee> {
-        self.payees.iter().find(|known| known.payee == *payee)
+    pub fn payee(&self, payee: &Payee) -> Option<KnownPayee<'_>> {
+        self.payees.get(payee)
     }
 
-    /// The devices it knows, in no particular order.
+    /// The devices it knows.
     #[must_use]
-    pub fn devices(&self) -> &[KnownDevice] {
+    pub const fn devices(&self) -> &Devices {
         &self.devices
     }
 
@@ -143,24 +119,30 @@ impl Profile {
     }
 
     /// Learns from a payment that went well.
-    pub fn learn(&mut self, policy: &Policy, payment: &Payment, time: Timestamp) -> Forgotten {
+    pub fn learn(&mut self, policy: &Policy, record: RecordRef<'_>) -> Forgotten {
+        let time = record.score_time();
         self.payments_learnt = self.payments_learnt.saturating_add(1);
         // One sitting, one vote: a split bill, a wage run or a burst must not outvote months.
         if payment_began_a_sitting(self.sitting_since, time) {
             self.sitting_since = time;
-            self.learn_amount(payment.money);
+            self.learn_amount(record.money());
         }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
+        let learnt = self.payees.learn(record, policy.memory.payees_max);
+        self.payees_met = self.payees_met.saturating_add(learnt.met.into());
+        if record.was_confirmed() && record.was_held_against_another() {
+            self.payees.confirm_repeat(record);
+        }
         Forgotten {
-            payees: self.learn_payee(payment, time, policy.memory.payees_max),
-            devices: self.learn_device(payment, time, policy.memory.devices_max),
+            payees: learnt.forgotten,
+            devices: self.devices.learn(record, policy.memory.devices_max),
         }
     }
 
     /// Takes back what was learnt from a payment that turned out bad.
-    pub fn unlearn(&mut self, policy: &Policy, payment: &Payment, time: Timestamp) {
+    pub fn unlearn(&mut self, policy: &Policy, record: RecordRef<'_>) {
         self.payments_learnt = self.payments_learnt.saturating_sub(1);
-        let money = payment.money;
+        let money = record.money();
         if let Some((_, amounts)) = self
             .amounts
             .iter_mut()
@@ -168,36 +150,16 @@ impl Profile {
         {
             amounts.unlearn(money.amount_minor());
         }
-        let hour = time.hour_of_day(policy.signals.hour_unusual.utc_offset_min);
+        let hour = record
+            .score_time()
+            .hour_of_day(policy.signals.hour_unusual.utc_offset_min);
         if let Some(count) = self.hours.get_mut(usize::from(hour)) {
             *count = count.saturating_sub(1);
         }
-        if let Some(known) = self.known_payee_mut(&payment.payee) {
-            known.times_paid = known.times_paid.saturating_sub(1);
-            known.amounts.unlearn(money.amount_minor());
-        }
-        let known_before = self.payees.len();
-        self.payees.retain(|known| known.times_paid > 0);
-        if self.payees.len() < known_before {
+        if self.payees.unlearn(record) {
             self.payees_met = self.payees_met.saturating_sub(1);
         }
-        for known in &mut self.devices {
-            if Some(&known.device_id) == payment.device_id.as_ref() {
-                known.times_used = known.times_used.saturating_sub(1);
-            }
-        }
-        self.devices.retain(|known| known.times_used > 0);
-    }
-
-    /// Notes that the payer, asked about a repeat of this payment, said that it was meant.
-    pub fn confirm_repeat(&mut self, payment: &Payment) {
-        if let Some(known) = self.known_payee_mut(&payment.payee) {
-            known.repeats_confirmed = known.repeats_confirmed.saturating_add(1);
-        }
-    }
-
-    fn known_payee_mut(&mut self, payee: &Payee) -> Option<&mut KnownPayee> {
-        self.payees.iter_mut().find(|known| known.payee == *payee)
+        self.devices.unlearn(record);
     }
 
     fn learn_amount(&mut self, money: Money) {
@@ -214,7 +176,7 @@ impl Profile {
                 (money.currency(), Amounts::default())
             }
         };
-        entry.1.learn(money.amount_minor(), AMOUNTS_KEPT);
+        entry.1.learn(money.amount_minor());
         // The currency used last stands last, so that the one to go is the one least used of late.
         self.amounts.push(entry);
     }
@@ -229,82 +191,9 @@ impl Profile {
             *count = count.saturating_add(1);
         }
     }
-
-    fn learn_payee(&mut self, payment: &Payment, time: Timestamp, payees_max: u32) -> u32 {
-        let money = payment.money;
-        if let Some(known) = self.known_payee_mut(&payment.payee) {
-            if known.currency != money.currency() {
-                known.currency = money.currency();
-                known.amounts = Amounts::default();
-            }
-            // One sitting, one vote here too: the parts of one bill are not what is usual.
-            if known.last_paid.plus(SITTING) <= time || known.amounts.is_empty() {
-                known
-                    .amounts
-                    .learn(money.amount_minor(), PAYEE_AMOUNTS_KEPT);
-            }
-            known.times_paid = known.times_paid.saturating_add(1);
-            known.last_paid = known.last_paid.max(time);
-            return 0;
-        }
-        self.payees_met = self.payees_met.saturating_add(1);
-        // Those paid once or twice go first, however lately: a payee of years outlives a holiday.
-        let forgotten = make_room(&mut self.payees, payees_max, |known| {
-            (known.times_paid.min(ESTABLISHED_TIMES), known.last_paid)
-        });
-        self.payees.push(KnownPayee {
-            payee: payment.payee.clone(),
-            times_paid: 1,
-            first_paid: time,
-            last_paid: time,
-            currency: money.currency(),
-            amounts: Amounts::of(money.amount_minor()),
-            repeats_confirmed: 0,
-        });
-        forgotten
-    }
-
-    fn learn_device(&mut self, payment: &Payment, time: Timestamp, devices_max: u32) -> u32 {
-        let Some(device_id) = &payment.device_id else {
-            return 0;
-        };
-        if let Some(known) = self
-            .devices
-            .iter_mut()
-            .find(|known| known.device_id == *device_id)
-        {
-            known.times_used = known.times_used.saturating_add(1);
-            known.last_used = known.last_used.max(time);
-            return 0;
-        }
-        let forgotten = make_room(&mut self.devices, devices_max, |known| known.last_used);
-        self.devices.push(KnownDevice {
-            device_id: device_id.clone(),
-            times_used: 1,
-            last_used: time,
-        });
-        forgotten
-    }
 }
 
 /// Whether a payment at `time` is the first of its sitting, not one more of the sitting before.
 fn payment_began_a_sitting(sitting_since: Timestamp, time: Timestamp) -> bool {
     sitting_since.plus(SITTING) <= time || sitting_since == Timestamp::default()
-}
-
-/// Makes room for one more by dropping what is worth least; returns how many went.
-fn make_room<T, W: Ord>(kept: &mut Vec<T>, max: u32, worth: impl Fn(&T) -> W) -> u32 {
-    let mut dropped: u32 = 0;
-    while kept.len() >= max.max(1) as usize {
-        let Some((least, _)) = kept
-            .iter()
-            .enumerate()
-            .min_by_key(|(_, entry)| worth(entry))
-        else {
-            break;
-        };
-        kept.swap_remove(least);
-        dropped = dropped.saturating_add(1);
-    }
-    dropped
 }

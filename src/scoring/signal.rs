@@ -13,7 +13,7 @@ use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
 use super::profile::{Amounts, KnownPayee, Spread};
 use super::time::{Span, Timestamp};
-use super::window::Record;
+use super::window::RecordRef;
 
 /// What a signal can see. Nothing else exists for it.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +29,7 @@ pub struct Context<'a> {
     /// The moment of the decision.
     pub now: Timestamp,
     /// What the account's profile knows of the payee.
-    pub known_payee: Option<&'a KnownPayee>,
+    pub known_payee: Option<KnownPayee<'a>>,
     /// Whether the account has paid this payee before, or is paying it right now.
     pub knows_the_payee: bool,
     /// What the account usually pays in this currency.
@@ -51,9 +51,6 @@ impl<'a> Context<'a> {
         let profile = account.profile();
         let currency = payment.money.currency();
         let known_payee = profile.payee(&payment.payee);
-        let is_paying = |record: &Record| {
-            record.payment.payee == payment.payee && record.standing().may_be_paid()
-        };
         Self {
             policy,
             payment,
@@ -61,12 +58,11 @@ impl<'a> Context<'a> {
             surroundings,
             now,
             known_payee,
-            knows_the_payee: known_payee.is_some()
-                || account.window().newest_first().any(is_paying),
+            knows_the_payee: known_payee.is_some() || account.window().is_paying(&payment.payee),
             usual: profile.amounts(currency).and_then(Amounts::spread),
             usual_of_payee: known_payee
                 .filter(|known| known.currency == currency)
-                .and_then(|known| known.amounts.spread()),
+                .and_then(KnownPayee::spread),
         }
     }
 
@@ -86,10 +82,10 @@ impl<'a> Context<'a> {
     /// Whether `record` has no final outcome yet. One without any counts as paid once bad news would
     /// have come.
     #[must_use]
-    pub fn is_in_flight(&self, record: &Record) -> bool {
-        let silent_for = self.now.since(record.score_time);
+    pub fn is_in_flight(&self, record: RecordRef<'_>) -> bool {
+        let silent_for = self.now.since(record.score_time());
         record.standing().is_in_flight()
-            && (record.outcome.is_some() || silent_for < self.policy.memory.settle_after_ms)
+            && (record.outcome().is_some() || silent_for < self.policy.memory.settle_after_ms)
     }
 }
 

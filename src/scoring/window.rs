@@ -1,17 +1,29 @@
 //! The payments an account made lately: exact, bounded, with running totals per sliding window.
 //!
-//! Records stand in time order in a ring. Each of the [`WINDOWS`] keeps a cursor on its oldest record
-//! and a running total, so a window slides per payment, not in buckets, and reading a total costs
-//! the same with one payment in it as with hundreds.
-
-use std::collections::VecDeque;
+//! Records stand in time order. Each of the [`WINDOWS`] keeps a cursor on its oldest record and a
+//! running total, so a window slides per payment, not in buckets, and reading a total costs the same
+//! with one payment in it as with hundreds. A record is a fixed part that decisions look at and a
+//! packed detail that evidence needs; the tags of ids stand apart, so that looking for one among
+//! hundreds of payments touches a few cache lines.
 
 use super::assessment::Assessment;
 use super::confirmation::ConfirmationToken;
-use super::money::Currency;
-use super::outcome::{Outcome, Standing};
-use super::payment::{Payment, PaymentId};
+use super::hash::tag_of;
+use super::outcome::Outcome;
+use super::payment::{OrderId, Payee, Payment, PaymentId};
 use super::time::{Span, Timestamp};
+
+mod answer;
+mod detail;
+mod record;
+mod sliding;
+mod totals;
+
+use record::{Entry, Tags, optional_tag};
+pub use record::{Record, RecordRef};
+use sliding::Sliding;
+pub use totals::Totals;
+use totals::{Running, Tally};
 
 /// The sliding windows, shortest first. The longest is how long payments are remembered.
 pub const WINDOWS: [Span; 4] = [
@@ -24,125 +36,8 @@ pub const WINDOWS: [Span; 4] = [
 /// How long a payment is remembered.
 pub const RETENTION: Span = Span::from_hours(24);
 
-/// A payment as it is remembered.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Record {
-    /// What was asked.
-    pub payment: Payment,
-    /// What was answered.
-    pub assessment: Assessment,
-    /// When.
-    pub score_time: Timestamp,
-    /// What became of it, if reported.
-    pub outcome: Option<Outcome>,
-    /// When that was reported.
-    pub outcome_time: Option<Timestamp>,
-    /// The token with which the payer confirmed it, if so.
-    pub confirmed_by: Option<ConfirmationToken>,
-    /// Whether the token that this record's own assessment handed out has been spent.
-    pub token_spent: bool,
-    /// Whether the profile has learnt from it.
-    pub learnt: bool,
-    /// Whether the account knew the payee when it paid.
-    pub payee_was_known: bool,
-}
-
-impl Record {
-    /// Where it stands.
-    #[must_use]
-    pub const fn standing(&self) -> Standing {
-        Standing {
-            decision: self.assessment.decision,
-            outcome: self.outcome,
-        }
-    }
-}
-
-/// What a sliding window holds.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Totals {
-    count: u32,
-    declined: u32,
-    sums: Vec<(Currency, i64)>,
-}
-
-impl Totals {
-    /// How many payments count as attempts.
-    #[must_use]
-    pub const fn count(&self) -> u32 {
-        self.count
-    }
-
-    /// How many were declined.
-    #[must_use]
-    pub const fn declined(&self) -> u32 {
-        self.declined
-    }
-
-    /// What was spent in `currency`, in minor units.
-    #[must_use]
-    pub fn sum_minor(&self, currency: Currency) -> i64 {
-        self.sums
-            .iter()
-            .find(|(known, _)| *known == currency)
-            .map_or(0, |(_, sum)| *sum)
-    }
-
-    fn add(&mut self, tally: Tally) {
-        self.count = self.count.saturating_add(tally.count);
-        self.declined = self.declined.saturating_add(tally.declined);
-        if let Some((currency, amount)) = tally.spent {
-            match self.sums.iter_mut().find(|(known, _)| *known == currency) {
-                Some((_, sum)) => *sum = sum.saturating_add(amount),
-                None => self.sums.push((currency, amount)),
-            }
-        }
-    }
-
-    fn remove(&mut self, tally: Tally) {
-        self.count = self.count.saturating_sub(tally.count);
-        self.declined = self.declined.saturating_sub(tally.declined);
-        if let Some((currency, amount)) = tally.spent
-            && let Some(at) = self.sums.iter().position(|(known, _)| *known == currency)
-            && let Some((_, sum)) = self.sums.get_mut(at)
-        {
-            *sum = sum.saturating_sub(amount);
-            if *sum == 0 {
-                self.sums.swap_remove(at);
-            }
-        }
-    }
-}
-
-/// What one record adds to the totals of the windows it lies in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Tally {
-    count: u32,
-    declined: u32,
-    spent: Option<(Currency, i64)>,
-}
-
-impl Tally {
-    fn of(record: &Record) -> Self {
-        let standing = record.standing();
-        let money = record.payment.money;
-        Self {
-            count: u32::from(standing.counts_in_velocity()),
-            declined: u32::from(standing.counts_as_failure()),
-            spent: standing
-                .counts_as_spend()
-                .then(|| (money.currency(), money.amount_minor())),
-        }
-    }
-}
-
-/// The total of one window and where the window begins.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-struct Running {
-    totals: Totals,
-    /// Sequence number of the oldest record inside.
-    tail: u64,
-}
+/// Room for this many payments is kept when none is left.
+const KEPT_ROOM: usize = 4;
 
 /// What a bound cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -151,203 +46,301 @@ pub struct Dropped {
     pub payments: u32,
 }
 
+/// A payment that has just been decided, to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// What was asked.
+    pub payment: &'a Payment,
+    /// What is answered.
+    pub assessment: &'a Assessment,
+    /// Stands for the policy's version.
+    pub policy_number: u16,
+    /// When.
+    pub score_time: Timestamp,
+    /// The token with which the payer confirmed it, if so.
+    pub confirmed_by: Option<ConfirmationToken>,
+    /// Whether the account knew the payee.
+    pub payee_was_known: bool,
+}
+
 /// The window of one account.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    records: VecDeque<Record>,
-    /// Sequence number of `records[0]`; numbers are given in order and never again.
-    first: u64,
-    running: [Running; WINDOWS.len()],
-    /// Sequence number of the oldest record that the profile has not been asked about.
-    unsettled: u64,
+    entries: Sliding<Entry>,
+    /// Of the entry in the same place.
+    tags: Sliding<Tags>,
+    details: Sliding<u8>,
+    /// How many bytes of details came before the first of `details`; wraps around.
+    details_before: u32,
+    running: Running,
+    /// How many of the oldest records the profile has been asked about.
+    settled: u32,
     /// Until when the memory is known to be cut short.
-    cut_short_until: Option<Timestamp>,
+    cut_short_until: Timestamp,
+}
+
+impl Default for Window {
+    fn default() -> Self {
+        Self {
+            entries: Sliding::default(),
+            tags: Sliding::default(),
+            details: Sliding::default(),
+            details_before: 0,
+            running: Running::default(),
+            settled: 0,
+            cut_short_until: Timestamp::from_unix_ms(i64::MIN),
+        }
+    }
 }
 
 impl Window {
     /// The totals of window `nth` of [`WINDOWS`], as of the last [`expire`](Self::expire).
     #[must_use]
-    pub fn totals(&self, nth: WindowIndex) -> &Totals {
-        let [minute, ten_minutes, hour, day] = &self.running;
-        match nth {
-            WindowIndex::Minute => &minute.totals,
-            WindowIndex::TenMinutes => &ten_minutes.totals,
-            WindowIndex::Hour => &hour.totals,
-            WindowIndex::Day => &day.totals,
-        }
+    pub const fn totals(&self, nth: WindowIndex) -> Totals<'_> {
+        self.running.totals(nth)
     }
 
     /// When the oldest record inside window `nth` was scored.
     #[must_use]
     pub fn oldest_in(&self, nth: WindowIndex) -> Option<Timestamp> {
-        let tail = self.running.get(nth as usize)?.tail;
-        self.at(tail).map(|record| record.score_time)
+        let tail = self.running.tail(nth);
+        self.entries
+            .as_slice()
+            .get(tail)
+            .map(|entry| entry.score_time)
     }
 
     /// How many payments are remembered.
     #[must_use]
-    pub fn len(&self) -> usize {
-        self.records.len()
+    pub const fn len(&self) -> usize {
+        self.entries.len()
     }
 
     /// Whether nothing is remembered.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.records.is_empty()
+    pub const fn is_empty(&self) -> bool {
+        self.len() == 0
     }
 
     /// Whether payments of the last 24 h were forgotten for want of room.
     #[must_use]
     pub fn is_cut_short(&self, now: Timestamp) -> bool {
-        self.cut_short_until.is_some_and(|until| now < until)
+        now < self.cut_short_until
     }
 
     /// The remembered payments, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = &Record> {
-        self.records.iter().rev()
+    pub fn newest_first(&self) -> impl Iterator<Item = RecordRef<'_>> + Clone {
+        self.entries
+            .as_slice()
+            .iter()
+            .rev()
+            .map(|entry| self.look(entry))
     }
 
     /// The remembered payments of the last `span`, newest first.
-    pub fn within(&self, span: Span, now: Timestamp) -> impl Iterator<Item = &Record> {
+    pub fn within(
+        &self,
+        span: Span,
+        now: Timestamp,
+    ) -> impl Iterator<Item = RecordRef<'_>> + Clone {
         self.newest_first()
-            .take_while(move |record| record.score_time.within(span, now))
+            .take_while(move |record| record.score_time().within(span, now))
     }
 
-    /// The number of the record with this id.
+    /// The remembered payments of this order, newest first.
+    pub fn of_order<'a>(&'a self, order_id: &'a OrderId) -> impl Iterator<Item = RecordRef<'a>> {
+        let tag = tag_of(order_id.as_str());
+        let tagged = self
+            .tags
+            .as_slice()
+            .iter()
+            .zip(self.entries.as_slice())
+            .rev();
+        tagged
+            .filter(move |(tags, _)| tags.order_id == tag)
+            .map(|(_, entry)| self.look(entry))
+            .filter(move |record| record.pays_order(order_id))
+    }
+
+    /// Whether a remembered payment to `payee` was made, or may have been.
     #[must_use]
-    pub fn find(&self, payment_id: &PaymentId) -> Option<u64> {
-        self.find_by(|record| record.payment.payment_id == *payment_id)
+    pub fn is_paying(&self, payee: &Payee) -> bool {
+        let tag = tag_of(payee.id.as_str());
+        self.newest_first()
+            .any(|record| record.pays_tagged(payee, tag) && record.standing().may_be_paid())
     }
 
-    /// The number of the newest record that `wanted` holds for.
+    /// The place of the record with this id, counted from the oldest.
     #[must_use]
-    pub fn find_by(&self, wanted: impl Fn(&Record) -> bool) -> Option<u64> {
-        let from_newest = self.newest_first().position(wanted)?;
-        let from_oldest = self
-            .records
-            .len()
-            .checked_sub(from_newest)?
-            .checked_sub(1)?;
-        Some(self.first.saturating_add(from_oldest as u64))
-    }
-
-    /// The record of this number.
-    #[must_use]
-    pub fn at(&self, number: u64) -> Option<&Record> {
-        self.records.get(self.index_of(number)?)
-    }
-
-    /// Changes the record of this number by `change` and keeps the totals right.
-    pub fn update<T>(&mut self, number: u64, change: impl FnOnce(&mut Record) -> T) -> Option<T> {
-        let index = self.index_of(number)?;
-        let record = self.records.get_mut(index)?;
-        let before = Tally::of(record);
-        let result = change(record);
-        let after = Tally::of(record);
-        if before != after {
-            for running in &mut self.running {
-                if running.tail <= number {
-                    running.totals.remove(before);
-                    running.totals.add(after);
-                }
-            }
+    pub fn find(&self, payment_id: &PaymentId) -> Option<usize> {
+        let tag = tag_of(payment_id.as_str());
+        let tags = self.tags.as_slice();
+        // Most are not there: one pass without a branch per record says so.
+        if !tags
+            .iter()
+            .fold(false, |any, tags| any | (tags.payment_id == tag))
+        {
+            return None;
         }
-        Some(result)
+        (0..tags.len()).rev().find(|nth| {
+            tags.get(*nth).is_some_and(|tags| tags.payment_id == tag)
+                && self
+                    .at(*nth)
+                    .is_some_and(|record| record.has_id(payment_id))
+        })
+    }
+
+    /// The place of the newest record that handed out `token` or was confirmed by it.
+    #[must_use]
+    pub fn find_token(&self, token: ConfirmationToken) -> Option<usize> {
+        (0..self.len()).rev().find(|nth| {
+            self.at(*nth)
+                .is_some_and(|record| record.tokens().contains(&Some(token)))
+        })
+    }
+
+    /// The record in this place, counted from the oldest.
+    #[must_use]
+    pub fn at(&self, nth: usize) -> Option<RecordRef<'_>> {
+        self.entries
+            .as_slice()
+            .get(nth)
+            .map(|entry| self.look(entry))
+    }
+
+    /// Notes what became of the record in this place.
+    pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
+        let Some(entry) = self.entries.as_mut_slice().get_mut(nth) else {
+            return;
+        };
+        let before = Tally::of(entry);
+        let after_ms = now.since(entry.score_time).ms();
+        entry.outcome = Some(outcome);
+        entry.outcome_after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX);
+        self.running.change(nth, before, Tally::of(entry));
+    }
+
+    /// Notes that the token that the record in this place handed out has been spent.
+    pub fn spend_token(&mut self, nth: usize) {
+        if let Some(entry) = self.entries.as_mut_slice().get_mut(nth) {
+            entry.token_spent = true;
+        }
+    }
+
+    /// Notes whether the profile has learnt from the record in this place.
+    pub fn set_learnt(&mut self, nth: usize, learnt: bool) {
+        if let Some(entry) = self.entries.as_mut_slice().get_mut(nth) {
+            entry.learnt = learnt;
+        }
     }
 
     /// Forgets what is older than the retention and moves every window's tail up to `now`.
     pub fn expire(&mut self, now: Timestamp) {
-        for (running, span) in self.running.iter_mut().zip(WINDOWS) {
-            while let Some(record) = running
-                .tail
-                .checked_sub(self.first)
-                .and_then(|index| usize::try_from(index).ok())
-                .and_then(|index| self.records.get(index))
-            {
-                if record.score_time.within(span, now) {
-                    break;
-                }
-                running.totals.remove(Tally::of(record));
-                running.tail = running.tail.saturating_add(1);
-            }
-        }
-        while let Some(oldest) = self.records.front()
-            && !oldest.score_time.within(RETENTION, now)
-        {
-            self.records.pop_front();
-            self.first = self.first.saturating_add(1);
-        }
-        self.unsettled = self.unsettled.max(self.first);
-        if self.records.is_empty() && self.records.capacity() > 8 {
-            self.records.shrink_to(0);
+        self.running.expire(self.entries.as_slice(), now);
+        let expired = self.running.tail(WindowIndex::Day);
+        if expired > 0 {
+            self.forget_oldest(expired);
         }
     }
 
     /// Remembers a payment scored now, the newest of all. When there are `payments_max` already the
     /// oldest is forgotten, and until it would have expired the memory counts as cut short.
-    pub fn push(&mut self, record: Record, payments_max: u32) -> Dropped {
+    pub fn push(&mut self, decided: &Decided<'_>, payments_max: u32) -> Dropped {
         let mut dropped = Dropped::default();
-        while self.records.len() >= payments_max.max(1) as usize {
-            self.forget_oldest();
+        while self.entries.len() >= payments_max.max(1) as usize
+            && let Some(oldest) = self.entries.as_slice().first()
+        {
+            let until = oldest.score_time.plus(RETENTION);
+            self.cut_short_until = self.cut_short_until.max(until);
+            self.running.forget_oldest(Tally::of(oldest));
+            self.forget_oldest(1);
             dropped.payments = dropped.payments.saturating_add(1);
         }
-        let tally = Tally::of(&record);
-        for running in &mut self.running {
-            running.totals.add(tally);
-        }
-        self.records.push_back(record);
+        let Decided {
+            payment,
+            assessment,
+            ..
+        } = decided;
+        let entry = Entry {
+            score_time: decided.score_time,
+            amount_minor: payment.money.amount_minor(),
+            currency: payment.money.currency(),
+            detail: self.details_end(),
+            outcome_after_ms: 0,
+            payee_tag: tag_of(payment.payee.id.as_str()),
+            device_tag: optional_tag(payment.device_id.as_ref().map(|id| id.as_str())),
+            decision: assessment.decision,
+            outcome: None,
+            token_spent: false,
+            learnt: false,
+            payee_was_known: decided.payee_was_known,
+            held_against_another: assessment.held_against().is_some(),
+        };
+        self.details.append(detail::USUAL_BYTES, |bytes| {
+            let number = decided.policy_number;
+            detail::write(bytes, payment, assessment, number, decided.confirmed_by);
+        });
+        self.running.add(Tally::of(&entry));
+        self.entries.push(entry);
+        self.tags.push(Tags::of(payment));
         dropped
     }
 
     /// Takes a record out, as if it had never been: it is about to be decided anew.
-    pub fn take(&mut self, number: u64) -> Option<Record> {
-        let index = self.index_of(number)?;
-        let record = self.records.remove(index)?;
-        let tally = Tally::of(&record);
-        // Those after the gap move down by one number.
-        for running in &mut self.running {
-            if running.tail <= number {
-                running.totals.remove(tally);
-            } else {
-                running.tail = running.tail.saturating_sub(1);
-            }
-        }
-        if self.unsettled > number {
-            self.unsettled = self.unsettled.saturating_sub(1);
-        }
-        Some(record)
-    }
-
-    /// The oldest record that is older than `span` and has not been handed out here before.
-    pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<&mut Record> {
-        let index = self.index_of(self.unsettled)?;
-        let record = self.records.get_mut(index)?;
-        if record.score_time.within(span, now) {
-            return None;
-        }
-        self.unsettled = self.unsettled.saturating_add(1);
-        Some(record)
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some(oldest) = self.records.pop_front() else {
+    pub fn take(&mut self, nth: usize) {
+        self.tags.remove(nth);
+        // Its detail stays where it is until those before it are forgotten too.
+        let Some(entry) = self.entries.remove(nth) else {
             return;
         };
-        let tally = Tally::of(&oldest);
-        for running in &mut self.running {
-            if running.tail <= self.first {
-                running.totals.remove(tally);
-                running.tail = self.first.saturating_add(1);
-            }
+        self.running.take(nth, Tally::of(&entry));
+        if nth < self.settled as usize {
+            self.settled = self.settled.saturating_sub(1);
         }
-        self.first = self.first.saturating_add(1);
-        self.unsettled = self.unsettled.max(self.first);
-        let until = oldest.score_time.plus(RETENTION);
-        self.cut_short_until = self.cut_short_until.max(Some(until));
     }
 
-    fn index_of(&self, number: u64) -> Option<usize> {
-        usize::try_from(number.checked_sub(self.first)?).ok()
+    /// The place of the oldest record that is older than `span` and has not been handed out here
+    /// before.
+    pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<usize> {
+        let nth = self.settled as usize;
+        let entry = self.entries.as_slice().get(nth)?;
+        if entry.score_time.within(span, now) {
+            return None;
+        }
+        self.settled = self.settled.saturating_add(1);
+        Some(nth)
+    }
+
+    /// Lets go of the oldest `count` records, which no total counts any more.
+    fn forget_oldest(&mut self, count: usize) {
+        self.entries.forget(count, KEPT_ROOM);
+        self.tags.forget(count, KEPT_ROOM);
+        let left_from = match self.entries.as_slice().first() {
+            Some(entry) => entry.detail,
+            None => self.details_end(),
+        };
+        let freed = left_from.wrapping_sub(self.details_before);
+        self.details.forget(
+            freed as usize,
+            KEPT_ROOM.saturating_mul(detail::USUAL_BYTES),
+        );
+        self.details_before = left_from;
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
+        self.running.move_down(count);
+        self.settled = self.settled.saturating_sub(count);
+    }
+
+    fn details_end(&self) -> u32 {
+        let len = u32::try_from(self.details.len()).unwrap_or(u32::MAX);
+        self.details_before.wrapping_add(len)
+    }
+
+    fn look<'a>(&'a self, entry: &'a Entry) -> RecordRef<'a> {
+        let from = entry.detail.wrapping_sub(self.details_before) as usize;
+        RecordRef {
+            entry,
+            detail: self.details.as_slice().get(from..).unwrap_or_default(),
+        }
     }
 }
 

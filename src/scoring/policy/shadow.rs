@@ -1,5 +1,7 @@
 //! A second policy in the shadow of the one in force: asked about every payment, never obeyed.
 
+use std::sync::Arc;
+
 use super::Policy;
 
 /// The policy in force and, if there is one, the one in its shadow.
@@ -11,6 +13,9 @@ use super::Policy;
 pub struct Policies {
     primary: Policy,
     shadow: Option<Policy>,
+    /// The versions of every policy that has been in force, the present one last. What is remembered
+    /// names its policy by its place here.
+    versions: Vec<Arc<str>>,
 }
 
 impl Policies {
@@ -20,6 +25,7 @@ impl Policies {
     pub fn new(primary: Policy, shadow: Option<Policy>) -> Self {
         Self {
             shadow: shadow.map(|shadow| on_the_memory_of(&primary, shadow)),
+            versions: vec![Arc::clone(primary.version())],
             primary,
         }
     }
@@ -28,6 +34,19 @@ impl Policies {
     #[must_use]
     pub const fn primary(&self) -> &Policy {
         &self.primary
+    }
+
+    /// The number that stands for the version of the policy in force.
+    #[must_use]
+    pub fn primary_number(&self) -> u16 {
+        u16::try_from(self.versions.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    }
+
+    /// The version that `number` stands for.
+    #[must_use]
+    pub fn version(&self, number: u16) -> Arc<str> {
+        let version = self.versions.get(usize::from(number));
+        Arc::clone(version.unwrap_or_else(|| self.primary.version()))
     }
 
     /// The one in its shadow.

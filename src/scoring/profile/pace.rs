@@ -20,10 +20,10 @@ struct WindowPace {
     /// The most payments in the window during this period.
     count_peak: u32,
     /// The largest sum during this period, in minor units.
-    sum_peak_minor: i64,
+    sum_peak_minor: f32,
     /// The peaks of earlier periods, fading.
-    count_usual: f64,
-    sum_usual_minor: f64,
+    count_usual: f32,
+    sum_usual_minor: f32,
 }
 
 impl Pace {
@@ -32,7 +32,7 @@ impl Pace {
     pub fn usual_count(&self, nth: WindowIndex) -> f64 {
         self.windows
             .get(nth as usize)
-            .map_or(0.0, |pace| pace.count_usual)
+            .map_or(0.0, |pace| pace.count_usual.into())
     }
 
     /// What it usually spends within window `nth`, in minor units; 0 if unknown.
@@ -43,7 +43,7 @@ impl Pace {
         }
         self.windows
             .get(nth as usize)
-            .map_or(0.0, |pace| pace.sum_usual_minor)
+            .map_or(0.0, |pace| pace.sum_usual_minor.into())
     }
 
     /// Notes how full window `nth` is, the payment just made included.
@@ -73,23 +73,29 @@ impl WindowPace {
             self.learn(remaining_share(lasted, half_life));
             self.since = now;
             self.count_peak = 0;
-            self.sum_peak_minor = 0;
+            self.sum_peak_minor = 0.0;
         }
         self.count_peak = self.count_peak.max(count);
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a habit needs no more than 24 bits"
+        )]
+        let sum_minor = sum_minor as f32;
         self.sum_peak_minor = self.sum_peak_minor.max(sum_minor);
     }
 
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "a habit needs no more than 24 bits"
+    )]
     fn learn(&mut self, left: f64) {
         if self.count_peak == 0 {
             return;
         }
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a habit needs no more than 53 bits"
-        )]
-        let sum_peak_minor = self.sum_peak_minor as f64;
-        self.count_usual = (self.count_usual * left).max(f64::from(self.count_peak));
-        self.sum_usual_minor = (self.sum_usual_minor * left).max(sum_peak_minor);
+        let left = left as f32;
+        self.count_usual = (self.count_usual * left).max(self.count_peak as f32);
+        self.sum_usual_minor = (self.sum_usual_minor * left).max(self.sum_peak_minor);
     }
 }
 

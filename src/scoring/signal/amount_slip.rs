@@ -58,11 +58,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
-fn always_paid(settings: &Settings, known: &KnownPayee) -> Option<i64> {
-    let sums = known.amounts.minor();
-    let usual = *sums.first()?;
-    (sums.len() >= settings.regular_times as usize && sums.iter().all(|sum| *sum == usual))
-        .then_some(usual)
+fn always_paid(settings: &Settings, known: KnownPayee<'_>) -> Option<i64> {
+    let usual = known.amounts_minor().next()?;
+    (known.amounts() >= settings.regular_times as usize
+        && known.amounts_minor().all(|sum| sum == usual))
+    .then_some(usual)
 }
 
 /// The slip that explains an amount best where sums vary, the usual sum, and how strongly.

@@ -36,11 +36,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     // What is usual for the payee explains what is unusual for the account.
     let usual = context
         .usual_of_payee
-        .filter(|spread| spread.amounts >= settings.payee_amounts_min)
+        .filter(|spread| u32::from(spread.amounts) >= settings.payee_amounts_min)
         .or_else(|| {
             context
                 .usual
-                .filter(|spread| spread.amounts >= settings.account_amounts_min)
+                .filter(|spread| u32::from(spread.amounts) >= settings.account_amounts_min)
         })?;
     let deviation = usual
         .deviation_doublings()

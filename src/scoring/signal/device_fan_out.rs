@@ -27,8 +27,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         ),
         Nature::Abuse,
         Evidence::Device {
-            known_devices: u32::try_from(context.account.profile().devices().len())
-                .unwrap_or(u32::MAX),
+            known_devices: context.account.profile().devices().len(),
             accounts,
         },
     )

@@ -20,14 +20,14 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if devices.is_empty() || !context.knows_the_account() {
         return None;
     }
-    if devices.iter().any(|known| known.device_id == *device_id) {
+    if devices.knows(device_id) {
         return None;
     }
     Measure::of(
         settings.strength,
         Nature::Abuse,
         Evidence::Device {
-            known_devices: u32::try_from(devices.len()).unwrap_or(u32::MAX),
+            known_devices: devices.len(),
             accounts: context.surroundings.device.accounts_recent,
         },
     )

@@ -2,7 +2,6 @@
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::payment::DeviceId;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
 
@@ -25,18 +24,18 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let device_id = context.payment.device_id.as_ref()?;
-    let mut seen: Vec<&DeviceId> = vec![device_id];
-    let records = context
+    let others = context
         .account
         .window()
         .within(settings.window_ms, context.now)
-        .take(LOOK_BACK_MAX);
-    for device_id in records.filter_map(|record| record.payment.device_id.as_ref()) {
-        if !seen.contains(&device_id) {
-            seen.push(device_id);
-        }
-    }
-    let devices = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+        .take(LOOK_BACK_MAX)
+        .filter(|record| record.has_device() && !record.came_from(device_id));
+    // Each other device counts where it was used last.
+    let used_last = others.clone().enumerate().filter(|(nth, record)| {
+        let mut later = others.clone().take(*nth);
+        !later.any(|later| later.came_from_the_device_of(*record))
+    });
+    let devices = u32::try_from(used_last.count().saturating_add(1)).unwrap_or(u32::MAX);
     Measure::of(
         ramp(
             f64::from(devices),

@@ -34,12 +34,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .account
         .window()
         .within(window, context.now)
-        .find(|record| record.payment.pays_the_same_as(payment) && context.is_in_flight(record))?;
-    let elapsed = context.now.since(earlier.score_time);
+        .find(|record| record.pays_the_same_as(payment) && context.is_in_flight(*record))?;
+    let elapsed = context.now.since(earlier.score_time());
     let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment.payment_id.clone(),
+        earlier_payment_id: earlier.payment_id()?,
         elapsed,
-        earlier_outcome: earlier.outcome,
+        earlier_outcome: earlier.outcome(),
     };
     if elapsed <= settings.block_within_ms {
         return Measure::of(100.0, Nature::Abuse, evidence);

@@ -6,7 +6,6 @@
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
-use crate::scoring::window::RETENTION;
 
 settings! {
     /// Settings of `DUPLICATE_ORDER`.
@@ -20,17 +19,14 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payment = context.payment;
+    let order_id = payment.order_id.as_ref()?;
     let same_order = || {
-        context
-            .account
-            .window()
-            .within(RETENTION, context.now)
-            .filter(|record| {
-                record.payment.pays_the_same_order_as(payment)
-                    && record.standing().is_duplicate_target()
-            })
+        let window = context.account.window();
+        window
+            .of_order(order_id)
+            .filter(|record| record.pays(&payment.payee) && record.standing().is_duplicate_target())
     };
-    let same_sum = same_order().find(|record| record.payment.money == payment.money);
+    let same_sum = same_order().find(|record| record.money() == payment.money);
     let (earlier, strength, nature) = match same_sum {
         Some(earlier) => (earlier, 100.0, Nature::Abuse),
         None => (
@@ -40,9 +36,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         ),
     };
     let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment.payment_id.clone(),
-        elapsed: context.now.since(earlier.score_time),
-        earlier_outcome: earlier.outcome,
+        earlier_payment_id: earlier.payment_id()?,
+        elapsed: context.now.since(earlier.score_time()),
+        earlier_outcome: earlier.outcome(),
     };
     Measure::of(strength, nature, evidence)
 }

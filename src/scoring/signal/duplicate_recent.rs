@@ -9,6 +9,7 @@ use crate::scoring::assessment::Evidence;
 use crate::scoring::payment::Payment;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
+use crate::scoring::window::RecordRef;
 
 settings! {
     /// Settings of `DUPLICATE_RECENT`.
@@ -46,18 +47,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .window()
         .within(window, context.now)
         .filter(|record| {
-            record.payment.pays_the_same_as(payment)
+            record.pays_the_same_as(payment)
                 && record.standing().is_duplicate_target()
-                && !context.is_in_flight(record)
+                && !context.is_in_flight(*record)
         });
     let earlier = paid.next()?;
     let is_series = paid.next().is_some();
 
-    let elapsed = context.now.since(earlier.score_time);
+    let elapsed = context.now.since(earlier.score_time());
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    if has_another_order(payment, &earlier.payment) {
+    if has_another_order(payment, earlier) {
         strength *= if elapsed <= settings.sitting_ms {
             settings.other_order_share
         } else {
@@ -74,13 +75,16 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         strength *= settings.confirmed_share;
     }
     let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment.payment_id.clone(),
+        earlier_payment_id: earlier.payment_id()?,
         elapsed,
-        earlier_outcome: earlier.outcome,
+        earlier_outcome: earlier.outcome(),
     };
     Measure::of(strength, Nature::Slip, evidence)
 }
 
-fn has_another_order(now: &Payment, then: &Payment) -> bool {
-    now.order_id.is_some() && then.order_id.is_some() && now.order_id != then.order_id
+fn has_another_order(payment: &Payment, earlier: RecordRef<'_>) -> bool {
+    let Some(order_id) = &payment.order_id else {
+        return false;
+    };
+    earlier.has_order() && !earlier.pays_order(order_id)
 }

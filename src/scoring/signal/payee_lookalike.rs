@@ -5,6 +5,7 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
+use crate::scoring::payment::{ID_BYTES_MAX, PayeeId};
 use crate::scoring::policy::settings;
 use crate::scoring::profile::KnownPayee;
 
@@ -34,9 +35,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if payee.id.as_str().chars().count() < settings.id_chars_min as usize {
         return None;
     }
-    let alike = |known: &&KnownPayee| {
-        known.payee.payee_type == payee.payee_type
-            && is_one_slip_away(known.payee.id.as_str(), payee.id.as_str())
+    let alike = |known: &KnownPayee<'_>| {
+        // One slip changes the length by one character, which is four bytes at most.
+        known.payee_type == payee.payee_type
+            && known.id.text_bytes().abs_diff(payee.id.as_str().len()) <= 4
+            && is_one_slip_away(known.id.text(&mut [0; ID_BYTES_MAX]), payee.id.as_str())
     };
     let similar = context
         .account
@@ -44,7 +47,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .payees()
         .iter()
         .filter(alike)
-        .max_by_key(|known| (known.times_paid, known.last_paid, &known.payee.id))?;
+        .max_by_key(|known| (known.times_paid, known.last_paid))?;
     let mut strength = if similar.times_paid > 1 {
         settings.often_strength
     } else {
@@ -57,7 +60,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         strength,
         Nature::Slip,
         Evidence::Payee {
-            similar_payee_id: Some(similar.payee.id.clone()),
+            similar_payee_id: PayeeId::new(similar.id.text(&mut [0; ID_BYTES_MAX])).ok(),
             times_paid: similar.times_paid,
             last_paid_time: Some(similar.last_paid),
         },

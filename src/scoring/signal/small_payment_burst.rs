@@ -5,9 +5,9 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::payment::Payee;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
+use crate::scoring::window::RecordRef;
 
 /// How many of the newest payments are looked at: more than any run needs to be found.
 const LOOK_BACK_MAX: usize = 32;
@@ -30,12 +30,6 @@ settings! {
     }
 }
 
-struct SmallPayment<'a> {
-    payee: &'a Payee,
-    payee_was_known: bool,
-    amount_minor: i64,
-}
-
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let usual = context.usual.filter(|_| context.knows_the_account())?;
     let is_small = |amount_minor| {
@@ -47,42 +41,27 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if !is_small(payment.money.amount_minor()) {
         return None;
     }
-    let mut run = vec![SmallPayment {
-        payee: &payment.payee,
-        payee_was_known: context.knows_the_payee,
-        amount_minor: payment.money.amount_minor(),
-    }];
-    run.extend(
-        context
-            .account
-            .window()
-            .within(settings.window_ms, context.now)
-            .take(LOOK_BACK_MAX)
-            .filter(|record| {
-                record.standing().counts_in_velocity()
-                    && record.payment.money.currency() == payment.money.currency()
-                    && is_small(record.payment.money.amount_minor())
-            })
-            .map(|record| SmallPayment {
-                payee: &record.payment.payee,
-                payee_was_known: record.payee_was_known,
-                amount_minor: record.payment.money.amount_minor(),
-            }),
-    );
-    let is_errand = |small: &SmallPayment<'_>| {
-        let times = run
-            .iter()
-            .filter(|other| other.payee == small.payee)
-            .count();
-        small.payee_was_known && times == 1
-    };
-    if run.first().is_none_or(is_errand) {
+    let run = context
+        .account
+        .window()
+        .within(settings.window_ms, context.now)
+        .take(LOOK_BACK_MAX)
+        .filter(|record| {
+            record.standing().counts_in_velocity()
+                && record.money().currency() == payment.money.currency()
+                && is_small(record.money().amount_minor())
+        });
+    if context.knows_the_payee && !run.clone().any(|record| record.pays(&payment.payee)) {
         return None;
     }
-    let (mut count, mut sum_minor) = (0_u32, 0_i64);
-    for small in run.iter().filter(|small| !is_errand(small)) {
+    let is_errand = |record: RecordRef<'_>| {
+        let times = run.clone().filter(|other| other.pays_the_payee_of(record));
+        record.payee_was_known() && !record.pays(&payment.payee) && times.take(2).count() == 1
+    };
+    let (mut count, mut sum_minor) = (1_u32, payment.money.amount_minor());
+    for small in run.clone().filter(|record| !is_errand(*record)) {
         count = count.saturating_add(1);
-        sum_minor = sum_minor.saturating_add(small.amount_minor);
+        sum_minor = sum_minor.saturating_add(small.money().amount_minor());
     }
     let beyond = count.checked_sub(settings.from)?;
     let strength = settings.start_strength + f64::from(beyond) * settings.step_strength;

@@ -1,0 +1,328 @@
+//! A remembered payment: as the window keeps it, and taken out whole.
+
+use std::sync::Arc;
+
+use super::detail::{Detail, Remainder};
+use crate::scoring::assessment::{Assessment, Decision};
+use crate::scoring::confirmation::ConfirmationToken;
+use crate::scoring::hash::tag_of;
+use crate::scoring::money::{Currency, Money};
+use crate::scoring::outcome::{Outcome, Standing};
+use crate::scoring::packing::PackedId;
+use crate::scoring::payment::{
+    AccountId, DeviceId, ID_BYTES_MAX, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId,
+    SessionId,
+};
+use crate::scoring::time::{Span, Timestamp};
+
+/// A payment as it is remembered.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// What was asked.
+    pub payment: Payment,
+    /// What was answered.
+    pub assessment: Assessment,
+    /// When.
+    pub score_time: Timestamp,
+    /// What became of it, if reported.
+    pub outcome: Option<Outcome>,
+    /// When that was reported.
+    pub outcome_time: Option<Timestamp>,
+    /// The token with which the payer confirmed it, if so.
+    pub confirmed_by: Option<ConfirmationToken>,
+}
+
+/// The part of a record that every decision may look at: of one size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Entry {
+    pub(super) score_time: Timestamp,
+    pub(super) amount_minor: i64,
+    /// Where its detail begins, counted from the first byte ever.
+    pub(super) detail: u32,
+    /// How long after the score the outcome was reported, in milliseconds.
+    pub(super) outcome_after_ms: u32,
+    pub(super) payee_tag: u16,
+    /// 0: from no device that is known.
+    pub(super) device_tag: u16,
+    pub(super) currency: Currency,
+    pub(super) decision: Decision,
+    pub(super) outcome: Option<Outcome>,
+    /// Whether the token that this record's own answer handed out has been spent.
+    pub(super) token_spent: bool,
+    /// Whether the profile has learnt from it.
+    pub(super) learnt: bool,
+    /// Whether the account knew the payee when it paid.
+    pub(super) payee_was_known: bool,
+    /// Whether it was held against an earlier payment.
+    pub(super) held_against_another: bool,
+}
+
+impl Entry {
+    pub(super) const fn money(&self) -> Money {
+        Money::known(self.amount_minor, self.currency)
+    }
+
+    pub(super) const fn standing(&self) -> Standing {
+        Standing {
+            decision: self.decision,
+            outcome: self.outcome,
+        }
+    }
+}
+
+/// Tags of the ids that are looked for over the whole window; they stand side by side.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Tags {
+    pub(super) payment_id: u16,
+    /// 0: of no order.
+    pub(super) order_id: u16,
+}
+
+impl Tags {
+    pub(super) fn of(payment: &Payment) -> Self {
+        Self {
+            payment_id: tag_of(payment.payment_id.as_str()),
+            order_id: optional_tag(payment.order_id.as_ref().map(OrderId::as_str)),
+        }
+    }
+}
+
+pub(super) fn optional_tag(id: Option<&str>) -> u16 {
+    id.map_or(0, tag_of)
+}
+
+/// A remembered payment, looked at where it lies.
+#[derive(Debug, Clone, Copy)]
+pub struct RecordRef<'a> {
+    pub(super) entry: &'a Entry,
+    pub(super) detail: &'a [u8],
+}
+
+impl<'a> RecordRef<'a> {
+    /// When it was scored.
+    #[must_use]
+    pub const fn score_time(self) -> Timestamp {
+        self.entry.score_time
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub const fn standing(self) -> Standing {
+        self.entry.standing()
+    }
+
+    /// What became of it, if reported.
+    #[must_use]
+    pub const fn outcome(self) -> Option<Outcome> {
+        self.entry.outcome
+    }
+
+    /// How much it was.
+    #[must_use]
+    pub const fn money(self) -> Money {
+        self.entry.money()
+    }
+
+    /// Whether the account knew the payee when it paid.
+    #[must_use]
+    pub const fn payee_was_known(self) -> bool {
+        self.entry.payee_was_known
+    }
+
+    /// Whether it was held against an earlier payment.
+    #[must_use]
+    pub const fn was_held_against_another(self) -> bool {
+        self.entry.held_against_another
+    }
+
+    /// Whether the profile has learnt from it.
+    #[must_use]
+    pub const fn was_learnt(self) -> bool {
+        self.entry.learnt
+    }
+
+    /// Whether the token that it handed out has been spent.
+    #[must_use]
+    pub const fn was_token_spent(self) -> bool {
+        self.entry.token_spent
+    }
+
+    /// Whether the payer confirmed it with this token.
+    #[must_use]
+    pub fn was_confirmed_by(self, token: ConfirmationToken) -> bool {
+        self.remainder()
+            .is_some_and(|rest| rest.confirmed_by == Some(token))
+    }
+
+    /// Whether the payer was asked about it and said yes.
+    #[must_use]
+    pub fn was_confirmed(self) -> bool {
+        self.remainder()
+            .is_some_and(|rest| rest.confirmed_by.is_some())
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn payment_id(self) -> Option<PaymentId> {
+        let room = &mut [0; ID_BYTES_MAX];
+        PaymentId::new(Detail::read(self.detail)?.payment_id.text(room)).ok()
+    }
+
+    /// Whether this is its id.
+    #[must_use]
+    pub fn has_id(self, payment_id: &PaymentId) -> bool {
+        self.detail()
+            .is_some_and(|detail| detail.payment_id.is(payment_id.as_str()))
+    }
+
+    /// Whether it pays `payee`. `tag` is the tag of that id.
+    #[must_use]
+    pub(super) fn pays_tagged(self, payee: &Payee, tag: u16) -> bool {
+        self.entry.payee_tag == tag
+            && self.detail().is_some_and(|detail| {
+                detail.payee_type == payee.payee_type && detail.payee_id.is(payee.id.as_str())
+            })
+    }
+
+    /// Whether it pays the same payee the same sum as `payment`.
+    #[must_use]
+    pub fn pays_the_same_as(self, payment: &Payment) -> bool {
+        self.entry.money() == payment.money && self.pays(&payment.payee)
+    }
+
+    /// Whether it pays `payee`.
+    #[must_use]
+    pub fn pays(self, payee: &Payee) -> bool {
+        self.pays_tagged(payee, tag_of(payee.id.as_str()))
+    }
+
+    /// Whether both pay the same payee.
+    #[must_use]
+    pub fn pays_the_payee_of(self, other: RecordRef<'_>) -> bool {
+        self.entry.payee_tag == other.entry.payee_tag && self.packed_payee() == other.packed_payee()
+    }
+
+    /// Whether it pays this order.
+    #[must_use]
+    pub fn pays_order(self, order_id: &OrderId) -> bool {
+        self.order_id().is_some_and(|id| id.is(order_id.as_str()))
+    }
+
+    /// Whether it pays an order.
+    #[must_use]
+    pub fn has_order(self) -> bool {
+        self.order_id().is_some()
+    }
+
+    /// Whether a device is known from which it came.
+    #[must_use]
+    pub const fn has_device(self) -> bool {
+        self.entry.device_tag != 0
+    }
+
+    /// Whether it came from this device.
+    #[must_use]
+    pub fn came_from(self, device_id: &DeviceId) -> bool {
+        self.entry.device_tag == tag_of(device_id.as_str())
+            && self.device_id().is_some_and(|id| id.is(device_id.as_str()))
+    }
+
+    /// Whether both came from the same device.
+    #[must_use]
+    pub fn came_from_the_device_of(self, other: RecordRef<'_>) -> bool {
+        self.entry.device_tag == other.entry.device_tag
+            && self.device_id().is_some()
+            && self.device_id() == other.device_id()
+    }
+
+    /// The token with which the payer confirmed it, if so, and the one that it handed out itself.
+    pub(super) fn tokens(self) -> [Option<ConfirmationToken>; 2] {
+        let Some(rest) = self.remainder() else {
+            return [None; 2];
+        };
+        [rest.confirmed_by, rest.question().map(|asked| asked.token)]
+    }
+
+    /// Who was paid.
+    #[must_use]
+    pub fn payee(self) -> Option<Payee> {
+        let (payee_type, id) = self.packed_payee()?;
+        let id = PayeeId::new(id.text(&mut [0; ID_BYTES_MAX])).ok()?;
+        Some(Payee { id, payee_type })
+    }
+
+    /// What was asked.
+    #[must_use]
+    pub fn payment(self, account_id: &AccountId) -> Option<Payment> {
+        let detail = self.detail()?;
+        let rest = detail.remainder()?;
+        let room = &mut [0; ID_BYTES_MAX];
+        let mut text = |id: PackedId<'_>| Box::<str>::from(id.text(room));
+        let mut optional = |id: Option<PackedId<'_>>| id.map(&mut text);
+        Some(Payment {
+            order_id: optional(rest.order_id).and_then(|id| OrderId::new(id).ok()),
+            device_id: optional(rest.device_id).and_then(|id| DeviceId::new(id).ok()),
+            session_id: optional(rest.session_id).and_then(|id| SessionId::new(id).ok()),
+            payment_id: PaymentId::new(text(detail.payment_id)).ok()?,
+            account_id: account_id.clone(),
+            payee: self.payee()?,
+            money: self.entry.money(),
+            kind: detail.kind,
+            duplicate_window: rest.duplicate_window,
+        })
+    }
+
+    /// The whole record. `version` tells a policy's version by its number.
+    #[must_use]
+    pub fn record(
+        self,
+        account_id: &AccountId,
+        version: impl FnOnce(u16) -> Arc<str>,
+    ) -> Option<Record> {
+        let rest = self.remainder()?;
+        let after = Span::from_ms(self.entry.outcome_after_ms.into());
+        Some(Record {
+            payment: self.payment(account_id)?,
+            assessment: rest.assessment(self.entry.decision, version)?,
+            score_time: self.entry.score_time,
+            outcome: self.entry.outcome,
+            outcome_time: self
+                .entry
+                .outcome
+                .map(|_| self.entry.score_time.plus(after)),
+            confirmed_by: rest.confirmed_by,
+        })
+    }
+
+    /// The tag of the payee's id.
+    pub(in crate::scoring) const fn payee_tag(self) -> u16 {
+        self.entry.payee_tag
+    }
+
+    /// The payee as it was laid down.
+    pub(in crate::scoring) fn packed_payee(self) -> Option<(PayeeType, PackedId<'a>)> {
+        let detail = self.detail()?;
+        Some((detail.payee_type, detail.payee_id))
+    }
+
+    /// The device, if one is known, as it was laid down, and the tag of its id.
+    pub(in crate::scoring) fn packed_device(self) -> Option<(u16, PackedId<'a>)> {
+        Some((self.entry.device_tag, self.device_id()?))
+    }
+
+    fn order_id(self) -> Option<PackedId<'a>> {
+        self.remainder()?.order_id
+    }
+
+    fn device_id(self) -> Option<PackedId<'a>> {
+        self.remainder()?.device_id
+    }
+
+    fn detail(self) -> Option<Detail<'a>> {
+        Detail::read(self.detail)
+    }
+
+    fn remainder(self) -> Option<Remainder<'a>> {
+        self.detail()?.remainder()
+    }
+}
