@@ -11,3 +11,4 @@ mod invalid_request;
 mod outcome_report;
 mod races;
 mod stream;
+mod workers;
