@@ -7,6 +7,8 @@ pub mod listeners;
 pub mod workers;
 mod drain;
 mod service;
+mod batch;
+mod stream;
 mod convert;
 mod status;
 pub mod pb;

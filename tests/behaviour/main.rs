@@ -3,6 +3,7 @@
 
 mod support;
 
+mod chunks;
 mod confirm_protocol;
 mod evidence_and_listing;
 mod health_and_reflection;
