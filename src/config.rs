@@ -14,16 +14,20 @@ pub mod fault;
 pub mod policy_file;
 pub mod policy_source;
 mod sources;
+mod threads;
 
 use fault::Fault;
 use policy_source::PolicySource;
-use sources::{GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW, Sources};
+use sources::{GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW, Sources, THREADS};
+pub use threads::Threads;
 
 /// What the service runs with.
 #[derive(Debug)]
 pub struct Config {
     /// Where gRPC is served.
     pub grpc_address: Address,
+    /// How many threads serve it.
+    pub threads: Threads,
     /// Where the policy is from.
     pub policy_source: PolicySource,
     /// The policy.
@@ -39,6 +43,8 @@ pub struct Config {
 pub struct Flags {
     /// `--grpc-address`
     pub grpc_address: Option<String>,
+    /// `--threads`
+    pub threads: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
     /// `--shadow-policy`
@@ -61,6 +67,9 @@ impl Config {
             sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), |text, _| {
                 Address::parse(text)
             });
+        let threads = sources.last_of(&THREADS, flags.threads.as_ref(), |text, _| {
+            Threads::parse(text)
+        });
         let policy_source =
             sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
         let shadow_flag = flags.shadow_policy.as_ref();
@@ -83,6 +92,7 @@ impl Config {
         }
         Ok(Self {
             grpc_address: grpc_address.unwrap_or_default(),
+            threads: threads.unwrap_or_default(),
             policy_source,
             policy,
             shadow_source,
@@ -177,6 +187,7 @@ mod tests {
         variables: &[],
         flags: Flags {
             grpc_address: None,
+            threads: None,
             policy: None,
             shadow_policy: None,
         },
@@ -186,6 +197,7 @@ mod tests {
     fn nothing_given_is_the_default() {
         let config = load(&NOTHING).unwrap();
         assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
+        assert_eq!(config.threads, Threads::default());
         assert_eq!(config.policy_source, PolicySource::default());
         assert_eq!(config.policy, Policy::default());
         assert_eq!((config.shadow_source, config.shadow), (None, None));
@@ -212,6 +224,30 @@ mod tests {
         assert_eq!(address(&[("DOUBLECHECK_GRPC_ADDRESS", "")], None), "file:1");
         assert_eq!(address(variables, None), "environment:2");
         assert_eq!(address(variables, Some("[::1]:3")), "[::1]:3");
+    }
+
+    #[test]
+    fn threads_are_a_number_or_the_text_of_one() {
+        for file in ["threads = 3", "threads = \"3\""] {
+            let config = load(&Given { file, ..NOTHING }).unwrap();
+            assert_eq!(config.threads.get().get(), 3, "{file}");
+        }
+        let faults = load(&Given {
+            file: "threads = 1.5\n",
+            variables: &[("DOUBLECHECK_THREADS", "0")],
+            flags: Flags {
+                threads: Some("1025".to_owned()),
+                ..Flags::default()
+            },
+        });
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                "doublecheck.toml:1:11: threads: must be a whole number from 1 to 1024",
+                "DOUBLECHECK_THREADS: must be a whole number from 1 to 1024",
+                "--threads: must be a whole number from 1 to 1024",
+            ]
+        );
     }
 
     #[test]

@@ -1,7 +1,10 @@
 //! Clock, store and policy put together: what the edge calls.
 //!
-//! Every call reads the clock once and takes one exclusive step on the account. Payee and device
-//! memories are read before that step and told after it: smaller steps of their own, never nested.
+//! Every call, or chunk of calls, reads the clock once, and every call takes one exclusive step on the
+//! account. Payee and device memories are read before that step and told after it: smaller steps of their
+//! own, never nested.
+
+mod chunk;
 
 use std::sync::Arc;
 
@@ -18,6 +21,7 @@ use crate::scoring::window::{Record, RecordRef};
 use crate::store::Store;
 use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
+pub use chunk::{CHUNK_CALLS_MAX, Chunk};
 
 /// After how long without a payment a device's memory says nothing any more.
 const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
@@ -108,7 +112,15 @@ impl Engine {
     /// [`Refusal`] when the payment contradicts an earlier submission or the token is no good; nothing
     /// is remembered then.
     pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
-        let now = self.clock.now();
+        self.score_at(payment, token, self.clock.now())
+    }
+
+    fn score_at(
+        &self,
+        payment: &Payment,
+        token: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Scored, Refusal> {
         let presented = match token {
             None => None,
             Some(text) => Some(
@@ -144,7 +156,14 @@ impl Engine {
     /// # Errors
     /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
     pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
-        let now = self.clock.now();
+        self.report_outcome_at(report, self.clock.now())
+    }
+
+    fn report_outcome_at(
+        &self,
+        report: &OutcomeReport,
+        now: Timestamp,
+    ) -> Result<Remembered, UnknownPayment> {
         let noted = self
             .accounts
             .with_existing(&report.account_id, |account| {

@@ -1,27 +1,34 @@
 //! The edge: gRPC in, gRPC out. No decisions are made here.
 //!
-//! A call is decoded, converted, scored and encoded on one task, its own: nothing is handed over and
-//! nothing queued in between, so a call waits for no other and a slow client slows only itself.
+//! A call is decoded, converted, scored and encoded on one task, its own, on the one thread of its
+//! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
 
+pub mod listeners;
+pub mod workers;
+mod drain;
 mod service;
+mod batch;
+mod stream;
 mod convert;
 mod status;
 pub mod pb;
 
 use std::future::Future;
-use std::pin::pin;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
 use tonic::server::NamedService;
-use tonic::transport::server::{Router, TcpIncoming};
+use tonic::service::Routes;
+use tonic::transport::server::Router;
 use tonic::transport::{Error, Server};
 use tonic_health::ServingStatus;
-use tonic_health::server::HealthReporter;
+use tonic_health::pb::health_server::HealthServer;
+use tonic_health::server::{HealthReporter, HealthService};
 
 use crate::engine::Engine;
+use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
 use service::Service;
 
@@ -36,15 +43,33 @@ pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 /// What the health service calls the whole server, and the one service in it.
 const HEALTH_NAMES: [&str; 2] = ["", RiskServiceServer::<Service>::NAME];
 
-/// Serves until `shutdown` completes and the calls that are open then have ended, or [`DRAIN_MAX`]
-/// has passed.
+/// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
+/// have ended, or `drain_max` has passed.
+///
+/// # Errors
+/// When a thread cannot start, or the transport fails.
+pub async fn serve_on_workers(
+    listeners: Listeners,
+    engine: Arc<Engine>,
+    shutdown: impl Future<Output = ()>,
+    drain_max: Duration,
+) -> io::Result<()> {
+    let health = healthy().await;
+    let stop = announced(shutdown, health.clone());
+    let tools = tools(health);
+    let router = move || router(Arc::clone(&engine), tools.clone());
+    workers::run(listeners, router, stop, drain_max).await
+}
+
+/// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open
+/// then have ended, or [`DRAIN_MAX`] has passed.
 ///
 /// # Errors
 /// When the transport fails.
 pub async fn serve(
     listener: TcpListener,
     engine: Arc<Engine>,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
     serve_and_drain(listener, engine, shutdown, DRAIN_MAX).await
 }
@@ -57,37 +82,24 @@ pub async fn serve(
 pub async fn serve_and_drain(
     listener: TcpListener,
     engine: Arc<Engine>,
-    shutdown: impl Future<Output = ()> + Send,
+    shutdown: impl Future<Output = ()>,
     drain_max: Duration,
 ) -> Result<(), Error> {
-    let health = HealthReporter::new();
-    report(&health, ServingStatus::Serving).await;
-    let router = router(engine, health.clone());
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-
-    let (drain, draining) = oneshot::channel();
-    let stop_taking_calls = async {
-        shutdown.await;
-        report(&health, ServingStatus::NotServing).await;
-        // Nobody listens once the server has failed, and then there is nothing to drain.
-        let _ = drain.send(());
-    };
-    let mut serving = pin!(router.serve_with_incoming_shutdown(incoming, stop_taking_calls));
-    tokio::select! {
-        result = &mut serving => return result,
-        Ok(()) = draining => {}
-    }
-    if let Ok(result) = tokio::time::timeout(drain_max, serving).await {
-        return result;
-    }
-    tracing::warn!(?drain_max, "calls were still open at the drain deadline");
-    Ok(())
+    let health = healthy().await;
+    let stop = announced(shutdown, health.clone());
+    drain::serve(listener, router(engine, tools(health)), stop, drain_max).await
 }
 
-fn router(engine: Arc<Engine>, health: HealthReporter) -> Router {
+fn router(engine: Arc<Engine>, tools: Routes) -> Router {
     let risk =
         RiskServiceServer::new(Service::new(engine)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let health = tonic_health::server::HealthService::from_health_reporter(health);
+    Server::builder().add_routes(tools.add_service(risk))
+}
+
+/// What tools ask for: health and reflection. Every thread shares them, for the descriptions that
+/// reflection answers from take megabytes and milliseconds to make.
+fn tools(health: HealthReporter) -> Routes {
+    let health = HealthService::from_health_reporter(health);
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
@@ -97,11 +109,23 @@ fn router(engine: Arc<Engine>, health: HealthReporter) -> Router {
     let v1 = reflection().build_v1().expect("descriptors are valid");
     // What Python's and older tools speak.
     let v1alpha = reflection().build_v1alpha().expect("descriptors are valid");
-    Server::builder()
-        .add_service(risk)
-        .add_service(tonic_health::pb::health_server::HealthServer::new(health))
+    Routes::new(HealthServer::new(health))
         .add_service(v1)
         .add_service(v1alpha)
+}
+
+/// One state of health, told by every thread.
+async fn healthy() -> HealthReporter {
+    let health = HealthReporter::new();
+    report(&health, ServingStatus::Serving).await;
+    health
+}
+
+/// Completes once `shutdown` has and everybody who asks is told: whoever watches turns away before
+/// connections close.
+async fn announced(shutdown: impl Future<Output = ()>, health: HealthReporter) {
+    shutdown.await;
+    report(&health, ServingStatus::NotServing).await;
 }
 
 async fn report(health: &HealthReporter, status: ServingStatus) {

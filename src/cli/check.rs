@@ -59,6 +59,7 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let mut rows = vec![
         vec!["config".to_owned(), file],
         vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
+        vec!["threads".to_owned(), config.threads.to_string()],
         vec!["policy".to_owned(), policy],
     ];
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {

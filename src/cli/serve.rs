@@ -4,13 +4,12 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
-
 use super::settings::Settings;
 use super::{Ended, Failure};
 use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::grpc::listeners::Listeners;
 use crate::scoring::policy::Policies;
 use crate::token::TokenKey;
 use crate::{grpc, telemetry};
@@ -48,7 +47,10 @@ pub fn run(arguments: &ServeArguments) -> Ended {
     let policies = Policies::new(config.policy.clone(), config.shadow.clone());
     let engine = Arc::new(Engine::new(policies, clock, token_key));
 
-    let runtime = tokio::runtime::Runtime::new()
+    // This thread only waits: for the signal to stop, and then for the threads that serve.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
     let _sweeping = Sweeping::start(Arc::clone(&engine))
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
@@ -56,21 +58,21 @@ pub fn run(arguments: &ServeArguments) -> Ended {
 }
 
 async fn serve(config: &Config, engine: Arc<Engine>) -> Ended {
-    let asked_for = &config.grpc_address;
-    let listening = async {
-        let listener = TcpListener::bind(asked_for.as_str()).await?;
-        let address = listener.local_addr()?;
-        std::io::Result::Ok((listener, address))
-    };
-    let (listener, address) = listening
+    let Config {
+        grpc_address: asked_for,
+        threads,
+        ..
+    } = config;
+    let listeners = Listeners::bind(asked_for.as_str(), threads.get())
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
+    let address = listeners.address();
     let policy = engine.policy().version().clone();
     let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
-    tracing::info!(target: "doublecheck", %address, %policy, shadow, "ready");
-    grpc::serve(listener, engine, stop)
+    tracing::info!(target: "doublecheck", %address, %threads, %policy, shadow, "ready");
+    grpc::serve_on_workers(listeners, engine, stop, grpc::DRAIN_MAX)
         .await
         .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))?;
     tracing::info!(target: "doublecheck", "stopped");

@@ -15,6 +15,10 @@ pub(super) struct Settings {
     /// [default: 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT")]
     grpc_address: Option<String>,
+    /// How many threads serve calls, 1 to 1024 [file: threads] [env: DOUBLECHECK_THREADS]
+    /// [default: one for each core]
+    #[arg(long, value_name = "NUMBER")]
+    threads: Option<String>,
     /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
     /// [file: policy.path] [env: DOUBLECHECK_POLICY] [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
@@ -35,6 +39,7 @@ impl Settings {
         // Environment and file are looked at by the configuration, which tells their faults apart.
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
+            threads: self.threads.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),
         };

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::document::{Document, Given, Scalar};
 use super::fault::{Fault, Place, Problem};
+use super::threads::Threads;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
 /// The names that a setting goes by.
@@ -12,27 +13,39 @@ pub(super) struct Setting {
     pub(super) path: &'static str,
     pub(super) variable: &'static str,
     pub(super) flag: &'static str,
+    /// What a file must give that gives neither a text nor a whole number.
+    expected: &'static str,
 }
 
 pub(super) const GRPC_ADDRESS: Setting = Setting {
     path: "grpc.address",
     variable: "DOUBLECHECK_GRPC_ADDRESS",
     flag: "--grpc-address",
+    expected: "a text",
+};
+
+pub(super) const THREADS: Setting = Setting {
+    path: "threads",
+    variable: "DOUBLECHECK_THREADS",
+    flag: "--threads",
+    expected: Threads::EXPECTED,
 };
 
 pub(super) const POLICY_PATH: Setting = Setting {
     path: "policy.path",
     variable: "DOUBLECHECK_POLICY",
     flag: "--policy",
+    expected: "a text",
 };
 
 pub(super) const POLICY_SHADOW: Setting = Setting {
     path: "policy.shadow",
     variable: "DOUBLECHECK_SHADOW_POLICY",
     flag: "--shadow-policy",
+    expected: "a text",
 };
 
-const SETTINGS: &[Setting] = &[GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW];
+const SETTINGS: &[Setting] = &[GRPC_ADDRESS, THREADS, POLICY_PATH, POLICY_SHADOW];
 
 /// Where settings come from, and what is wrong with them so far.
 pub(super) struct Sources<V> {
@@ -85,7 +98,7 @@ impl<V: Fn(&str) -> Option<String>> Sources<V> {
                 Scalar::Text(text) => parse(text, folder),
                 Scalar::Integer(integer) => parse(&integer.to_string(), folder),
                 Scalar::Number(_) | Scalar::Flag(_) | Scalar::EmptyTable | Scalar::Other => {
-                    Err("a text")
+                    Err(setting.expected)
                 }
             };
             take(parsed, &|problem| file.fault(given, problem));

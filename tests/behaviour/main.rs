@@ -3,6 +3,7 @@
 
 mod support;
 
+mod chunks;
 mod confirm_protocol;
 mod evidence_and_listing;
 mod health_and_reflection;
@@ -11,3 +12,4 @@ mod invalid_request;
 mod outcome_report;
 mod races;
 mod stream;
+mod workers;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use doublecheck::grpc::DRAIN_MAX;
 use doublecheck::grpc::pb::{self, Decision, ReasonCode};
 use pb::risk_service_client::RiskServiceClient;
 use prost::Message as _;
@@ -21,6 +22,12 @@ fn rounds() -> usize {
     }
 }
 
+/// One runtime over several threads, and several threads with a runtime each.
+async fn servers() -> [Server; 2] {
+    let on_workers = Server::start_on_workers(4, DRAIN_MAX).await;
+    [Server::start().await, on_workers]
+}
+
 /// A payment of an account and to a payee that no other round has.
 fn payment_of(round: usize, payment_id: &str) -> pb::Payment {
     payment_but(payment_id, |p| {
@@ -30,8 +37,10 @@ fn payment_of(round: usize, payment_id: &str) -> pb::Payment {
 }
 
 /// Each round, all clients send their payment at once. The answers, round by round.
-async fn race(payment_of: fn(usize, usize) -> pb::Payment) -> Vec<Vec<pb::Assessment>> {
-    let server = Server::start().await;
+async fn race(
+    server: &Server,
+    payment_of: fn(usize, usize) -> pb::Payment,
+) -> Vec<Vec<pb::Assessment>> {
     let start = Arc::new(Barrier::new(CLIENTS));
     let mut clients = JoinSet::new();
     for nth in 0..CLIENTS {
@@ -59,30 +68,34 @@ async fn race(payment_of: fn(usize, usize) -> pb::Payment) -> Vec<Vec<pb::Assess
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_identical_payments_exactly_one_is_allowed() {
-    let rounds = race(|round, nth| payment_of(round, &format!("p{nth}"))).await;
-    for (round, answers) in rounds.into_iter().enumerate() {
-        let (allowed, others): (Vec<_>, Vec<_>) = answers
-            .into_iter()
-            .partition(|answer| answer.decision() == Decision::Allow);
-        assert_eq!((allowed.len(), others.len()), (1, CLIENTS - 1), "{round}");
-        for other in others {
-            assert_eq!(other.decision(), Decision::Block, "{round}");
-            assert!(codes(&other).contains(&ReasonCode::DuplicateInFlight));
+    for server in servers().await {
+        let rounds = race(&server, |round, nth| payment_of(round, &format!("p{nth}"))).await;
+        for (round, answers) in rounds.into_iter().enumerate() {
+            let (allowed, others): (Vec<_>, Vec<_>) = answers
+                .into_iter()
+                .partition(|answer| answer.decision() == Decision::Allow);
+            assert_eq!((allowed.len(), others.len()), (1, CLIENTS - 1), "{round}");
+            for other in others {
+                assert_eq!(other.decision(), Decision::Block, "{round}");
+                assert!(codes(&other).contains(&ReasonCode::DuplicateInFlight));
+            }
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn of_submissions_of_one_payment_exactly_one_is_decided_and_the_others_replay_it() {
-    let rounds = race(|round, _| payment_of(round, "p")).await;
-    for (round, mut answers) in rounds.into_iter().enumerate() {
-        let decided = answers.iter().filter(|answer| !answer.replayed).count();
-        assert_eq!((decided, answers.len()), (1, CLIENTS), "{round}");
-        for answer in &mut answers {
-            answer.replayed = true;
+    for server in servers().await {
+        let rounds = race(&server, |round, _| payment_of(round, "p")).await;
+        for (round, mut answers) in rounds.into_iter().enumerate() {
+            let decided = answers.iter().filter(|answer| !answer.replayed).count();
+            assert_eq!((decided, answers.len()), (1, CLIENTS), "{round}");
+            for answer in &mut answers {
+                answer.replayed = true;
+            }
+            let bytes = answers[0].encode_to_vec();
+            assert!(answers.iter().all(|answer| answer.encode_to_vec() == bytes));
+            assert_eq!(answers[0].decision(), Decision::Allow, "{round}");
         }
-        let bytes = answers[0].encode_to_vec();
-        assert!(answers.iter().all(|answer| answer.encode_to_vec() == bytes));
-        assert_eq!(answers[0].decision(), Decision::Allow, "{round}");
     }
 }

@@ -1,12 +1,16 @@
 //! A server of our own on a free port, its clock in our hand, and short ways to ask it.
 
+use std::io;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
 use doublecheck::grpc;
+use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, batch_score_payments_response::result::Answer};
 use doublecheck::scoring::policy::Policy;
@@ -32,12 +36,14 @@ pub(crate) type Rpc<T> = Result<T, Status>;
 /// What makes another payment of a payment.
 pub(crate) type Change = fn(&mut pb::Payment);
 
+type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
+
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) client: RiskServiceClient<Channel>,
     clock: Arc<ManualClock>,
     shutdown: oneshot::Sender<()>,
-    served: JoinHandle<Result<(), tonic::transport::Error>>,
+    served: JoinHandle<io::Result<()>>,
 }
 
 impl Server {
@@ -48,12 +54,34 @@ impl Server {
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let serve = async move |engine, stop| {
+            let served = grpc::serve_and_drain(listener, engine, stop, drain_max).await;
+            served.map_err(io::Error::other)
+        };
+        Self::start_with(address, serve).await
+    }
+
+    /// A server with threads of its own, as `doublecheck serve` has them.
+    pub(crate) async fn start_on_workers(threads: usize, drain_max: Duration) -> Self {
+        let threads = NonZeroUsize::new(threads).unwrap();
+        let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
+        let address = listeners.address();
+        let serve = async move |engine, stop| {
+            grpc::serve_on_workers(listeners, engine, stop, drain_max).await
+        };
+        Self::start_with(address, serve).await
+    }
+
+    async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(Arc<Engine>, Stop) -> F) -> Self
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
         let clock = Arc::new(ManualClock::at(START));
         let key = TokenKey::from_bytes(&[7; 32]);
         let engine = Arc::new(Engine::new(Policy::default(), Arc::clone(&clock) as _, key));
         let (shutdown, stop) = oneshot::channel();
-        let stopped = async { stop.await.unwrap_or_default() };
-        let served = tokio::spawn(grpc::serve_and_drain(listener, engine, stopped, drain_max));
+        let stop: Stop = Box::pin(async { stop.await.unwrap_or_default() });
+        let served = tokio::spawn(serve(engine, stop));
         Self {
             address,
             client: RiskServiceClient::new(connect(address).await),
@@ -72,7 +100,7 @@ impl Server {
     }
 
     /// Tells the server to stop; what comes back completes when it has.
-    pub(crate) fn shut_down(self) -> JoinHandle<Result<(), tonic::transport::Error>> {
+    pub(crate) fn shut_down(self) -> JoinHandle<io::Result<()>> {
         self.shutdown.send(()).unwrap();
         self.served
     }

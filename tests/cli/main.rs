@@ -34,6 +34,8 @@ fn check_says_ok_and_what_is_in_force() {
     for part in ["localhost:7", "strict-", "decision.confirm_from", "40.0"] {
         assert!(ran.out.contains(part), "{part}: {ran:?}");
     }
+    let ran = run(&["check", "--threads", "3"]);
+    assert!(ran.out.contains("\nthreads       3\n"), "{ran:?}");
     let ran = run(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(ran.out.contains("127.0.0.1:50051"), "{ran:?}");
@@ -80,6 +82,9 @@ fn serve_refuses_to_start_with_a_faulty_setting() {
         ran.err.starts_with("DOUBLECHECK_GRPC_ADDRESS: must be"),
         "{ran:?}"
     );
+    let ran = run(&["serve", "--threads", "0"]);
+    let expected = "--threads: must be a whole number from 1 to 1024\n";
+    assert_eq!((ran.code, ran.err.as_str()), (Some(2), expected), "{ran:?}");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::page_token;
 use crate::engine::{Listing, Remembered};
 use crate::grpc::pb;
+use crate::scoring::account::Scored;
 use crate::scoring::assessment::{
     AmountSlip, Assessment, Challenge, Confirmation, Decision, Evidence, History, Reason,
     ReasonCode,
@@ -14,15 +15,15 @@ use crate::scoring::text;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
-/// The answer to `payment`.
-pub(in crate::grpc) fn assessment(
-    payment: &Payment,
-    assessment: &Assessment,
-    replayed: bool,
-) -> pb::Assessment {
+/// What scoring `payment` came to.
+pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
+    assessment(payment, &scored.assessment, scored.replayed)
+}
+
+fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {
     let reason = |reason| reason_of(payment, assessment.decision, reason);
     pb::Assessment {
-        payment_id: payment.payment_id.to_string(),
+        payment_id: payment.payment_id.as_str().to_owned(),
         decision: decision(assessment.decision).into(),
         score: assessment.score,
         reasons: assessment.reasons.iter().map(reason).collect(),
@@ -30,7 +31,7 @@ pub(in crate::grpc) fn assessment(
         confirmation: assessment.confirmation.map(confirmation),
         retry_after: assessment.retry_after.map(duration),
         history: history(assessment.history).into(),
-        policy_version: assessment.policy_version.to_string(),
+        policy_version: (*assessment.policy_version).to_owned(),
         replayed,
         degraded: false,
         shadow_decision: assessment

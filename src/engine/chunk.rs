@@ -1,0 +1,106 @@
+//! Calls that come together are done together.
+
+use super::{Engine, OutcomeReport, Remembered, UnknownPayment};
+use crate::scoring::account::{Refusal, Scored};
+use crate::scoring::payment::Payment;
+use crate::scoring::time::Timestamp;
+
+/// The most calls in a chunk. Enough for their waits for memory to overlap; few enough that what they
+/// fetch, a few kB an account, is still in the core's own cache when its turn comes, and that the first
+/// answer waits for no more than some dozen microseconds.
+pub const CHUNK_CALLS_MAX: usize = 64;
+
+/// Calls that came together: each is done as it would be alone, in the order of the calls to this, all of
+/// them at the moment that the chunk began.
+#[derive(Debug)]
+pub struct Chunk<'a> {
+    engine: &'a Engine,
+    now: Timestamp,
+}
+
+impl Engine {
+    /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, about `payments` among others. Their accounts
+    /// are fetched from memory before the first one is scored: one after the other they would each wait.
+    pub fn chunk<'a>(&self, payments: impl IntoIterator<Item = &'a Payment>) -> Chunk<'_> {
+        for payment in payments {
+            self.accounts.touch(&payment.account_id);
+        }
+        Chunk {
+            engine: self,
+            now: self.clock.now(),
+        }
+    }
+}
+
+impl Chunk<'_> {
+    /// As [`Engine::score`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
+        self.engine.score_at(payment, token, self.now)
+    }
+
+    /// As [`Engine::report_outcome`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
+        self.engine.report_outcome_at(report, self.now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+    use crate::clock::Clock;
+    use crate::scoring::money::{Currency, Money};
+    use crate::scoring::payment::{AccountId, Payee, PayeeId, PayeeType, PaymentId, PaymentKind};
+    use crate::scoring::policy::Policy;
+    use crate::token::TokenKey;
+
+    /// A clock that moves on by a millisecond each time it is looked at.
+    #[derive(Debug, Default)]
+    struct Looked(AtomicI64);
+
+    impl Clock for Looked {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_unix_ms(self.0.fetch_add(1, Ordering::Relaxed))
+        }
+    }
+
+    fn payment(nth: usize) -> Payment {
+        Payment {
+            payment_id: PaymentId::new(format!("p{nth}")).unwrap(),
+            account_id: AccountId::new(format!("payer-{}", nth % 7)).unwrap(),
+            payee: Payee {
+                id: PayeeId::new("13800138000").unwrap(),
+                payee_type: PayeeType::Phone,
+            },
+            money: Money::new(5_000, Currency::from_code("CNY").unwrap()).unwrap(),
+            kind: PaymentKind::TopUp,
+            order_id: None,
+            device_id: None,
+            session_id: None,
+            duplicate_window: None,
+        }
+    }
+
+    #[test]
+    fn the_calls_of_a_chunk_happen_at_one_moment() {
+        let clock = Arc::new(Looked::default());
+        let key = TokenKey::from_bytes(&[7; 32]);
+        let engine = Engine::new(Policy::default(), Arc::clone(&clock) as _, key);
+        let payments: Vec<_> = (0..2 * CHUNK_CALLS_MAX).map(payment).collect();
+        for (moment_ms, payments) in (0..).zip(payments.chunks(CHUNK_CALLS_MAX)) {
+            let chunk = engine.chunk(payments);
+            for payment in payments {
+                let scored = chunk.score(payment, None).unwrap();
+                assert_eq!(scored.score_time, Timestamp::from_unix_ms(moment_ms));
+            }
+        }
+    }
+}

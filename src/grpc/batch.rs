@@ -1,0 +1,36 @@
+//! `BatchScorePayments`: payments in, results out in the same order, scored in chunks.
+
+use super::convert::{InvalidRequest, request, response};
+use super::pb::ScorePaymentRequest;
+use super::pb::batch_score_payments_response::{Result as BatchResult, result::Answer};
+use super::status::Fault;
+use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine};
+use crate::scoring::payment::Payment;
+
+/// What scoring each item came to.
+pub(super) fn results(engine: &Engine, items: Vec<ScorePaymentRequest>) -> Vec<BatchResult> {
+    let mut results = Vec::with_capacity(items.len());
+    let mut items = items.into_iter().map(request::score);
+    while items.len() > 0 {
+        let taken: Vec<_> = items.by_ref().take(CHUNK_CALLS_MAX).collect();
+        let payments = taken.iter().flatten().map(|(payment, _)| payment);
+        let chunk = engine.chunk(payments);
+        results.extend(taken.into_iter().map(|item| result(&chunk, item)));
+    }
+    results
+}
+
+fn result(
+    chunk: &Chunk<'_>,
+    item: Result<(Payment, Option<String>), InvalidRequest>,
+) -> BatchResult {
+    let answer = || {
+        let (payment, token) = item?;
+        let scored = chunk.score(&payment, token.as_deref())?;
+        Ok(Answer::Assessment(response::scored(&payment, &scored)))
+    };
+    let error = |fault: Fault| Answer::Error(fault.into());
+    BatchResult {
+        answer: Some(answer().unwrap_or_else(error)),
+    }
+}

@@ -1,0 +1,79 @@
+//! Workers: threads that each have a runtime and a listener of their own.
+//!
+//! A connection, its calls and their memory stay on the thread that accepted it. Nothing is stolen or
+//! handed over, which costs half of what a runtime over several threads does. The price: one connection
+//! is served by one core.
+
+use std::future::Future;
+use std::io;
+use std::net::TcpListener;
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
+use tonic::transport::server::Router;
+
+use super::drain;
+use super::listeners::Listeners;
+
+/// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
+/// have ended, or `drain_max` has passed; what is open beyond it is closed.
+///
+/// `router` is called on each worker: what it makes anew, such as reference counts, no two cores share.
+/// A worker that fails takes the others with it, for half of a service would look like a whole one.
+///
+/// # Errors
+/// When a worker cannot start, or fails.
+pub async fn run(
+    listeners: Listeners,
+    router: impl Fn() -> Router + Clone + Send + 'static,
+    shutdown: impl Future<Output = ()>,
+    drain_max: Duration,
+) -> io::Result<()> {
+    // Dropping it tells every worker to stop, however this function ends.
+    let (stop, stopping) = watch::channel(());
+    let mut workers = JoinSet::new();
+    for (nth, listener) in listeners.each.into_iter().enumerate() {
+        let (router, mut stopping) = (router.clone(), stopping.clone());
+        let stopped = async move {
+            // Nothing is ever sent: this is the error of a dropped sender.
+            let _ = stopping.changed().await;
+        };
+        let (ended, end) = oneshot::channel();
+        thread::Builder::new()
+            .name(format!("grpc-{nth}"))
+            .spawn(move || ended.send(work(listener, router, stopped, drain_max)))?;
+        workers.spawn(async {
+            let panicked = |_| Err(io::Error::other("a worker panicked"));
+            end.await.unwrap_or_else(panicked)
+        });
+    }
+    let mut result = tokio::select! {
+        () = shutdown => Ok(()),
+        Some(ended) = workers.join_next() => ended?,
+    };
+    drop(stop);
+    while let Some(ended) = workers.join_next().await {
+        result = result.and(ended?);
+    }
+    result
+}
+
+/// One worker's life.
+fn work(
+    listener: TcpListener,
+    router: impl FnOnce() -> Router,
+    stop: impl Future<Output = ()>,
+    drain_max: Duration,
+) -> io::Result<()> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    runtime.block_on(async {
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let serving = drain::serve(listener, router(), stop, drain_max);
+        serving.await.map_err(io::Error::other)
+    })
+}
