@@ -4,6 +4,7 @@
 //! account. Payee and device memories are read before that step and told after it: smaller steps of their
 //! own, never nested.
 
+mod budget;
 mod chunk;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::scoring::window::{Record, RecordRef};
 use crate::store::Store;
 use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
+use budget::Budget;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
 
 /// After how long without a payment a device's memory says nothing any more.
@@ -35,6 +37,7 @@ pub struct Engine {
     accounts: Store<AccountId, Account>,
     payees: Store<PayeeId, PayeeMemory>,
     devices: Store<DeviceId, DeviceMemory>,
+    budget: Budget,
     bounds: BoundsCounters,
     shadow: ShadowCounters,
 }
@@ -89,8 +92,18 @@ impl Engine {
             accounts: Store::new(),
             payees: Store::new(),
             devices: Store::new(),
+            budget: Budget::unlimited(),
             bounds: BoundsCounters::default(),
             shadow: ShadowCounters::default(),
+        }
+    }
+
+    /// The same, keeping to so many bytes of memory: what is missed least is forgotten first.
+    #[must_use]
+    pub fn with_memory_budget(self, bytes_max: u64) -> Self {
+        Self {
+            budget: Budget::of(bytes_max),
+            ..self
         }
     }
 
@@ -144,6 +157,7 @@ impl Engine {
         if !scored.replayed {
             let decision = scored.assessment.decision;
             self.tell_memories(payment, decision, scored.score_time);
+            self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(decision, shadow.decision);
             }

@@ -1,87 +1,332 @@
-//! State by key, one exclusive step at a time. The only file that knows the map.
+//! State by key, one exclusive step at a time. The only place that knows the map.
 //!
-//! Callers hand in a closure and get its result; no guard leaves this file. A closure must not come
-//! back to the same store: the map's shards are locks.
+//! Callers hand in a closure and get its result; no guard leaves this module, and a closure must not
+//! come back to the same store. The map says in which slot the state of a key lies, and each slot has a
+//! lock of its own: a key waits for no other. In front of the map stand hints that say the same without a
+//! lock, so that the states of many keys can be [fetched](Store::fetch) at once: waiting for memory is
+//! most of what a step costs, and waits without locks between them overlap.
 
 use std::fmt;
-use std::hash::{Hash, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dashmap::DashMap;
+use dashmap::mapref::entry::Entry;
+
+mod hints;
+mod slab;
+#[cfg(test)]
+mod tests;
+
+use hints::Hints;
+use slab::{Held, Slab};
+
+/// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
+/// with so many, the one that grows is small even among tens of millions of keys.
+const MAP_PARTS: usize = 4_096;
+
+/// About how many bytes the map takes for a key: 13 and the room that it keeps free.
+const MAP_BYTES_EACH: usize = 24;
+
+/// What a state, or a key, holds beside itself.
+pub trait Footprint {
+    /// How many bytes it has allocated.
+    fn heap_bytes(&self) -> usize;
+}
 
 /// State of type `V` for each key.
 ///
 /// Keys are chosen by outsiders, so they are hashed with SipHash under a key drawn at start: nobody can
-/// aim at one bucket.
+/// aim at one place of the map.
 pub struct Store<K, V> {
-    entries: DashMap<K, V, RandomState>,
+    hashing: RandomState,
+    slots: DashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    hints: Hints,
+    slab: Slab<K, V>,
+    keys: AtomicUsize,
+    heap_bytes: AtomicUsize,
 }
 
-impl<K: Eq + Hash + Clone, V: Default> Store<K, V> {
+impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
         Self {
-            entries: DashMap::with_hasher(RandomState::new()),
+            hashing: RandomState::new(),
+            slots: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), MAP_PARTS),
+            hints: Hints::new(),
+            slab: Slab::new(),
+            keys: AtomicUsize::new(0),
+            heap_bytes: AtomicUsize::new(0),
         }
     }
 
     /// Runs `step` on the state of `key`, made new if there is none. Nobody else sees or changes that
     /// state meanwhile.
     pub fn with<T>(&self, key: &K, step: impl FnOnce(&mut V) -> T) -> T {
-        // A key seen before is found by reference; only a new one is copied.
-        if let Some(mut entry) = self.entries.get_mut(key) {
-            return step(entry.value_mut());
+        let mut salt = 0;
+        let mut step = step;
+        loop {
+            let hash = self.hash(key, salt);
+            match self.step_on(hash, key, step) {
+                Ok(result) => return result,
+                Err((Missed::OtherKey, unused)) => {
+                    salt = salt.wrapping_add(1);
+                    step = unused;
+                }
+                Err((Missed::Absent, unused)) => match self.insert(hash, key, unused) {
+                    Ok(result) => return result,
+                    Err(unused) => step = unused,
+                },
+            }
         }
-        let mut entry = self.entries.entry(key.clone()).or_default();
-        step(entry.value_mut())
     }
 
     /// Runs `step` on the state of `key`, if there is any.
     pub fn with_existing<T>(&self, key: &K, step: impl FnOnce(&mut V) -> T) -> Option<T> {
-        let mut entry = self.entries.get_mut(key)?;
-        Some(step(entry.value_mut()))
+        let mut step = step;
+        for salt in 0..u8::MAX {
+            match self.step_on(self.hash(key, salt), key, step) {
+                Ok(result) => return Some(result),
+                Err((Missed::Absent, _)) => return None,
+                Err((Missed::OtherKey, unused)) => step = unused,
+            }
+        }
+        None
     }
 
     /// Runs `read` on the state of `key`, if there is any.
     pub fn read<T>(&self, key: &K, read: impl FnOnce(&V) -> T) -> Option<T> {
-        let entry = self.entries.get(key)?;
-        Some(read(entry.value()))
+        self.with_existing(key, |value| read(value))
     }
 
-    /// Brings the state of `key` nearer, if there is any, for a step that soon follows.
-    pub fn touch(&self, key: &K) {
-        // To find an entry is to read it: the keys lie beside the states.
-        drop(self.entries.get(key));
+    /// Fetches the states of `keys` from memory, all at once, for steps that soon follow.
+    pub fn fetch<'a>(&self, keys: impl IntoIterator<Item = &'a K>)
+    where
+        K: 'a,
+    {
+        for key in keys {
+            for slot in self.hints.slots(self.hash(key, 0)) {
+                black_box(self.slab.fetch(slot));
+            }
+        }
     }
 
     /// Runs `step` on every state, one after the other, and forgets those for which it says `false`.
+    /// Nobody waits for more than one of these steps.
     pub fn sweep(&self, mut step: impl FnMut(&K, &mut V) -> bool) {
-        self.entries.retain(|key, value| step(key, value));
+        for slot in 0..self.slab.taken() {
+            if let Some(mut held) = self.slab.lock(slot) {
+                let before = held.heap_bytes();
+                let Held { key, value, .. } = &mut *held;
+                if let Some(key) = key
+                    && !step(key, value)
+                {
+                    self.empty(slot, &mut held, before);
+                } else {
+                    self.count_heap(before, held.heap_bytes());
+                }
+            }
+        }
+    }
+
+    /// Of `candidates` states chosen at random, forgets the one that `rank` puts lowest; returns its rank,
+    /// or `None` if none was found.
+    pub fn evict<R: Ord>(
+        &self,
+        candidates: impl Iterator<Item = u64> + Clone,
+        rank: impl Fn(&V) -> R,
+    ) -> Option<R> {
+        let taken = u64::from(self.slab.taken());
+        let slot_of = |random: u64| u32::try_from(random.checked_rem(taken)?).ok();
+        let slots = candidates.filter_map(slot_of);
+        for slot in slots.clone() {
+            black_box(self.slab.fetch(slot));
+        }
+        let ranked = slots.filter_map(|slot| {
+            let held = self.slab.try_lock(slot)?;
+            held.key.as_ref()?;
+            Some((rank(&held.value), slot))
+        });
+        let (lowest, slot) = ranked.min()?;
+        let mut held = self.slab.lock(slot)?;
+        // It may have been used meanwhile, or have made room for another.
+        let now = rank(&held.value);
+        if held.key.is_none() || now > lowest {
+            return None;
+        }
+        let before = held.heap_bytes();
+        self.empty(slot, &mut held, before);
+        Some(now)
+    }
+
+    /// Whether a new key finds room without more memory.
+    pub fn has_free_slot(&self) -> bool {
+        self.slab.has_free()
     }
 
     /// How many keys have state.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.entries.len()
+        self.keys.load(Ordering::Relaxed)
     }
 
     /// Whether none has.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
+        self.len() == 0
+    }
+
+    /// How many bytes all of it takes, but for what the allocator adds.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let map = self.slab.taken() as usize * MAP_BYTES_EACH;
+        self.slab.bytes() + map + self.hints.bytes() + self.heap_bytes.load(Ordering::Relaxed)
+    }
+
+    fn hash(&self, key: &K, salt: u8) -> u64 {
+        let mut hasher = self.hashing.build_hasher();
+        key.hash(&mut hasher);
+        if salt > 0 {
+            // Another key has this hash: among a billion keys that is to be expected once in 40 stores.
+            hasher.write_u8(salt);
+        }
+        hasher.finish()
+    }
+
+    /// Runs `step` on the state of `key`, if it is known under `hash`; else gives it back.
+    fn step_on<T, S: FnOnce(&mut V) -> T>(
+        &self,
+        hash: u64,
+        key: &K,
+        step: S,
+    ) -> Result<T, (Missed, S)> {
+        for slot in self.hints.slots(hash) {
+            if let Some(mut held) = self.slab.lock(slot)
+                && held.key.as_ref() == Some(key)
+            {
+                return Ok(self.step(&mut held, step));
+            }
+        }
+        loop {
+            // The guard of the map is gone before the slot is waited for.
+            let Some(slot) = self.slots.get(&hash).map(|slot| *slot) else {
+                return Err((Missed::Absent, step));
+            };
+            let Some(mut held) = self.slab.lock(slot) else {
+                return Err((Missed::Absent, step));
+            };
+            if held.key.as_ref() == Some(key) {
+                self.hints.put(hash, slot);
+                return Ok(self.step(&mut held, step));
+            }
+            if held.key.is_some() && held.hash == hash {
+                return Err((Missed::OtherKey, step));
+            }
+            // It was forgotten between the map and the slot: look again.
+        }
+    }
+
+    /// Makes new state for `key` and runs `step` on it; gives it back if somebody else was quicker.
+    fn insert<T, S: FnOnce(&mut V) -> T>(&self, hash: u64, key: &K, step: S) -> Result<T, S> {
+        let Some(slot) = self.slab.take() else {
+            // Two to the thirty are taken: what is forgotten next makes room.
+            std::thread::yield_now();
+            return Err(step);
+        };
+        let Some(mut held) = self.slab.lock(slot) else {
+            return Err(step);
+        };
+        match self.slots.entry(hash) {
+            Entry::Occupied(_) => {
+                drop(held);
+                self.slab.give_back(slot);
+                return Err(step);
+            }
+            Entry::Vacant(vacant) => drop(vacant.insert(slot)),
+        }
+        self.keys.fetch_add(1, Ordering::Relaxed);
+        self.count_heap(0, key.heap_bytes());
+        held.key = Some(key.clone());
+        held.hash = hash;
+        self.hints.make_room(self.slab.taken() as usize);
+        self.hints.put(hash, slot);
+        Ok(self.step(&mut held, step))
+    }
+
+    fn step<T>(&self, held: &mut Held<K, V>, step: impl FnOnce(&mut V) -> T) -> T {
+        let before = held.value.heap_bytes();
+        let result = step(&mut held.value);
+        self.count_heap(before, held.value.heap_bytes());
+        result
+    }
+
+    fn empty(&self, slot: u32, held: &mut Held<K, V>, heap_bytes: usize) {
+        self.slots.remove(&held.hash);
+        *held = Held::default();
+        self.keys.fetch_sub(1, Ordering::Relaxed);
+        self.count_heap(heap_bytes, 0);
+        self.slab.give_back(slot);
+    }
+
+    fn count_heap(&self, before: usize, after: usize) {
+        if after > before {
+            self.heap_bytes.fetch_add(after - before, Ordering::Relaxed);
+        } else if before > after {
+            self.heap_bytes.fetch_sub(before - after, Ordering::Relaxed);
+        }
     }
 }
 
-impl<K: Eq + Hash + Clone, V: Default> Default for Store<K, V> {
+impl<K: Footprint, V: Footprint> Held<K, V> {
+    fn heap_bytes(&self) -> usize {
+        self.key.as_ref().map_or(0, K::heap_bytes) + self.value.heap_bytes()
+    }
+}
+
+/// Why a step did not run.
+enum Missed {
+    /// No key of this hash has state.
+    Absent,
+    /// Another key has this hash.
+    OtherKey,
+}
+
+/// The hash of a key that is a hash.
+#[derive(Debug, Clone, Copy, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+impl<K, V> Default for Store<K, V>
+where
+    K: Eq + Hash + Clone + Footprint,
+    V: Default + Footprint,
+{
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<K: Eq + Hash, V> fmt::Debug for Store<K, V> {
+impl<K, V> fmt::Debug for Store<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("len", &self.entries.len())
-            .finish()
+            .field("len", &self.keys.load(Ordering::Relaxed))
+            .finish_non_exhaustive()
     }
 }

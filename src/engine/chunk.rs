@@ -21,10 +21,17 @@ pub struct Chunk<'a> {
 impl Engine {
     /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, about `payments` among others. Their accounts
     /// are fetched from memory before the first one is scored: one after the other they would each wait.
-    pub fn chunk<'a>(&self, payments: impl IntoIterator<Item = &'a Payment>) -> Chunk<'_> {
-        for payment in payments {
-            self.accounts.touch(&payment.account_id);
-        }
+    pub fn chunk<'a>(
+        &self,
+        payments: impl IntoIterator<Item = &'a Payment, IntoIter: Clone>,
+    ) -> Chunk<'_> {
+        let payments = payments.into_iter();
+        self.accounts
+            .fetch(payments.clone().map(|payment| &payment.account_id));
+        self.payees
+            .fetch(payments.clone().map(|payment| &payment.payee.id));
+        self.devices
+            .fetch(payments.filter_map(|payment| payment.device_id.as_ref()));
         Chunk {
             engine: self,
             now: self.clock.now(),

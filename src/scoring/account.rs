@@ -11,7 +11,7 @@ use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{ContentField, Payee, Payment, PaymentId};
 use super::policy::{Policies, Policy};
 use super::profile::{Forgotten, Profile};
-use super::time::Timestamp;
+use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 
 /// Everything that is remembered of one account.
@@ -21,6 +21,17 @@ pub struct Account {
     profile: Profile,
     /// The latest moment this account has seen: its time never goes backwards.
     latest: Timestamp,
+}
+
+/// What is lost by forgetting an account; the least loss stands first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Loss {
+    /// The guard against its latest payment being made twice.
+    pub guard: bool,
+    /// More than a single payment: a stranger's guard goes before that of a regular.
+    pub history: bool,
+    /// When it was last active.
+    pub latest: Timestamp,
 }
 
 /// What scoring a payment came to.
@@ -85,6 +96,30 @@ impl Account {
     #[must_use]
     pub const fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// How many bytes it has allocated.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        self.window
+            .heap_bytes()
+            .saturating_add(self.profile.heap_bytes())
+    }
+
+    /// What is lost by forgetting it at `now`, where a repeat is looked for `guard` after a payment.
+    #[must_use]
+    pub fn loss(&self, guard: Span, now: Timestamp) -> Loss {
+        let newest = self.window.newest_first().next();
+        let payments = self
+            .window
+            .len()
+            .saturating_add(self.profile.payments_learnt() as usize);
+        Loss {
+            guard: newest.is_some_and(|newest| newest.score_time().within(guard, now)),
+            // A payment counts twice here once it has been learnt.
+            history: payments > 2,
+            latest: self.latest,
+        }
     }
 
     /// The latest moment it has seen.

@@ -71,6 +71,16 @@ pub struct PayeeMemory {
     reports_lately: FadingReports,
     late_reports: [u64; LATE_REPORTS_KEPT],
     late_reports_next: u8,
+    last_told: Timestamp,
+}
+
+/// What is lost by forgetting a payee's memory; the least loss stands first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PayeeLoss {
+    /// Whether it was reported.
+    pub reported: bool,
+    /// When something was last learnt of it.
+    pub last_told: Timestamp,
 }
 
 /// A change of what is known about one payment to a payee.
@@ -98,8 +108,18 @@ impl PayeeMemory {
         }
     }
 
+    /// What is lost by forgetting it.
+    #[must_use]
+    pub fn loss(&self) -> PayeeLoss {
+        PayeeLoss {
+            reported: self.reports.has_bad_news(),
+            last_told: self.last_told,
+        }
+    }
+
     /// Learns that `account_id` pays this payee.
     pub fn note_payer(&mut self, account_id: &AccountId, now: Timestamp) {
+        self.last_told = self.last_told.max(now);
         let first_seen = *self.first_seen.get_or_insert(now);
         if let Some((finished, lasted)) = self.recent.advance(PAYEE_PERIOD, now)
             && now.since(first_seen) >= PAYEE_YOUTH
@@ -116,6 +136,7 @@ impl PayeeMemory {
 
     /// Learns that the outcome of one payment to this payee changed.
     pub fn note_outcome(&mut self, policy: &Policy, change: RiskChange, now: Timestamp) {
+        self.last_told = self.last_told.max(now);
         let memory = &policy.memory;
         self.reports.note(change, memory.reports_half_life_ms, now);
         self.reports_lately

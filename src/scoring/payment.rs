@@ -62,6 +62,12 @@ macro_rules! id {
                 Ok(Self(text))
             }
 
+            /// How many bytes it has allocated.
+            #[must_use]
+            pub const fn heap_bytes(&self) -> usize {
+                self.0.len()
+            }
+
             /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {

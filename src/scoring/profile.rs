@@ -68,6 +68,20 @@ impl Profile {
             .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
     }
 
+    /// How many bytes it has allocated.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let own = self
+            .amounts
+            .capacity()
+            .saturating_mul(size_of::<(Currency, Amounts)>());
+        let amounts = self.amounts.iter().map(|(_, amounts)| amounts.heap_bytes());
+        amounts
+            .fold(own, usize::saturating_add)
+            .saturating_add(self.payees.heap_bytes())
+            .saturating_add(self.devices.heap_bytes())
+    }
+
     /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been
     /// before anything was known.
     #[must_use]

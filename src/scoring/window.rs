@@ -122,6 +122,16 @@ impl Window {
         self.len() == 0
     }
 
+    /// How many bytes it has allocated.
+    #[must_use]
+    pub const fn heap_bytes(&self) -> usize {
+        self.entries
+            .heap_bytes()
+            .saturating_add(self.tags.heap_bytes())
+            .saturating_add(self.details.heap_bytes())
+            .saturating_add(self.running.heap_bytes())
+    }
+
     /// Whether payments of the last 24 h were forgotten for want of room.
     #[must_use]
     pub fn is_cut_short(&self, now: Timestamp) -> bool {

@@ -1,9 +1,9 @@
 //! What is kept is bounded, and nothing is forgotten silently.
 
-use doublecheck::scoring::assessment::Evidence;
+use doublecheck::scoring::assessment::{Evidence, History};
 use doublecheck::scoring::policy::Value;
 
-use crate::timeline::{check, check_with};
+use crate::timeline::{Stage, check, check_with};
 
 #[test]
 fn an_account_past_its_bound_says_that_its_history_is_partial_for_a_day() {
@@ -138,4 +138,48 @@ fn a_pace_of_declined_payments_is_gone_with_them_swept_or_not() {
         reasons[0].evidence,
         Evidence::Velocity { usual, .. } if usual == 0.0
     ));
+}
+
+#[test]
+fn a_flood_of_strangers_keeps_to_the_budget_and_costs_no_regular_its_guard() {
+    const BUDGET_BYTES: u64 = 16 << 20;
+    let mut stage = Stage::new(&[]).with_memory_budget(BUDGET_BYTES);
+    let regulars = 0..300;
+    for nth in regulars.clone() {
+        stage.play(&format!(
+            "{nth}s 12 times every 25h pays 30.00 to M00{} account=regular-{nth}",
+            nth % 9
+        ));
+    }
+    for nth in regulars.clone() {
+        stage.play(&format!(
+            "14d r{nth} pays 31.00 to M001 account=regular-{nth}"
+        ));
+    }
+    assert_eq!(stage.engine.bounds_counts().accounts_evicted, 0);
+    for nth in 0..40_000 {
+        stage.play(&format!(
+            "14d f{nth} pays 9.00 to F{nth} account=flood-{nth} device=d{nth}"
+        ));
+        let bytes = stage.engine.memory_bytes();
+        assert!(bytes <= BUDGET_BYTES / 100 * 105, "{bytes} after {nth}");
+    }
+    let counts = stage.engine.bounds_counts();
+    assert!(counts.accounts_evicted > 1_000, "{counts:?}");
+    // The flood's own guards were live too, and are owned up to.
+    assert!(counts.guards_evicted > 1_000, "{counts:?}");
+    for nth in regulars {
+        stage.play(&format!(
+            "14d5s s{nth} pays 31.00 to M001 account=regular-{nth} : block DUPLICATE_IN_FLIGHT full"
+        ));
+    }
+    // Who was forgotten is a stranger again, and is said to be.
+    let mut story = String::new();
+    for nth in 0..200 {
+        story += &format!("14d10s g{nth} pays 8.00 to M001 account=flood-{nth}\n");
+    }
+    stage.play(&story);
+    let answer = |nth: u32| stage.answers[&format!("g{nth}")].as_ref().unwrap();
+    let strangers = (0..200).filter(|nth| answer(*nth).assessment.history == History::None);
+    assert!(strangers.count() > 100);
 }

@@ -70,6 +70,13 @@ impl Stage {
         }
     }
 
+    pub fn with_memory_budget(self, bytes_max: u64) -> Self {
+        Self {
+            engine: self.engine.with_memory_budget(bytes_max),
+            ..self
+        }
+    }
+
     #[track_caller]
     pub fn play(&mut self, timeline: &str) {
         for line in timeline

@@ -34,6 +34,11 @@ impl FadingReports {
         }
     }
 
+    /// Whether there were refunds, mistakes or frauds.
+    pub(super) fn has_bad_news(&self) -> bool {
+        self.counts.weak > 0.0 || self.counts.strong > 0.0
+    }
+
     /// Notes that the outcome of one payment changed.
     pub(super) fn note(&mut self, change: RiskChange, half_life: Span, now: Timestamp) {
         if self.faded_at < now {

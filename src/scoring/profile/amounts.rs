@@ -107,6 +107,11 @@ impl Amounts {
         &self.minor
     }
 
+    /// How many bytes they have allocated.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.minor.capacity().saturating_mul(size_of::<i64>())
+    }
+
     /// Median and spread; `None` when there are none.
     #[must_use]
     pub const fn spread(&self) -> Option<Spread> {

@@ -47,6 +47,11 @@ impl Devices {
         self.count
     }
 
+    /// How many bytes they have allocated.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.listed.heap_bytes()
+    }
+
     /// Whether none is.
     #[must_use]
     pub const fn is_empty(&self) -> bool {

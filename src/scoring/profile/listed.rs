@@ -10,6 +10,10 @@ pub(super) struct Listed {
 pub(super) const HEAD: usize = 4;
 
 impl Listed {
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Every entry: where it is, and all of its bytes.
     pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &[u8])> + Clone {
         Entries {

@@ -41,6 +41,10 @@ impl<T> Sliding<T> {
         self.items.len().saturating_sub(self.forgotten as usize)
     }
 
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.items.capacity().saturating_mul(size_of::<T>())
+    }
+
     pub(super) fn push(&mut self, item: T) {
         self.make_room(1);
         self.items.push(item);

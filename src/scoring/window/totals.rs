@@ -98,6 +98,12 @@ impl Running {
         Totals { nth, running: self }
     }
 
+    pub(super) const fn heap_bytes(&self) -> usize {
+        self.other_sums
+            .capacity()
+            .saturating_mul(size_of::<OtherSum>())
+    }
+
     pub(super) const fn tail(&self, nth: WindowIndex) -> usize {
         self.of(nth).tail as usize
     }

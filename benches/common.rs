@@ -1,0 +1,168 @@
+//! What the benches share: traffic made from a seed, and the CPU time that a thread has used.
+#![allow(dead_code, reason = "each bench takes what it needs")]
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use doublecheck::clock::ManualClock;
+use doublecheck::engine::Engine;
+use doublecheck::scoring::money::{Currency, Money};
+use doublecheck::scoring::payment::{
+    AccountId, DeviceId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
+};
+use doublecheck::scoring::policy::Policy;
+use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::token::TokenKey;
+
+/// Where the time of a bench begins.
+pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+
+/// A small generator of pseudo-random numbers. Source: Steele, Lea and Flood, "Fast splittable
+/// pseudorandom number generators", 2014 (SplitMix64).
+#[derive(Debug, Clone)]
+pub struct Random(u64);
+
+impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
+
+/// Accounts that each pay three payees of their own choice from a device of their own.
+#[derive(Debug, Clone, Copy)]
+pub struct Town {
+    pub accounts: u64,
+    pub payees: u64,
+}
+
+impl Town {
+    pub fn new(accounts: u64) -> Self {
+        Self {
+            accounts,
+            payees: (accounts / 50).max(1_000),
+        }
+    }
+
+    /// A payment of account `nth`, with a payment id of 36 characters.
+    pub fn payment(&self, nth: u64, random: &mut Random) -> Payment {
+        let (high, low) = (random.next(), random.next());
+        let uuid = format!(
+            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0xfff,
+            low >> 52,
+            low & 0xffff_ffff_ffff
+        );
+        let mut own = Random::new(nth << 2 | random.below(3));
+        let payee = own.below(self.payees);
+        Payment {
+            payment_id: PaymentId::new(uuid).unwrap(),
+            account_id: account_id(nth),
+            payee: Payee {
+                id: PayeeId::new(format!("138{payee:08}")).unwrap(),
+                payee_type: PayeeType::Phone,
+            },
+            money: Money::new(
+                i64::try_from(1_000 + own.below(50) * 100 + random.below(1_000)).unwrap(),
+                Currency::from_code("CNY").unwrap(),
+            )
+            .unwrap(),
+            kind: PaymentKind::Purchase,
+            order_id: None,
+            device_id: Some(DeviceId::new(format!("device-{nth:09}")).unwrap()),
+            session_id: None,
+            duplicate_window: None,
+        }
+    }
+}
+
+pub fn account_id(nth: u64) -> AccountId {
+    AccountId::new(format!("account-{nth:09}")).unwrap()
+}
+
+/// An engine at [`START`] and its clock.
+pub fn engine() -> (Arc<ManualClock>, Engine) {
+    let clock = Arc::new(ManualClock::at(START));
+    let engine = Engine::new(
+        Policy::default(),
+        clock.clone(),
+        TokenKey::from_bytes(&[1; 32]),
+    );
+    (clock, engine)
+}
+
+/// Lets every account of `town` make `payments` payments, spread over a day; the clock ends where the
+/// last of them still counts.
+pub fn fill(engine: &Engine, clock: &ManualClock, town: &Town, payments: u64) {
+    let mut random = Random::new(town.accounts ^ payments);
+    for round in 0..payments {
+        for nth in 0..town.accounts {
+            engine.score(&town.payment(nth, &mut random), None).unwrap();
+        }
+        if round + 1 < payments {
+            clock.advance(Span::from_ms(70_000_000 / i64::try_from(payments).unwrap()));
+        }
+    }
+    clock.advance(Span::from_minutes(40));
+}
+
+/// How long this thread has been running on a core; where that cannot be told, how long it has been.
+#[derive(Debug)]
+pub struct Stopwatch {
+    started: Instant,
+    on_core: Option<Duration>,
+}
+
+impl Stopwatch {
+    pub fn start() -> Self {
+        Self {
+            on_core: on_core(),
+            started: Instant::now(),
+        }
+    }
+
+    pub fn ns_each(&self, times: usize) -> f64 {
+        let elapsed = match (self.on_core, on_core()) {
+            (Some(before), Some(now)) => now - before,
+            _ => self.started.elapsed(),
+        };
+        elapsed.as_secs_f64() * 1e9 / times as f64
+    }
+}
+
+fn on_core() -> Option<Duration> {
+    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    let ns = stat.split(' ').next()?.parse().ok()?;
+    Some(Duration::from_nanos(ns))
+}
+
+/// The resident memory of this process in bytes; 0 where it cannot be told.
+pub fn resident_bytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
+    kib.unwrap_or(0) * 1024
+}
+
+/// The middle one of `values`, and the smallest and largest.
+pub fn median_of(values: &mut [f64]) -> (f64, f64, f64) {
+    values.sort_by(f64::total_cmp);
+    (
+        values[values.len() / 2],
+        values[0],
+        values[values.len() - 1],
+    )
+}

@@ -1,0 +1,115 @@
+//! Numbered slots, each with a lock of its own. Slots are made by the segment and never move.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use parking_lot::{Mutex, MutexGuard};
+
+/// Slots made at once: few enough that making them is no pause.
+const SEGMENT: u32 = 256;
+/// Segments named by one page of the directory, and pages in it: room for 2^30 slots.
+const PAGE: u32 = 2_048;
+const PAGES: u32 = 2_048;
+
+type Segment<K, V> = Box<[Mutex<Held<K, V>>]>;
+type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
+
+/// What a slot holds.
+#[derive(Debug)]
+pub(super) struct Held<K, V> {
+    /// Whose state it is; `None`: the slot is free.
+    pub(super) key: Option<K>,
+    /// The hash under which the map knows it.
+    pub(super) hash: u64,
+    pub(super) value: V,
+}
+
+impl<K, V: Default> Default for Held<K, V> {
+    fn default() -> Self {
+        Self {
+            key: None,
+            hash: 0,
+            value: V::default(),
+        }
+    }
+}
+
+/// The slots.
+pub(super) struct Slab<K, V> {
+    pages: Box<[OnceLock<Page<K, V>>]>,
+    /// How many slots have ever been taken.
+    taken: AtomicU32,
+    /// Slots that are free again.
+    free: Mutex<Vec<u32>>,
+}
+
+impl<K, V: Default> Slab<K, V> {
+    pub(super) fn new() -> Self {
+        Self {
+            pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
+            taken: AtomicU32::new(0),
+            free: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Takes a free slot; `None` when all that there can be are taken.
+    pub(super) fn take(&self) -> Option<u32> {
+        if let Some(slot) = self.free.lock().pop() {
+            return Some(slot);
+        }
+        let slot = self.taken.fetch_add(1, Ordering::Relaxed);
+        if slot >= SEGMENT * PAGE * (PAGES - 1) {
+            self.taken.fetch_sub(1, Ordering::Relaxed);
+            return None;
+        }
+        let page = self.pages.get((slot / SEGMENT / PAGE) as usize)?;
+        let page = page.get_or_init(|| (0..PAGE).map(|_| OnceLock::new()).collect());
+        page.get((slot / SEGMENT % PAGE) as usize)?
+            .get_or_init(|| (0..SEGMENT).map(|_| Mutex::default()).collect());
+        Some(slot)
+    }
+
+    /// Whether a slot that was taken before is free.
+    pub(super) fn has_free(&self) -> bool {
+        !self.free.lock().is_empty()
+    }
+
+    /// Says that a slot, emptied by its holder, is free again.
+    pub(super) fn give_back(&self, slot: u32) {
+        self.free.lock().push(slot);
+    }
+
+    /// Waits for the slot to be free of others and holds it.
+    pub(super) fn lock(&self, slot: u32) -> Option<MutexGuard<'_, Held<K, V>>> {
+        Some(self.at(slot)?.lock())
+    }
+
+    /// Holds the slot if nobody else does.
+    pub(super) fn try_lock(&self, slot: u32) -> Option<MutexGuard<'_, Held<K, V>>> {
+        self.at(slot)?.try_lock()
+    }
+
+    /// Fetches the slot's lock from memory, and what lies beside it. It waits for nothing: the answer is
+    /// not asked for.
+    pub(super) fn fetch(&self, slot: u32) -> bool {
+        self.at(slot).is_some_and(Mutex::is_locked)
+    }
+
+    /// How many slots have ever been taken: numbers below it are slots.
+    pub(super) fn taken(&self) -> u32 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
+    /// How many bytes the slots take, used or free.
+    pub(super) fn bytes(&self) -> usize {
+        let segments = self.taken().div_ceil(SEGMENT);
+        segments as usize * SEGMENT as usize * size_of::<Mutex<Held<K, V>>>()
+    }
+
+    fn at(&self, slot: u32) -> Option<&Mutex<Held<K, V>>> {
+        let segment = slot / SEGMENT;
+        let page = self.pages.get((segment / PAGE) as usize)?.get()?;
+        let segment = page.get((segment % PAGE) as usize)?.get()?;
+        segment.get((slot % SEGMENT) as usize)
+    }
+}

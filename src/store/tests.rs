@@ -1,0 +1,127 @@
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use super::*;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key(u64);
+
+#[derive(Debug, Default)]
+struct Count {
+    times: u64,
+    /// Two steps at once would be seen here.
+    busy: bool,
+    grown: Vec<u8>,
+}
+
+impl Footprint for Key {
+    fn heap_bytes(&self) -> usize {
+        3
+    }
+}
+
+impl Footprint for Count {
+    fn heap_bytes(&self) -> usize {
+        self.grown.capacity()
+    }
+}
+
+impl Count {
+    fn step(&mut self) {
+        assert!(!std::mem::replace(&mut self.busy, true));
+        self.times += 1;
+        self.grown.push(0);
+        self.busy = false;
+    }
+}
+
+const THREADS: u64 = 8;
+/// A power of two, so that the multiples of an odd number are all keys.
+const KEYS: u64 = 4_096;
+const ROUNDS: u64 = 20;
+
+/// Every thread steps on every key, each in an order of its own.
+fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
+    thread::scope(|scope| {
+        for nth in 0..THREADS {
+            let meanwhile = &meanwhile;
+            scope.spawn(move || {
+                for round in 0..ROUNDS {
+                    for key in 0..KEYS {
+                        let key = (key * (2 * nth + 1) + round) % KEYS;
+                        store.with(&Key(key), Count::step);
+                        meanwhile(key);
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn no_step_is_lost_or_runs_beside_another() {
+    let store = Store::new();
+    race(&store, |key| store.fetch([&Key(key), &Key(key + 1)]));
+    assert_eq!(store.len() as u64, KEYS);
+    for key in 0..KEYS {
+        let times = store.read(&Key(key), |count| count.times);
+        assert_eq!(times, Some(THREADS * ROUNDS));
+    }
+    assert_eq!(store.read(&Key(KEYS), |_| ()), None);
+    assert_eq!(store.with_existing(&Key(KEYS), |_| ()), None);
+}
+
+#[test]
+fn what_is_forgotten_while_others_step_on_it_is_forgotten_whole() {
+    let store = Store::new();
+    let (forgotten, swept) = (AtomicU64::new(0), AtomicU64::new(0));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                store.sweep(|_, count: &mut Count| {
+                    let keep = count.times % 5 != 4;
+                    if !keep {
+                        swept.fetch_add(count.times, Ordering::Relaxed);
+                    }
+                    keep
+                });
+            }
+        });
+        race(&store, |key| {
+            if key % 3 == 0 {
+                // Those of the lowest rank are those that have been stepped on least.
+                let times = store.evict([key, key + 1, key + 2].into_iter(), |count| count.times);
+                forgotten.fetch_add(times.unwrap_or(0), Ordering::Relaxed);
+            }
+        });
+        over.store(true, Ordering::Relaxed);
+    });
+    let mut left = 0;
+    let mut heap = 0;
+    store.sweep(|_, count| {
+        left += count.times;
+        heap += count.grown.capacity() + 3;
+        true
+    });
+    let gone = forgotten.load(Ordering::Relaxed) + swept.load(Ordering::Relaxed);
+    assert!(gone > 0);
+    assert_eq!(left + gone, THREADS * ROUNDS * KEYS);
+    assert_eq!(store.heap_bytes.load(Ordering::Relaxed), heap);
+
+    store.sweep(|_, _| false);
+    assert_eq!((store.len(), store.slots.len()), (0, 0));
+    assert_eq!(store.heap_bytes.load(Ordering::Relaxed), 0);
+}
+
+#[test]
+fn slots_are_used_again() {
+    let store = Store::<Key, Count>::new();
+    for key in 0..10_000 {
+        store.with(&Key(key), Count::step);
+        if key >= 100 {
+            store.evict([key].into_iter(), |count| count.times);
+        }
+    }
+    assert!(store.slab.taken() < 1_000, "{}", store.slab.taken());
+}
