@@ -15,9 +15,11 @@ use crate::config::fault::Fault;
 pub mod check;
 mod client;
 pub mod demo;
+pub mod echo;
 pub mod eval;
 pub mod evidence;
 mod json;
+pub mod load;
 pub mod outcome;
 pub mod replay;
 pub mod score;
@@ -60,6 +62,9 @@ enum Command {
     Demo(demo::DemoArguments),
     Replay(replay::ReplayArguments),
     Eval(eval::EvalArguments),
+    Load(Box<load::LoadArguments>),
+    #[command(hide = true)]
+    Echo(echo::EchoArguments),
 }
 
 /// Runs the command that the arguments name.
@@ -77,6 +82,8 @@ pub fn run() -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(demo, &mut out()),
         Some(Command::Replay(replay)) => replay::run(replay),
         Some(Command::Eval(eval)) => eval::run(eval, &mut out()),
+        Some(Command::Load(load)) => load::run(load, &mut out()),
+        Some(Command::Echo(echo)) => echo::run(echo),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -11,6 +11,7 @@ mod batch;
 mod stream;
 mod convert;
 mod status;
+mod echo;
 pub mod pb;
 
 use std::future::Future;
@@ -59,6 +60,18 @@ pub async fn serve_on_workers(
     let tools = tools(health);
     let router = move || router(Arc::clone(&engine), tools.clone());
     workers::run(listeners, router, stop, drain_max).await
+}
+
+/// Serves the echo twin, which allows every payment unread, in the same way.
+///
+/// # Errors
+/// When a thread cannot start, or the transport fails.
+pub async fn serve_echo_on_workers(
+    listeners: Listeners,
+    shutdown: impl Future<Output = ()>,
+    drain_max: Duration,
+) -> io::Result<()> {
+    workers::run(listeners, echo::router, shutdown, drain_max).await
 }
 
 /// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open

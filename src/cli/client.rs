@@ -81,7 +81,7 @@ impl From<Status> for Failure {
 }
 
 /// The code as the gRPC specification spells it.
-const fn code_name(code: Code) -> &'static str {
+pub(super) const fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

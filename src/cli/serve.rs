@@ -81,7 +81,7 @@ async fn serve(config: &Config, engine: Arc<Engine>) -> Ended {
 
 /// Completes when the process is asked to stop. Listens from now on, not from the first poll on.
 #[cfg(unix)]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
     use tokio::signal::unix::{SignalKind, signal};
 
     let mut terminate = signal(SignalKind::terminate())?;
@@ -97,7 +97,7 @@ fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
 
 /// Completes when the process is asked to stop.
 #[cfg(not(unix))]
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
+pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
     Ok(async {
         // Without the signal there is no way to be asked; serving goes on until the process is ended.
         if tokio::signal::ctrl_c().await.is_err() {

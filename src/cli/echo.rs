@@ -1,0 +1,46 @@
+//! `echo`: serves the echo twin, which `load --echo` measures the service against.
+
+use super::serve::stop_signal;
+use super::settings::Settings;
+use super::{Ended, Failure, client};
+use crate::config::Config;
+use crate::grpc::listeners::Listeners;
+use crate::{grpc, telemetry};
+
+/// Serve the echo twin: the same messages, every payment allowed unread
+///
+/// For measuring what scoring adds to a bare call; `doublecheck load --echo` starts it by itself. It
+/// serves in the same way as `serve` and takes the same settings; those of policies change nothing.
+///
+/// Example:
+///   doublecheck echo --grpc-address 127.0.0.1:0 --threads 1
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
+pub struct EchoArguments {
+    #[command(flatten)]
+    settings: Settings,
+}
+
+/// Runs `echo`.
+///
+/// # Errors
+/// When the configuration is faulty, the address is taken, or the transport fails.
+pub fn run(arguments: &EchoArguments) -> Ended {
+    let config = arguments.settings.load()?;
+    telemetry::log_to_stderr();
+    client::block_on(serve(&config))
+}
+
+async fn serve(config: &Config) -> Ended {
+    let asked_for = config.grpc_address.as_str();
+    let threads = config.threads;
+    let listeners = Listeners::bind(asked_for, threads.get())
+        .await
+        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
+    let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
+    let address = listeners.address();
+    tracing::info!(target: "doublecheck", %address, %threads, "ready");
+    grpc::serve_echo_on_workers(listeners, stop, grpc::DRAIN_MAX)
+        .await
+        .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
+}

@@ -1,0 +1,120 @@
+//! `load`: how fast a server answers, how soon, at what cost; and whether it answers rightly meanwhile.
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::{Ended, Failure};
+
+mod random;
+mod arrivals;
+mod accounts;
+mod mistakes;
+mod payer;
+mod check;
+mod latency;
+mod tally;
+mod departures;
+mod desk;
+mod unary;
+mod batch;
+mod stream;
+mod crew;
+mod cpu;
+mod server;
+mod arguments;
+mod plan;
+mod progress;
+mod measure;
+mod summary;
+mod distribution;
+mod report;
+
+use arguments::{CallArguments, MeasuringArguments, PaymentArguments, ServerArguments};
+use plan::Plan;
+use progress::Progress;
+use summary::Summary;
+
+/// Load a server with payments, and tell how fast and how rightly it answers
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Without --address it starts a server of its own under built-in settings, and ends it afterwards. Of such a server the
+processor time is told too (on Linux), without that of the load itself.
+
+A closed loop (--in-flight) finds the highest rate: the next call leaves when an earlier one is answered. An open loop
+(--rate) finds the latency at a rate: calls leave at random moments of a Poisson process, and latency counts from the
+moment at which a call was due, so that a stall counts against every call that came due in it. What the load itself was
+late by is in it, and told as `sent late`.
+
+Every answer is checked. Payments are made up from --seed; some repeat an earlier one (--mistakes): double presses,
+retries after a time-out and re-submitted orders must not be allowed, and the same id again must get the stored answer.
+Accounts that pay faster than people do are asked and blocked (RAPID_REPEAT): that is counted, and no error. More
+--accounts pay less often each.
+
+--echo measures the service against its echo twin, a bare server of the same messages that allows everything unread, in
+turns and with the same payments: what is between the two is what scoring costs. Read ratios; machines are noisy.
+
+Examples:
+  doublecheck load
+  doublecheck load --rate 5000 --duration 30s --histogram latency.hgrm
+  doublecheck load --mode stream --accounts 1000000 --prefill 4 --distribution zipf
+  doublecheck load --echo --mode batch --rounds 7 --json | jq .ratios.rate_per_second.median
+  doublecheck load --address 10.0.0.7:50051 --payments 100000
+  doublecheck load -- --policy cautious
+
+Exit codes: 0 done, 1 a wrong answer or no answer at all, 2 wrong usage.")]
+pub struct LoadArguments {
+    #[command(flatten)]
+    server: ServerArguments,
+    #[command(flatten)]
+    calls: CallArguments,
+    #[command(flatten)]
+    payments: PaymentArguments,
+    #[command(flatten)]
+    measuring: MeasuringArguments,
+}
+
+/// Runs `load`.
+///
+/// # Errors
+/// When arguments contradict each other, a server cannot be started or reached, or an answer is wrong.
+pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
+    let plan = Plan::new(arguments)?;
+    let program = std::env::current_exe()
+        .map_err(|error| Failure::at_work("finding this program", &error))?;
+    let progress = Progress::new();
+    let rounds = measure::measure(&plan, &program, &progress);
+    progress.finish();
+    let nothing = || Failure::Work("error: nothing was measured".to_owned());
+    let summary = Summary::of(&rounds?).ok_or_else(nothing)?;
+    if let Some(path) = &arguments.measuring.histogram {
+        write_distributions(path, &summary)?;
+    }
+    if arguments.measuring.json {
+        let mut object = json!(summary);
+        object["parameters"] = plan.json();
+        writeln!(out, "{object}")?;
+    } else {
+        report::write(out, &plan, &summary)?;
+    }
+    if let Some(wrongs) = report::wrongs(&summary) {
+        return Err(Failure::Work(wrongs));
+    }
+    if summary.sides().any(|side| side.answered == 0) {
+        return Err(Failure::Work("error: no payment was answered".to_owned()));
+    }
+    Ok(())
+}
+
+fn write_distributions(path: &Path, summary: &Summary) -> Ended {
+    let mut echo_path = OsString::from(path);
+    echo_path.push(".echo");
+    let paths = [path.to_owned(), PathBuf::from(echo_path)];
+    for (side, path) in summary.sides().zip(paths) {
+        distribution::write_file(&path, side.tally.latencies.answered())
+            .map_err(|error| Failure::at_work(format!("writing {}", path.display()), &error))?;
+    }
+    Ok(())
+}

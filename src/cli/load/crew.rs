@@ -1,0 +1,247 @@
+//! Who sends the load: some threads, each with connections and a runtime of its own.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::task::LocalSet;
+use tonic::transport::{Channel, Endpoint};
+
+use super::arrivals::Arrivals;
+use super::check::Twin;
+use super::departures::{Bounds, Departures};
+use super::desk::Desk;
+use super::payer::{Payer, Population};
+use super::progress::Progress;
+use super::random::Random;
+use super::tally::Tally;
+use super::{batch, stream, unary};
+use crate::cli::Failure;
+use crate::clock::Stopwatch;
+use crate::grpc::pb::risk_service_client::RiskServiceClient;
+
+pub(super) type Client = RiskServiceClient<Channel>;
+
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long the last answers may take once nothing is sent any more.
+const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Calls of an open loop that may be unanswered per connection. What is due beyond waits for its turn,
+/// and the wait counts. Servers take about as many calls at once over one connection.
+pub(super) const OPEN_IN_FLIGHT: usize = 256;
+
+/// How payments are put into calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    Unary,
+    Batch { size: u64 },
+    Stream,
+}
+
+impl Mode {
+    /// How many payments a call carries, or what leaves at once on a stream.
+    pub(super) const fn call_payments(self) -> u64 {
+        match self {
+            Self::Unary | Self::Stream => 1,
+            Self::Batch { size } => size,
+        }
+    }
+}
+
+/// What decides when a call leaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Pace {
+    /// The answer to an earlier one.
+    Closed { in_flight: usize },
+    /// The time.
+    Open { payments_per_second: f64 },
+}
+
+impl Pace {
+    pub(super) const fn in_flight(self) -> usize {
+        match self {
+            Self::Closed { in_flight } => in_flight,
+            Self::Open { .. } => OPEN_IN_FLIGHT,
+        }
+    }
+}
+
+/// One uninterrupted load.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Phase {
+    pub(super) twin: Twin,
+    pub(super) mode: Mode,
+    pub(super) pace: Pace,
+    pub(super) bounds: Bounds,
+    pub(super) population: Population,
+    pub(super) seed: u64,
+    /// Phases of one number pay the same; ids of others are others.
+    pub(super) number: u64,
+}
+
+/// What came of a phase, and how long it took.
+#[derive(Debug)]
+pub(super) struct Ran {
+    pub(super) tally: Tally,
+    pub(super) took: Duration,
+}
+
+/// The threads that send to one server.
+#[derive(Debug)]
+pub(super) struct Crew(Vec<Sender>);
+
+#[derive(Debug)]
+struct Sender {
+    runtime: Runtime,
+    clients: Vec<Client>,
+}
+
+impl Crew {
+    /// Opens `connections` to the server at `url`, shared out among `threads`.
+    pub(super) fn connect(url: &str, connections: usize, threads: usize) -> Result<Self, Failure> {
+        let endpoint = Endpoint::from_shared(url.to_owned())
+            .map_err(|error| Failure::Usage(format!("error: {url}: {error}")))?
+            .connect_timeout(CONNECT_WITHIN);
+        let senders = (0..threads).map(|thread| {
+            let runtime = Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .map_err(|error| Failure::at_work("starting a runtime", &error))?;
+            let connect = || runtime.block_on(endpoint.connect());
+            let clients = (thread..connections).step_by(threads).map(|_| connect());
+            let clients: Result<Vec<Channel>, _> = clients.collect();
+            let clients = clients
+                .map_err(|error| Failure::at_work(format!("connecting to {url}"), &error))?;
+            let clients = clients.into_iter().map(Client::new).collect();
+            Ok(Sender { runtime, clients })
+        });
+        senders.collect::<Result<_, _>>().map(Self)
+    }
+
+    /// Sends one phase.
+    pub(super) fn run(&self, phase: &Phase, progress: &Progress) -> Result<Ran, Failure> {
+        const SHOW_EVERY: Duration = Duration::from_millis(250);
+        let tallies: Vec<_> = (0..self.0.len())
+            .map(|_| Arc::new(Mutex::new(Tally::new(phase.twin))))
+            .collect();
+        let stopwatch = Arc::new(Stopwatch::start());
+        let watcher = thread::current();
+        let ended: Result<Vec<Duration>, Failure> = thread::scope(|scope| {
+            let senders = self.0.iter().zip(&tallies).enumerate();
+            let threads: Vec<_> = senders
+                .map(|(nth, (sender, tally))| {
+                    let share = phase.share(nth, self.0.len());
+                    let stopwatch = Arc::clone(&stopwatch);
+                    let watcher = watcher.clone();
+                    scope.spawn(move || {
+                        let ended = sender.run(&share, stopwatch, tally);
+                        watcher.unpark();
+                        ended
+                    })
+                })
+                .collect();
+            while threads.iter().any(|thread| !thread.is_finished()) {
+                thread::park_timeout(SHOW_EVERY);
+                progress.show(stopwatch.elapsed(), &tallies);
+            }
+            let joined = threads.into_iter().map(|thread| {
+                let ended = thread.join();
+                ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            });
+            joined.collect()
+        });
+        let took = ended?.into_iter().max().unwrap_or_default();
+        let mut tally = Tally::new(phase.twin);
+        for part in &tallies {
+            tally.add(&part.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        Ok(Ran { tally, took })
+    }
+}
+
+impl Phase {
+    /// What the thread numbered `nth` sends of it, out of `threads`.
+    fn share(&self, nth: usize, threads: usize) -> Self {
+        let (nth, threads) = (nth as u64, threads as u64);
+        let mut share = *self;
+        share.number = self.number * threads + nth;
+        if self.bounds.payments != u64::MAX {
+            let rest = self.bounds.payments % threads;
+            share.bounds.payments = self.bounds.payments / threads + u64::from(nth < rest);
+        }
+        if let Pace::Open {
+            payments_per_second,
+        } = &mut share.pace
+        {
+            *payments_per_second /= threads as f64;
+        }
+        share.population.spread = self.population.spread.share(nth, threads);
+        share
+    }
+
+    fn departures(&self, stopwatch: Arc<Stopwatch>) -> std::io::Result<Departures> {
+        let call_payments = self.mode.call_payments();
+        match self.pace {
+            Pace::Closed { .. } => Ok(Departures::closed(stopwatch, self.bounds, call_payments)),
+            Pace::Open {
+                payments_per_second,
+            } => {
+                // A stream of the seed's own, whatever the payments draw.
+                let random = Random::new(!self.seed, self.number);
+                let arrivals = Arrivals::new(random, payments_per_second / call_payments as f64);
+                Departures::open(stopwatch, self.bounds, call_payments, arrivals)
+            }
+        }
+    }
+}
+
+impl Sender {
+    /// Sends `phase`, and tells when the last answer came.
+    fn run(
+        &self,
+        phase: &Phase,
+        stopwatch: Arc<Stopwatch>,
+        tally: &Arc<Mutex<Tally>>,
+    ) -> Result<Duration, Failure> {
+        let departures = phase
+            .departures(Arc::clone(&stopwatch))
+            .map_err(|error| Failure::at_work("starting a thread", &error))?;
+        let desk = Rc::new(Desk {
+            stopwatch: Arc::clone(&stopwatch),
+            departures,
+            payer: RefCell::new(Payer::new(phase.population, phase.seed, phase.number)),
+            tally: Arc::clone(tally),
+        });
+        let lanes = LocalSet::new();
+        for client in &self.clients {
+            let in_flight = phase.pace.in_flight();
+            let spread = match phase.mode {
+                Mode::Unary | Mode::Batch { .. } => in_flight,
+                Mode::Stream => 1,
+            };
+            for _ in 0..spread {
+                let (desk, client) = (Rc::clone(&desk), client.clone());
+                match phase.mode {
+                    Mode::Unary => lanes.spawn_local(unary::lane(desk, client)),
+                    Mode::Batch { .. } => lanes.spawn_local(batch::lane(desk, client)),
+                    Mode::Stream => lanes.spawn_local(stream::lane(desk, client, in_flight)),
+                };
+            }
+        }
+        let within = phase.bounds.duration.saturating_add(LAST_ANSWERS_WITHIN);
+        let ended = self
+            .runtime
+            .block_on(async { tokio::time::timeout(within, lanes).await });
+        ended.map_err(|_| {
+            let seconds = LAST_ANSWERS_WITHIN.as_secs();
+            Failure::Work(format!(
+                "error: calls were unanswered {seconds} s after the end"
+            ))
+        })?;
+        Ok(stopwatch.elapsed())
+    }
+}

@@ -1,0 +1,144 @@
+//! When calls leave. In a closed loop as soon as there is room for one more; in an open loop when they
+//! are due, however many are unanswered.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, mpsc};
+
+use super::arrivals::Arrivals;
+use crate::clock::Stopwatch;
+
+/// A call that is to leave.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Departure {
+    /// When it is due, counted from the start.
+    pub(super) due: Duration,
+    /// How many payments it carries.
+    pub(super) payments: u64,
+}
+
+/// Where a load ends: at whichever comes first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Bounds {
+    pub(super) duration: Duration,
+    pub(super) payments: u64,
+}
+
+#[derive(Debug)]
+pub(super) enum Departures {
+    Closed {
+        stopwatch: Arc<Stopwatch>,
+        duration: Duration,
+        payments_left: Cell<u64>,
+        call_payments: u64,
+    },
+    Open(Mutex<mpsc::UnboundedReceiver<Departure>>),
+}
+
+impl Departures {
+    pub(super) const fn closed(
+        stopwatch: Arc<Stopwatch>,
+        bounds: Bounds,
+        call_payments: u64,
+    ) -> Self {
+        Self::Closed {
+            stopwatch,
+            duration: bounds.duration,
+            payments_left: Cell::new(bounds.payments),
+            call_payments,
+        }
+    }
+
+    /// Starts a thread that watches the time: a runtime's timers know milliseconds only.
+    pub(super) fn open(
+        stopwatch: Arc<Stopwatch>,
+        bounds: Bounds,
+        call_payments: u64,
+        arrivals: Arrivals,
+    ) -> std::io::Result<Self> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        thread::Builder::new()
+            .name("arrivals".to_owned())
+            .spawn(move || {
+                for departure in departures(arrivals, bounds, call_payments) {
+                    thread::sleep(departure.due.saturating_sub(stopwatch.elapsed()));
+                    if sender.send(departure).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self::Open(Mutex::new(receiver)))
+    }
+
+    /// Waits for the next call that is to leave; none once the load is over.
+    pub(super) async fn next(&self) -> Option<Departure> {
+        match self {
+            Self::Closed {
+                stopwatch,
+                duration,
+                payments_left,
+                call_payments,
+            } => {
+                let due = stopwatch.elapsed();
+                let payments = payments_left.get().min(*call_payments);
+                payments_left.set(payments_left.get() - payments);
+                (payments > 0 && due < *duration).then_some(Departure { due, payments })
+            }
+            Self::Open(due) => due.lock().await.recv().await,
+        }
+    }
+}
+
+/// The calls of an open loop.
+fn departures(
+    arrivals: Arrivals,
+    bounds: Bounds,
+    call_payments: u64,
+) -> impl Iterator<Item = Departure> {
+    let mut payments_left = bounds.payments;
+    arrivals
+        .take_while(move |due| *due < bounds.duration)
+        .map_while(move |due| {
+            let payments = payments_left.min(call_payments);
+            payments_left -= payments;
+            (payments > 0).then_some(Departure { due, payments })
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::random::Random;
+    use super::*;
+
+    const fn bounds(duration: Duration, payments: u64) -> Bounds {
+        Bounds { duration, payments }
+    }
+
+    #[test]
+    fn an_open_loop_ends_at_its_count_or_at_its_time() {
+        let ended = |bounds, call_payments| {
+            let arrivals = Arrivals::new(Random::new(1, 0), 1_000.0);
+            departures(arrivals, bounds, call_payments).collect::<Vec<_>>()
+        };
+        let counted = ended(bounds(Duration::MAX, 100), 64);
+        let payments: Vec<u64> = counted.iter().map(|call| call.payments).collect();
+        assert_eq!(payments, [64, 36]);
+        let timed = ended(bounds(Duration::from_secs(1), u64::MAX), 1);
+        assert!((850..1_150).contains(&timed.len()), "{}", timed.len());
+        assert!(timed.iter().all(|call| call.due < Duration::from_secs(1)));
+    }
+
+    #[tokio::test]
+    async fn a_closed_loop_ends_at_its_count_or_at_its_time() {
+        let closed = |bounds| Departures::closed(Arc::new(Stopwatch::start()), bounds, 64);
+        let counted = closed(bounds(Duration::MAX, 100));
+        assert_eq!(counted.next().await.unwrap().payments, 64);
+        assert_eq!(counted.next().await.unwrap().payments, 36);
+        assert!(counted.next().await.is_none());
+        let timed = closed(bounds(Duration::ZERO, 100));
+        assert!(timed.next().await.is_none());
+    }
+}

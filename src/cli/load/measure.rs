@@ -1,0 +1,156 @@
+//! Measuring: servers started, filled, warmed up, and loaded by turns.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::accounts::Spread;
+use super::check::Twin;
+use super::crew::{Crew, Mode, Pace, Phase};
+use super::departures::Bounds;
+use super::mistakes::Mistakes;
+use super::payer::Population;
+use super::plan::Plan;
+use super::progress::Progress;
+use super::server::{OwnServer, Server};
+use super::tally::Tally;
+use crate::cli::Failure;
+
+/// What came of one round.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) twin: Twin,
+    pub(super) tally: Tally,
+    pub(super) took: Duration,
+    /// What the server's processor time grew by, where that is known.
+    pub(super) cpu: Option<Duration>,
+}
+
+/// Runs `plan`: every round, of each twin by turns.
+pub(super) fn measure(
+    plan: &Plan,
+    program: &Path,
+    progress: &Progress,
+) -> Result<Vec<Round>, Failure> {
+    let stands = plan
+        .twins
+        .iter()
+        .map(|twin| Stand::open(plan, *twin, program));
+    let stands: Vec<Stand> = stands.collect::<Result<_, _>>()?;
+    for stand in &stands {
+        stand.prefill(plan, progress)?;
+    }
+    let mut rounds = Vec::new();
+    for nth in 0..plan.rounds {
+        for stand in &stands {
+            rounds.push(stand.round(plan, nth, progress)?);
+        }
+    }
+    Ok(rounds)
+}
+
+/// A server under load.
+struct Stand {
+    twin: Twin,
+    server: Server,
+}
+
+impl Stand {
+    fn open(plan: &Plan, twin: Twin, program: &Path) -> Result<Self, Failure> {
+        let server = match &plan.address {
+            Some(address) if address.contains("://") => Server::Running(address.clone()),
+            Some(address) => Server::Running(format!("http://{address}")),
+            None => {
+                let threads = plan.threads.map(|threads| format!("--threads={threads}"));
+                let more = match twin {
+                    Twin::Score => plan.serve.as_slice(),
+                    Twin::Echo => &[],
+                };
+                let arguments: Vec<String> = threads.into_iter().chain(more.to_vec()).collect();
+                Server::Own(OwnServer::start(program, twin, &arguments)?)
+            }
+        };
+        Ok(Self { twin, server })
+    }
+
+    /// Who loads it. Its connections are new each time: a server deals connections out to its threads by
+    /// chance, and no round should be measured by the luck of an earlier one.
+    fn crew(&self, plan: &Plan) -> Result<Crew, Failure> {
+        Crew::connect(self.server.url(), plan.connections, plan.client_threads)
+    }
+
+    /// Lets every account pay, for the service to remember.
+    fn prefill(&self, plan: &Plan, progress: &Progress) -> Result<(), Failure> {
+        let payments = plan.accounts * plan.prefill;
+        if payments == 0 || self.twin == Twin::Echo {
+            return Ok(());
+        }
+        let in_turn = Spread::InTurn {
+            accounts: plan.accounts,
+            first: 0,
+            step: 1,
+        };
+        let phase = Phase {
+            twin: self.twin,
+            mode: Mode::Stream,
+            pace: Pace::Closed { in_flight: 256 },
+            bounds: Bounds {
+                duration: Duration::MAX,
+                payments,
+            },
+            population: Population {
+                spread: in_turn,
+                mistakes: Mistakes::NONE,
+                ..plan.population
+            },
+            seed: plan.seed,
+            number: 0,
+        };
+        progress.begin(format!("{payments} payments before"));
+        let ran = self.crew(plan)?.run(&phase, progress)?;
+        if ran.tally.answered < payments || ran.tally.wrongs() > 0 {
+            let wrongs = ran.tally.wrongs();
+            let errors: Vec<_> = ran.tally.errors.iter().collect();
+            let answered = ran.tally.answered;
+            let why = format!(
+                "{answered} of {payments} payments were answered, {wrongs} wrongly; errors: {errors:?}"
+            );
+            return Err(Failure::Work(format!("error: filling the server: {why}")));
+        }
+        Ok(())
+    }
+
+    fn round(&self, plan: &Plan, nth: u64, progress: &Progress) -> Result<Round, Failure> {
+        let phase = |bounds, number| Phase {
+            twin: self.twin,
+            mode: plan.mode,
+            pace: plan.pace,
+            bounds,
+            population: plan.population,
+            seed: plan.seed,
+            number,
+        };
+        let warming = Bounds {
+            duration: plan.warm_up,
+            payments: u64::MAX,
+        };
+        let twin = self.twin.name();
+        let label = |what| format!("{twin} {}/{}{what}", nth + 1, plan.rounds);
+        let crew = self.crew(plan)?;
+        let warmed = phase(warming, 1 + 2 * nth);
+        progress.begin(label(" warming up"));
+        let warmed = crew.run(&warmed, progress)?;
+        let cpu_before = self.server.cpu();
+        let measured = phase(plan.bounds, 2 + 2 * nth);
+        progress.begin(label(""));
+        let mut ran = crew.run(&measured, progress)?;
+        // Nobody measures the warm-up, but wrong is wrong.
+        ran.tally.add_wrongs(&warmed.tally);
+        let cpu = self.server.cpu().zip(cpu_before);
+        Ok(Round {
+            twin: self.twin,
+            tally: ran.tally,
+            took: ran.took,
+            cpu: cpu.map(|(after, before)| after.saturating_sub(before)),
+        })
+    }
+}

@@ -1,0 +1,211 @@
+//! A summary as people read it.
+
+use std::io::{self, Write};
+
+use super::check::{Twin, Wrong};
+use super::crew::{Mode, Pace};
+use super::plan::Plan;
+use super::summary::{Figures, Side, Spread, Summary};
+use crate::cli::show;
+
+pub(super) fn write(out: &mut dyn Write, plan: &Plan, summary: &Summary) -> io::Result<()> {
+    let mut rows = head(plan);
+    match (&summary.echo, &summary.ratios) {
+        (Some(echo), Some(ratios)) => {
+            show::table(out, &rows)?;
+            writeln!(out)?;
+            show::table(out, &comparison(&summary.score, echo, ratios))?;
+            writeln!(out)?;
+            rows = counts(&summary.score);
+            rows.push(row(
+                "echo",
+                format!(
+                    "{} answered, errors {}, wrong {}",
+                    echo.answered,
+                    list(&echo.errors),
+                    list(&echo.wrong)
+                ),
+            ));
+        }
+        _ => {
+            rows.extend(figures(plan, &summary.score));
+            rows.extend(counts(&summary.score));
+        }
+    }
+    show::table(out, &rows)
+}
+
+fn row(name: &str, value: String) -> Vec<String> {
+    vec![name.to_owned(), value]
+}
+
+/// What was asked for.
+fn head(plan: &Plan) -> Vec<Vec<String>> {
+    let connections = plan.connections;
+    let mode = match plan.mode {
+        Mode::Unary => "unary".to_owned(),
+        Mode::Batch { size } => format!("batches of {size}"),
+        Mode::Stream => "stream".to_owned(),
+    };
+    let pace = match plan.pace {
+        Pace::Closed { in_flight } => {
+            format!("closed loop, {connections} connections with {in_flight} in flight each")
+        }
+        Pace::Open {
+            payments_per_second,
+        } => format!("open loop, {payments_per_second} payments/s over {connections} connections"),
+    };
+    let spread = match plan.zipf_exponent {
+        None => "uniform".to_owned(),
+        Some(exponent) => format!("zipf {exponent}"),
+    };
+    let (accounts, prefill, seed) = (plan.accounts, plan.prefill, plan.seed);
+    let payees = plan.population.payees_per_account;
+    let server = match (&plan.address, plan.threads) {
+        (Some(address), _) => address.clone(),
+        (None, None) => "its own".to_owned(),
+        (None, Some(threads)) => format!("its own, {threads} threads"),
+    };
+    vec![
+        row("calls", format!("{mode}, {pace}")),
+        row(
+            "payments",
+            format!(
+                "{accounts} accounts ({spread}), {payees} payees each, {prefill} payments before, seed {seed}"
+            ),
+        ),
+        row("server", server),
+    ]
+}
+
+/// The figures of the service alone.
+fn figures(plan: &Plan, side: &Side) -> Vec<Vec<String>> {
+    let Figures {
+        rate_per_second,
+        server_cpu_us_per_payment,
+        p50_us,
+        p90_us,
+        p99_us,
+        p99_9_us,
+        max_us,
+        sent_late_p99_us,
+    } = &side.figures;
+    let cpu = server_cpu_us_per_payment.as_ref();
+    let latencies = [
+        ("p50", p50_us),
+        ("p90", p90_us),
+        ("p99", p99_us),
+        ("p99.9", p99_9_us),
+        ("max", max_us),
+    ];
+    let latencies = latencies.map(|(name, us)| format!("{name} {}", shown(us, 0)));
+    let mut rows = vec![
+        row(
+            "answered",
+            format!("{} in {:.2} s", side.answered, side.seconds),
+        ),
+        row("rate", format!("{} payments/s", shown(rate_per_second, 0))),
+        row(
+            "server CPU",
+            cpu.map_or_else(
+                || "not measured".to_owned(),
+                |cpu| format!("{} µs/payment", shown(cpu, 2)),
+            ),
+        ),
+        row("latency µs", latencies.join("  ")),
+    ];
+    if matches!(plan.pace, Pace::Open { .. }) {
+        rows.push(row(
+            "sent late µs",
+            format!("p99 {}", shown(sent_late_p99_us, 0)),
+        ));
+    }
+    rows
+}
+
+/// The service and its echo twin, side by side.
+fn comparison(score: &Side, echo: &Side, ratios: &Figures<Spread>) -> Vec<Vec<String>> {
+    let head = [
+        "MEDIAN (SPREAD)",
+        Twin::Score.name(),
+        Twin::Echo.name(),
+        "score/echo",
+    ];
+    let mut rows = vec![head.map(str::to_owned).to_vec()];
+    let mut add = |name: &str, digits, figure: fn(&Figures<Spread>) -> Option<Spread>| {
+        let cell = |figures, digits| {
+            let figure = figure(figures);
+            figure.map_or_else(
+                || "not measured".to_owned(),
+                |figure| shown(&figure, digits),
+            )
+        };
+        rows.push(vec![
+            name.to_owned(),
+            cell(&score.figures, digits),
+            cell(&echo.figures, digits),
+            cell(ratios, 3),
+        ]);
+    };
+    add("payments/s", 0, |figures| Some(figures.rate_per_second));
+    add("server CPU µs/payment", 2, |figures| {
+        figures.server_cpu_us_per_payment
+    });
+    add("p50 µs", 0, |figures| Some(figures.p50_us));
+    add("p99 µs", 0, |figures| Some(figures.p99_us));
+    add("p99.9 µs", 0, |figures| Some(figures.p99_9_us));
+    rows
+}
+
+/// What was answered.
+fn counts(side: &Side) -> Vec<Vec<String>> {
+    let decisions = &side.decisions;
+    let (allow, confirm, block) = (decisions.allow, decisions.confirm, decisions.block);
+    let replayed = side.replayed;
+    vec![
+        row(
+            "decisions",
+            format!("allow {allow}, confirm {confirm}, block {block}; {replayed} replayed"),
+        ),
+        row("mistakes", list(&side.mistakes)),
+        row("errors", list(&side.errors)),
+        row("wrong answers", list(&side.wrong)),
+    ]
+}
+
+fn list<'a>(counts: impl IntoIterator<Item = (&'a &'static str, &'a u64)>) -> String {
+    let counts = counts.into_iter().filter(|(_, count)| **count > 0);
+    let told: Vec<String> = counts
+        .map(|(name, count)| format!("{name} {count}"))
+        .collect();
+    if told.is_empty() {
+        return "none".to_owned();
+    }
+    told.join(", ")
+}
+
+/// The median, and the spread where there is any.
+fn shown(spread: &Spread, digits: usize) -> String {
+    let Spread { median, min, max } = spread;
+    if min == max {
+        return format!("{median:.digits$}");
+    }
+    format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
+}
+
+/// Every wrong answer, in a sentence for standard error.
+pub(super) fn wrongs(summary: &Summary) -> Option<String> {
+    let mut counts = [0; Wrong::ALL.len()];
+    for side in summary.sides() {
+        for (count, more) in counts.iter_mut().zip(side.tally.wrong) {
+            *count += more;
+        }
+    }
+    let told: Vec<String> = Wrong::ALL
+        .into_iter()
+        .zip(counts)
+        .filter(|(_, count)| *count > 0)
+        .map(|(wrong, count)| format!("\n  {count} {}: {}", wrong.name(), wrong.text()))
+        .collect();
+    (!told.is_empty()).then(|| format!("error: wrong answers{}", told.concat()))
+}

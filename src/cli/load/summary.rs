@@ -1,0 +1,247 @@
+//! Rounds summed up: what came of all of them, their medians and spread, and one twin by the other.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::check::{Twin, Wrong};
+use super::latency::quantile_us;
+use super::measure::Round;
+use super::mistakes::Mistake;
+use super::tally::Tally;
+
+/// A figure over several rounds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Spread {
+    pub(super) median: f64,
+    pub(super) min: f64,
+    pub(super) max: f64,
+}
+
+impl Spread {
+    /// Of `figures`; none where there are none.
+    fn of(figures: impl Iterator<Item = f64>) -> Option<Self> {
+        let mut figures: Vec<f64> = figures.collect();
+        figures.sort_by(f64::total_cmp);
+        let (min, max) = (*figures.first()?, *figures.last()?);
+        let middle = figures.len() / 2;
+        let median = if figures.len().is_multiple_of(2) {
+            f64::midpoint(figures[middle - 1], figures[middle])
+        } else {
+            figures[middle]
+        };
+        Some(Self { median, min, max })
+    }
+}
+
+/// The figures of one round, or of many: each by itself, with its spread, or as a ratio.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct Figures<T> {
+    pub(super) rate_per_second: T,
+    /// None where the server's processor time is not known.
+    pub(super) server_cpu_us_per_payment: Option<T>,
+    pub(super) p50_us: T,
+    pub(super) p90_us: T,
+    pub(super) p99_us: T,
+    pub(super) p99_9_us: T,
+    pub(super) max_us: T,
+    /// How late calls left, at the 99th percentile.
+    pub(super) sent_late_p99_us: T,
+}
+
+impl Figures<f64> {
+    fn of(round: &Round) -> Self {
+        let answered = round.tally.answered as f64;
+        let latencies = &round.tally.latencies;
+        let us = |quantile| quantile_us(latencies.answered(), quantile);
+        Self {
+            rate_per_second: answered / round.took.as_secs_f64(),
+            server_cpu_us_per_payment: round.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / answered),
+            p50_us: us(0.5),
+            p90_us: us(0.9),
+            p99_us: us(0.99),
+            p99_9_us: us(0.999),
+            max_us: us(1.0),
+            sent_late_p99_us: quantile_us(latencies.sent_late(), 0.99),
+        }
+    }
+
+    /// This by `other`, figure by figure.
+    fn by(&self, other: &Self) -> Self {
+        let cpu = self.server_cpu_us_per_payment;
+        let cpu = cpu.zip(other.server_cpu_us_per_payment);
+        Self {
+            rate_per_second: self.rate_per_second / other.rate_per_second,
+            server_cpu_us_per_payment: cpu.map(|(this, that)| this / that),
+            p50_us: self.p50_us / other.p50_us,
+            p90_us: self.p90_us / other.p90_us,
+            p99_us: self.p99_us / other.p99_us,
+            p99_9_us: self.p99_9_us / other.p99_9_us,
+            max_us: self.max_us / other.max_us,
+            sent_late_p99_us: self.sent_late_p99_us / other.sent_late_p99_us,
+        }
+    }
+}
+
+impl Figures<Spread> {
+    fn spread(rounds: &[Figures<f64>]) -> Option<Self> {
+        let of = |figure: fn(&Figures<f64>) -> f64| Spread::of(rounds.iter().map(figure));
+        let cpus = rounds
+            .iter()
+            .filter_map(|round| round.server_cpu_us_per_payment);
+        Some(Self {
+            rate_per_second: of(|round| round.rate_per_second)?,
+            server_cpu_us_per_payment: Spread::of(cpus),
+            p50_us: of(|round| round.p50_us)?,
+            p90_us: of(|round| round.p90_us)?,
+            p99_us: of(|round| round.p99_us)?,
+            p99_9_us: of(|round| round.p99_9_us)?,
+            max_us: of(|round| round.max_us)?,
+            sent_late_p99_us: of(|round| round.sent_late_p99_us)?,
+        })
+    }
+}
+
+/// What came of all rounds of one twin.
+#[derive(Debug, Serialize)]
+pub(super) struct Side {
+    pub(super) answered: u64,
+    pub(super) seconds: f64,
+    #[serde(flatten)]
+    pub(super) figures: Figures<Spread>,
+    pub(super) decisions: Decisions,
+    pub(super) replayed: u64,
+    pub(super) mistakes: BTreeMap<&'static str, u64>,
+    pub(super) errors: BTreeMap<&'static str, u64>,
+    pub(super) wrong: BTreeMap<&'static str, u64>,
+    pub(super) rounds: Vec<Figures<f64>>,
+    #[serde(skip)]
+    pub(super) tally: Tally,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Decisions {
+    pub(super) allow: u64,
+    pub(super) confirm: u64,
+    pub(super) block: u64,
+}
+
+impl Side {
+    /// Those of `rounds` that are `twin`'s; none where there are none.
+    fn of(twin: Twin, rounds: &[Round]) -> Option<Self> {
+        let mut tally = Tally::new(twin);
+        let mut seconds = 0.0;
+        let mut figures = Vec::new();
+        for round in rounds.iter().filter(|round| round.twin == twin) {
+            tally.add(&round.tally);
+            seconds += round.took.as_secs_f64();
+            figures.push(Figures::of(round));
+        }
+        let mistakes = Mistake::ALL.map(Mistake::name).into_iter();
+        let wrong = Wrong::ALL.map(Wrong::name).into_iter().zip(tally.wrong);
+        Some(Self {
+            answered: tally.answered,
+            seconds,
+            figures: Figures::spread(&figures)?,
+            decisions: Decisions {
+                allow: tally.allowed,
+                confirm: tally.confirmed,
+                block: tally.blocked,
+            },
+            replayed: tally.replayed,
+            mistakes: mistakes.zip(tally.mistakes).collect(),
+            errors: tally.errors.clone(),
+            wrong: wrong.filter(|(_, count)| *count > 0).collect(),
+            rounds: figures,
+            tally,
+        })
+    }
+}
+
+/// What came of everything.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    pub(super) score: Side,
+    pub(super) echo: Option<Side>,
+    /// The service's figures by those of its echo twin, round by round.
+    pub(super) ratios: Option<Figures<Spread>>,
+}
+
+impl Summary {
+    /// None where nothing was measured.
+    pub(super) fn of(rounds: &[Round]) -> Option<Self> {
+        let score = Side::of(Twin::Score, rounds)?;
+        let echo = Side::of(Twin::Echo, rounds);
+        let ratios = echo.as_ref().and_then(|echo| {
+            let pairs = score.rounds.iter().zip(&echo.rounds);
+            let ratios: Vec<_> = pairs.map(|(score, echo)| score.by(echo)).collect();
+            Figures::spread(&ratios)
+        });
+        Some(Self {
+            score,
+            echo,
+            ratios,
+        })
+    }
+
+    pub(super) fn sides(&self) -> impl Iterator<Item = &Side> {
+        [Some(&self.score), self.echo.as_ref()]
+            .into_iter()
+            .flatten()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle_of_the_spread() {
+        let of = |figures: &[f64]| Spread::of(figures.iter().copied()).map(|spread| spread.median);
+        assert_eq!(of(&[]), None);
+        assert_eq!(of(&[3.0]), Some(3.0));
+        assert_eq!(of(&[9.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(of(&[9.0, 1.0, 2.0, 4.0]), Some(3.0));
+    }
+
+    fn round(twin: Twin, answered: u64, cpu_us: u64) -> Round {
+        let mut tally = Tally::new(twin);
+        tally.answered = answered;
+        Round {
+            twin,
+            tally,
+            took: Duration::from_secs(2),
+            cpu: Some(Duration::from_micros(cpu_us)),
+        }
+    }
+
+    #[test]
+    fn ratios_are_taken_round_by_round() {
+        use Twin::{Echo, Score};
+        // The machine slows down from round to round; one twin by the other stays the same.
+        let rounds = [
+            round(Score, 900, 1_800),
+            round(Echo, 1_000, 1_000),
+            round(Score, 450, 1_800),
+            round(Echo, 500, 1_000),
+            round(Score, 90, 1_800),
+            round(Echo, 100, 1_000),
+        ];
+        let summary = Summary::of(&rounds).unwrap();
+        assert_eq!(summary.score.answered, 1_440);
+        assert_eq!(summary.score.figures.rate_per_second.median, 225.0);
+        let ratios = summary.ratios.unwrap();
+        assert_eq!(ratios.rate_per_second.median, 0.9);
+        assert_eq!(ratios.rate_per_second.min, ratios.rate_per_second.max);
+        assert_eq!(ratios.server_cpu_us_per_payment.unwrap().median, 2.0);
+    }
+
+    #[test]
+    fn without_rounds_of_the_echo_twin_there_are_no_ratios() {
+        let summary = Summary::of(&[round(Twin::Score, 10, 10)]).unwrap();
+        assert!(summary.echo.is_none() && summary.ratios.is_none());
+        assert!(Summary::of(&[]).is_none());
+    }
+}
