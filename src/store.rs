@@ -33,6 +33,11 @@ const MAP_BYTES_EACH: usize = 24;
 pub trait Footprint {
     /// How many bytes it has allocated.
     fn heap_bytes(&self) -> usize;
+
+    /// Reads a little of what it has allocated, so that a step does not wait for one part after the other.
+    fn warm(&self) -> u64 {
+        0
+    }
 }
 
 /// State of type `V` for each key.
@@ -256,6 +261,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     }
 
     fn step<T>(&self, held: &mut Held<K, V>, step: impl FnOnce(&mut V) -> T) -> T {
+        black_box(held.value.warm());
         let before = held.value.heap_bytes();
         let result = step(&mut held.value);
         self.count_heap(before, held.value.heap_bytes());

@@ -108,6 +108,10 @@ impl Footprint for Account {
     fn heap_bytes(&self) -> usize {
         self.heap_bytes()
     }
+
+    fn warm(&self) -> u64 {
+        self.warm()
+    }
 }
 
 macro_rules! footprints {

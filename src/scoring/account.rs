@@ -98,6 +98,15 @@ impl Account {
         &self.profile
     }
 
+    /// Reads a little of everything that the next step will read, and gives the sum of it.
+    ///
+    /// Nobody needs the sum. But the reads do not depend on each other, so that those that have to wait
+    /// for memory wait together, where in the step itself one would wait after the other.
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        self.window.warm() ^ self.profile.warm()
+    }
+
     /// How many bytes it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

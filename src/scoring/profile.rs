@@ -68,6 +68,15 @@ impl Profile {
             .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
     }
 
+    /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        let amounts = self.amounts.iter().map(|(_, amounts)| amounts.warm());
+        amounts.fold(self.payees.warm() ^ self.devices.warm(), |sum, part| {
+            sum ^ part
+        })
+    }
+
     /// How many bytes it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -36,6 +36,9 @@ pub const WINDOWS: [Span; 4] = [
 /// How long a payment is remembered.
 pub const RETENTION: Span = Span::from_hours(24);
 
+/// How many of the newest records are read ahead.
+const WARMED: usize = 8;
+
 /// Room for this many payments is kept when none is left.
 const KEPT_ROOM: usize = 4;
 
@@ -130,6 +133,21 @@ impl Window {
             .saturating_add(self.tags.heap_bytes())
             .saturating_add(self.details.heap_bytes())
             .saturating_add(self.running.heap_bytes())
+    }
+
+    /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
+    #[must_use]
+    pub fn warm(&self) -> u64 {
+        let entries = self.entries.as_slice().iter().rev().take(WARMED);
+        let tags = self.tags.as_slice().chunks(16);
+        let details = self.details.as_slice().rchunks(64).take(WARMED);
+        let entries = entries.map(|entry| u64::from(entry.detail));
+        let tags = tags.filter_map(|line| line.first().map(|tags| u64::from(tags.payment_id)));
+        let details = details.filter_map(|line| line.first().copied().map(u64::from));
+        entries
+            .chain(tags)
+            .chain(details)
+            .fold(0, |sum, part| sum ^ part)
     }
 
     /// Whether payments of the last 24 h were forgotten for want of room.

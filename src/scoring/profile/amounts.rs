@@ -107,6 +107,13 @@ impl Amounts {
         &self.minor
     }
 
+    pub(super) fn warm(&self) -> u64 {
+        let lines = self.minor.chunks(8);
+        lines.fold(0, |sum, line| {
+            sum ^ line.first().map_or(0, |amount| amount.cast_unsigned())
+        })
+    }
+
     /// How many bytes they have allocated.
     pub(super) const fn heap_bytes(&self) -> usize {
         self.minor.capacity().saturating_mul(size_of::<i64>())

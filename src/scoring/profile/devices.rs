@@ -47,6 +47,10 @@ impl Devices {
         self.count
     }
 
+    pub(super) fn warm(&self) -> u64 {
+        self.listed.warm()
+    }
+
     /// How many bytes they have allocated.
     pub(super) const fn heap_bytes(&self) -> usize {
         self.listed.heap_bytes()

@@ -14,6 +14,14 @@ impl Listed {
         self.bytes.capacity()
     }
 
+    /// Reads a byte of each cache line.
+    pub(super) fn warm(&self) -> u64 {
+        let lines = self.bytes.chunks(64);
+        lines.fold(0, |sum, line| {
+            sum ^ line.first().map_or(0, |byte| u64::from(*byte))
+        })
+    }
+
     /// Every entry: where it is, and all of its bytes.
     pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &[u8])> + Clone {
         Entries {
