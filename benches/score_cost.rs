@@ -18,6 +18,7 @@ use doublecheck::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
 };
 use doublecheck::scoring::policy::{Policies, Policy, Value};
+use doublecheck::scoring::submission::Submission;
 use doublecheck::scoring::time::{Span, Timestamp};
 
 const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
@@ -100,7 +101,17 @@ fn score_cost(c: &mut Criterion) {
         let (account, now) = account(&policies, fill);
         let next = payment(5_003);
         let around = Surroundings::default();
-        let judged = || assess(policies.primary(), &account, &next, &around, false, now);
+        let next_seen = Submission::of(&next);
+        let judged = || {
+            assess(
+                policies.primary(),
+                &account,
+                &next_seen,
+                &around,
+                false,
+                now,
+            )
+        };
         assert_eq!(judged().decision, Decision::Allow);
         group.bench_function(BenchmarkId::new("assess", fill), |bench| {
             bench.iter(|| black_box(judged()));

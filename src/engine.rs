@@ -300,7 +300,7 @@ fn listed(account: &Account, listing: &Listing, version: impl Fn(u16) -> Arc<str
     if let Some((time, payment_id)) = &listing.after {
         match account.record(payment_id).map(RecordRef::score_time) {
             Some(score_time) if score_time == *time => {
-                records.find(|record| record.has_id(payment_id));
+                records.find(|record| record.payment_id().as_ref() == Some(payment_id));
             }
             // It was decided anew meanwhile and is the newest now. What was scored in the same
             // millisecond is listed twice rather than not at all.

@@ -18,6 +18,7 @@ pub mod payment;
 pub mod policy;
 pub mod profile;
 pub mod signal;
+pub mod submission;
 pub mod text;
 pub mod time;
 pub mod window;
@@ -28,25 +29,26 @@ mod packing;
 use account::Account;
 use assessment::{Assessment, Challenge, Decision, Evidence, History, Reason, ReasonCode};
 use memory::Surroundings;
-use payment::Payment;
 use policy::Policy;
 use signal::{Context, Family, Finding, Nature};
+use submission::Submission;
 use time::Timestamp;
 
-/// Judges `payment` of `account` at `now`. `confirmed` says that the payer was asked and said yes.
+/// Judges the payment of `account` that is asked about, at `now`. `confirmed` says that the payer was
+/// asked and said yes.
 ///
 /// Nothing is remembered by this; [`Account::score`] does that.
 #[must_use]
 pub fn assess(
     policy: &Policy,
     account: &Account,
-    payment: &Payment,
+    submission: &Submission<'_>,
     surroundings: &Surroundings,
     confirmed: bool,
     now: Timestamp,
 ) -> Assessment {
-    let policy = policy.for_payment(payment);
-    let context = Context::new(policy, payment, account, surroundings, now);
+    let policy = policy.for_payment(submission.payment);
+    let context = Context::new(policy, submission, account, surroundings, now);
     let findings = signal::measure_all(&context);
     let risk = Risk::of(&findings);
     let score = risk.score(policy);

@@ -11,6 +11,7 @@ use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{ContentField, Payee, Payment, PaymentId};
 use super::policy::{Policies, Policy};
 use super::profile::{Forgotten, Profile};
+use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 
@@ -155,7 +156,8 @@ impl Account {
     ) -> Result<Scored, Refusal> {
         let policy = policies.primary();
         let (now, mut bounds) = self.advance(policy, now);
-        let submitted = self.window.find(&payment.payment_id);
+        let submission = Submission::of(payment);
+        let submitted = self.window.find_again(&submission);
         if let Some(number) = submitted
             && let Some(replay) = self.replay(policies, number, payment, presented)?
         {
@@ -174,7 +176,7 @@ impl Account {
         }
 
         let confirmed = confirmed_by.is_some();
-        let assess = |policy| assess(policy, self, payment, surroundings, confirmed, now);
+        let assess = |policy| assess(policy, self, &submission, surroundings, confirmed, now);
         let mut assessment = assess(policy);
         let shadow = policies.shadow().map(|shadow| Box::new(assess(shadow)));
         assessment.shadow_decision = shadow.as_ref().map(|shadow| shadow.decision);
@@ -186,12 +188,12 @@ impl Account {
             });
         }
         let decided = Decided {
-            payment,
+            submission: &submission,
             assessment: &assessment,
             policy_number: policies.primary_number(),
             score_time: now,
             confirmed_by,
-            payee_was_known: self.profile.payee(&payment.payee).is_some(),
+            payee_was_known: self.profile.payee_of(&submission).is_some(),
         };
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
         if assessment.decision == Decision::Allow {

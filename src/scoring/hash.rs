@@ -1,13 +1,15 @@
 //! Hashes of ids: the same on every machine and in every version. They guard nothing: what is found by
 //! one is compared in full, and who makes ids collide only slows or blurs what is known of themselves.
 
-/// A hash of `text`, eight bytes at a time: multiply and rotate, as in Firefox's and rustc's FxHash, with
+use super::packing::Packed;
+
+/// A hash of `bytes`, eight bytes at a time: multiply and rotate, as in Firefox's and rustc's FxHash, with
 /// the final mix of MurmurHash3 (Appleby), which spreads every bit over all.
-pub(super) fn hash_of(text: &str) -> u64 {
+pub(super) fn hash_of(bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let add = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(MULTIPLIER);
-    let (words, rest) = text.as_bytes().as_chunks::<8>();
-    let mut hash = text.len() as u64;
+    let (words, rest) = bytes.as_chunks::<8>();
+    let mut hash = bytes.len() as u64;
     for word in words {
         hash = add(hash, u64::from_le_bytes(*word));
     }
@@ -21,9 +23,9 @@ pub(super) fn hash_of(text: &str) -> u64 {
     hash ^ hash >> 33
 }
 
-/// Sixteen bits of the hash of `text`, never zero: enough to pass over almost everything else.
-pub(super) fn tag_of(text: &str) -> u16 {
-    let [low, high, ..] = hash_of(text).to_le_bytes();
+/// Sixteen bits of the hash of a packed id, never zero: enough to pass over almost everything else.
+pub(super) fn tag_of(id: &Packed) -> u16 {
+    let [low, high, ..] = hash_of(id.as_bytes()).to_le_bytes();
     u16::from_le_bytes([low, high]).max(1)
 }
 
@@ -38,9 +40,9 @@ mod tests {
             for at in 0..len {
                 let mut text = "0".repeat(len);
                 text.replace_range(at..=at, "1");
-                assert!(seen.insert(hash_of(&text)), "{text}");
+                assert!(seen.insert(hash_of(text.as_bytes())), "{text}");
             }
-            assert!(seen.insert(hash_of(&"0".repeat(len))));
+            assert!(seen.insert(hash_of("0".repeat(len).as_bytes())));
         }
     }
 }

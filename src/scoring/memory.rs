@@ -3,6 +3,7 @@
 //! These memories belong to other keys than the account's. A decision reads a few numbers from them
 //! before it looks at the account, and tells them what happened afterwards: never both at once.
 
+use super::hash::hash_of;
 use super::outcome::PayeeRisk;
 use super::payment::{AccountId, PaymentId};
 use super::policy::Policy;
@@ -11,7 +12,7 @@ use super::time::{Span, Timestamp, remaining_share};
 mod distinct;
 mod reports;
 
-use distinct::{Distinct, RecentAccounts, hash_of};
+use distinct::{Distinct, RecentAccounts};
 use reports::FadingReports;
 pub use reports::Reports;
 
@@ -129,7 +130,7 @@ impl PayeeMemory {
             let left = remaining_share(lasted, Span::from_ms(PAYEE_PERIOD.ms().saturating_mul(2)));
             self.payers_usual = (self.payers_usual * left).max(f64::from(finished));
         }
-        let hash = hash_of(account_id.as_str());
+        let hash = hash_of(account_id.as_str().as_bytes());
         self.recent.insert(hash);
         self.ever.insert(hash);
     }
@@ -153,9 +154,9 @@ impl PayeeMemory {
         risk: PayeeRisk,
         now: Timestamp,
     ) {
-        let mark = hash_of(account_id.as_str())
+        let mark = hash_of(account_id.as_str().as_bytes())
             .rotate_left(1)
-            .wrapping_add(hash_of(payment_id.as_str()))
+            .wrapping_add(hash_of(payment_id.as_str().as_bytes()))
             .wrapping_mul(4)
             .wrapping_add(risk as u64);
         if self.late_reports.contains(&mark) {
@@ -199,7 +200,7 @@ impl DeviceMemory {
     /// Learns that `account_id` is paying from this device.
     pub fn note_account(&mut self, account_id: &AccountId, now: Timestamp) {
         self.recent.advance(DEVICE_PERIOD, now);
-        self.recent.insert(hash_of(account_id.as_str()));
+        self.recent.insert(hash_of(account_id.as_str().as_bytes()));
         self.last_used = self.last_used.max(now);
     }
 

@@ -15,6 +15,9 @@ const DIGITS_MAX: usize = 0x3f;
 const UUID_CHARS: usize = 36;
 const UUID_BYTES: usize = 16;
 const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
+/// Where the two digits of each byte stand.
+const UUID_DIGITS: [usize; UUID_BYTES] =
+    [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
 
 /// Appends a whole number, seven bits to a byte, lowest first.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -40,47 +43,121 @@ pub(super) fn put_f64(out: &mut Vec<u8>, value: f64) {
 
 /// Appends an id.
 pub(super) fn put_id(out: &mut Vec<u8>, text: &str) {
-    if let Some(uuid) = uuid_bytes(text) {
-        out.push(UUID);
-        out.extend_from_slice(&uuid);
-    } else if text.len() <= DIGITS_MAX && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let [len, ..] = text.len().to_le_bytes();
-        out.push(DIGITS | len);
-        out.extend(text.as_bytes().chunks(2).map(nibbles));
-    } else {
-        let [len, ..] = text.len().to_le_bytes();
-        out.push(len);
-        out.extend_from_slice(text.as_bytes());
+    out.extend_from_slice(Packed::of(text).as_bytes());
+}
+
+/// An id, packed: the same text always gives the same bytes, so ids are compared by them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Packed {
+    /// The form, and what is of that form.
+    bytes: [u8; 1 + ID_BYTES_MAX],
+    len: u8,
+}
+
+impl Packed {
+    /// Packs a text of at most [`ID_BYTES_MAX`] bytes; what is longer is cut off.
+    #[must_use]
+    pub(super) fn of(text: &str) -> Self {
+        let text = text.as_bytes();
+        let text = text.get(..ID_BYTES_MAX).unwrap_or(text);
+        let mut bytes = [0; 1 + ID_BYTES_MAX];
+        let [form, rest @ ..] = &mut bytes;
+        let (text_len, packed_len) = if let Some(uuid) = uuid_bytes(text) {
+            for (to, byte) in rest.iter_mut().zip(uuid) {
+                *to = byte;
+            }
+            (UUID, UUID_BYTES)
+        } else if text.len() <= DIGITS_MAX && text.iter().all(u8::is_ascii_digit) {
+            for (to, pair) in rest.iter_mut().zip(text.chunks(2)) {
+                *to = nibbles(pair);
+            }
+            (DIGITS | byte_of(text.len()), text.len().div_ceil(2))
+        } else {
+            if let Some(to) = rest.get_mut(..text.len()) {
+                to.copy_from_slice(text);
+            }
+            (byte_of(text.len()), text.len())
+        };
+        *form = text_len;
+        Self {
+            bytes,
+            len: byte_of(packed_len.saturating_add(1)),
+        }
+    }
+
+    /// The bytes, form and all.
+    #[must_use]
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
+    /// The same id, borrowed.
+    #[must_use]
+    pub(super) fn id(&self) -> PackedId<'_> {
+        let [form, rest @ ..] = &self.bytes;
+        let len = usize::from(self.len.saturating_sub(1));
+        PackedId {
+            form: *form,
+            bytes: rest.get(..len).unwrap_or_default(),
+        }
     }
 }
 
+const fn byte_of(len: usize) -> u8 {
+    let [low, ..] = len.to_le_bytes();
+    low
+}
+
 /// Two digits in one byte; a last single one stands high.
-fn nibbles(pair: &[u8]) -> u8 {
-    let digit = |at| pair.get(at).map_or(0, |byte: &u8| byte & 0xf);
-    digit(0) << 4 | digit(1)
+const fn nibbles(pair: &[u8]) -> u8 {
+    match pair {
+        [high, low] => (*high & 0xf) << 4 | *low & 0xf,
+        [high] => (*high & 0xf) << 4,
+        _ => 0,
+    }
 }
 
 /// The bytes of a UUID as it is usually written: lower case, with hyphens.
-fn uuid_bytes(text: &str) -> Option<[u8; UUID_BYTES]> {
-    let text: &[u8; UUID_CHARS] = text.as_bytes().try_into().ok()?;
+fn uuid_bytes(text: &[u8]) -> Option<[u8; UUID_BYTES]> {
+    let text: &[u8; UUID_CHARS] = text.try_into().ok()?;
     if !UUID_HYPHENS.iter().all(|at| text.get(*at) == Some(&b'-')) {
         return None;
     }
     let mut bytes = [0; UUID_BYTES];
-    let mut digits = text.iter().filter(|byte| **byte != b'-');
-    for byte in &mut bytes {
-        *byte = hex_value(*digits.next()?)? << 4 | hex_value(*digits.next()?)?;
+    // Digits have values below 16: one that has not shows in the sum of all.
+    let mut all = 0;
+    for (byte, at) in bytes.iter_mut().zip(UUID_DIGITS) {
+        let digits = text.get(at..).and_then(<[u8]>::first_chunk);
+        let [high, low] = digits.map_or([NOT_HEX; 2], |[high, low]| [hex(*high), hex(*low)]);
+        all |= high | low;
+        *byte = high << 4 | low & 0xf;
     }
-    digits.next().is_none().then_some(bytes)
+    (all < 16).then_some(bytes)
 }
 
-const fn hex_value(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(digit.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
-    }
+const NOT_HEX: u8 = 0xff;
+
+fn hex(digit: u8) -> u8 {
+    HEX_VALUES
+        .get(usize::from(digit))
+        .copied()
+        .unwrap_or(NOT_HEX)
 }
+
+/// The value of each character that is a lower-case hexadecimal digit.
+#[expect(
+    clippy::indexing_slicing,
+    reason = "worked out by the compiler, which refuses what does not fit"
+)]
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [NOT_HEX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[hex_digit(value) as usize] = value;
+        value += 1;
+    }
+    values
+};
 
 const fn hex_digit(value: u8) -> u8 {
     match value & 0xf {
@@ -106,24 +183,6 @@ impl PackedId<'_> {
     /// How many bytes it takes.
     pub(super) const fn packed_bytes(self) -> usize {
         self.bytes.len().saturating_add(1)
-    }
-
-    /// Whether it is this text.
-    #[must_use]
-    pub fn is(self, text: &str) -> bool {
-        match self.form {
-            UUID => uuid_bytes(text).is_some_and(|uuid| uuid == self.bytes),
-            form if form >= DIGITS => {
-                text.len() == self.text_bytes()
-                    && text.bytes().all(|byte| byte.is_ascii_digit())
-                    && text
-                        .as_bytes()
-                        .chunks(2)
-                        .map(nibbles)
-                        .eq(self.bytes.iter().copied())
-            }
-            _ => self.bytes == text.as_bytes(),
-        }
     }
 
     /// How many bytes its text has.
@@ -270,7 +329,11 @@ mod tests {
             assert_eq!(id.text(&mut [0; ID_BYTES_MAX]), text);
             assert_eq!(id.text_bytes(), text.len());
             for other in texts {
-                assert_eq!(id.is(other), text == other, "{text} {other}");
+                assert_eq!(
+                    id == Packed::of(other).id(),
+                    text == other,
+                    "{text} {other}"
+                );
             }
             for cut in 0..bytes.len() {
                 assert_eq!(Reader::new(&bytes[..cut]).id(), None);

@@ -4,8 +4,8 @@
 //! learns only from payments that went well, so a mistake or a fraud does not become a habit.
 
 use super::money::{Currency, Money};
-use super::payment::Payee;
 use super::policy::Policy;
+use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::RecordRef;
 
@@ -104,10 +104,10 @@ impl Profile {
         &self.payees
     }
 
-    /// What it knows of `payee`.
+    /// What it knows of the payee of this payment.
     #[must_use]
-    pub fn payee(&self, payee: &Payee) -> Option<KnownPayee<'_>> {
-        self.payees.get(payee)
+    pub fn payee_of(&self, submission: &Submission<'_>) -> Option<KnownPayee<'_>> {
+        self.payees.payee_of(submission)
     }
 
     /// The devices it knows.

@@ -12,6 +12,7 @@ use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
 use super::profile::{Amounts, KnownPayee, Spread};
+use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::RecordRef;
 
@@ -22,6 +23,8 @@ pub struct Context<'a> {
     pub policy: &'a Policy,
     /// The payment that is asked about.
     pub payment: &'a Payment,
+    /// The same, with its ids as records have them.
+    pub submission: &'a Submission<'a>,
     /// What is remembered of its account.
     pub account: &'a Account,
     /// What was read of its payee and its device.
@@ -39,26 +42,29 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Everything that bears on `payment`, looked up once.
+    /// Everything that bears on the payment, looked up once.
     #[must_use]
     pub fn new(
         policy: &'a Policy,
-        payment: &'a Payment,
+        submission: &'a Submission<'a>,
         account: &'a Account,
         surroundings: &'a Surroundings,
         now: Timestamp,
     ) -> Self {
+        let payment = submission.payment;
         let profile = account.profile();
         let currency = payment.money.currency();
-        let known_payee = profile.payee(&payment.payee);
+        let known_payee = profile.payee_of(submission);
         Self {
             policy,
             payment,
+            submission,
             account,
             surroundings,
             now,
             known_payee,
-            knows_the_payee: known_payee.is_some() || account.window().is_paying(&payment.payee),
+            knows_the_payee: known_payee.is_some()
+                || account.window().is_paying_the_payee_of(submission),
             usual: profile.amounts(currency).and_then(Amounts::spread),
             usual_of_payee: known_payee
                 .filter(|known| known.currency == currency)

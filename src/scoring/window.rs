@@ -8,33 +8,24 @@
 
 use super::assessment::Assessment;
 use super::confirmation::ConfirmationToken;
-use super::hash::tag_of;
 use super::outcome::Outcome;
-use super::payment::{OrderId, Payee, Payment, PaymentId};
+use super::payment::PaymentId;
+use super::submission::{Submission, Tagged};
 use super::time::{Span, Timestamp};
 
 mod answer;
 mod detail;
 mod record;
 mod sliding;
+mod spans;
 mod totals;
 
-use record::{Entry, Tags, optional_tag};
+use record::{Entry, Tags};
 pub use record::{Record, RecordRef};
 use sliding::Sliding;
+pub use spans::{RETENTION, WINDOWS, WindowIndex};
 pub use totals::Totals;
 use totals::{Running, Tally};
-
-/// The sliding windows, shortest first. The longest is how long payments are remembered.
-pub const WINDOWS: [Span; 4] = [
-    Span::from_minutes(1),
-    Span::from_minutes(10),
-    Span::from_hours(1),
-    RETENTION,
-];
-
-/// How long a payment is remembered.
-pub const RETENTION: Span = Span::from_hours(24);
 
 /// How many of the newest records are read ahead.
 const WARMED: usize = 8;
@@ -53,7 +44,7 @@ pub struct Dropped {
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'a> {
     /// What was asked.
-    pub payment: &'a Payment,
+    pub submission: &'a Submission<'a>,
     /// What is answered.
     pub assessment: &'a Assessment,
     /// Stands for the policy's version.
@@ -175,9 +166,14 @@ impl Window {
             .take_while(move |record| record.score_time().within(span, now))
     }
 
-    /// The remembered payments of this order, newest first.
-    pub fn of_order<'a>(&'a self, order_id: &'a OrderId) -> impl Iterator<Item = RecordRef<'a>> {
-        let tag = tag_of(order_id.as_str());
+    /// The remembered payments of the same order, newest first; none, if it is of none.
+    pub fn of_the_order_of<'a>(
+        &'a self,
+        submission: &'a Submission<'_>,
+    ) -> impl Iterator<Item = RecordRef<'a>> {
+        let order_id = submission.order_id.as_ref();
+        // No record has this tag.
+        let tag = order_id.map_or(0, |id| id.tag);
         let tagged = self
             .tags
             .as_slice()
@@ -185,23 +181,32 @@ impl Window {
             .zip(self.entries.as_slice())
             .rev();
         tagged
-            .filter(move |(tags, _)| tags.order_id == tag)
+            .filter(move |(tags, _)| tag != 0 && tags.order_id == tag)
             .map(|(_, entry)| self.look(entry))
-            .filter(move |record| record.pays_order(order_id))
+            .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
 
-    /// Whether a remembered payment to `payee` was made, or may have been.
+    /// Whether a remembered payment to the same payee was made, or may have been.
     #[must_use]
-    pub fn is_paying(&self, payee: &Payee) -> bool {
-        let tag = tag_of(payee.id.as_str());
+    pub fn is_paying_the_payee_of(&self, submission: &Submission<'_>) -> bool {
         self.newest_first()
-            .any(|record| record.pays_tagged(payee, tag) && record.standing().may_be_paid())
+            .any(|record| record.pays_the_payee_of(submission) && record.standing().may_be_paid())
     }
 
     /// The place of the record with this id, counted from the oldest.
     #[must_use]
     pub fn find(&self, payment_id: &PaymentId) -> Option<usize> {
-        let tag = tag_of(payment_id.as_str());
+        self.find_tagged(&Tagged::of(payment_id.as_str()))
+    }
+
+    /// The same for the id of a payment that is asked about.
+    #[must_use]
+    pub fn find_again(&self, submission: &Submission<'_>) -> Option<usize> {
+        self.find_tagged(&submission.payment_id)
+    }
+
+    fn find_tagged(&self, payment_id: &Tagged) -> Option<usize> {
+        let tag = payment_id.tag;
         let tags = self.tags.as_slice();
         // Most are not there: one pass without a branch per record says so.
         if !tags
@@ -285,18 +290,19 @@ impl Window {
             dropped.payments = dropped.payments.saturating_add(1);
         }
         let Decided {
-            payment,
+            submission,
             assessment,
             ..
         } = decided;
+        let money = submission.payment.money;
         let entry = Entry {
             score_time: decided.score_time,
-            amount_minor: payment.money.amount_minor(),
-            currency: payment.money.currency(),
+            amount_minor: money.amount_minor(),
+            currency: money.currency(),
             detail: self.details_end(),
             outcome_after_ms: 0,
-            payee_tag: tag_of(payment.payee.id.as_str()),
-            device_tag: optional_tag(payment.device_id.as_ref().map(|id| id.as_str())),
+            payee_tag: submission.payee_id.tag,
+            device_tag: submission.device_id.map_or(0, |id| id.tag),
             decision: assessment.decision,
             outcome: None,
             token_spent: false,
@@ -306,11 +312,11 @@ impl Window {
         };
         self.details.append(detail::USUAL_BYTES, |bytes| {
             let number = decided.policy_number;
-            detail::write(bytes, payment, assessment, number, decided.confirmed_by);
+            detail::write(bytes, submission, assessment, number, decided.confirmed_by);
         });
         self.running.add(Tally::of(&entry));
         self.entries.push(entry);
-        self.tags.push(Tags::of(payment));
+        self.tags.push(Tags::of(submission));
         dropped
     }
 
@@ -368,36 +374,6 @@ impl Window {
         RecordRef {
             entry,
             detail: self.details.as_slice().get(from..).unwrap_or_default(),
-        }
-    }
-}
-
-/// Names one of the [`WINDOWS`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum WindowIndex {
-    /// The last minute.
-    Minute,
-    /// The last ten minutes.
-    TenMinutes,
-    /// The last hour.
-    Hour,
-    /// The last 24 hours.
-    Day,
-}
-
-impl WindowIndex {
-    /// All of them, shortest first.
-    pub const ALL: [Self; WINDOWS.len()] = [Self::Minute, Self::TenMinutes, Self::Hour, Self::Day];
-
-    /// How long the window is.
-    #[must_use]
-    pub const fn span(self) -> Span {
-        let [minute, ten_minutes, hour, day] = WINDOWS;
-        match self {
-            Self::Minute => minute,
-            Self::TenMinutes => ten_minutes,
-            Self::Hour => hour,
-            Self::Day => day,
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Roughly how many different accounts: sketches of fixed size.
 
-use crate::scoring::fnv::Fnv;
 use crate::scoring::time::{Span, Timestamp};
 
 /// Roughly how many different accounts were seen: a bitmap that counts linearly.
@@ -72,17 +71,6 @@ const fn estimates(words: usize) -> [u32; BITS_MAX as usize + 1] {
     estimates
 }
 
-/// A hash of an id for the sketches: FNV-1a with a final mix. It decides nothing on its own; somebody
-/// who makes ids collide only makes themselves look like fewer.
-pub(super) fn hash_of(text: &str) -> u64 {
-    let mut fnv = Fnv::new();
-    fnv.write(text);
-    let mut hash = fnv.finish();
-    hash ^= hash >> 33;
-    hash = hash.wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash ^ hash >> 33
-}
-
 /// Different accounts over two periods, the current one and the one before.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct RecentAccounts {
@@ -130,13 +118,14 @@ impl RecentAccounts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::scoring::hash::hash_of;
 
     #[test]
     fn the_sketch_counts_different_accounts_within_a_fifth() {
         for many in [1_u32, 5, 30, 100, 250] {
             let mut sketch = Distinct::<2>::default();
             for _ in 0..3 {
-                (0..many).for_each(|n| sketch.insert(hash_of(&format!("account-{n}"))));
+                (0..many).for_each(|n| sketch.insert(hash_of(format!("account-{n}").as_bytes())));
             }
             let (seen, many) = (f64::from(sketch.estimate()), f64::from(many));
             assert!(

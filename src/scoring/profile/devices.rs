@@ -1,9 +1,8 @@
 //! The devices that an account has paid from, packed.
 
 use super::listed::{HEAD, Listed};
-use crate::scoring::hash::tag_of;
 use crate::scoring::packing::{PackedId, Reader};
-use crate::scoring::payment::DeviceId;
+use crate::scoring::submission::Submission;
 use crate::scoring::time::Timestamp;
 use crate::scoring::window::RecordRef;
 
@@ -62,13 +61,11 @@ impl Devices {
         self.count == 0
     }
 
-    /// Whether the account has paid from this device.
+    /// Whether the account has paid from the device of this payment; that of none is not known.
     #[must_use]
-    pub fn knows(&self, device_id: &DeviceId) -> bool {
-        let mut tagged = self.listed.tagged(tag_of(device_id.as_str()));
-        tagged.any(|(_, entry)| {
-            KnownDevice::read(entry).is_some_and(|known| known.id.is(device_id.as_str()))
-        })
+    pub fn knows_the_device_of(&self, submission: &Submission<'_>) -> bool {
+        let id = submission.device_id.as_ref();
+        id.is_some_and(|id| self.find(id.tag, id.id()).is_some())
     }
 
     /// Learns that `record` went well; returns how many devices were forgotten for want of room.

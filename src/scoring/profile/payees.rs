@@ -2,10 +2,10 @@
 
 use super::listed::{HEAD, Listed};
 use super::{ESTABLISHED_TIMES, SITTING, Spread};
-use crate::scoring::hash::tag_of;
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::packing::{PackedId, Reader};
-use crate::scoring::payment::{Payee, PayeeType};
+use crate::scoring::payment::PayeeType;
+use crate::scoring::submission::Submission;
 use crate::scoring::time::Timestamp;
 use crate::scoring::window::RecordRef;
 
@@ -139,12 +139,14 @@ impl Payees {
             .filter_map(|(_, entry)| KnownPayee::read(entry))
     }
 
-    /// What is known of `payee`.
+    /// What is known of the payee of this payment.
     #[must_use]
-    pub fn get(&self, payee: &Payee) -> Option<KnownPayee<'_>> {
-        let found = self.tagged(tag_of(payee.id.as_str())).find(|(_, known)| {
-            known.payee_type == payee.payee_type && known.id.is(payee.id.as_str())
-        });
+    pub fn payee_of(&self, submission: &Submission<'_>) -> Option<KnownPayee<'_>> {
+        let payee_type = submission.payment.payee.payee_type;
+        let id = &submission.payee_id;
+        let found = self
+            .tagged(id.tag)
+            .find(|(_, known)| known.payee_type == payee_type && known.id == id.id());
         found.map(|(_, known)| known)
     }
 

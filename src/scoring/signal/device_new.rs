@@ -15,12 +15,12 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let device_id = context.payment.device_id.as_ref()?;
+    context.payment.device_id.as_ref()?;
     let devices = context.account.profile().devices();
     if devices.is_empty() || !context.knows_the_account() {
         return None;
     }
-    if devices.knows(device_id) {
+    if devices.knows_the_device_of(context.submission) {
         return None;
     }
     Measure::of(

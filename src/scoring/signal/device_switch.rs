@@ -23,13 +23,13 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let device_id = context.payment.device_id.as_ref()?;
+    context.payment.device_id.as_ref()?;
     let others = context
         .account
         .window()
         .within(settings.window_ms, context.now)
         .take(LOOK_BACK_MAX)
-        .filter(|record| record.has_device() && !record.came_from(device_id));
+        .filter(|record| record.came_from_another_device_than(context.submission));
     // Each other device counts where it was used last.
     let used_last = others.clone().enumerate().filter(|(nth, record)| {
         let mut later = others.clone().take(*nth);

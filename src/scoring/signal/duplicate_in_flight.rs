@@ -34,7 +34,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .account
         .window()
         .within(window, context.now)
-        .find(|record| record.pays_the_same_as(payment) && context.is_in_flight(*record))?;
+        .find(|record| {
+            record.pays_the_same_as(context.submission) && context.is_in_flight(*record)
+        })?;
     let elapsed = context.now.since(earlier.score_time());
     let evidence = Evidence::Duplicate {
         earlier_payment_id: earlier.payment_id()?,

@@ -19,12 +19,11 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payment = context.payment;
-    let order_id = payment.order_id.as_ref()?;
     let same_order = || {
         let window = context.account.window();
-        window
-            .of_order(order_id)
-            .filter(|record| record.pays(&payment.payee) && record.standing().is_duplicate_target())
+        window.of_the_order_of(context.submission).filter(|record| {
+            record.pays_the_payee_of(context.submission) && record.standing().is_duplicate_target()
+        })
     };
     let same_sum = same_order().find(|record| record.money() == payment.money);
     let (earlier, strength, nature) = match same_sum {

@@ -6,10 +6,8 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::payment::Payment;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
-use crate::scoring::window::RecordRef;
 
 settings! {
     /// Settings of `DUPLICATE_RECENT`.
@@ -47,7 +45,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .window()
         .within(window, context.now)
         .filter(|record| {
-            record.pays_the_same_as(payment)
+            record.pays_the_same_as(context.submission)
                 && record.standing().is_duplicate_target()
                 && !context.is_in_flight(*record)
         });
@@ -58,7 +56,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    if has_another_order(payment, earlier) {
+    if earlier.pays_another_order_than(context.submission) {
         strength *= if elapsed <= settings.sitting_ms {
             settings.other_order_share
         } else {
@@ -80,11 +78,4 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         earlier_outcome: earlier.outcome(),
     };
     Measure::of(strength, Nature::Slip, evidence)
-}
-
-fn has_another_order(payment: &Payment, earlier: RecordRef<'_>) -> bool {
-    let Some(order_id) = &payment.order_id else {
-        return false;
-    };
-    earlier.has_order() && !earlier.pays_order(order_id)
 }

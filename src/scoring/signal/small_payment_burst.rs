@@ -51,12 +51,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
                 && record.money().currency() == payment.money.currency()
                 && is_small(record.money().amount_minor())
         });
-    if context.knows_the_payee && !run.clone().any(|record| record.pays(&payment.payee)) {
+    if context.knows_the_payee
+        && !run
+            .clone()
+            .any(|record| record.pays_the_payee_of(context.submission))
+    {
         return None;
     }
     let is_errand = |record: RecordRef<'_>| {
-        let times = run.clone().filter(|other| other.pays_the_payee_of(record));
-        record.payee_was_known() && !record.pays(&payment.payee) && times.take(2).count() == 1
+        let times = run.clone().filter(|other| other.pays_whom(record));
+        record.payee_was_known()
+            && !record.pays_the_payee_of(context.submission)
+            && times.take(2).count() == 1
     };
     let (mut count, mut sum_minor) = (1_u32, payment.money.amount_minor());
     for small in run.clone().filter(|record| !is_errand(*record)) {

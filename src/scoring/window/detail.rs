@@ -9,7 +9,8 @@ use super::answer;
 use crate::scoring::assessment::{Assessment, Confirmation, Decision};
 use crate::scoring::confirmation::ConfirmationToken;
 use crate::scoring::packing::{PackedId, Reader, put_id, put_signed};
-use crate::scoring::payment::{PayeeType, Payment, PaymentKind};
+use crate::scoring::payment::{PayeeType, PaymentKind};
+use crate::scoring::submission::Submission;
 use crate::scoring::time::Span;
 
 /// How many bytes a detail takes without optional ids and reasons, about.
@@ -21,14 +22,15 @@ const HAS_SESSION: u8 = 1 << 2;
 const HAS_DUPLICATE_WINDOW: u8 = 1 << 3;
 const HAS_CONFIRMED_BY: u8 = 1 << 4;
 
-/// Appends the detail of `payment` and its answer. `policy_number` stands for the policy's version.
+/// Appends the detail of a payment and its answer. `policy_number` stands for the policy's version.
 pub(super) fn write(
     out: &mut Vec<u8>,
-    payment: &Payment,
+    submission: &Submission<'_>,
     assessment: &Assessment,
     policy_number: u16,
     confirmed_by: Option<ConfirmationToken>,
 ) {
+    let payment = submission.payment;
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     out.push(
         flag(payment.order_id.is_some(), HAS_ORDER)
@@ -37,16 +39,17 @@ pub(super) fn write(
             | flag(payment.duplicate_window.is_some(), HAS_DUPLICATE_WINDOW)
             | flag(confirmed_by.is_some(), HAS_CONFIRMED_BY),
     );
-    put_id(out, payment.payment_id.as_str());
+    submission.payment_id.id().put(out);
     out.push(payment.payee.payee_type as u8 | (payment.kind as u8) << 4);
-    put_id(out, payment.payee.id.as_str());
-    let optional = [
-        payment.order_id.as_ref().map(|id| id.as_str()),
-        payment.device_id.as_ref().map(|id| id.as_str()),
-        payment.session_id.as_ref().map(|id| id.as_str()),
-    ];
-    for id in optional.into_iter().flatten() {
-        put_id(out, id);
+    submission.payee_id.id().put(out);
+    for id in [&submission.order_id, &submission.device_id]
+        .into_iter()
+        .flatten()
+    {
+        id.id().put(out);
+    }
+    if let Some(session_id) = &payment.session_id {
+        put_id(out, session_id.as_str());
     }
     if let Some(window) = payment.duplicate_window {
         put_signed(out, window.ms());

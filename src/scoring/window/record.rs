@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::detail::{Detail, Remainder};
 use crate::scoring::assessment::{Assessment, Decision};
 use crate::scoring::confirmation::ConfirmationToken;
-use crate::scoring::hash::tag_of;
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::{Outcome, Standing};
 use crate::scoring::packing::PackedId;
@@ -13,6 +12,7 @@ use crate::scoring::payment::{
     AccountId, DeviceId, ID_BYTES_MAX, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId,
     SessionId,
 };
+use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::{Span, Timestamp};
 
 /// A payment as it is remembered.
@@ -79,16 +79,12 @@ pub(super) struct Tags {
 }
 
 impl Tags {
-    pub(super) fn of(payment: &Payment) -> Self {
+    pub(super) fn of(submission: &Submission<'_>) -> Self {
         Self {
-            payment_id: tag_of(payment.payment_id.as_str()),
-            order_id: optional_tag(payment.order_id.as_ref().map(OrderId::as_str)),
+            payment_id: submission.payment_id.tag,
+            order_id: submission.order_id.map_or(0, |id| id.tag),
         }
     }
-}
-
-pub(super) fn optional_tag(id: Option<&str>) -> u16 {
-    id.map_or(0, tag_of)
 }
 
 /// A remembered payment, looked at where it lies.
@@ -169,62 +165,60 @@ impl<'a> RecordRef<'a> {
     }
 
     /// Whether this is its id.
-    #[must_use]
-    pub fn has_id(self, payment_id: &PaymentId) -> bool {
+    pub(super) fn has_id(self, payment_id: &Tagged) -> bool {
         self.detail()
-            .is_some_and(|detail| detail.payment_id.is(payment_id.as_str()))
+            .is_some_and(|detail| detail.payment_id == payment_id.id())
     }
 
-    /// Whether it pays `payee`. `tag` is the tag of that id.
+    /// Whether it pays the same payee the same sum.
     #[must_use]
-    pub(super) fn pays_tagged(self, payee: &Payee, tag: u16) -> bool {
-        self.entry.payee_tag == tag
-            && self.detail().is_some_and(|detail| {
-                detail.payee_type == payee.payee_type && detail.payee_id.is(payee.id.as_str())
-            })
+    pub fn pays_the_same_as(self, submission: &Submission<'_>) -> bool {
+        self.entry.money() == submission.payment.money && self.pays_the_payee_of(submission)
     }
 
-    /// Whether it pays the same payee the same sum as `payment`.
+    /// Whether it pays the same payee.
     #[must_use]
-    pub fn pays_the_same_as(self, payment: &Payment) -> bool {
-        self.entry.money() == payment.money && self.pays(&payment.payee)
-    }
-
-    /// Whether it pays `payee`.
-    #[must_use]
-    pub fn pays(self, payee: &Payee) -> bool {
-        self.pays_tagged(payee, tag_of(payee.id.as_str()))
+    pub fn pays_the_payee_of(self, submission: &Submission<'_>) -> bool {
+        self.entry.payee_tag == submission.payee_id.tag
+            && self.packed_payee()
+                == Some((
+                    submission.payment.payee.payee_type,
+                    submission.payee_id.id(),
+                ))
     }
 
     /// Whether both pay the same payee.
     #[must_use]
-    pub fn pays_the_payee_of(self, other: RecordRef<'_>) -> bool {
+    pub fn pays_whom(self, other: RecordRef<'_>) -> bool {
         self.entry.payee_tag == other.entry.payee_tag && self.packed_payee() == other.packed_payee()
     }
 
     /// Whether it pays this order.
-    #[must_use]
-    pub fn pays_order(self, order_id: &OrderId) -> bool {
-        self.order_id().is_some_and(|id| id.is(order_id.as_str()))
+    pub(super) fn pays_order(self, order_id: &Tagged) -> bool {
+        self.order_id() == Some(order_id.id())
     }
 
-    /// Whether it pays an order.
+    /// Whether both pay an order, and not the same.
     #[must_use]
-    pub fn has_order(self) -> bool {
-        self.order_id().is_some()
+    pub fn pays_another_order_than(self, submission: &Submission<'_>) -> bool {
+        let Some(order_id) = &submission.order_id else {
+            return false;
+        };
+        self.order_id().is_some_and(|id| id != order_id.id())
     }
 
-    /// Whether a device is known from which it came.
-    #[must_use]
-    pub const fn has_device(self) -> bool {
+    const fn has_device(self) -> bool {
         self.entry.device_tag != 0
     }
 
-    /// Whether it came from this device.
+    /// Whether it came from another device, where both are known.
     #[must_use]
-    pub fn came_from(self, device_id: &DeviceId) -> bool {
-        self.entry.device_tag == tag_of(device_id.as_str())
-            && self.device_id().is_some_and(|id| id.is(device_id.as_str()))
+    pub fn came_from_another_device_than(self, submission: &Submission<'_>) -> bool {
+        let Some(device_id) = &submission.device_id else {
+            return false;
+        };
+        self.has_device()
+            && (self.entry.device_tag != device_id.tag || self.device_id() != Some(device_id.id()))
     }
 
     /// Whether both came from the same device.

@@ -1,0 +1,52 @@
+//! A payment as it is looked at: its ids packed once, as what is remembered has them.
+
+use super::hash::tag_of;
+use super::packing::{Packed, PackedId};
+use super::payment::Payment;
+
+/// A payment that is asked about, with its ids as records have them.
+#[derive(Debug, Clone, Copy)]
+pub struct Submission<'a> {
+    /// The payment.
+    pub payment: &'a Payment,
+    pub(super) payment_id: Tagged,
+    pub(super) payee_id: Tagged,
+    pub(super) order_id: Option<Tagged>,
+    pub(super) device_id: Option<Tagged>,
+}
+
+impl<'a> Submission<'a> {
+    /// Looks at `payment`.
+    #[must_use]
+    pub fn of(payment: &'a Payment) -> Self {
+        Self {
+            payment,
+            payment_id: Tagged::of(payment.payment_id.as_str()),
+            payee_id: Tagged::of(payment.payee.id.as_str()),
+            order_id: payment.order_id.as_ref().map(|id| Tagged::of(id.as_str())),
+            device_id: payment.device_id.as_ref().map(|id| Tagged::of(id.as_str())),
+        }
+    }
+}
+
+/// A packed id and its tag.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tagged {
+    packed: Packed,
+    /// Sixteen bits of its hash, never zero: enough to pass over almost everything else.
+    pub(super) tag: u16,
+}
+
+impl Tagged {
+    pub(super) fn of(text: &str) -> Self {
+        let packed = Packed::of(text);
+        Self {
+            tag: tag_of(&packed),
+            packed,
+        }
+    }
+
+    pub(super) fn id(&self) -> PackedId<'_> {
+        self.packed.id()
+    }
+}
