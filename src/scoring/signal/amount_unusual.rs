@@ -11,8 +11,9 @@ use crate::scoring::profile::LogAmount;
 settings! {
     /// Settings of `AMOUNT_UNUSUAL`.
     Settings as "amount_unusual" {
-        /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.6, 0 => 1, "share";
+        /// How much the signal counts; 0 switches it off. On its own it does not ask: rents and holidays are
+        /// large too.
+        weight: f64 = 0.59, 0 => 1, "share";
         /// How many amounts of the account must be known.
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
@@ -35,9 +36,9 @@ settings! {
         from_deviations: f64 = 1.0, 0 => 100, "deviations";
         /// Deviations above the median at which it reaches `knee_strength`. Up to there each further
         /// deviation says as much as the one before; beyond, amounts have heavy tails and it says little.
-        knee_deviations: f64 = 3.5, 0 => 100, "deviations";
+        knee_deviations: f64 = 3.3, 0 => 100, "deviations";
         /// Strength at `knee_deviations`.
-        knee_strength: f64 = 92.0, 0 => 100, "strength";
+        knee_strength: f64 = 93.0, 0 => 100, "strength";
         /// Deviations above the median from which it fires at full strength.
         full_deviations: f64 = 6.0, 0 => 100, "deviations";
     }

@@ -8,7 +8,7 @@ settings! {
     /// Settings of `HOUR_UNUSUAL`.
     Settings as "hour_unusual" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.5, 0 => 1, "share";
+        weight: f64 = 0.55, 0 => 1, "share";
         /// Where the payers are, in minutes east of UTC; hours are told by it.
         utc_offset_min: i64 = 0, -720 => 840, "min";
         /// How many payments the profile must know.
@@ -23,9 +23,9 @@ settings! {
         /// Up to what multiple of the account's median an amount is a modest one.
         modest_multiple: f64 = 1.5, 0 => 1000, "times";
         /// From what multiple on the hour counts in full.
-        large_multiple: f64 = 3.0, 0 => 1000, "times";
+        large_multiple: f64 = 3.5, 0 => 1000, "times";
         /// What is left of the strength for a modest amount: who takes an account over empties it.
-        modest_factor: f64 = 0.3, 0 => 1, "share";
+        modest_factor: f64 = 0.25, 0 => 1, "share";
     }
 }
 

@@ -9,7 +9,7 @@ settings! {
     /// Settings of `PAYEE_FAN_IN`.
     Settings as "payee_fan_in" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.35, 0 => 1, "share";
+        weight: f64 = 0.3, 0 => 1, "share";
         /// How many accounts within three to six days it takes at least.
         payers_min: u32 = 4, 2 => 1000, "accounts";
         /// From this multiple of the usual number on it fires.
