@@ -285,6 +285,7 @@ impl Engine {
         if decision == Decision::Allow {
             self.payees.with(&payment.payee.id, |memory| {
                 memory.note_payer(&payment.account_id, now);
+                memory.note_amount(payment.money);
             });
         }
         if let Some(device_id) = &payment.device_id {

@@ -4,15 +4,18 @@
 //! before it looks at the account, and tells them what happened afterwards: never both at once.
 
 use super::hash::hash_of;
+use super::money::Money;
 use super::outcome::PayeeRisk;
 use super::payment::{AccountId, PaymentId};
 use super::policy::Policy;
 use super::time::{Span, Timestamp, remaining_share};
 
 mod distinct;
+mod level;
 mod reports;
 
 use distinct::{Distinct, RecentAccounts};
+pub use level::AmountLevel;
 use reports::FadingReports;
 pub use reports::Reports;
 
@@ -48,6 +51,10 @@ pub struct PayeeFacts {
     pub payers_recent: u32,
     /// How many accounts usually pay it in such a time, about; 0 for its first two weeks.
     pub payers_usual: f64,
+    /// When any account first paid it.
+    pub first_seen: Option<Timestamp>,
+    /// What all accounts usually pay it.
+    pub amounts: AmountLevel,
     /// Settled payments and reports, over weeks.
     pub reports: Reports,
     /// The same over the last days.
@@ -68,6 +75,7 @@ pub struct PayeeMemory {
     recent: RecentAccounts,
     first_seen: Option<Timestamp>,
     payers_usual: f64,
+    amounts: AmountLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
     late_reports: [u64; LATE_REPORTS_KEPT],
@@ -102,6 +110,8 @@ impl PayeeMemory {
             payers: self.ever.estimate(),
             payers_recent: self.recent.estimate(PAYEE_PERIOD, now),
             payers_usual: self.payers_usual,
+            first_seen: self.first_seen,
+            amounts: self.amounts,
             reports: self.reports.at(memory.reports_half_life_ms, now),
             reports_lately: self
                 .reports_lately
@@ -133,6 +143,11 @@ impl PayeeMemory {
         let hash = hash_of(account_id.as_str().as_bytes());
         self.recent.insert(hash);
         self.ever.insert(hash);
+    }
+
+    /// Learns that this payee is paid `money`.
+    pub fn note_amount(&mut self, money: Money) {
+        self.amounts.note(money);
     }
 
     /// Learns that the outcome of one payment to this payee changed.

@@ -35,6 +35,8 @@ pub struct Profile {
     payments_learnt: u32,
     /// How many of them were the first to their payee.
     payees_met: u32,
+    /// When the first of them was made.
+    first_learnt: Timestamp,
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
     amounts: Vec<(Currency, Amounts)>,
@@ -58,6 +60,12 @@ impl Profile {
     #[must_use]
     pub const fn payments_learnt(&self) -> u32 {
         self.payments_learnt
+    }
+
+    /// When the first payment was made that it has learnt from; `None` if there is none.
+    #[must_use]
+    pub fn first_learnt(&self) -> Option<Timestamp> {
+        (self.payments_learnt > 0).then_some(self.first_learnt)
     }
 
     /// The account's recent amounts in `currency`.
@@ -144,6 +152,9 @@ impl Profile {
     /// Learns from a payment that went well.
     pub fn learn(&mut self, policy: &Policy, record: RecordRef<'_>) -> Forgotten {
         let time = record.score_time();
+        if self.payments_learnt == 0 {
+            self.first_learnt = time;
+        }
         self.payments_learnt = self.payments_learnt.saturating_add(1);
         // One sitting, one vote: a split bill, a wage run or a burst must not outvote months.
         if payment_began_a_sitting(self.sitting_since, time) {

@@ -2,7 +2,18 @@
 
 use doublecheck::scoring::policy::Value;
 
-use crate::timeline::{check, check_with};
+use crate::timeline::{Stage, check, check_with};
+
+/// How strongly the signal of `code` fired for a payment.
+fn strength_of(stage: &Stage, payment_id: &str, code: &str) -> f64 {
+    let reasons = &stage.answers[payment_id]
+        .as_ref()
+        .unwrap()
+        .assessment
+        .reasons;
+    let reason = reasons.iter().find(|reason| reason.code.name() == code);
+    reason.unwrap().strength
+}
 
 #[test]
 fn a_second_press_within_ten_seconds_blocks_and_a_later_one_asks() {
@@ -182,6 +193,26 @@ fn the_fifth_small_payment_in_minutes_is_stopped_and_errands_are_not() {
 }
 
 #[test]
+fn what_follows_a_burst_within_the_hour_is_noted_and_shorter_runs_are_weaker() {
+    let stage = check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 1.00 to 13900000001 : allow !SMALL_PAYMENT_BURST
+        20d10s p2 pays 1.50 to 13900000002 : allow !SMALL_PAYMENT_BURST
+        20d20s p3 pays 1.10 to 13900000003 : allow SMALL_PAYMENT_BURST
+        20d30s p4 pays 2.00 to 13900000004 : allow SMALL_PAYMENT_BURST
+        20d5m  p5 pays 50.00 to M001 : allow !SMALL_PAYMENT_BURST
+        20d6m  p6 pays 1.20 to 13900000005 : stopped SMALL_PAYMENT_BURST
+        20d50m p7 pays 55.00 to M001 : allow SMALL_PAYMENT_BURST
+        20d2h  p8 pays 56.00 to M001 : allow !SMALL_PAYMENT_BURST
+        ",
+    );
+    let strength = |id| strength_of(&stage, id, "SMALL_PAYMENT_BURST");
+    assert!(strength("p3") < strength("p4"));
+    assert!(strength("p4") < strength("p6"));
+}
+
+#[test]
 fn five_declined_payments_in_an_hour_ask_and_ten_block() {
     let mut story = String::new();
     for nth in 0..10 {
@@ -215,6 +246,28 @@ fn an_amount_far_above_the_usual_is_noted_robustly() {
         4d     p1 pays 733.00 to M001 : allow !AMOUNT_UNUSUAL partial
         ",
     );
+}
+
+#[test]
+fn what_everybody_pays_there_is_less_of_a_surprise_and_a_run_of_large_sums_more() {
+    let mut story = "0s 20 times every 1d pays 50.00 to M001\n".to_owned();
+    for nth in 0..20 {
+        story += &format!(
+            "19d 1 times every 1d pays 1{}.00 to M009 account=other{nth}\n",
+            80 + nth
+        );
+    }
+    story += "
+        20d    p1 pays 195.00 to M009 : allow AMOUNT_UNUSUAL
+        20d    p2 pays 195.00 to M010 : allow AMOUNT_UNUSUAL
+        20d    p1 cancelled
+        20d    p2 succeeded
+        21d    p3 pays 195.00 to M009 : allow AMOUNT_UNUSUAL
+        ";
+    let stage = check(&story);
+    let strength = |id| strength_of(&stage, id, "AMOUNT_UNUSUAL");
+    assert!(strength("p1") < strength("p2"));
+    assert!(strength("p3") > strength("p1"));
 }
 
 #[test]
@@ -257,11 +310,7 @@ fn a_stranger_is_noted_and_weighs_more_where_money_cannot_come_back() {
         20d15h p5 pays 51.00 to M002 type=merchant : allow !PAYEE_NEW
         ",
     );
-    let strength = |id: &str| {
-        let reasons = &stage.answers[id].as_ref().unwrap().assessment.reasons;
-        let new = reasons.iter().find(|r| r.code.name() == "PAYEE_NEW");
-        new.unwrap().strength
-    };
+    let strength = |id| strength_of(&stage, id, "PAYEE_NEW");
     assert!(strength("p2") > strength("p1"));
     assert!(strength("p3") < strength("p2") / 2.0);
 }
@@ -333,6 +382,25 @@ fn a_wave_of_reports_shows_before_their_rate_does() {
 }
 
 #[test]
+fn trouble_that_is_over_says_less_than_trouble_that_has_begun() {
+    let mut story = String::new();
+    for nth in 0..60 {
+        story += &format!("{nth}h 1 times every 1d pays 30.00 to 13911111111 account=happy{nth}\n");
+    }
+    for nth in 0..6 {
+        story += &format!("3d x{nth} pays 30.00 to 13911111111 account=victim{nth}\n");
+        story += &format!("3d1h x{nth} fraud account=victim{nth}\n");
+    }
+    story += "
+        3d2h   p1 pays 50.00 to 13911111111 account=a : PAYEE_REPORTED
+        13d    p2 pays 50.00 to 13911111111 account=b : PAYEE_REPORTED
+        ";
+    let stage = check(&story);
+    let strength = |id| strength_of(&stage, id, "PAYEE_REPORTED");
+    assert!(strength("p2") < strength("p1") / 2.0);
+}
+
+#[test]
 fn one_report_among_many_good_payments_says_nothing() {
     let mut story = String::new();
     for nth in 0..30 {
@@ -360,6 +428,26 @@ fn a_payee_suddenly_paid_by_many_is_noted_and_one_always_paid_by_many_is_not() {
     check(&(crowd(10) + "10d2h p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN"));
     let steady: String = (0..20).map(|nth| crowd(1 + nth * 2)).collect();
     check(&(steady + "39d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+}
+
+#[test]
+fn a_payee_new_to_everybody_is_noted_by_those_who_are_known_for_longer() {
+    let few = |day: u32| {
+        format!(
+            "
+            {day}d    u1 pays 30.00 to 13911111111 account=u
+            {day}d    v1 pays 30.00 to 13911111111 account=v
+            {day}d    w1 pays 30.00 to 13911111111 account=w
+            20d2h  p1 pays 30.00 to 13911111111 account=fresh : !PAYEE_FAN_IN
+            20d2h  p2 pays 30.00 to 13911111111 : "
+        )
+    };
+    let known = "0s 18 times every 1d pays 50.00 to M001\n";
+    check(&format!("{known}{}PAYEE_FAN_IN", few(19)));
+    check(&format!(
+        "0s s1 pays 30.00 to 13911111111 account=s\n{known}{}!PAYEE_FAN_IN",
+        few(19)
+    ));
 }
 
 #[test]

@@ -63,7 +63,7 @@ const CAUTIOUS: &[Difference] = &[
     ),
     differs(
         "payee_new.weight",
-        Value::Number(0.4),
+        Value::Number(0.25),
         "Never asks alone, but one more weak sign is enough: an odd hour, or an amount somewhat above \
          the usual.",
     ),
@@ -104,7 +104,7 @@ const LENIENT: &[Difference] = &[
     ),
     differs(
         "payee_new.weight",
-        Value::Number(0.15),
+        Value::Number(0.06),
         "New payees are everyday for these payers: it takes two strong signs beside it.",
     ),
     differs(

@@ -114,6 +114,15 @@ impl Amounts {
         })
     }
 
+    /// The amounts in minor units, newest first.
+    pub fn newest_first(&self) -> impl Iterator<Item = i64> {
+        let (from_oldest, around) = self
+            .minor
+            .split_at_checked(usize::from(self.oldest))
+            .unwrap_or_default();
+        around.iter().chain(from_oldest).rev().copied()
+    }
+
     /// How many bytes they have allocated.
     pub(super) const fn heap_bytes(&self) -> usize {
         self.minor.capacity().saturating_mul(size_of::<i64>())
@@ -259,6 +268,7 @@ mod tests {
             }
             let mut sorted = kept.clone();
             sorted.sort_unstable();
+            assert!(amounts.newest_first().eq(kept.iter().rev().copied()));
             let Some(spread) = amounts.spread() else {
                 assert!(kept.is_empty());
                 continue;

@@ -28,9 +28,12 @@ settings! {
         /// By how much more for a payee never paid: that the payee is another explains other sums.
         stranger_nats: f64 = 2.0, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 4.3, 0 => 100, "nats";
+        full_nats: f64 = 4.0, 0 => 100, "nats";
+        /// How many payments of all accounts to the payee must be known before what it is usually paid
+        /// explains an amount.
+        everybody_payments_min: u32 = 10, 1 => 200, "payments";
         /// Full strength against sums that vary.
-        varied_strength: f64 = 80.0, 0 => 100, "strength";
+        varied_strength: f64 = 66.0, 0 => 100, "strength";
     }
 }
 
@@ -74,7 +77,9 @@ fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64
     } else {
         settings.stranger_nats
     };
-    let typed_nats = usual.surprise_nats(typed);
+    let typed_nats = usual
+        .surprise_nats(typed)
+        .min(everybody_nats(settings, context));
     let explained_nats = |meant_nats| typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
     if explained_nats(0.0) <= settings.from_nats {
         // Whatever was meant, it cannot be less than no surprise.
@@ -93,6 +98,19 @@ fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64
         settings.full_nats,
     ) * (settings.varied_strength / 100.0);
     Some((slip, usual.spread.median_minor, strength))
+}
+
+/// How surprising the amount is for the payee, by what all accounts pay it: where others pay as much,
+/// it was rather meant.
+fn everybody_nats(settings: &Settings, context: &Context<'_>) -> f64 {
+    let amounts = &context.surroundings.payee.amounts;
+    let least = settings.deviation_doublings_min;
+    match amounts.deviations_above_middle(context.payment.money, least) {
+        Some(deviations) if amounts.payments() >= settings.everybody_payments_min => {
+            surprise_nats(deviations) + TWO_EXPLANATIONS_NATS
+        }
+        _ => f64::INFINITY,
+    }
 }
 
 /// What is usual for a payment. Few sums of a payee say little about themselves: their middle is
@@ -133,6 +151,9 @@ impl Usual {
         surprise_nats(above / self.deviation_doublings)
     }
 }
+
+/// What it costs to choose between the account and everybody else to explain an amount: ln 2.
+const TWO_EXPLANATIONS_NATS: f64 = 0.7;
 
 /// What it says that an amount has the pattern of a slip at all: one in ten has by chance. ln 10.
 const PATTERN_NATS: f64 = 2.3;

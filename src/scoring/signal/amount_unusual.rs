@@ -11,8 +11,9 @@ use crate::scoring::profile::LogAmount;
 settings! {
     /// Settings of `AMOUNT_UNUSUAL`.
     Settings as "amount_unusual" {
-        /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.55, 0 => 1, "share";
+        /// How much the signal counts; 0 switches it off. On its own it does not ask: rents and holidays are
+        /// large too.
+        weight: f64 = 0.59, 0 => 1, "share";
         /// How many amounts of the account must be known.
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
@@ -20,13 +21,24 @@ settings! {
         /// The least deviation taken as usual, in doublings: people who always pay the same may pay
         /// half as much again without surprising anybody.
         deviation_doublings_min: f64 = 0.6, 0.01 => 10, "doublings";
+        /// How many payments of all accounts to the payee must be known before what it is usually paid
+        /// counts too.
+        everybody_payments_min: u32 = 10, 1 => 200, "payments";
+        /// What share it has then in how unusual an amount is. Raising it lets the payee explain large
+        /// amounts, and accuse them, more than the account does.
+        everybody_share: f64 = 0.5, 0 => 1, "share";
+        /// From what multiple of the account's median on an amount is a large one.
+        large_multiple: f64 = 3.0, 1 => 1000, "times";
+        /// How many deviations each large one among the account's last eight amounts adds to one that
+        /// is unusual itself: who empties an account does not stop after one payment.
+        large_lately_deviations: f64 = 0.5, 0 => 10, "deviations";
         /// Deviations above the median from which it fires.
         from_deviations: f64 = 1.0, 0 => 100, "deviations";
-        /// Deviations above the median at which it reaches `knee_strength`. Up to there strength grows
-        /// fast; beyond, amounts have heavy tails and further distance says little more.
-        knee_deviations: f64 = 1.8, 0 => 100, "deviations";
+        /// Deviations above the median at which it reaches `knee_strength`. Up to there each further
+        /// deviation says as much as the one before; beyond, amounts have heavy tails and it says little.
+        knee_deviations: f64 = 3.3, 0 => 100, "deviations";
         /// Strength at `knee_deviations`.
-        knee_strength: f64 = 70.0, 0 => 100, "strength";
+        knee_strength: f64 = 93.0, 0 => 100, "strength";
         /// Deviations above the median from which it fires at full strength.
         full_deviations: f64 = 6.0, 0 => 100, "deviations";
     }
@@ -46,7 +58,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .deviation_doublings()
         .max(settings.deviation_doublings_min);
     let amount = LogAmount::of(context.payment.money.amount_minor());
-    let deviations = amount.doublings_above(usual.median) / deviation;
+    let own = amount.doublings_above(usual.median) / deviation;
+    let mut deviations = with_everybody(settings, context, own);
+    if deviations > LARGE_LATELY_FROM {
+        deviations += f64::from(large_lately(settings, context)) * settings.large_lately_deviations;
+    }
     let usual_minor = usual.median_minor;
     Measure::of(
         strength(settings, deviations),
@@ -57,6 +73,40 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             slip: None,
         },
     )
+}
+
+/// From how many deviations on an amount is unusual enough to be one of a run.
+const LARGE_LATELY_FROM: f64 = 0.5;
+
+/// How many of the account's newest amounts are looked at for a run of large ones.
+const LARGE_LATELY_OF: usize = 8;
+
+/// How unusual an amount is for the account, together with how unusual it is for the payee: what
+/// everybody pays there is no surprise, and what nobody does is.
+fn with_everybody(settings: &Settings, context: &Context<'_>, own: f64) -> f64 {
+    let amounts = &context.surroundings.payee.amounts;
+    let least = settings.deviation_doublings_min;
+    match amounts.deviations_above_middle(context.payment.money, least) {
+        Some(everybody) if amounts.payments() >= settings.everybody_payments_min => {
+            own + (everybody - own) * settings.everybody_share
+        }
+        _ => own,
+    }
+}
+
+/// How many of the account's last amounts were large.
+#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
+    let currency = context.payment.money.currency();
+    let (Some(amounts), Some(usual)) = (context.account.profile().amounts(currency), context.usual)
+    else {
+        return 0;
+    };
+    let large_from = usual.median_minor as f64 * settings.large_multiple;
+    let newest = amounts.newest_first().take(LARGE_LATELY_OF);
+    newest
+        .map(|amount| u32::from(amount as f64 >= large_from))
+        .sum()
 }
 
 fn strength(settings: &Settings, deviations: f64) -> f64 {

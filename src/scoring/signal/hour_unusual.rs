@@ -8,7 +8,7 @@ settings! {
     /// Settings of `HOUR_UNUSUAL`.
     Settings as "hour_unusual" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.3, 0 => 1, "share";
+        weight: f64 = 0.55, 0 => 1, "share";
         /// Where the payers are, in minutes east of UTC; hours are told by it.
         utc_offset_min: i64 = 0, -720 => 840, "min";
         /// How many payments the profile must know.
@@ -19,7 +19,13 @@ settings! {
         full_share: f64 = 0.01, 0 => 1, "share";
         /// What is left of the strength where the account knows the payee: who takes an account over
         /// pays strangers.
-        known_payee_factor: f64 = 0.5, 0 => 1, "share";
+        known_payee_factor: f64 = 0.1, 0 => 1, "share";
+        /// Up to what multiple of the account's median an amount is a modest one.
+        modest_multiple: f64 = 1.5, 0 => 1000, "times";
+        /// From what multiple on the hour counts in full.
+        large_multiple: f64 = 3.5, 0 => 1000, "times";
+        /// What is left of the strength for a modest amount: who takes an account over empties it.
+        modest_factor: f64 = 0.25, 0 => 1, "share";
     }
 }
 
@@ -34,5 +40,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if context.known_payee.is_some() {
         strength *= settings.known_payee_factor;
     }
+    let at_stake = context.usual.map_or(0.0, |usual| {
+        let multiple = context.ratio_to(usual.median_minor);
+        ramp(multiple, settings.modest_multiple, settings.large_multiple) / 100.0
+    });
+    strength *= settings.modest_factor + (1.0 - settings.modest_factor) * at_stake;
     Measure::of(strength, Nature::Abuse, Evidence::Hour { hour, share })
 }

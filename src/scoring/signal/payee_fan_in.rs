@@ -3,34 +3,65 @@
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
+use crate::scoring::time::{Span, Timestamp};
 
 settings! {
     /// Settings of `PAYEE_FAN_IN`.
     Settings as "payee_fan_in" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.2, 0 => 1, "share";
+        weight: f64 = 0.3, 0 => 1, "share";
         /// How many accounts within three to six days it takes at least.
         payers_min: u32 = 4, 2 => 1000, "accounts";
         /// From this multiple of the usual number on it fires.
         from_multiple: f64 = 2.5, 1 => 1000, "times";
         /// From this multiple on it fires at full strength.
         full_multiple: f64 = 8.0, 1 => 1000, "times";
+        /// Full strength where the payee is known of old.
+        sudden_strength: f64 = 50.0, 0 => 100, "strength";
+        /// How long a payee counts as new to everybody. It says nothing to accounts that are themselves
+        /// not known for longer.
+        young_ms: Span = Span::from_days(14), 0 => 31536000000.0, "ms";
+        /// How many accounts must have paid a payee new to everybody for full strength; each of them
+        /// adds its part.
+        young_full_payers: u32 = 8, 2 => 1000, "accounts";
     }
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payee = &context.surroundings.payee;
     // A payee that this account knows of old is not a stranger's trap.
-    if payee.payers_recent < settings.payers_min || context.knows_the_payee {
+    if context.knows_the_payee {
         return None;
     }
-    let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);
+    let sudden = if payee.payers_recent >= settings.payers_min {
+        let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);
+        ramp(multiple, settings.from_multiple, settings.full_multiple) * settings.sudden_strength
+            / 100.0
+    } else {
+        0.0
+    };
     Measure::of(
-        ramp(multiple, settings.from_multiple, settings.full_multiple),
+        sudden.max(young(settings, context)),
         Nature::Abuse,
         Evidence::Reports {
             reported: 0.0,
             payers: payee.payers_recent,
         },
+    )
+}
+
+/// How much of a crowd has gathered around a payee that nobody knew until lately.
+fn young(settings: &Settings, context: &Context<'_>) -> f64 {
+    let payee = &context.surroundings.payee;
+    let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);
+    let is_account_old = |first: Timestamp| !is_young(first);
+    let first_learnt = context.account.profile().first_learnt();
+    if !payee.first_seen.is_some_and(is_young) || !first_learnt.is_some_and(is_account_old) {
+        return 0.0;
+    }
+    ramp(
+        f64::from(payee.payers),
+        0.0,
+        f64::from(settings.young_full_payers),
     )
 }

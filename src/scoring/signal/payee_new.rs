@@ -12,7 +12,7 @@ settings! {
     /// Settings of `PAYEE_NEW`.
     Settings as "payee_new" {
         /// How much the signal counts; 0 switches it off.
-        weight: f64 = 0.3, 0 => 1, "share";
+        weight: f64 = 0.12, 0 => 1, "share";
         /// Strength where the money cannot be called back: transfer, top-up, tip, gift.
         irrevocable_strength: f64 = 100.0, 0 => 100, "strength";
         /// Strength for purchases and bills.

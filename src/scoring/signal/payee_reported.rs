@@ -2,8 +2,9 @@
 //!
 //! Two views, the stronger of which counts. Over weeks, the rate of reports among payments, shrunk
 //! towards the usual rate: one report among three payments says little, ten among thirty a lot. And
-//! right now, how many more reports come in than so many payments usually bring: trouble that has begun
-//! shows there first.
+//! right now, what share of all reports has come in lately, beyond what so many payments usually bring:
+//! trouble that has begun shows there first, and that which is over no longer does. It needs no guess at
+//! how late reports are.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -25,17 +26,17 @@ settings! {
         /// Rate of reports from which it fires.
         from_rate: f64 = 0.05, 0 => 1, "share";
         /// Rate of reports from which it fires at full strength.
-        full_rate: f64 = 0.6, 0 => 1, "share";
-        /// What share of payments may be reported lately before it counts as trouble that has begun.
+        full_rate: f64 = 1.0, 0 => 1, "share";
+        /// What share of the payments settled lately may be reported before it counts as trouble that has
+        /// begun.
         lately_rate: f64 = 0.05, 0 => 1, "share";
-        /// How many reports beyond that it takes lately to fire.
-        lately_from: f64 = 0.2, 0 => 1000, "reports";
-        /// How many reports beyond that make it fire at `lately_strength`.
-        lately_full: f64 = 3.0, 0 => 1000, "reports";
-        /// Strength of trouble that has begun: on its own not enough to ask.
-        lately_strength: f64 = 88.0, 0 => 100, "strength";
-        /// What is left of the strength where this account itself has paid the payee more than once.
-        known_payee_factor: f64 = 0.85, 0 => 1, "share";
+        /// How many old reports every payee is taken to have. Raising it takes more new ones to be heard.
+        lately_doubt: f64 = 2.0, 0.01 => 1000, "reports";
+        /// What share of the reports over weeks must have come lately, beyond that rate, for
+        /// `lately_strength`: somewhat more than half, as three new ones and none before are.
+        lately_full: f64 = 0.55, 0.01 => 1, "share";
+        /// Strength of trouble that has begun: just enough to ask where it is beyond doubt.
+        lately_strength: f64 = 100.0, 0 => 100, "strength";
     }
 }
 
@@ -51,15 +52,13 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let lately = reported(&payee.reports_lately);
     let beyond = lately - payee.reports_lately.settled * settings.lately_rate;
 
-    let begun = ramp(beyond, settings.lately_from, settings.lately_full);
-    let mut strength = ramp(rate, settings.from_rate, settings.full_rate)
+    let begun = ramp(
+        beyond / (over_weeks + settings.lately_doubt),
+        0.0,
+        settings.lately_full,
+    );
+    let strength = ramp(rate, settings.from_rate, settings.full_rate)
         .max(begun * settings.lately_strength / 100.0);
-    if context
-        .known_payee
-        .is_some_and(|known| known.times_paid > 1)
-    {
-        strength *= settings.known_payee_factor;
-    }
     Measure::of(
         strength,
         Nature::Abuse,

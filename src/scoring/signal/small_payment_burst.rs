@@ -23,6 +23,14 @@ settings! {
         small_share: f64 = 0.75, 0 => 1, "share";
         /// From how many payments on a run is a burst.
         from: u32 = 5, 2 => 32, "payments";
+        /// Up to how many payments a run says nothing. What lies between is noted, growing towards a
+        /// burst.
+        nothing_up_to: u32 = 2, 1 => 31, "payments";
+        /// Within what time of a burst a payment that is not small is noted too: who tries a card with
+        /// small sums goes on to large ones.
+        follow_ms: Span = Span::from_hours(1), 0 => 86400000, "ms";
+        /// Strength of that: on its own not enough to ask.
+        follow_strength: f64 = 50.0, 0 => 100, "strength";
         /// Strength of the shortest burst.
         start_strength: f64 = 70.0, 0 => 100, "strength";
         /// What each further payment adds, up to just below a block.
@@ -38,50 +46,65 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         share <= settings.small_share
     };
     let payment = context.payment;
-    if !is_small(payment.money.amount_minor()) {
-        return None;
-    }
+    let follows = !is_small(payment.money.amount_minor());
+    let window = if follows {
+        settings.follow_ms
+    } else {
+        settings.window_ms
+    };
     let run = context
         .account
         .window()
-        .within(settings.window_ms, context.now)
+        .within(window, context.now)
         .take(LOOK_BACK_MAX)
         .filter(|record| {
             record.standing().counts_in_velocity()
                 && record.money().currency() == payment.money.currency()
                 && is_small(record.money().amount_minor())
         });
-    if context.knows_the_payee
-        && !run
-            .clone()
-            .any(|record| record.pays_the_payee_of(context.submission))
-    {
+    // A payment that is not small is none of the run.
+    let repeats = |record: RecordRef<'_>| !follows && record.pays_the_payee_of(context.submission);
+    if !follows && context.knows_the_payee && !run.clone().any(repeats) {
         return None;
     }
     let is_errand = |record: RecordRef<'_>| {
         let times = run.clone().filter(|other| other.pays_whom(record));
-        record.payee_was_known()
-            && !record.pays_the_payee_of(context.submission)
-            && times.take(2).count() == 1
+        record.payee_was_known() && !repeats(record) && times.take(2).count() == 1
     };
-    let (mut count, mut sum_minor) = (1_u32, payment.money.amount_minor());
+    let (mut count, mut sum_minor) = if follows {
+        (0_u32, 0_i64)
+    } else {
+        (1, payment.money.amount_minor())
+    };
     for small in run.clone().filter(|record| !is_errand(*record)) {
         count = count.saturating_add(1);
         sum_minor = sum_minor.saturating_add(small.money().amount_minor());
     }
-    let beyond = count.checked_sub(settings.from)?;
-    let strength = settings.start_strength + f64::from(beyond) * settings.step_strength;
+    let strength = strength(settings, count, follows);
     let mut measure = Measure::of(
         strength.min(84.0),
         Nature::Abuse,
         Evidence::Velocity {
-            window: settings.window_ms,
+            window,
             count,
             sum_minor,
             limit: i64::from(settings.from.saturating_sub(1)),
             usual: 0.0,
         },
     )?;
-    measure.retry_after = Some(settings.window_ms);
+    measure.retry_after = Some(window);
     Some(measure)
+}
+
+fn strength(settings: &Settings, count: u32, follows: bool) -> f64 {
+    match count.checked_sub(settings.from) {
+        Some(_) if follows => settings.follow_strength,
+        Some(beyond) => settings.start_strength + f64::from(beyond) * settings.step_strength,
+        None if follows => 0.0,
+        None => {
+            let noted = f64::from(count.saturating_sub(settings.nothing_up_to));
+            let burst = settings.from.saturating_sub(settings.nothing_up_to).max(1);
+            settings.start_strength * noted / f64::from(burst)
+        }
+    }
 }

@@ -1,0 +1,116 @@
+//! What a payee is usually paid, by everybody.
+
+use crate::scoring::money::{Currency, Money};
+use crate::scoring::profile::LogAmount;
+
+/// How many payments what is usual follows: one more moves it by one two-hundredth. Enough to know a
+/// spread to a twentieth, few enough that a change of prices is learnt.
+const PAYMENTS_FOLLOWED: u16 = 200;
+
+/// From how many payments on one alone moves what is usual by no more than `DEVIATIONS_HEARD`.
+const PAYMENTS_ROBUST: u16 = 10;
+
+/// How many deviations from the middle a payment counts as at most.
+const DEVIATIONS_HEARD: f64 = 4.0;
+
+/// The least spread, in doublings, by which that is judged.
+const DEVIATION_LEAST: f64 = 0.25;
+
+/// The amounts one payee is paid, in the currency it is mostly paid in: middle and spread on a
+/// logarithmic scale. Which accounts paid them makes no difference.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct AmountLevel {
+    currency: Option<Currency>,
+    payments: u16,
+    middle_doublings: f64,
+    absolute_deviation_doublings: f64,
+}
+
+impl AmountLevel {
+    /// Of how many payments, up to two hundred.
+    #[must_use]
+    pub const fn payments(&self) -> u32 {
+        self.payments as u32
+    }
+
+    /// How many deviations `money` lies above the middle, of a normal distribution of this spread
+    /// (1.2533 times its mean absolute deviation) or `least_doublings`, whichever is more. `None` in
+    /// another currency.
+    #[must_use]
+    pub fn deviations_above_middle(&self, money: Money, least_doublings: f64) -> Option<f64> {
+        let comparable = self.currency == Some(money.currency());
+        let deviation = (self.absolute_deviation_doublings * 1.2533).max(least_doublings);
+        comparable.then(|| (doublings(money) - self.middle_doublings) / deviation)
+    }
+
+    /// Learns that the payee is paid `money`.
+    pub(super) fn note(&mut self, money: Money) {
+        if self.currency != Some(money.currency()) {
+            self.payments /= 2;
+            if self.payments > 0 {
+                return;
+            }
+            *self = Self {
+                currency: Some(money.currency()),
+                middle_doublings: doublings(money),
+                ..Self::default()
+            };
+        }
+        let mut away = doublings(money) - self.middle_doublings;
+        if self.payments >= PAYMENTS_ROBUST {
+            let heard = self.absolute_deviation_doublings.max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
+            away = away.clamp(-heard, heard);
+        }
+        self.payments = self.payments.saturating_add(1).min(PAYMENTS_FOLLOWED);
+        let share = 1.0 / f64::from(self.payments);
+        self.middle_doublings += away * share;
+        self.absolute_deviation_doublings +=
+            (away.abs() - self.absolute_deviation_doublings) * share;
+    }
+}
+
+fn doublings(money: Money) -> f64 {
+    LogAmount::of(money.amount_minor()).doublings_above(LogAmount::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(amount_minor: i64, code: &str) -> Money {
+        Money::new(amount_minor, Currency::from_code(code).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn one_payment_far_off_moves_what_is_usual_by_little() {
+        let mut level = AmountLevel::default();
+        (0..50).for_each(|nth| level.note(money(900 + nth * 4, "EUR")));
+        level.note(money(1_000_000_000, "EUR"));
+        let above = level.deviations_above_middle(money(1_000, "EUR"), 0.6);
+        assert!(above.unwrap().abs() < 0.3, "{level:?}");
+        assert!(
+            level
+                .deviations_above_middle(money(8_000, "EUR"), 0.6)
+                .unwrap()
+                > 4.0
+        );
+    }
+
+    #[test]
+    fn the_currency_changes_only_with_most_of_the_payments() {
+        let mut level = AmountLevel::default();
+        (0..50).for_each(|_| level.note(money(1_000, "EUR")));
+        level.note(money(7, "JPY"));
+        assert!(
+            level
+                .deviations_above_middle(money(7, "JPY"), 0.6)
+                .is_none()
+        );
+        assert_eq!(level.payments(), 25);
+        (0..6).for_each(|_| level.note(money(7, "JPY")));
+        assert_eq!(
+            level.deviations_above_middle(money(7, "JPY"), 0.6),
+            Some(0.0)
+        );
+    }
+}
