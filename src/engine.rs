@@ -6,6 +6,7 @@
 
 mod budget;
 mod chunk;
+mod keys;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCount
 use crate::token::TokenKey;
 use budget::Budget;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
+use keys::Keys;
 
 /// After how long without a payment a device's memory says nothing any more.
 const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
@@ -142,8 +144,10 @@ impl Engine {
                     .ok_or(Refusal::Token(TokenFault::Wrong))?,
             ),
         };
-        let surroundings = self.surroundings(payment, now);
-        let scored = self.accounts.with(&payment.account_id, |account| {
+        let keys = Keys::of(self, payment);
+        self.fetch(&self.places(&keys));
+        let surroundings = self.surroundings(&keys, now);
+        let scored = self.accounts.with(&keys.account, |account| {
             account.score(
                 &self.policies,
                 payment,
@@ -156,7 +160,7 @@ impl Engine {
         self.bounds.add(scored.bounds);
         if !scored.replayed {
             let decision = scored.assessment.decision;
-            self.tell_memories(payment, decision, scored.score_time);
+            self.tell_memories(&keys, payment, decision, scored.score_time);
             self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(decision, shadow.decision);
@@ -180,7 +184,7 @@ impl Engine {
     ) -> Result<Remembered, UnknownPayment> {
         let noted = self
             .accounts
-            .with_existing(&report.account_id, |account| {
+            .with_existing(&self.accounts.seek(&report.account_id), |account| {
                 account.report_outcome(self.policy(), &report.payment_id, report.outcome, now)
             })
             .flatten();
@@ -192,14 +196,14 @@ impl Engine {
         {
             self.bounds.add(bounds);
             if let Some(change) = risk_change {
-                self.payees.with(&payee.id, |memory| {
+                self.payees.with(&self.payees.seek(&payee.id), |memory| {
                     memory.note_outcome(self.policy(), change, now);
                 });
             }
             return Ok(Remembered::Yes);
         }
         let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
-        self.payees.with(payee_id, |memory| {
+        self.payees.with(&self.payees.seek(payee_id), |memory| {
             memory.note_late_outcome(
                 self.policy(),
                 &report.account_id,
@@ -216,7 +220,7 @@ impl Engine {
     pub fn payment(&self, account_id: &AccountId, payment_id: &PaymentId) -> Option<Record> {
         let now = self.clock.now();
         self.accounts
-            .with_existing(account_id, |account| {
+            .with_existing(&self.accounts.seek(account_id), |account| {
                 account.advance(self.policy(), now);
                 let record = account.record(payment_id)?;
                 record.record(account_id, |number| self.policies.version(number))
@@ -233,7 +237,7 @@ impl Engine {
             listed(account, listing, |number| self.policies.version(number))
         };
         self.accounts
-            .with_existing(&listing.account_id, list)
+            .with_existing(&self.accounts.seek(&listing.account_id), list)
             .unwrap_or_default()
     }
 
@@ -267,29 +271,35 @@ impl Engine {
             .sweep(|_, memory| now.since(memory.last_used()) < DEVICE_IDLE_MAX);
     }
 
-    fn surroundings(&self, payment: &Payment, now: Timestamp) -> Surroundings {
+    fn surroundings(&self, keys: &Keys<'_>, now: Timestamp) -> Surroundings {
         let payee: Option<PayeeFacts> = self
             .payees
-            .read(&payment.payee.id, |memory| memory.facts(self.policy(), now));
-        let device: Option<DeviceFacts> = payment
-            .device_id
+            .read(&keys.payee, |memory| memory.facts(self.policy(), now));
+        let device: Option<DeviceFacts> = keys
+            .device
             .as_ref()
-            .and_then(|device_id| self.devices.read(device_id, |memory| memory.facts(now)));
+            .and_then(|device| self.devices.read(device, |memory| memory.facts(now)));
         Surroundings {
             payee: payee.unwrap_or_default(),
             device: device.unwrap_or_default(),
         }
     }
 
-    fn tell_memories(&self, payment: &Payment, decision: Decision, now: Timestamp) {
+    fn tell_memories(
+        &self,
+        keys: &Keys<'_>,
+        payment: &Payment,
+        decision: Decision,
+        now: Timestamp,
+    ) {
         if decision == Decision::Allow {
-            self.payees.with(&payment.payee.id, |memory| {
+            self.payees.with(&keys.payee, |memory| {
                 memory.note_payer(&payment.account_id, now);
                 memory.note_amount(payment.money);
             });
         }
-        if let Some(device_id) = &payment.device_id {
-            self.devices.with(device_id, |memory| {
+        if let Some(device) = &keys.device {
+            self.devices.with(device, |memory| {
                 memory.note_account(&payment.account_id, now);
             });
         }

@@ -29,6 +29,13 @@ const MAP_PARTS: usize = 4_096;
 /// About how many bytes the map takes for a key: 13 and the room that it keeps free.
 const MAP_BYTES_EACH: usize = 24;
 
+/// A key and where to look for it: hashed once, however often it is stepped on.
+#[derive(Debug)]
+pub struct Sought<'a, K> {
+    key: &'a K,
+    hash: u64,
+}
+
 /// What a state, or a key, holds beside itself.
 pub trait Footprint {
     /// How many bytes it has allocated.
@@ -67,17 +74,38 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Runs `step` on the state of `key`, made new if there is none. Nobody else sees or changes that
+    /// Hashes `key`.
+    pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K> {
+        let hash = self.hash(key, 0);
+        Sought { key, hash }
+    }
+
+    /// Where the state of the key likely is. This may have to wait for memory: ask for several keys
+    /// before using the answers, and the waits overlap.
+    #[must_use]
+    pub fn hint(&self, sought: &Sought<'_, K>) -> Option<u32> {
+        self.hints.slots(sought.hash).next()
+    }
+
+    /// Fetches from memory what a hint points at. It waits for nothing.
+    pub fn fetch(&self, hint: Option<u32>) {
+        if let Some(slot) = hint {
+            black_box(self.slab.fetch(slot));
+        }
+    }
+
+    /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that
     /// state meanwhile.
-    pub fn with<T>(&self, key: &K, step: impl FnOnce(&mut V) -> T) -> T {
-        let mut salt = 0;
+    pub fn with<T>(&self, sought: &Sought<'_, K>, step: impl FnOnce(&mut V) -> T) -> T {
+        let (key, mut hash) = (sought.key, sought.hash);
+        let mut salt: u8 = 0;
         let mut step = step;
         loop {
-            let hash = self.hash(key, salt);
             match self.step_on(hash, key, step) {
                 Ok(result) => return result,
                 Err((Missed::OtherKey, unused)) => {
                     salt = salt.wrapping_add(1);
+                    hash = self.hash(key, salt);
                     step = unused;
                 }
                 Err((Missed::Absent, unused)) => match self.insert(hash, key, unused) {
@@ -88,34 +116,28 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Runs `step` on the state of `key`, if there is any.
-    pub fn with_existing<T>(&self, key: &K, step: impl FnOnce(&mut V) -> T) -> Option<T> {
+    /// Runs `step` on the state of the key, if there is any.
+    pub fn with_existing<T>(
+        &self,
+        sought: &Sought<'_, K>,
+        step: impl FnOnce(&mut V) -> T,
+    ) -> Option<T> {
+        let (key, mut hash) = (sought.key, sought.hash);
         let mut step = step;
-        for salt in 0..u8::MAX {
-            match self.step_on(self.hash(key, salt), key, step) {
+        for salt in 1..=u8::MAX {
+            match self.step_on(hash, key, step) {
                 Ok(result) => return Some(result),
                 Err((Missed::Absent, _)) => return None,
                 Err((Missed::OtherKey, unused)) => step = unused,
             }
+            hash = self.hash(key, salt);
         }
         None
     }
 
-    /// Runs `read` on the state of `key`, if there is any.
-    pub fn read<T>(&self, key: &K, read: impl FnOnce(&V) -> T) -> Option<T> {
-        self.with_existing(key, |value| read(value))
-    }
-
-    /// Fetches the states of `keys` from memory, all at once, for steps that soon follow.
-    pub fn fetch<'a>(&self, keys: impl IntoIterator<Item = &'a K>)
-    where
-        K: 'a,
-    {
-        for key in keys {
-            for slot in self.hints.slots(self.hash(key, 0)) {
-                black_box(self.slab.fetch(slot));
-            }
-        }
+    /// Runs `read` on the state of the key, if there is any.
+    pub fn read<T>(&self, sought: &Sought<'_, K>, read: impl FnOnce(&V) -> T) -> Option<T> {
+        self.with_existing(sought, |value| read(value))
     }
 
     /// Runs `step` on every state, one after the other, and forgets those for which it says `false`.

@@ -1,5 +1,6 @@
 //! Calls that come together are done together.
 
+use super::keys::Keys;
 use super::{Engine, OutcomeReport, Remembered, UnknownPayment};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
@@ -25,13 +26,17 @@ impl Engine {
         &self,
         payments: impl IntoIterator<Item = &'a Payment, IntoIter: Clone>,
     ) -> Chunk<'_> {
-        let payments = payments.into_iter();
-        self.accounts
-            .fetch(payments.clone().map(|payment| &payment.account_id));
-        self.payees
-            .fetch(payments.clone().map(|payment| &payment.payee.id));
-        self.devices
-            .fetch(payments.filter_map(|payment| payment.device_id.as_ref()));
+        let places = payments
+            .into_iter()
+            .map(|payment| self.places(&Keys::of(self, payment)));
+        // All hints are asked for before the first one is used.
+        let mut room = [None; CHUNK_CALLS_MAX];
+        for (room, places) in room.iter_mut().zip(places) {
+            *room = Some(places);
+        }
+        for places in room.iter().flatten() {
+            self.fetch(places);
+        }
         Chunk {
             engine: self,
             now: self.clock.now(),

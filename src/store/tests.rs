@@ -49,7 +49,7 @@ fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
                 for round in 0..ROUNDS {
                     for key in 0..KEYS {
                         let key = (key * (2 * nth + 1) + round) % KEYS;
-                        store.with(&Key(key), Count::step);
+                        store.with(&store.seek(&Key(key)), Count::step);
                         meanwhile(key);
                     }
                 }
@@ -61,14 +61,16 @@ fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
 #[test]
 fn no_step_is_lost_or_runs_beside_another() {
     let store = Store::new();
-    race(&store, |key| store.fetch([&Key(key), &Key(key + 1)]));
+    race(&store, |key| {
+        store.fetch(store.hint(&store.seek(&Key(key + 1))))
+    });
     assert_eq!(store.len() as u64, KEYS);
     for key in 0..KEYS {
-        let times = store.read(&Key(key), |count| count.times);
+        let times = store.read(&store.seek(&Key(key)), |count| count.times);
         assert_eq!(times, Some(THREADS * ROUNDS));
     }
-    assert_eq!(store.read(&Key(KEYS), |_| ()), None);
-    assert_eq!(store.with_existing(&Key(KEYS), |_| ()), None);
+    assert_eq!(store.read(&store.seek(&Key(KEYS)), |_| ()), None);
+    assert_eq!(store.with_existing(&store.seek(&Key(KEYS)), |_| ()), None);
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn what_is_forgotten_while_others_step_on_it_is_forgotten_whole() {
 fn slots_are_used_again() {
     let store = Store::<Key, Count>::new();
     for key in 0..10_000 {
-        store.with(&Key(key), Count::step);
+        store.with(&store.seek(&Key(key)), Count::step);
         if key >= 100 {
             store.evict([key].into_iter(), |count| count.times);
         }
