@@ -7,7 +7,7 @@
 //! most of what a step costs, and waits without locks between them overlap.
 
 use std::fmt;
-use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher, RandomState};
+use std::hash::{BuildHasherDefault, Hash};
 use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,25 +15,27 @@ use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
 mod hints;
+mod identity;
 mod slab;
 #[cfg(test)]
 mod tests;
 
 use hints::Hints;
+use identity::{Hashing, Identity, PlaceHasher};
 use slab::{Held, Slab};
 
 /// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
 /// with so many, the one that grows is small even among tens of millions of keys.
 const MAP_PARTS: usize = 4_096;
 
-/// About how many bytes the map takes for a key: 13 and the room that it keeps free.
-const MAP_BYTES_EACH: usize = 24;
+/// About how many bytes the map takes for a key: 25 and the room that it keeps free.
+const MAP_BYTES_EACH: usize = 40;
 
 /// A key and where to look for it: hashed once, however often it is stepped on.
 #[derive(Debug)]
 pub struct Sought<'a, K> {
     key: &'a K,
-    hash: u64,
+    identity: Identity,
 }
 
 /// What a state, or a key, holds beside itself.
@@ -49,11 +51,13 @@ pub trait Footprint {
 
 /// State of type `V` for each key.
 ///
-/// Keys are chosen by outsiders, so they are hashed with SipHash under a key drawn at start: nobody can
-/// aim at one place of the map.
+/// A key is known by its [identity]: the texts of keys lie elsewhere in memory, and comparing them would
+/// be one more wait for it in every step.
+///
+/// [identity]: Identity
 pub struct Store<K, V> {
-    hashing: RandomState,
-    slots: DashMap<u64, u32, BuildHasherDefault<Hashed>>,
+    hashing: Hashing,
+    slots: DashMap<Identity, u32, BuildHasherDefault<PlaceHasher>>,
     hints: Hints,
     slab: Slab<K, V>,
     keys: AtomicUsize,
@@ -65,7 +69,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            hashing: RandomState::new(),
+            hashing: Hashing::new(),
             slots: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), MAP_PARTS),
             hints: Hints::new(),
             slab: Slab::new(),
@@ -76,15 +80,15 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Hashes `key`.
     pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K> {
-        let hash = self.hash(key, 0);
-        Sought { key, hash }
+        let identity = self.hashing.identity_of(key);
+        Sought { key, identity }
     }
 
     /// Where the state of the key likely is. This may have to wait for memory: ask for several keys
     /// before using the answers, and the waits overlap.
     #[must_use]
     pub fn hint(&self, sought: &Sought<'_, K>) -> Option<u32> {
-        self.hints.slots(sought.hash).next()
+        self.hints.slots(sought.identity.place).next()
     }
 
     /// Fetches from memory what a hint points at. It waits for nothing.
@@ -97,18 +101,11 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that
     /// state meanwhile.
     pub fn with<T>(&self, sought: &Sought<'_, K>, step: impl FnOnce(&mut V) -> T) -> T {
-        let (key, mut hash) = (sought.key, sought.hash);
-        let mut salt: u8 = 0;
         let mut step = step;
         loop {
-            match self.step_on(hash, key, step) {
+            match self.step_on(sought.identity, step) {
                 Ok(result) => return result,
-                Err((Missed::OtherKey, unused)) => {
-                    salt = salt.wrapping_add(1);
-                    hash = self.hash(key, salt);
-                    step = unused;
-                }
-                Err((Missed::Absent, unused)) => match self.insert(hash, key, unused) {
+                Err(unused) => match self.insert(sought, unused) {
                     Ok(result) => return result,
                     Err(unused) => step = unused,
                 },
@@ -122,17 +119,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         sought: &Sought<'_, K>,
         step: impl FnOnce(&mut V) -> T,
     ) -> Option<T> {
-        let (key, mut hash) = (sought.key, sought.hash);
-        let mut step = step;
-        for salt in 1..=u8::MAX {
-            match self.step_on(hash, key, step) {
-                Ok(result) => return Some(result),
-                Err((Missed::Absent, _)) => return None,
-                Err((Missed::OtherKey, unused)) => step = unused,
-            }
-            hash = self.hash(key, salt);
-        }
-        None
+        self.step_on(sought.identity, step).ok()
     }
 
     /// Runs `read` on the state of the key, if there is any.
@@ -212,51 +199,34 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         self.slab.bytes() + map + self.hints.bytes() + self.heap_bytes.load(Ordering::Relaxed)
     }
 
-    fn hash(&self, key: &K, salt: u8) -> u64 {
-        let mut hasher = self.hashing.build_hasher();
-        key.hash(&mut hasher);
-        if salt > 0 {
-            // Another key has this hash: among a billion keys that is to be expected once in 40 stores.
-            hasher.write_u8(salt);
-        }
-        hasher.finish()
-    }
-
-    /// Runs `step` on the state of `key`, if it is known under `hash`; else gives it back.
-    fn step_on<T, S: FnOnce(&mut V) -> T>(
-        &self,
-        hash: u64,
-        key: &K,
-        step: S,
-    ) -> Result<T, (Missed, S)> {
-        for slot in self.hints.slots(hash) {
+    /// Runs `step` on the state of the key of this identity, if there is any; else gives it back.
+    fn step_on<T, S: FnOnce(&mut V) -> T>(&self, identity: Identity, step: S) -> Result<T, S> {
+        for slot in self.hints.slots(identity.place) {
             if let Some(mut held) = self.slab.lock(slot)
-                && held.key.as_ref() == Some(key)
+                && held.is_of(identity)
             {
                 return Ok(self.step(&mut held, step));
             }
         }
         loop {
             // The guard of the map is gone before the slot is waited for.
-            let Some(slot) = self.slots.get(&hash).map(|slot| *slot) else {
-                return Err((Missed::Absent, step));
+            let Some(slot) = self.slots.get(&identity).map(|slot| *slot) else {
+                return Err(step);
             };
             let Some(mut held) = self.slab.lock(slot) else {
-                return Err((Missed::Absent, step));
+                return Err(step);
             };
-            if held.key.as_ref() == Some(key) {
-                self.hints.put(hash, slot);
+            if held.is_of(identity) {
+                self.hints.put(identity.place, slot);
                 return Ok(self.step(&mut held, step));
-            }
-            if held.key.is_some() && held.hash == hash {
-                return Err((Missed::OtherKey, step));
             }
             // It was forgotten between the map and the slot: look again.
         }
     }
 
-    /// Makes new state for `key` and runs `step` on it; gives it back if somebody else was quicker.
-    fn insert<T, S: FnOnce(&mut V) -> T>(&self, hash: u64, key: &K, step: S) -> Result<T, S> {
+    /// Makes new state for the key and runs `step` on it; gives it back if somebody else was quicker.
+    fn insert<T, S: FnOnce(&mut V) -> T>(&self, sought: &Sought<'_, K>, step: S) -> Result<T, S> {
+        let Sought { key, identity } = sought;
         let Some(slot) = self.slab.take() else {
             // Two to the thirty are taken: what is forgotten next makes room.
             std::thread::yield_now();
@@ -265,7 +235,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let Some(mut held) = self.slab.lock(slot) else {
             return Err(step);
         };
-        match self.slots.entry(hash) {
+        match self.slots.entry(*identity) {
             Entry::Occupied(_) => {
                 drop(held);
                 self.slab.give_back(slot);
@@ -275,10 +245,10 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
         self.keys.fetch_add(1, Ordering::Relaxed);
         self.count_heap(0, key.heap_bytes());
-        held.key = Some(key.clone());
-        held.hash = hash;
+        held.key = Some((*key).clone());
+        held.identity = *identity;
         self.hints.make_room(self.slab.taken() as usize);
-        self.hints.put(hash, slot);
+        self.hints.put(identity.place, slot);
         Ok(self.step(&mut held, step))
     }
 
@@ -291,7 +261,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     }
 
     fn empty(&self, slot: u32, held: &mut Held<K, V>, heap_bytes: usize) {
-        self.slots.remove(&held.hash);
+        self.slots.remove(&held.identity);
         *held = Held::default();
         self.keys.fetch_sub(1, Ordering::Relaxed);
         self.count_heap(heap_bytes, 0);
@@ -310,34 +280,6 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 impl<K: Footprint, V: Footprint> Held<K, V> {
     fn heap_bytes(&self) -> usize {
         self.key.as_ref().map_or(0, K::heap_bytes) + self.value.heap_bytes()
-    }
-}
-
-/// Why a step did not run.
-enum Missed {
-    /// No key of this hash has state.
-    Absent,
-    /// Another key has this hash.
-    OtherKey,
-}
-
-/// The hash of a key that is a hash.
-#[derive(Debug, Clone, Copy, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 

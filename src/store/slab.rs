@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
+use super::identity::Identity;
+
 /// Slots made at once: few enough that making them is no pause.
 const SEGMENT: u32 = 256;
 /// Segments named by one page of the directory, and pages in it: room for 2^30 slots.
@@ -19,8 +21,8 @@ type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 pub(super) struct Held<K, V> {
     /// Whose state it is; `None`: the slot is free.
     pub(super) key: Option<K>,
-    /// The hash under which the map knows it.
-    pub(super) hash: u64,
+    /// Of the key, under which the map knows it.
+    pub(super) identity: Identity,
     pub(super) value: V,
 }
 
@@ -28,9 +30,16 @@ impl<K, V: Default> Default for Held<K, V> {
     fn default() -> Self {
         Self {
             key: None,
-            hash: 0,
+            identity: Identity::default(),
             value: V::default(),
         }
+    }
+}
+
+impl<K, V> Held<K, V> {
+    /// Whether it holds the state of the key of this identity.
+    pub(super) fn is_of(&self, identity: Identity) -> bool {
+        self.identity == identity && self.key.is_some()
     }
 }
 

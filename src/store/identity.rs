@@ -1,0 +1,125 @@
+//! What a key is known by: 128 bits of two hashes under keys of their own.
+
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+
+/// 128 bits that stand for a key.
+///
+/// Keys are chosen by outsiders, so the first half is SipHash under a key drawn at start: nobody can aim
+/// at one place of the map, or at another key's place. The second half tells keys apart that meet there
+/// by chance. That two of a billion keys have both in common has a chance of one in 10^21.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Identity {
+    /// Where in the map it is.
+    pub(super) place: u64,
+    check: u64,
+}
+
+impl Hash for Identity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.place);
+    }
+}
+
+/// Makes identities.
+#[derive(Debug)]
+pub(super) struct Hashing {
+    place: RandomState,
+    check_seed: u64,
+}
+
+impl Hashing {
+    pub(super) fn new() -> Self {
+        Self {
+            place: RandomState::new(),
+            check_seed: RandomState::new().hash_one(0),
+        }
+    }
+
+    pub(super) fn identity_of<K: Hash>(&self, key: &K) -> Identity {
+        let mut check = CheckHasher(self.check_seed);
+        key.hash(&mut check);
+        Identity {
+            place: self.place.hash_one(key),
+            check: check.finish(),
+        }
+    }
+}
+
+/// Multiply and rotate, eight bytes at a time, as in FxHash, with the final mix of MurmurHash3 (Appleby).
+struct CheckHasher(u64);
+
+impl CheckHasher {
+    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
+
+    const fn add(&mut self, word: u64) {
+        self.0 = (self.0.rotate_left(29) ^ word).wrapping_mul(Self::MULTIPLIER);
+    }
+}
+
+impl Hasher for CheckHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        for word in words {
+            self.add(u64::from_le_bytes(*word));
+        }
+        let mut last = [0; 8];
+        for (to, byte) in last.iter_mut().zip(rest) {
+            *to = *byte;
+        }
+        self.add(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
+    }
+
+    fn write_u8(&mut self, byte: u8) {
+        self.add(byte.into());
+    }
+
+    fn finish(&self) -> u64 {
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+        mixed = (mixed ^ mixed >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+        mixed ^ mixed >> 33
+    }
+}
+
+/// Gives the place of an identity as it is: it is a hash already.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct PlaceHasher(u64);
+
+impl Hasher for PlaceHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, place: u64) {
+        self.0 = place;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn either_half_alone_tells_keys_apart_that_differ_in_one_place() {
+        let hashing = Hashing::new();
+        let (mut places, mut checks) = (BTreeSet::new(), BTreeSet::new());
+        for len in 1..40 {
+            for at in 0..=len {
+                let mut text = "0".repeat(len + 1);
+                text.replace_range(at..=at, "1");
+                let identity = hashing.identity_of(&text);
+                assert!(places.insert(identity.place), "{text}");
+                assert!(checks.insert(identity.check), "{text}");
+                assert_eq!(identity, hashing.identity_of(&text.as_str()));
+            }
+        }
+    }
+}
