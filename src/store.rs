@@ -26,7 +26,7 @@ use slab::{Held, Slab};
 
 /// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
 /// with so many, the one that grows is small even among tens of millions of keys.
-const MAP_PARTS: usize = 4_096;
+const MAP_PARTS: usize = 1_024;
 
 /// About how many bytes the map takes for a key: 25 and the room that it keeps free.
 const MAP_BYTES_EACH: usize = 40;

@@ -22,7 +22,7 @@ use doublecheck::scoring::window::{RETENTION, Record, WindowIndex};
 use doublecheck::token::TokenKey;
 use proptest::prelude::*;
 
-const PAYMENTS_MAX: usize = 12;
+const PAYMENTS_MAX: usize = 20;
 
 /// A small bound, so that sequences reach it, and no hard velocity limits below it.
 fn policy() -> Policy {

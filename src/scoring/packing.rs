@@ -15,9 +15,8 @@ const DIGITS_MAX: usize = 0x3f;
 const UUID_CHARS: usize = 36;
 const UUID_BYTES: usize = 16;
 const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
-/// Where the two digits of each byte stand.
-const UUID_DIGITS: [usize; UUID_BYTES] =
-    [0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34];
+/// Where the halves of each eight digits stand.
+const UUID_DIGITS: [[usize; 2]; 4] = [[0, 4], [9, 14], [19, 24], [28, 32]];
 
 /// Appends a whole number, seven bits to a byte, lowest first.
 pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
@@ -124,40 +123,35 @@ fn uuid_bytes(text: &[u8]) -> Option<[u8; UUID_BYTES]> {
         return None;
     }
     let mut bytes = [0; UUID_BYTES];
-    // Digits have values below 16: one that has not shows in the sum of all.
-    let mut all = 0;
-    for (byte, at) in bytes.iter_mut().zip(UUID_DIGITS) {
-        let digits = text.get(at..).and_then(<[u8]>::first_chunk);
-        let [high, low] = digits.map_or([NOT_HEX; 2], |[high, low]| [hex(*high), hex(*low)]);
-        all |= high | low;
-        *byte = high << 4 | low & 0xf;
+    for (bytes, [left, right]) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(UUID_DIGITS) {
+        let half = |at: usize| text.get(at..).and_then(<[u8]>::first_chunk::<4>).copied();
+        let [a, b, c, d] = half(left)?;
+        let [e, f, g, h] = half(right)?;
+        *bytes = hex_bytes(u64::from_le_bytes([a, b, c, d, e, f, g, h]))?;
     }
-    (all < 16).then_some(bytes)
+    Some(bytes)
 }
 
-const NOT_HEX: u8 = 0xff;
-
-fn hex(digit: u8) -> u8 {
-    HEX_VALUES
-        .get(usize::from(digit))
-        .copied()
-        .unwrap_or(NOT_HEX)
-}
-
-/// The value of each character that is a lower-case hexadecimal digit.
-#[expect(
-    clippy::indexing_slicing,
-    reason = "worked out by the compiler, which refuses what does not fit"
-)]
-const HEX_VALUES: [u8; 256] = {
-    let mut values = [NOT_HEX; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[hex_digit(value) as usize] = value;
-        value += 1;
+/// The bytes that eight lower-case hexadecimal digits stand for, all eight worked on at once: the text
+/// in the bytes of a word, its first digit lowest.
+fn hex_bytes(text: u64) -> Option<[u8; 4]> {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    // Letters have bit 6 set, and stand nine above the value of their low four bits.
+    let letters = text >> 6 & ONES;
+    let values = (text & (0x0f * ONES)).wrapping_add(letters.wrapping_mul(9));
+    // Whatever is not such a digit does not come back from its value.
+    let above_nine = values.wrapping_add(6 * ONES) >> 4 & ONES;
+    let back = values
+        .wrapping_add(u64::from(b'0') * ONES)
+        .wrapping_add(above_nine.wrapping_mul(39));
+    if back != text || values & (0xf0 * ONES) != 0 {
+        return None;
     }
-    values
-};
+    // The first digit of a pair stands high.
+    let pairs = values << 4 | values >> 8;
+    let [a, _, b, _, c, _, d, _] = pairs.to_le_bytes();
+    Some([a, b, c, d])
+}
 
 const fn hex_digit(value: u8) -> u8 {
     match value & 0xf {
@@ -337,6 +331,23 @@ mod tests {
             }
             for cut in 0..bytes.len() {
                 assert_eq!(Reader::new(&bytes[..cut]).id(), None);
+            }
+        }
+    }
+
+    #[test]
+    fn eight_digits_are_read_at_once_and_nothing_else_is() {
+        for at in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"0189abef";
+                text[at] = byte;
+                let read = hex_bytes(u64::from_le_bytes(text));
+                let is_hex = matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+                let expected = is_hex.then(|| {
+                    let text = std::str::from_utf8(&text).unwrap();
+                    u32::from_str_radix(text, 16).unwrap().to_be_bytes()
+                });
+                assert_eq!(read, expected, "{text:?}");
             }
         }
     }

@@ -6,7 +6,6 @@
 //! packed detail that evidence needs; the tags of ids stand apart, so that looking for one among
 //! hundreds of payments touches a few cache lines.
 
-use super::assessment::Assessment;
 use super::confirmation::ConfirmationToken;
 use super::outcome::Outcome;
 use super::payment::PaymentId;
@@ -20,8 +19,8 @@ mod sliding;
 mod spans;
 mod totals;
 
+pub use record::{Decided, Record, RecordRef};
 use record::{Entry, Tags};
-pub use record::{Record, RecordRef};
 use sliding::Sliding;
 pub use spans::{RETENTION, WINDOWS, WindowIndex};
 pub use totals::Totals;
@@ -29,6 +28,10 @@ use totals::{Running, Tally};
 
 /// How many of the newest records are read ahead.
 const WARMED: usize = 8;
+
+/// From how many records on their tags stand side by side as well. Up to there they lie in a few cache
+/// lines anyway, and most accounts never have more.
+const TAGS_APART_FROM: usize = 16;
 
 /// Room for this many payments is kept when none is left.
 const KEPT_ROOM: usize = 4;
@@ -40,28 +43,11 @@ pub struct Dropped {
     pub payments: u32,
 }
 
-/// A payment that has just been decided, to be remembered.
-#[derive(Debug, Clone, Copy)]
-pub struct Decided<'a> {
-    /// What was asked.
-    pub submission: &'a Submission<'a>,
-    /// What is answered.
-    pub assessment: &'a Assessment,
-    /// Stands for the policy's version.
-    pub policy_number: u16,
-    /// When.
-    pub score_time: Timestamp,
-    /// The token with which the payer confirmed it, if so.
-    pub confirmed_by: Option<ConfirmationToken>,
-    /// Whether the account knew the payee.
-    pub payee_was_known: bool,
-}
-
 /// The window of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     entries: Sliding<Entry>,
-    /// Of the entry in the same place.
+    /// Those of the entries, side by side; empty while there are few.
     tags: Sliding<Tags>,
     details: Sliding<u8>,
     /// How many bytes of details came before the first of `details`; wraps around.
@@ -174,15 +160,17 @@ impl Window {
         let order_id = submission.order_id.as_ref();
         // No record has this tag.
         let tag = order_id.map_or(0, |id| id.tag);
-        let tagged = self
-            .tags
-            .as_slice()
-            .iter()
-            .zip(self.entries.as_slice())
-            .rev();
-        tagged
-            .filter(move |(tags, _)| tag != 0 && tags.order_id == tag)
-            .map(|(_, entry)| self.look(entry))
+        let (tags, entries) = (self.tags.as_slice(), self.entries.as_slice());
+        let may_be = move |nth: usize| match (tags.get(nth), entries.get(nth)) {
+            (Some(tags), _) => tags.order_id == tag,
+            (None, Some(entry)) => entry.tags.order_id == tag,
+            (None, None) => false,
+        };
+        let places = if tag == 0 { 0..0 } else { 0..entries.len() };
+        places
+            .rev()
+            .filter(move |nth| may_be(*nth))
+            .filter_map(|nth| self.at(nth))
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
 
@@ -209,17 +197,20 @@ impl Window {
         let tag = payment_id.tag;
         let tags = self.tags.as_slice();
         // Most are not there: one pass without a branch per record says so.
-        if !tags
-            .iter()
-            .fold(false, |any, tags| any | (tags.payment_id == tag))
-        {
+        let is_there = if tags.is_empty() {
+            let entries = self.entries.as_slice().iter();
+            entries.fold(false, |any, entry| any | (entry.tags.payment_id == tag))
+        } else {
+            tags.iter()
+                .fold(false, |any, tags| any | (tags.payment_id == tag))
+        };
+        if !is_there {
             return None;
         }
-        (0..tags.len()).rev().find(|nth| {
-            tags.get(*nth).is_some_and(|tags| tags.payment_id == tag)
-                && self
-                    .at(*nth)
-                    .is_some_and(|record| record.has_id(payment_id))
+        (0..self.len()).rev().find(|nth| {
+            self.at(*nth).is_some_and(|record| {
+                record.entry.tags.payment_id == tag && record.has_id(payment_id)
+            })
         })
     }
 
@@ -301,6 +292,7 @@ impl Window {
             currency: money.currency(),
             detail: self.details_end(),
             outcome_after_ms: 0,
+            tags: Tags::of(submission),
             payee_tag: submission.payee_id.tag,
             device_tag: submission.device_id.map_or(0, |id| id.tag),
             decision: assessment.decision,
@@ -316,13 +308,15 @@ impl Window {
         });
         self.running.add(Tally::of(&entry));
         self.entries.push(entry);
-        self.tags.push(Tags::of(submission));
+        self.push_tags();
         dropped
     }
 
     /// Takes a record out, as if it had never been: it is about to be decided anew.
     pub fn take(&mut self, nth: usize) {
-        self.tags.remove(nth);
+        if self.tags.len() > nth {
+            self.tags.remove(nth);
+        }
         // Its detail stays where it is until those before it are forgotten too.
         let Some(entry) = self.entries.remove(nth) else {
             return;
@@ -348,7 +342,7 @@ impl Window {
     /// Lets go of the oldest `count` records, which no total counts any more.
     fn forget_oldest(&mut self, count: usize) {
         self.entries.forget(count, KEPT_ROOM);
-        self.tags.forget(count, KEPT_ROOM);
+        self.tags.forget(count, 0);
         let left_from = match self.entries.as_slice().first() {
             Some(entry) => entry.detail,
             None => self.details_end(),
@@ -362,6 +356,18 @@ impl Window {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.running.move_down(count);
         self.settled = self.settled.saturating_sub(count);
+    }
+
+    /// Puts the tags of the newest record beside the others', or those of all once there are enough.
+    fn push_tags(&mut self) {
+        let entries = self.entries.as_slice();
+        if entries.len() < TAGS_APART_FROM {
+            self.tags = Sliding::default();
+        } else {
+            for entry in entries.iter().skip(self.tags.len()) {
+                self.tags.push(entry.tags);
+            }
+        }
     }
 
     fn details_end(&self) -> u32 {

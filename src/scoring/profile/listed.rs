@@ -36,6 +36,12 @@ impl Listed {
             .filter(move |(_, entry)| entry.get(2..HEAD) == Some(&tag.to_le_bytes()))
     }
 
+    /// The bytes of the entry at `at`.
+    pub(super) fn entry(&self, at: usize) -> Option<&[u8]> {
+        let len = self.len_at(at)?;
+        self.bytes.get(at..at.checked_add(len)?)
+    }
+
     /// The bytes of the entry at `at`, to be changed where they are.
     pub(super) fn entry_mut(&mut self, at: usize) -> Option<&mut [u8]> {
         let len = self.len_at(at)?;

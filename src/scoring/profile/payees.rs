@@ -293,8 +293,7 @@ impl Payees {
     }
 
     fn at(&self, at: usize) -> Option<KnownPayee<'_>> {
-        let entry = self.listed.entries().find(|(place, _)| *place == at);
-        entry.and_then(|(_, entry)| KnownPayee::read(entry))
+        KnownPayee::read(self.listed.entry(at)?)
     }
 
     fn place_of(&self, record: RecordRef<'_>) -> Option<usize> {

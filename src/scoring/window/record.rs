@@ -32,6 +32,23 @@ pub struct Record {
     pub confirmed_by: Option<ConfirmationToken>,
 }
 
+/// A payment that has just been decided, to be remembered.
+#[derive(Debug, Clone, Copy)]
+pub struct Decided<'a> {
+    /// What was asked.
+    pub submission: &'a Submission<'a>,
+    /// What is answered.
+    pub assessment: &'a Assessment,
+    /// Stands for the policy's version.
+    pub policy_number: u16,
+    /// When.
+    pub score_time: Timestamp,
+    /// The token with which the payer confirmed it, if so.
+    pub confirmed_by: Option<ConfirmationToken>,
+    /// Whether the account knew the payee.
+    pub payee_was_known: bool,
+}
+
 /// The part of a record that every decision may look at: of one size.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
@@ -41,6 +58,7 @@ pub(super) struct Entry {
     pub(super) detail: u32,
     /// How long after the score the outcome was reported, in milliseconds.
     pub(super) outcome_after_ms: u32,
+    pub(super) tags: Tags,
     pub(super) payee_tag: u16,
     /// 0: from no device that is known.
     pub(super) device_tag: u16,
@@ -70,7 +88,7 @@ impl Entry {
     }
 }
 
-/// Tags of the ids that are looked for over the whole window; they stand side by side.
+/// Tags of the ids that are looked for over the whole window.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Tags {
     pub(super) payment_id: u16,
