@@ -57,19 +57,11 @@ impl Town {
 
     /// A payment of account `nth`, with a payment id of 36 characters.
     pub fn payment(&self, nth: u64, random: &mut Random) -> Payment {
-        let (high, low) = (random.next(), random.next());
-        let uuid = format!(
-            "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
-            high >> 32,
-            high >> 16 & 0xffff,
-            high & 0xfff,
-            low >> 52,
-            low & 0xffff_ffff_ffff
-        );
+        let payment_id = payment_id(random);
         let mut own = Random::new(nth << 2 | random.below(3));
         let payee = own.below(self.payees);
         Payment {
-            payment_id: PaymentId::new(uuid).unwrap(),
+            payment_id,
             account_id: account_id(nth),
             payee: Payee {
                 id: PayeeId::new(format!("138{payee:08}")).unwrap(),
@@ -87,6 +79,20 @@ impl Town {
             duplicate_window: None,
         }
     }
+}
+
+/// A payment id of 36 characters.
+pub fn payment_id(random: &mut Random) -> PaymentId {
+    let (high, low) = (random.next(), random.next());
+    let uuid = format!(
+        "{:08x}-{:04x}-4{:03x}-a{:03x}-{:012x}",
+        high >> 32,
+        high >> 16 & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    );
+    PaymentId::new(uuid).unwrap()
 }
 
 pub fn account_id(nth: u64) -> AccountId {

@@ -11,14 +11,16 @@ use crate::scoring::policy::Policy;
 
 mod document;
 pub mod fault;
+mod memory;
 pub mod policy_file;
 pub mod policy_source;
 mod sources;
 mod threads;
 
 use fault::Fault;
+pub use memory::MemoryBudget;
 use policy_source::PolicySource;
-use sources::{GRPC_ADDRESS, POLICY_PATH, POLICY_SHADOW, Sources, THREADS};
+use sources::{GRPC_ADDRESS, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW, Sources, THREADS};
 pub use threads::Threads;
 
 /// What the service runs with.
@@ -28,6 +30,8 @@ pub struct Config {
     pub grpc_address: Address,
     /// How many threads serve it.
     pub threads: Threads,
+    /// How much memory what is remembered may take.
+    pub memory_budget: MemoryBudget,
     /// Where the policy is from.
     pub policy_source: PolicySource,
     /// The policy.
@@ -45,6 +49,8 @@ pub struct Flags {
     pub grpc_address: Option<String>,
     /// `--threads`
     pub threads: Option<String>,
+    /// `--memory-budget`
+    pub memory_budget: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
     /// `--shadow-policy`
@@ -70,6 +76,10 @@ impl Config {
         let threads = sources.last_of(&THREADS, flags.threads.as_ref(), |text, _| {
             Threads::parse(text)
         });
+        let memory_budget =
+            sources.last_of(&MEMORY_BUDGET, flags.memory_budget.as_ref(), |text, _| {
+                MemoryBudget::parse(text)
+            });
         let policy_source =
             sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
         let shadow_flag = flags.shadow_policy.as_ref();
@@ -93,6 +103,7 @@ impl Config {
         Ok(Self {
             grpc_address: grpc_address.unwrap_or_default(),
             threads: threads.unwrap_or_default(),
+            memory_budget: memory_budget.unwrap_or_else(MemoryBudget::of_this_process),
             policy_source,
             policy,
             shadow_source,
@@ -188,6 +199,7 @@ mod tests {
         flags: Flags {
             grpc_address: None,
             threads: None,
+            memory_budget: None,
             policy: None,
             shadow_policy: None,
         },
@@ -246,6 +258,31 @@ mod tests {
                 "doublecheck.toml:1:11: threads: must be a whole number from 1 to 1024",
                 "DOUBLECHECK_THREADS: must be a whole number from 1 to 1024",
                 "--threads: must be a whole number from 1 to 1024",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_memory_budget_is_a_number_of_bytes_or_has_a_unit() {
+        for file in ["[memory]\nbudget = \"64MiB\"", "memory.budget = 67108864"] {
+            let config = load(&Given { file, ..NOTHING }).unwrap();
+            assert_eq!(config.memory_budget.bytes_max(), Some(64 << 20), "{file}");
+        }
+        let expected = MemoryBudget::EXPECTED;
+        let faults = load(&Given {
+            file: "[memory]\nbudget = 0.5\n",
+            variables: &[("DOUBLECHECK_MEMORY_BUDGET", "much")],
+            flags: Flags {
+                memory_budget: Some("1MiB".to_owned()),
+                ..Flags::default()
+            },
+        });
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                format!("doublecheck.toml:2:10: memory.budget: must be {expected}"),
+                format!("DOUBLECHECK_MEMORY_BUDGET: must be {expected}"),
+                format!("--memory-budget: must be {expected}"),
             ]
         );
     }

@@ -24,6 +24,7 @@ use crate::store::Store;
 use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
 use budget::Budget;
+pub use budget::MemoryUse;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
 use keys::Keys;
 
@@ -200,6 +201,7 @@ impl Engine {
                     memory.note_outcome(self.policy(), change, now);
                 });
             }
+            self.keep_to_budget(now);
             return Ok(Remembered::Yes);
         }
         let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
@@ -212,6 +214,7 @@ impl Engine {
                 now,
             );
         });
+        self.keep_to_budget(now);
         Ok(Remembered::No)
     }
 
@@ -261,14 +264,26 @@ impl Engine {
 
     /// Lets go of what is too old, of accounts that make no payments as well. No answer depends on it.
     pub fn sweep(&self) {
+        self.sweep_in_runs(|| true);
+    }
+
+    /// The same, in runs that take a fraction of a millisecond each, with a `rest` after each of them;
+    /// where that says `false`, it ends. Trims what is remembered to the memory budget as it goes.
+    pub fn sweep_in_runs(&self, mut rest: impl FnMut() -> bool) {
         let now = self.clock.now();
-        self.accounts.sweep(|_, account| {
+        let forget_old = |_: &AccountId, account: &mut Account| {
             let (_, bounds) = account.advance(self.policy(), now);
             self.bounds.add(bounds);
             !account.is_blank()
+        };
+        self.accounts.sweep_in_runs(forget_old, || {
+            self.trim_to_budget(now);
+            rest()
         });
+        self.trim_to_budget(now);
+        let is_used = |memory: &DeviceMemory| now.since(memory.last_used()) < DEVICE_IDLE_MAX;
         self.devices
-            .sweep(|_, memory| now.since(memory.last_used()) < DEVICE_IDLE_MAX);
+            .sweep_in_runs(|_, memory| is_used(memory), rest);
     }
 
     fn surroundings(&self, keys: &Keys<'_>, now: Timestamp) -> Surroundings {

@@ -24,6 +24,7 @@ pub mod time;
 pub mod window;
 mod fnv;
 mod hash;
+mod heap;
 mod packing;
 
 use account::Account;

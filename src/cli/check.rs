@@ -56,10 +56,13 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let file = arguments.settings.config.as_ref();
     let file = file.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
     let policy = format!("{} ({})", config.policy.version(), config.policy_source);
+    let memory = config.memory_budget;
+    let memory = format!("{memory} ({})", memory.source());
     let mut rows = vec![
         vec!["config".to_owned(), file],
         vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
         vec!["threads".to_owned(), config.threads.to_string()],
+        vec!["memory.budget".to_owned(), memory],
         vec!["policy".to_owned(), policy],
     ];
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {

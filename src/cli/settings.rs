@@ -19,6 +19,11 @@ pub(super) struct Settings {
     /// [default: one for each core]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<String>,
+    /// How much memory accounts, payees and devices may take, 16MiB or more: bytes, or MiB, GiB, TiB, MB,
+    /// GB, TB [file: memory.budget] [env: DOUBLECHECK_MEMORY_BUDGET] [default: half of what the machine or
+    /// the cgroup allows]
+    #[arg(long, value_name = "BYTES")]
+    memory_budget: Option<String>,
     /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
     /// [file: policy.path] [env: DOUBLECHECK_POLICY] [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
@@ -40,6 +45,7 @@ impl Settings {
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
             threads: self.threads.clone(),
+            memory_budget: self.memory_budget.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),
         };

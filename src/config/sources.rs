@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::document::{Document, Given, Scalar};
 use super::fault::{Fault, Place, Problem};
+use super::memory::MemoryBudget;
 use super::threads::Threads;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
@@ -45,7 +46,20 @@ pub(super) const POLICY_SHADOW: Setting = Setting {
     expected: "a text",
 };
 
-const SETTINGS: &[Setting] = &[GRPC_ADDRESS, THREADS, POLICY_PATH, POLICY_SHADOW];
+pub(super) const MEMORY_BUDGET: Setting = Setting {
+    path: "memory.budget",
+    variable: "DOUBLECHECK_MEMORY_BUDGET",
+    flag: "--memory-budget",
+    expected: MemoryBudget::EXPECTED,
+};
+
+const SETTINGS: &[Setting] = &[
+    GRPC_ADDRESS,
+    THREADS,
+    MEMORY_BUDGET,
+    POLICY_PATH,
+    POLICY_SHADOW,
+];
 
 /// Where settings come from, and what is wrong with them so far.
 pub(super) struct Sources<V> {

@@ -10,12 +10,19 @@ use crate::scoring::time::Timestamp;
 use crate::store::Footprint;
 use crate::telemetry::Evicted;
 
-/// How many are looked at to find the one to forget. Of 16 taken at random the least is among the lowest
-/// six in a hundred. Source: the sampling that Redis evicts by, with 5 to 10.
-const CANDIDATES: u64 = 16;
+/// How many random numbers there are to find 16 with: where three places in four are free, enough.
+const DRAWN: u64 = 64;
 
-/// How many accounts are forgotten at most for one payment, because others have grown.
+/// Of how many parts of the budget one may go to places for keys, which are never given back: if a flood
+/// of strangers took all, nothing would be left for what regulars remember when they come back. A regular
+/// of four payments takes as much for its places as for its payments.
+const PLACES_PART: u64 = 2;
+
+/// How many accounts are forgotten at most for one call, because others have grown.
 const EVICTIONS_MAX: u32 = 4;
+
+/// How many are forgotten at most at one stop of a sweep.
+const TRIMMED_MAX: u32 = 256;
 
 /// How much memory may be used.
 #[derive(Debug)]
@@ -41,8 +48,8 @@ impl Budget {
     /// generators", 2014 (SplitMix64).
     fn candidates(&self) -> impl Iterator<Item = u64> + Clone {
         const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
-        let from = self.random.fetch_add(CANDIDATES, Ordering::Relaxed);
-        (from..from.wrapping_add(CANDIDATES)).map(|nth| {
+        let from = self.random.fetch_add(DRAWN, Ordering::Relaxed);
+        (from..from.wrapping_add(DRAWN)).map(|nth| {
             let mut mixed = nth.wrapping_mul(GAMMA);
             mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -51,19 +58,47 @@ impl Budget {
     }
 }
 
-impl Engine {
-    /// How many bytes all that is remembered takes, but for what the allocator adds.
+/// How many bytes what is remembered takes, by kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// What accounts take.
+    pub accounts_bytes: u64,
+    /// What payees take, for all accounts.
+    pub payees_bytes: u64,
+    /// What devices take, for all accounts.
+    pub devices_bytes: u64,
+}
+
+impl MemoryUse {
+    /// What all of it takes.
     #[must_use]
-    pub fn memory_bytes(&self) -> u64 {
-        let bytes = self.accounts.bytes() + self.payees.bytes() + self.devices.bytes();
-        bytes as u64
+    pub const fn bytes(&self) -> u64 {
+        self.accounts_bytes + self.payees_bytes + self.devices_bytes
+    }
+}
+
+impl Engine {
+    /// How many bytes what is remembered takes, by kind.
+    #[must_use]
+    pub fn memory_use(&self) -> MemoryUse {
+        MemoryUse {
+            accounts_bytes: self.accounts.bytes() as u64,
+            payees_bytes: self.payees.bytes() as u64,
+            devices_bytes: self.devices.bytes() as u64,
+        }
     }
 
-    /// Once the budget is used up: forgets one of a kind for each new one, in whose place the next one
-    /// comes, and more accounts where known ones have grown, as many as one call may be made to wait for.
+    /// How many bytes all that is remembered takes.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_use().bytes()
+    }
+
+    /// Once the budget is used up, or the part of it for places: forgets one of a kind for each new one, in
+    /// whose place the next one comes. Where known accounts have grown, it forgets more accounts, as many
+    /// as one call may be made to wait for.
     pub(super) fn keep_to_budget(&self, now: Timestamp) {
-        let is_over = || self.memory_bytes() > self.budget.bytes_max;
-        if !is_over() {
+        if !self.is_out_of_places() && !self.is_over_budget() {
             return;
         }
         if !self.payees.has_free_slot() {
@@ -80,8 +115,27 @@ impl Engine {
         if !self.accounts.has_free_slot() {
             self.evict_account(now);
         }
-        for _ in 0..EVICTIONS_MAX {
-            if !is_over() {
+        self.evict_accounts(EVICTIONS_MAX, now);
+    }
+
+    /// Forgets accounts until the budget is kept, or as many as one stop of a sweep may take.
+    pub(super) fn trim_to_budget(&self, now: Timestamp) {
+        self.evict_accounts(TRIMMED_MAX, now);
+    }
+
+    fn is_out_of_places(&self) -> bool {
+        let bytes =
+            self.accounts.places_bytes() + self.payees.places_bytes() + self.devices.places_bytes();
+        bytes as u64 > self.budget.bytes_max / PLACES_PART
+    }
+
+    fn is_over_budget(&self) -> bool {
+        self.memory_bytes() > self.budget.bytes_max
+    }
+
+    fn evict_accounts(&self, count_max: u32, now: Timestamp) {
+        for _ in 0..count_max {
+            if !self.is_over_budget() {
                 return;
             }
             self.evict_account(now);

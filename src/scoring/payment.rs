@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::heap;
 use super::money::Money;
 use super::time::Span;
 
@@ -65,7 +66,7 @@ macro_rules! id {
             /// How many bytes it has allocated.
             #[must_use]
             pub const fn heap_bytes(&self) -> usize {
-                self.0.len()
+                heap::bytes_of::<u8>(self.0.len())
             }
 
             /// The id as text.

@@ -3,6 +3,7 @@
 //! Bounded and small: recent amounts, the payees and devices used last, one counter per hour. It
 //! learns only from payments that went well, so a mistake or a fraud does not become a habit.
 
+use super::heap;
 use super::money::{Currency, Money};
 use super::policy::Policy;
 use super::submission::Submission;
@@ -88,10 +89,7 @@ impl Profile {
     /// How many bytes it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let own = self
-            .amounts
-            .capacity()
-            .saturating_mul(size_of::<(Currency, Amounts)>());
+        let own = heap::bytes_of::<(Currency, Amounts)>(self.amounts.capacity());
         let amounts = self.amounts.iter().map(|(_, amounts)| amounts.heap_bytes());
         amounts
             .fold(own, usize::saturating_add)

@@ -26,7 +26,7 @@ type Page = Box<[Bucket; PAGE]>;
 pub(super) struct Hints {
     tables: [OnceLock<Box<[OnceLock<Page>]>>; TABLES],
     in_use: AtomicUsize,
-    pages: AtomicUsize,
+    bytes: AtomicUsize,
 }
 
 impl Hints {
@@ -34,7 +34,7 @@ impl Hints {
         let hints = Self {
             tables: Default::default(),
             in_use: AtomicUsize::new(0),
-            pages: AtomicUsize::new(0),
+            bytes: AtomicUsize::new(0),
         };
         hints.begin(0);
         hints
@@ -55,7 +55,8 @@ impl Hints {
             return;
         };
         let page = page.get_or_init(|| {
-            self.pages.fetch_add(1, Ordering::Relaxed);
+            self.bytes
+                .fetch_add(size_of::<[Bucket; PAGE]>(), Ordering::Relaxed);
             Box::new(std::array::from_fn(|_| Bucket::default()))
         });
         let Some(bucket) = page.get(bucket) else {
@@ -83,13 +84,17 @@ impl Hints {
 
     /// How many bytes all tables take.
     pub(super) fn bytes(&self) -> usize {
-        self.pages.load(Ordering::Relaxed) * size_of::<[Bucket; PAGE]>()
+        self.bytes.load(Ordering::Relaxed)
     }
 
     fn begin(&self, nth: usize) {
         if let Some(table) = self.tables.get(nth) {
             let pages = capacity(nth) / (BUCKET * PAGE);
-            table.get_or_init(|| (0..pages).map(|_| OnceLock::new()).collect());
+            table.get_or_init(|| {
+                self.bytes
+                    .fetch_add(pages * size_of::<OnceLock<Page>>(), Ordering::Relaxed);
+                (0..pages).map(|_| OnceLock::new()).collect()
+            });
             self.in_use.fetch_max(nth, Ordering::Release);
         }
     }

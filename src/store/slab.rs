@@ -7,9 +7,10 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::identity::Identity;
 
-/// Slots made at once: few enough that making them is no pause.
-const SEGMENT: u32 = 256;
-/// Segments named by one page of the directory, and pages in it: room for 2^30 slots.
+/// How much is made at once: little enough that making it is no pause, and a size of which mimalloc lays
+/// nine side by side and leaves little over. What it leaves over is resident all the same in huge pages.
+const SEGMENT_BYTES: usize = 56 << 10;
+/// Segments named by one page of the directory, and pages in it: room for 224 GiB.
 const PAGE: u32 = 2_048;
 const PAGES: u32 = 2_048;
 
@@ -53,6 +54,14 @@ pub(super) struct Slab<K, V> {
 }
 
 impl<K, V: Default> Slab<K, V> {
+    /// How many slots one segment has.
+    #[expect(clippy::cast_possible_truncation, reason = "at most a thousand")]
+    const SEGMENT: u32 = {
+        let slots = SEGMENT_BYTES / size_of::<Mutex<Held<K, V>>>();
+        assert!(0 < slots && slots < 1_024, "all slots must fit 32 bits");
+        slots as u32
+    };
+
     pub(super) fn new() -> Self {
         Self {
             pages: (0..PAGES).map(|_| OnceLock::new()).collect(),
@@ -67,14 +76,14 @@ impl<K, V: Default> Slab<K, V> {
             return Some(slot);
         }
         let slot = self.taken.fetch_add(1, Ordering::Relaxed);
-        if slot >= SEGMENT * PAGE * (PAGES - 1) {
+        if slot >= Self::SEGMENT * PAGE * (PAGES - 1) {
             self.taken.fetch_sub(1, Ordering::Relaxed);
             return None;
         }
-        let page = self.pages.get((slot / SEGMENT / PAGE) as usize)?;
+        let page = self.pages.get((slot / Self::SEGMENT / PAGE) as usize)?;
         let page = page.get_or_init(|| (0..PAGE).map(|_| OnceLock::new()).collect());
-        page.get((slot / SEGMENT % PAGE) as usize)?
-            .get_or_init(|| (0..SEGMENT).map(|_| Mutex::default()).collect());
+        page.get((slot / Self::SEGMENT % PAGE) as usize)?
+            .get_or_init(|| (0..Self::SEGMENT).map(|_| Mutex::default()).collect());
         Some(slot)
     }
 
@@ -111,14 +120,13 @@ impl<K, V: Default> Slab<K, V> {
 
     /// How many bytes the slots take, used or free.
     pub(super) fn bytes(&self) -> usize {
-        let segments = self.taken().div_ceil(SEGMENT);
-        segments as usize * SEGMENT as usize * size_of::<Mutex<Held<K, V>>>()
+        self.taken().div_ceil(Self::SEGMENT) as usize * SEGMENT_BYTES
     }
 
     fn at(&self, slot: u32) -> Option<&Mutex<Held<K, V>>> {
-        let segment = slot / SEGMENT;
+        let segment = slot / Self::SEGMENT;
         let page = self.pages.get((segment / PAGE) as usize)?.get()?;
         let segment = page.get((segment % PAGE) as usize)?.get()?;
-        segment.get((slot % SEGMENT) as usize)
+        segment.get((slot % Self::SEGMENT) as usize)
     }
 }

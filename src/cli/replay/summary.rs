@@ -122,6 +122,7 @@ impl fmt::Display for Summary {
             self.bounds.payees_forgotten,
             self.bounds.devices_forgotten
         )?;
+        write_evicted(f, &self.bounds)?;
         writeln!(f, "bad lines passed over {:>12}", self.bad_lines)?;
         let events = self.payments + self.outcomes;
         let seconds = self.elapsed.as_secs_f64();
@@ -130,5 +131,40 @@ impl fmt::Display for Summary {
             "{events} events in {seconds:.3} s: {:.0} events/s",
             events as f64 / seconds.max(1e-9)
         )
+    }
+}
+
+/// What the memory budget cost; nothing where it cost nothing.
+fn write_evicted(f: &mut fmt::Formatter<'_>, bounds: &BoundsCounts) -> fmt::Result {
+    let BoundsCounts {
+        accounts_evicted,
+        guards_evicted,
+        payees_evicted,
+        devices_evicted,
+        ..
+    } = *bounds;
+    if accounts_evicted + payees_evicted + devices_evicted == 0 {
+        return Ok(());
+    }
+    writeln!(
+        f,
+        "forgotten by budget      accounts {accounts_evicted} ({guards_evicted} guarded), \
+         payees {payees_evicted}, devices {devices_evicted}"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_memory_budget_cost_is_told_where_it_cost_anything() {
+        let mut summary = Summary::default();
+        assert!(!summary.to_string().contains("by budget"));
+        summary.bounds.accounts_evicted = 7;
+        summary.bounds.guards_evicted = 2;
+        summary.bounds.payees_evicted = 5;
+        let line = "forgotten by budget      accounts 7 (2 guarded), payees 5, devices 0\n";
+        assert!(summary.to_string().contains(line));
     }
 }

@@ -1,6 +1,7 @@
 //! The amounts paid lately, and what is usual among them.
 
 use super::log_amount::LogAmount;
+use crate::scoring::heap;
 
 /// How many amounts of an account are kept per currency.
 pub const AMOUNTS_KEPT: usize = 32;
@@ -125,7 +126,7 @@ impl Amounts {
 
     /// How many bytes they have allocated.
     pub(super) const fn heap_bytes(&self) -> usize {
-        self.minor.capacity().saturating_mul(size_of::<i64>())
+        heap::bytes_of::<i64>(self.minor.capacity())
     }
 
     /// Median and spread; `None` when there are none.

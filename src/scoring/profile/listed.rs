@@ -1,5 +1,7 @@
 //! Small things of different lengths, one after the other in one piece of memory.
 
+use crate::scoring::heap;
+
 /// Each entry is its length (two bytes, these included), a tag (two bytes) and what its owner lays down.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Listed {
@@ -11,7 +13,7 @@ pub(super) const HEAD: usize = 4;
 
 impl Listed {
     pub(super) const fn heap_bytes(&self) -> usize {
-        self.bytes.capacity()
+        heap::bytes_of::<u8>(self.bytes.capacity())
     }
 
     /// Reads a byte of each cache line.

@@ -1,5 +1,7 @@
 //! A run of things that grows at its end and is forgotten from its start, side by side in memory.
 
+use crate::scoring::heap;
+
 /// What was put in last stands last; what was forgotten leaves room that is used again before more is
 /// asked for. Unlike in a ring the things are always one slice, so they are searched in one go.
 #[derive(Debug, Clone)]
@@ -42,7 +44,7 @@ impl<T> Sliding<T> {
     }
 
     pub(super) const fn heap_bytes(&self) -> usize {
-        self.items.capacity().saturating_mul(size_of::<T>())
+        heap::bytes_of::<T>(self.items.capacity())
     }
 
     pub(super) fn push(&mut self, item: T) {

@@ -2,6 +2,7 @@
 
 use super::record::Entry;
 use super::{WINDOWS, WindowIndex};
+use crate::scoring::heap;
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::time::Timestamp;
 
@@ -99,9 +100,7 @@ impl Running {
     }
 
     pub(super) const fn heap_bytes(&self) -> usize {
-        self.other_sums
-            .capacity()
-            .saturating_mul(size_of::<OtherSum>())
+        heap::bytes_of::<OtherSum>(self.other_sums.capacity())
     }
 
     pub(super) const fn tail(&self, nth: WindowIndex) -> usize {
