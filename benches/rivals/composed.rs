@@ -12,12 +12,12 @@ use tokio::sync::OnceCell;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
-use crate::Answer;
+use crate::{Answer, direct};
 
 /// Serves for as long as the process lives, on as many threads as ours; gives the address.
 pub fn serve(redis_url: &str, script: &str) -> String {
     let (told, address) = std::sync::mpsc::channel();
-    let redis = redis::Client::open(redis_url).unwrap();
+    let redis = direct::client(redis_url);
     let script: Arc<str> = script.into();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

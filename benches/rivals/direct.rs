@@ -5,6 +5,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use doublecheck::scoring::payment::{AccountId, Payment};
+use redis::IntoConnectionInfo as _;
+use redis::io::tcp::TcpSettings;
 
 use super::composed::now_ms;
 use super::draft::Draft;
@@ -51,7 +53,7 @@ impl Redis {
     }
 
     fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(self.url.as_str()).unwrap();
+        let client = client(&self.url);
         let started = Instant::now();
         loop {
             match client.get_connection() {
@@ -174,6 +176,13 @@ impl Redis {
         }
         assert!(refused > 20, "{refused}");
     }
+}
+
+/// A client that sends at once, as a good rival's does: by itself it would wait for more to send.
+pub fn client(url: &str) -> redis::Client {
+    let at_once = TcpSettings::default().set_nodelay(true);
+    let server = url.into_connection_info().unwrap();
+    redis::Client::open(server.set_tcp_settings(at_once)).unwrap()
 }
 
 /// An account that `load` pays from.
