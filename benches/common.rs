@@ -10,7 +10,7 @@ use doublecheck::scoring::money::{Currency, Money};
 use doublecheck::scoring::payment::{
     AccountId, DeviceId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
 };
-use doublecheck::scoring::policy::Policy;
+use doublecheck::scoring::policy::{Policy, Value};
 use doublecheck::scoring::time::{Span, Timestamp};
 use doublecheck::token::TokenKey;
 
@@ -101,28 +101,41 @@ pub fn account_id(nth: u64) -> AccountId {
 
 /// An engine at [`START`] and its clock.
 pub fn engine() -> (Arc<ManualClock>, Engine) {
+    engine_under(Policy::default())
+}
+
+/// The same under `policy`.
+pub fn engine_under(policy: Policy) -> (Arc<ManualClock>, Engine) {
     let clock = Arc::new(ManualClock::at(START));
-    let engine = Engine::new(
-        Policy::default(),
-        clock.clone(),
-        TokenKey::from_bytes(&[1; 32]),
-    );
+    let engine = Engine::new(policy, clock.clone(), TokenKey::from_bytes(&[1; 32]));
     (clock, engine)
+}
+
+/// A policy that never asks about pace, so that an account may pay faster than people do; all other
+/// signals are on.
+pub fn patient_policy() -> Policy {
+    Policy::from_settings("patient", [("rapid_repeat.weight", Value::Number(0.0))]).unwrap()
 }
 
 /// Lets every account of `town` make `payments` payments, spread over a day; the clock ends where the
 /// last of them still counts.
 pub fn fill(engine: &Engine, clock: &ManualClock, town: &Town, payments: u64) {
+    let gap = Span::from_ms(70_000_000 / i64::try_from(payments).unwrap());
+    fill_every(engine, clock, town, payments, gap);
+    clock.advance(Span::from_minutes(40));
+}
+
+/// Lets every account of `town` make `payments` payments, `gap` apart.
+pub fn fill_every(engine: &Engine, clock: &ManualClock, town: &Town, payments: u64, gap: Span) {
     let mut random = Random::new(town.accounts ^ payments);
     for round in 0..payments {
+        if round > 0 {
+            clock.advance(gap);
+        }
         for nth in 0..town.accounts {
             engine.score(&town.payment(nth, &mut random), None).unwrap();
         }
-        if round + 1 < payments {
-            clock.advance(Span::from_ms(70_000_000 / i64::try_from(payments).unwrap()));
-        }
     }
-    clock.advance(Span::from_minutes(40));
 }
 
 /// How long this thread has been running on a core; where that cannot be told, how long it has been.

@@ -40,8 +40,8 @@ use summary::Summary;
 /// Load a server with payments, and tell how fast and how rightly it answers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --address it starts a server of its own under built-in settings, and ends it afterwards. Of such a server the
-processor time is told too (on Linux), without that of the load itself.
+Without --address it starts a server of its own under built-in settings, and ends it afterwards. Of such a server,
+and of processes named by --pid, the processor time is told too (on Linux), without that of the load itself.
 
 A closed loop (--in-flight) finds the highest rate: the next call leaves when an earlier one is answered. An open loop
 (--rate) finds the latency at a rate: calls leave at random moments of a Poisson process, and latency counts from the

@@ -176,6 +176,19 @@ fn a_server_that_runs_is_loaded_and_left_running() {
 }
 
 #[test]
+fn the_processor_time_of_named_processes_is_told() {
+    let served = serve();
+    let pid = std::process::id().to_string();
+    let server = ["--address", &served.address, "--pid", &pid];
+    let loaded = load_json(&[&server[..], &["--payments", "300"]].concat());
+    let is_told = loaded["score"]["server_cpu_us_per_payment"].is_object();
+    let is_known = std::path::Path::new("/proc/self/schedstat").exists();
+    assert_eq!(is_told, is_known, "{loaded}");
+    // A server of its own it knows by itself.
+    assert_eq!(load(&["--pid", &pid]).code, Some(2));
+}
+
+#[test]
 fn wrong_answers_are_counted_and_exit_with_1() {
     // The echo twin lets everything through, which the service must not.
     let echo = Served::start(&["echo", "--grpc-address", "127.0.0.1:0"]);

@@ -12,6 +12,10 @@ pub(super) struct ServerArguments {
     /// A server that runs already [default: one of its own, started for the load and ended after it]
     #[arg(long, value_name = "URL")]
     pub(super) address: Option<String>,
+    /// A process of that server, on this machine, whose processor time to tell (on Linux); may be
+    /// repeated for those that it calls
+    #[arg(long, value_name = "PID", requires = "address")]
+    pub(super) pid: Vec<u32>,
     /// Measure the echo twin too, by turns: a bare server of the same messages that allows everything
     #[arg(long)]
     pub(super) echo: bool,

@@ -57,8 +57,13 @@ struct Stand {
 impl Stand {
     fn open(plan: &Plan, twin: Twin, program: &Path) -> Result<Self, Failure> {
         let server = match &plan.address {
-            Some(address) if address.contains("://") => Server::Running(address.clone()),
-            Some(address) => Server::Running(format!("http://{address}")),
+            Some(address) => Server::Running {
+                url: match address.contains("://") {
+                    true => address.clone(),
+                    false => format!("http://{address}"),
+                },
+                pids: plan.pids.clone(),
+            },
             None => {
                 let threads = plan.threads.map(|threads| format!("--threads={threads}"));
                 let more = match twin {

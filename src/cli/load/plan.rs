@@ -30,6 +30,7 @@ pub(super) struct Plan {
     pub(super) rounds: u64,
     pub(super) twins: Vec<Twin>,
     pub(super) address: Option<String>,
+    pub(super) pids: Vec<u32>,
     pub(super) threads: Option<u16>,
     pub(super) serve: Vec<String>,
 }
@@ -88,6 +89,7 @@ impl Plan {
             rounds: measuring.rounds.map_or(rounds, u64::from),
             twins,
             address: server.address.clone(),
+            pids: server.pid.clone(),
             threads: server.threads,
             serve: server.serve.clone(),
         })

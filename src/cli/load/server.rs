@@ -12,8 +12,8 @@ use crate::cli::Failure;
 
 #[derive(Debug)]
 pub(super) enum Server {
-    /// Somebody else's, at this URL.
-    Running(String),
+    /// Somebody else's, at this URL, and those of its processes that are known.
+    Running { url: String, pids: Vec<u32> },
     /// Ours.
     Own(OwnServer),
 }
@@ -21,7 +21,7 @@ pub(super) enum Server {
 impl Server {
     pub(super) fn url(&self) -> &str {
         match self {
-            Self::Running(url) => url,
+            Self::Running { url, .. } => url,
             Self::Own(own) => &own.url,
         }
     }
@@ -29,7 +29,10 @@ impl Server {
     /// The processor time that it has used so far, where that can be known.
     pub(super) fn cpu(&self) -> Option<Duration> {
         match self {
-            Self::Running(_) => None,
+            Self::Running { pids, .. } => {
+                let used: Option<Duration> = pids.iter().map(|pid| cpu::used_by(*pid)).sum();
+                used.filter(|_| !pids.is_empty())
+            }
             Self::Own(own) => cpu::used_by(own.child.id()),
         }
     }
