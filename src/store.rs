@@ -59,10 +59,8 @@ pub trait Footprint {
 
 /// State of type `V` for each key.
 ///
-/// A key is known by its [identity]: the texts of keys lie elsewhere in memory, and comparing them would
-/// be one more wait for it in every step.
-///
-/// [identity]: Identity
+/// A key is known by 128 bits that stand for it: the texts of keys lie elsewhere in memory, and comparing
+/// them would be one more wait for it in every step.
 pub struct Store<K, V> {
     hashing: Hashing,
     slots: DashMap<Identity, u32, BuildHasherDefault<PlaceHasher>>,
