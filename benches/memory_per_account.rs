@@ -78,6 +78,8 @@ fn measure(accounts: u64, payments: u64) {
         100.0 * share
     );
     if resident_before > 0 {
-        assert!((0.9..=1.1).contains(&share), "the count is {share} of it");
+        // With few accounts what the process holds in reserve weighs more.
+        let off_max = if accounts < 100_000 { 0.25 } else { 0.1 };
+        assert!((share - 1.0).abs() <= off_max, "the count is {share} of it");
     }
 }
