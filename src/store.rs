@@ -257,7 +257,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     fn insert<T, S: FnOnce(&mut V) -> T>(&self, sought: &Sought<'_, K>, step: S) -> Result<T, S> {
         let Sought { key, identity } = sought;
         let Some(slot) = self.slab.take() else {
-            // Two to the thirty are taken: what is forgotten next makes room.
+            // All that there can be are taken: what is forgotten next makes room.
             std::thread::yield_now();
             return Err(step);
         };

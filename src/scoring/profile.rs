@@ -81,9 +81,10 @@ impl Profile {
     #[must_use]
     pub fn warm(&self) -> u64 {
         let amounts = self.amounts.iter().map(|(_, amounts)| amounts.warm());
-        amounts.fold(self.payees.warm() ^ self.devices.warm(), |sum, part| {
-            sum ^ part
-        })
+        amounts.fold(
+            self.payees.listed.warm() ^ self.devices.listed.warm(),
+            |sum, part| sum ^ part,
+        )
     }
 
     /// How many bytes it has allocated.
@@ -93,8 +94,8 @@ impl Profile {
         let amounts = self.amounts.iter().map(|(_, amounts)| amounts.heap_bytes());
         amounts
             .fold(own, usize::saturating_add)
-            .saturating_add(self.payees.heap_bytes())
-            .saturating_add(self.devices.heap_bytes())
+            .saturating_add(self.payees.listed.heap_bytes())
+            .saturating_add(self.devices.listed.heap_bytes())
     }
 
     /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been

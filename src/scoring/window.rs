@@ -160,16 +160,10 @@ impl Window {
         let order_id = submission.order_id.as_ref();
         // No record has this tag.
         let tag = order_id.map_or(0, |id| id.tag);
-        let (tags, entries) = (self.tags.as_slice(), self.entries.as_slice());
-        let may_be = move |nth: usize| match (tags.get(nth), entries.get(nth)) {
-            (Some(tags), _) => tags.order_id == tag,
-            (None, Some(entry)) => entry.tags.order_id == tag,
-            (None, None) => false,
-        };
-        let places = if tag == 0 { 0..0 } else { 0..entries.len() };
+        let places = if tag == 0 { 0..0 } else { 0..self.len() };
         places
             .rev()
-            .filter(move |nth| may_be(*nth))
+            .filter(move |nth| self.tags_at(*nth).is_some_and(|tags| tags.order_id == tag))
             .filter_map(|nth| self.at(nth))
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
@@ -208,10 +202,18 @@ impl Window {
             return None;
         }
         (0..self.len()).rev().find(|nth| {
-            self.at(*nth).is_some_and(|record| {
-                record.entry.tags.payment_id == tag && record.has_id(payment_id)
-            })
+            self.tags_at(*nth)
+                .is_some_and(|tags| tags.payment_id == tag)
+                && self
+                    .at(*nth)
+                    .is_some_and(|record| record.has_id(payment_id))
         })
+    }
+
+    /// The tags of the record in this place, from where they lie closest together.
+    fn tags_at(&self, nth: usize) -> Option<Tags> {
+        let apart = self.tags.as_slice().get(nth).copied();
+        apart.or_else(|| Some(self.entries.as_slice().get(nth)?.tags))
     }
 
     /// The place of the newest record that handed out `token` or was confirmed by it.

@@ -4,9 +4,9 @@ use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 /// 128 bits that stand for a key.
 ///
-/// Keys are chosen by outsiders, so the first half is SipHash under a key drawn at start: nobody can aim
-/// at one place of the map, or at another key's place. The second half tells keys apart that meet there
-/// by chance. That two of a billion keys have both in common has a chance of one in 10^21.
+/// Keys are chosen by outsiders, so both halves are SipHash under keys drawn at start: nobody can aim at
+/// one place of the map, or at another key's place. The second half tells keys apart that meet there by
+/// chance. That two of a billion keys have both in common has a chance of one in 10^21.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Identity {
     /// Where in the map it is.
@@ -24,60 +24,22 @@ impl Hash for Identity {
 #[derive(Debug)]
 pub(super) struct Hashing {
     place: RandomState,
-    check_seed: u64,
+    check: RandomState,
 }
 
 impl Hashing {
     pub(super) fn new() -> Self {
         Self {
             place: RandomState::new(),
-            check_seed: RandomState::new().hash_one(0),
+            check: RandomState::new(),
         }
     }
 
     pub(super) fn identity_of<K: Hash>(&self, key: &K) -> Identity {
-        let mut check = CheckHasher(self.check_seed);
-        key.hash(&mut check);
         Identity {
             place: self.place.hash_one(key),
-            check: check.finish(),
+            check: self.check.hash_one(key),
         }
-    }
-}
-
-/// Multiply and rotate, eight bytes at a time, as in FxHash, with the final mix of MurmurHash3 (Appleby).
-struct CheckHasher(u64);
-
-impl CheckHasher {
-    const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
-
-    const fn add(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(29) ^ word).wrapping_mul(Self::MULTIPLIER);
-    }
-}
-
-impl Hasher for CheckHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        let (words, rest) = bytes.as_chunks::<8>();
-        for word in words {
-            self.add(u64::from_le_bytes(*word));
-        }
-        let mut last = [0; 8];
-        for (to, byte) in last.iter_mut().zip(rest) {
-            *to = *byte;
-        }
-        self.add(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
-    }
-
-    fn write_u8(&mut self, byte: u8) {
-        self.add(byte.into());
-    }
-
-    fn finish(&self) -> u64 {
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-        mixed = (mixed ^ mixed >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-        mixed ^ mixed >> 33
     }
 }
 

@@ -13,8 +13,7 @@ const ID: usize = LAST + 8;
 /// The devices that the account knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Devices {
-    listed: Listed,
-    count: u32,
+    pub(super) listed: Listed,
 }
 
 /// A device that the account has paid from.
@@ -43,22 +42,13 @@ impl Devices {
     /// How many are known.
     #[must_use]
     pub const fn len(&self) -> u32 {
-        self.count
-    }
-
-    pub(super) fn warm(&self) -> u64 {
-        self.listed.warm()
-    }
-
-    /// How many bytes they have allocated.
-    pub(super) const fn heap_bytes(&self) -> usize {
-        self.listed.heap_bytes()
+        self.listed.len()
     }
 
     /// Whether none is.
     #[must_use]
     pub const fn is_empty(&self) -> bool {
-        self.count == 0
+        self.len() == 0
     }
 
     /// Whether the account has paid from the device of this payment; that of none is not known.
@@ -79,8 +69,9 @@ impl Devices {
             self.put(at, times.saturating_add(1), last);
             return 0;
         }
-        let forgotten = self.make_room(devices_max);
-        self.count = self.count.saturating_add(1);
+        // Those used least lately go first.
+        let worth = |entry: &[u8]| KnownDevice::read(entry).map(|known| known.last_used);
+        let forgotten = self.listed.forget_least(devices_max, worth);
         self.listed
             .push(tag, ID.saturating_add(id.packed_bytes()), |out| {
                 out.extend_from_slice(&1_u32.to_le_bytes());
@@ -101,7 +92,6 @@ impl Devices {
         let (times, last) = (known.times_used.saturating_sub(1), known.last_used);
         if times == 0 {
             self.listed.remove(at);
-            self.count = self.count.saturating_sub(1);
         } else {
             self.put(at, times, last);
         }
@@ -116,30 +106,8 @@ impl Devices {
     }
 
     fn put(&mut self, at: usize, times_used: u32, last_used: Timestamp) {
-        let Some(entry) = self.listed.entry_mut(at) else {
-            return;
-        };
-        if let Some(times) = entry.get_mut(TIMES..LAST) {
-            times.copy_from_slice(&times_used.to_le_bytes());
-        }
-        if let Some(last) = entry.get_mut(LAST..ID) {
-            last.copy_from_slice(&last_used.unix_ms().to_le_bytes());
-        }
-    }
-
-    /// Those used least lately go first.
-    fn make_room(&mut self, devices_max: u32) -> u32 {
-        let mut forgotten: u32 = 0;
-        while self.count >= devices_max.max(1) {
-            let entries = self.listed.entries();
-            let known = entries.filter_map(|(at, entry)| Some((at, KnownDevice::read(entry)?)));
-            let Some((oldest, _)) = known.min_by_key(|(_, known)| known.last_used) else {
-                break;
-            };
-            self.listed.remove(oldest);
-            self.count = self.count.saturating_sub(1);
-            forgotten = forgotten.saturating_add(1);
-        }
-        forgotten
+        self.listed.put(at, TIMES, &times_used.to_le_bytes());
+        self.listed
+            .put(at, LAST, &last_used.unix_ms().to_le_bytes());
     }
 }

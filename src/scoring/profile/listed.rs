@@ -6,12 +6,18 @@ use crate::scoring::heap;
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Listed {
     bytes: Vec<u8>,
+    count: u32,
 }
 
 /// How many bytes stand before what the owner laid down.
 pub(super) const HEAD: usize = 4;
 
 impl Listed {
+    /// How many entries there are.
+    pub(super) const fn len(&self) -> u32 {
+        self.count
+    }
+
     pub(super) const fn heap_bytes(&self) -> usize {
         heap::bytes_of::<u8>(self.bytes.capacity())
     }
@@ -58,6 +64,15 @@ impl Listed {
         self.bytes.extend_from_slice(&tag.to_le_bytes());
         write(&mut self.bytes);
         self.set_len(at, self.bytes.len().saturating_sub(at));
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// Puts `bytes` over those that the entry at `at` has from `offset` on.
+    pub(super) fn put(&mut self, at: usize, offset: usize, bytes: &[u8]) {
+        let place = offset..offset.saturating_add(bytes.len());
+        if let Some(place) = self.entry_mut(at).and_then(|entry| entry.get_mut(place)) {
+            place.copy_from_slice(bytes);
+        }
     }
 
     /// Puts `with` in place of `range` of the entry at `at`.
@@ -75,7 +90,28 @@ impl Listed {
     pub(super) fn remove(&mut self, at: usize) {
         if let Some(len) = self.len_at(at) {
             self.bytes.drain(at..at.saturating_add(len));
+            self.count = self.count.saturating_sub(1);
         }
+    }
+
+    /// Removes what is worth least until one more makes at most `max`; returns how many went.
+    pub(super) fn forget_least<W: Ord>(
+        &mut self,
+        max: u32,
+        worth: impl Fn(&[u8]) -> Option<W>,
+    ) -> u32 {
+        let mut forgotten: u32 = 0;
+        while self.count >= max.max(1) {
+            let worths = self
+                .entries()
+                .filter_map(|(at, entry)| Some((at, worth(entry)?)));
+            let Some((least, _)) = worths.min_by(|(_, a), (_, b)| a.cmp(b)) else {
+                break;
+            };
+            self.remove(least);
+            forgotten = forgotten.saturating_add(1);
+        }
+        forgotten
     }
 
     fn len_at(&self, at: usize) -> Option<usize> {

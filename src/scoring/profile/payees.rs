@@ -106,32 +106,10 @@ const fn amount_bytes(amount_minor: i64) -> [u8; AMOUNT_BYTES] {
 /// The payees that the account knows.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Payees {
-    listed: Listed,
-    count: u32,
+    pub(super) listed: Listed,
 }
 
 impl Payees {
-    /// How many are known.
-    #[must_use]
-    pub const fn len(&self) -> u32 {
-        self.count
-    }
-
-    pub(super) fn warm(&self) -> u64 {
-        self.listed.warm()
-    }
-
-    /// How many bytes they have allocated.
-    pub(super) const fn heap_bytes(&self) -> usize {
-        self.listed.heap_bytes()
-    }
-
-    /// Whether none is.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.count == 0
-    }
-
     /// All of them, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = KnownPayee<'_>> {
         self.listed
@@ -160,8 +138,8 @@ impl Payees {
             self.learn_again(at, money, time);
             return Learnt::default();
         }
-        let forgotten = self.make_room(payees_max);
-        self.count = self.count.saturating_add(1);
+        let worth = |entry: &[u8]| KnownPayee::read(entry).map(KnownPayee::worth);
+        let forgotten = self.listed.forget_least(payees_max, worth);
         let expected = id
             .packed_bytes()
             .saturating_add(AMOUNTS_FROM + AMOUNT_BYTES);
@@ -187,15 +165,14 @@ impl Payees {
             return false;
         };
         let times = known.times_paid.saturating_sub(1);
+        if times == 0 {
+            self.listed.remove(at);
+            return true;
+        }
         let amount_minor = record.money().amount_minor();
         let amounts: Vec<i64> = known.amounts_minor().collect();
         let taken = amounts.iter().rposition(|known| *known == amount_minor);
-        if times == 0 {
-            self.listed.remove(at);
-            self.count = self.count.saturating_sub(1);
-            return true;
-        }
-        self.put(at, TIMES, &times.to_le_bytes());
+        self.listed.put(at, TIMES, &times.to_le_bytes());
         if let Some(taken) = taken {
             self.drop_amounts(at, taken, 1);
         }
@@ -221,15 +198,17 @@ impl Payees {
         let (amounts, last_paid) = (known.amounts(), known.last_paid);
         let (times, changed) = (known.times_paid, known.currency != money.currency());
         if changed {
-            self.put(at, CURRENCY, &[money.currency().number()]);
+            self.listed.put(at, CURRENCY, &[money.currency().number()]);
             self.drop_amounts(at, 0, amounts);
         }
         // One sitting, one vote: the parts of one bill are not what is usual.
         if last_paid.plus(SITTING) <= time || changed || amounts == 0 {
             self.learn_amount(at, money.amount_minor());
         }
-        self.put(at, TIMES, &times.saturating_add(1).to_le_bytes());
-        self.put(at, LAST, &last_paid.max(time).unix_ms().to_le_bytes());
+        self.listed
+            .put(at, TIMES, &times.saturating_add(1).to_le_bytes());
+        self.listed
+            .put(at, LAST, &last_paid.max(time).unix_ms().to_le_bytes());
     }
 
     fn learn_amount(&mut self, at: usize, amount_minor: i64) {
@@ -263,33 +242,7 @@ impl Payees {
 
     fn put_amounts(&mut self, at: usize, amounts: usize) {
         let [low, ..] = amounts.to_le_bytes();
-        self.put(at, AMOUNTS, &[low]);
-    }
-
-    fn put(&mut self, at: usize, offset: usize, bytes: &[u8]) {
-        let place = offset..offset.saturating_add(bytes.len());
-        if let Some(place) = self
-            .listed
-            .entry_mut(at)
-            .and_then(|entry| entry.get_mut(place))
-        {
-            place.copy_from_slice(bytes);
-        }
-    }
-
-    fn make_room(&mut self, payees_max: u32) -> u32 {
-        let mut forgotten: u32 = 0;
-        while self.count >= payees_max.max(1) {
-            let entries = self.listed.entries();
-            let known = entries.filter_map(|(at, entry)| Some((at, KnownPayee::read(entry)?)));
-            let Some((least, _)) = known.min_by_key(|(_, known)| known.worth()) else {
-                break;
-            };
-            self.listed.remove(least);
-            self.count = self.count.saturating_sub(1);
-            forgotten = forgotten.saturating_add(1);
-        }
-        forgotten
+        self.listed.put(at, AMOUNTS, &[low]);
     }
 
     fn at(&self, at: usize) -> Option<KnownPayee<'_>> {
