@@ -27,7 +27,7 @@ fn result(
     let answer = || {
         let (payment, token) = item?;
         let scored = chunk.score(&payment, token.as_deref())?;
-        Ok(Answer::Assessment(response::scored(&payment, &scored)))
+        Ok(Answer::Assessment(response::scored(payment, &scored)))
     };
     let error = |fault: Fault| Answer::Error(fault.into());
     BatchResult {

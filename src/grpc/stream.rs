@@ -136,7 +136,7 @@ impl Call {
         Ok(match self {
             Self::Score(payment, token) => {
                 let scored = chunk.score(&payment, token.as_deref())?;
-                Answer::Assessment(response::scored(&payment, &scored))
+                Answer::Assessment(response::scored(payment, &scored))
             }
             Self::Report(report) => {
                 Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(&report)?))

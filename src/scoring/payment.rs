@@ -37,11 +37,17 @@ fn check_id(text: &str) -> Result<(), InvalidId> {
         Err(InvalidId::Empty)
     } else if text.len() > ID_BYTES_MAX {
         Err(InvalidId::TooLong)
-    } else if text.chars().any(char::is_control) {
+    } else if !is_plain(text) && text.chars().any(char::is_control) {
         Err(InvalidId::ControlCharacter)
     } else {
         Ok(())
     }
+}
+
+/// Whether all of it is printable ASCII, as almost every id is: one pass without a branch per byte.
+fn is_plain(text: &str) -> bool {
+    let plain = |byte: u8| matches!(byte, b' '..=b'~');
+    text.bytes().fold(true, |all, byte| all & plain(byte))
 }
 
 macro_rules! id {
@@ -73,6 +79,12 @@ macro_rules! id {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0.into_string()
             }
         }
 
