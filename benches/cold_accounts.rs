@@ -155,7 +155,7 @@ fn one_by_one(engine: &Engine, pace: Pace<'_>, payments: &[Payment]) -> f64 {
 
 fn in_chunks(engine: &Engine, pace: Pace<'_>, payments: &[Payment]) -> f64 {
     timed(pace, payments, |payments| {
-        let chunk = engine.chunk(payments);
+        let mut chunk = engine.chunk(payments);
         let scored = payments.iter().map(|payment| chunk.score(payment, None));
         allowed(scored)
     })

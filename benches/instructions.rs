@@ -3,7 +3,9 @@
 //!
 //! `cargo bench --bench instructions` counts them under valgrind and holds them to
 //! `benches/instructions.txt`, give or take a little; `DOUBLECHECK_BLESS=1` before it writes the file anew.
-//! An account is scored by itself, outside of the engine, whose hashing differs from run to run.
+//! An account is scored by itself, outside of the engine; and once all of it is counted, from the hashes of
+//! the keys to what payees and devices are told. Hashes differ from run to run, and that count by one in
+//! a hundred.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -18,7 +20,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, ExitCode};
 
-use common::{Random, START, Town, patient_policy};
+use common::{Random, START, Town, engine_under, fill_every, patient_policy};
 use doublecheck::scoring::account::{Account, Scored};
 use doublecheck::scoring::assessment::Decision;
 use doublecheck::scoring::confirmation::ConfirmationToken;
@@ -30,10 +32,17 @@ use doublecheck::scoring::time::{Span, Timestamp};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// How many payments of the last 24 hours the account remembers.
-const REMEMBERED: [u64; 3] = [1, 10, 250];
+/// What is counted: an account by itself, by how many payments of the last 24 hours it remembers; and the
+/// whole engine.
+const COUNTED: [&str; 4] = ["1", "10", "250", ENGINE];
+const ENGINE: &str = "engine";
 
 const CEILINGS: &str = "benches/instructions.txt";
+
+const HEADING: &str = "\
+# Instructions of one score, by how many payments the account remembers; and of one through the engine.
+# Written by: DOUBLECHECK_BLESS=1 cargo bench --bench instructions
+";
 
 /// How far above and below the file a count may be.
 const SLACK_PERCENT: u64 = 10;
@@ -42,17 +51,21 @@ const ACCOUNTS: usize = 400;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [command, remembered, scored] = arguments.as_slice()
+    if let [command, what, scored] = arguments.as_slice()
         && command == "--run"
     {
-        run(remembered.parse().unwrap(), scored.parse().unwrap());
+        let scored = scored.parse().unwrap();
+        match what.as_str() {
+            ENGINE => run_engine(scored),
+            remembered => run_account(remembered.parse().unwrap(), scored),
+        }
         return ExitCode::SUCCESS;
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
         println!("instructions: not counted, for valgrind is not installed");
         return ExitCode::SUCCESS;
     }
-    let counted = REMEMBERED.map(|remembered| (remembered, count(remembered)));
+    let counted = COUNTED.map(|what| (what, count(what)));
     if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
         fs::write(CEILINGS, written(&counted)).unwrap();
     }
@@ -61,18 +74,18 @@ fn main() -> ExitCode {
 
 /// The instructions of one score: what a run that scores all accounts takes beyond one that scores half
 /// of them and is the same in everything else.
-fn count(remembered: u64) -> u64 {
-    let all = collected(remembered, ACCOUNTS);
-    let half = collected(remembered, ACCOUNTS / 2);
+fn count(what: &str) -> u64 {
+    let all = collected(what, ACCOUNTS);
+    let half = collected(what, ACCOUNTS / 2);
     (all - half) / (ACCOUNTS / 2) as u64
 }
 
-/// All instructions of a [`run`].
-fn collected(remembered: u64, scored: usize) -> u64 {
+/// All instructions of a run.
+fn collected(what: &str, scored: usize) -> u64 {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe().unwrap())
-        .args(["--run", &remembered.to_string(), &scored.to_string()])
+        .args(["--run", what, &scored.to_string()])
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
@@ -83,7 +96,7 @@ fn collected(remembered: u64, scored: usize) -> u64 {
 }
 
 /// Scores an allowed payment on so many of equal accounts.
-fn run(remembered: u64, scored: usize) {
+fn run_account(remembered: u64, scored: usize) {
     let policies = Policies::from(patient_policy());
     let town = Town::new(1);
     let mut random = Random::new(1);
@@ -113,6 +126,21 @@ fn run(remembered: u64, scored: usize) {
     }
 }
 
+/// Scores a payment on so many of the accounts of an engine, each of which has paid every six hours.
+fn run_engine(scored: usize) {
+    let (clock, engine) = engine_under(patient_policy());
+    let town = Town::new(ACCOUNTS as u64);
+    let gap = Span::from_hours(6);
+    fill_every(&engine, &clock, &town, 12, gap);
+    clock.advance(gap);
+    let mut random = Random::new(1);
+    let payments = (0..town.accounts).map(|nth| town.payment(nth, &mut random));
+    let payments: Vec<Payment> = payments.collect();
+    for payment in &payments[..scored] {
+        engine.score(payment, None).unwrap();
+    }
+}
+
 fn score(account: &mut Account, policies: &Policies, payment: &Payment, now: Timestamp) -> Scored {
     let token = |_| ConfirmationToken::from_bytes([0; 24]);
     let around = Surroundings::default();
@@ -120,31 +148,29 @@ fn score(account: &mut Account, policies: &Policies, payment: &Payment, now: Tim
     scored.unwrap()
 }
 
-fn written(counted: &[(u64, u64)]) -> String {
-    let mut text = "# Instructions of one score, by how many payments the account remembers.\n\
-                    # Written by: DOUBLECHECK_BLESS=1 cargo bench --bench instructions\n"
-        .to_owned();
-    for (remembered, instructions) in counted {
-        writeln!(text, "{remembered} {instructions}").unwrap();
+fn written(counted: &[(&str, u64)]) -> String {
+    let mut text = HEADING.to_owned();
+    for (what, instructions) in counted {
+        writeln!(text, "{what} {instructions}").unwrap();
     }
     text
 }
 
 /// Holds each count to that of the file.
-fn held(counted: &[(u64, u64)], ceilings: &str) -> ExitCode {
+fn held(counted: &[(&str, u64)], ceilings: &str) -> ExitCode {
     const HOW: &str = "DOUBLECHECK_BLESS=1 cargo bench --bench instructions";
     println!(
         "{:>10}  {:>12}  {:>8}",
-        "remembered", "instructions", "the file"
+        "counted", "instructions", "the file"
     );
     let mut code = ExitCode::SUCCESS;
-    for (remembered, instructions) in counted {
+    for (what, instructions) in counted {
         let known = ceilings.lines().find_map(|line| {
-            let known = line.strip_prefix(&format!("{remembered} "))?;
+            let known = line.strip_prefix(&format!("{what} "))?;
             known.parse::<u64>().ok()
         });
-        let known = known.unwrap_or_else(|| panic!("{CEILINGS} lacks {remembered}: {HOW}"));
-        println!("{remembered:>10}  {instructions:>12}  {known:>8}");
+        let known = known.unwrap_or_else(|| panic!("{CEILINGS} lacks {what}: {HOW}"));
+        println!("{what:>10}  {instructions:>12}  {known:>8}");
         if instructions * 100 > known * (100 + SLACK_PERCENT) {
             println!(
                 "  dearer by more than {SLACK_PERCENT} %: make it cheaper, or if it is worth it, {HOW}"

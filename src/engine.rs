@@ -14,7 +14,9 @@ use crate::clock::Clock;
 use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
 use crate::scoring::assessment::Decision;
 use crate::scoring::confirmation::TokenFault;
-use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
+use crate::scoring::memory::{
+    DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Payer, Surroundings,
+};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policies, Policy};
@@ -128,15 +130,19 @@ impl Engine {
     /// [`Refusal`] when the payment contradicts an earlier submission or the token is no good; nothing
     /// is remembered then.
     pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
-        self.score_at(payment, token, self.clock.now())
+        let mut keys = self.seek(payment);
+        self.find(&mut keys);
+        keys.fetch();
+        self.score_at(keys, token, self.clock.now())
     }
 
-    fn score_at(
-        &self,
-        payment: &Payment,
+    fn score_at<'a>(
+        &'a self,
+        mut keys: Keys<'a>,
         token: Option<&str>,
         now: Timestamp,
     ) -> Result<Scored, Refusal> {
+        let payment = keys.payment;
         let presented = match token {
             None => None,
             Some(text) => Some(
@@ -145,10 +151,8 @@ impl Engine {
                     .ok_or(Refusal::Token(TokenFault::Wrong))?,
             ),
         };
-        let keys = Keys::of(self, payment);
-        self.fetch(&self.places(&keys));
-        let surroundings = self.surroundings(&keys, now);
-        let scored = self.accounts.with(&keys.account, |account| {
+        let surroundings = self.surroundings(&mut keys, now);
+        let scored = self.accounts.with(&mut keys.account, |account| {
             account.score(
                 &self.policies,
                 payment,
@@ -161,7 +165,7 @@ impl Engine {
         self.bounds.add(scored.bounds);
         if !scored.replayed {
             let decision = scored.assessment.decision;
-            self.tell_memories(&keys, payment, decision, scored.score_time);
+            self.tell_memories(&mut keys, decision, scored.score_time);
             self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(decision, shadow.decision);
@@ -185,7 +189,7 @@ impl Engine {
     ) -> Result<Remembered, UnknownPayment> {
         let noted = self
             .accounts
-            .with_existing(&self.accounts.seek(&report.account_id), |account| {
+            .with_existing(&mut self.accounts.seek(&report.account_id), |account| {
                 account.report_outcome(self.policy(), &report.payment_id, report.outcome, now)
             })
             .flatten();
@@ -197,15 +201,16 @@ impl Engine {
         {
             self.bounds.add(bounds);
             if let Some(change) = risk_change {
-                self.payees.with(&self.payees.seek(&payee.id), |memory| {
-                    memory.note_outcome(self.policy(), change, now);
-                });
+                self.payees
+                    .with(&mut self.payees.seek(&payee.id), |memory| {
+                        memory.note_outcome(self.policy(), change, now);
+                    });
             }
             self.keep_to_budget(now);
             return Ok(Remembered::Yes);
         }
         let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
-        self.payees.with(&self.payees.seek(payee_id), |memory| {
+        self.payees.with(&mut self.payees.seek(payee_id), |memory| {
             memory.note_late_outcome(
                 self.policy(),
                 &report.account_id,
@@ -223,7 +228,7 @@ impl Engine {
     pub fn payment(&self, account_id: &AccountId, payment_id: &PaymentId) -> Option<Record> {
         let now = self.clock.now();
         self.accounts
-            .with_existing(&self.accounts.seek(account_id), |account| {
+            .with_existing(&mut self.accounts.seek(account_id), |account| {
                 account.advance(self.policy(), now);
                 let record = account.record(payment_id)?;
                 record.record(account_id, |number| self.policies.version(number))
@@ -240,7 +245,7 @@ impl Engine {
             listed(account, listing, |number| self.policies.version(number))
         };
         self.accounts
-            .with_existing(&self.accounts.seek(&listing.account_id), list)
+            .with_existing(&mut self.accounts.seek(&listing.account_id), list)
             .unwrap_or_default()
     }
 
@@ -286,13 +291,13 @@ impl Engine {
             .sweep_in_runs(|_, memory| is_used(memory), rest);
     }
 
-    fn surroundings(&self, keys: &Keys<'_>, now: Timestamp) -> Surroundings {
+    fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {
         let payee: Option<PayeeFacts> = self
             .payees
-            .read(&keys.payee, |memory| memory.facts(self.policy(), now));
+            .read(&mut keys.payee, |memory| memory.facts(self.policy(), now));
         let device: Option<DeviceFacts> = keys
             .device
-            .as_ref()
+            .as_mut()
             .and_then(|device| self.devices.read(device, |memory| memory.facts(now)));
         Surroundings {
             payee: payee.unwrap_or_default(),
@@ -300,23 +305,17 @@ impl Engine {
         }
     }
 
-    fn tell_memories(
-        &self,
-        keys: &Keys<'_>,
-        payment: &Payment,
-        decision: Decision,
-        now: Timestamp,
-    ) {
+    fn tell_memories<'a>(&'a self, keys: &mut Keys<'a>, decision: Decision, now: Timestamp) {
+        let payer = Payer::of(&keys.payment.account_id);
         if decision == Decision::Allow {
-            self.payees.with(&keys.payee, |memory| {
-                memory.note_payer(&payment.account_id, now);
-                memory.note_amount(payment.money);
+            self.payees.with(&mut keys.payee, |memory| {
+                memory.note_payer(payer, now);
+                memory.note_amount(keys.payment.money);
             });
         }
-        if let Some(device) = &keys.device {
-            self.devices.with(device, |memory| {
-                memory.note_account(&payment.account_id, now);
-            });
+        if let Some(device) = &mut keys.device {
+            self.devices
+                .with(device, |memory| memory.note_payer(payer, now));
         }
     }
 }

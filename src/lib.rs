@@ -31,7 +31,7 @@
 //! - The domain reads no clock, does no IO, awaits nothing and knows no wire type. The same state,
 //!   policy, moment and payment give the same answer, to the last bit.
 //! - Everything that happens to an account happens in one step under one lock, and no lock guard leaves
-//!   the function that took it. Two keys are never held at once.
+//!   the store. Two keys are never held at once.
 //! - After `grpc::convert` no wire type exists, and before it no domain type does.
 //! - What is remembered is bounded per account, and what a bound costs is counted.
 //!

@@ -6,8 +6,9 @@
 //! lock, so that the states of many keys can be [fetched](Store::fetch) at once: waiting for memory is
 //! most of what a step costs, and waits without locks between them overlap.
 
+use std::borrow::Borrow;
 use std::fmt;
-use std::hash::{BuildHasherDefault, Hash};
+use std::hash::BuildHasherDefault;
 use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
@@ -22,7 +23,7 @@ mod tests;
 
 use hints::Hints;
 use identity::{Hashing, Identity, PlaceHasher};
-use slab::{Held, Slab};
+use slab::{Guard, Held, Slab, Slot};
 
 /// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
 /// with so many, the one that grows is small even among tens of millions of keys.
@@ -39,11 +40,13 @@ const RANKED_MAX: usize = 16;
 /// How many slots are swept in one go: a fraction of a millisecond.
 const RUN: u32 = 1_024;
 
-/// A key and where to look for it: hashed once, however often it is stepped on.
+/// A key and where to look for it: hashed once and looked up once, however often it is stepped on.
 #[derive(Debug)]
-pub struct Sought<'a, K> {
+pub struct Sought<'a, K, V> {
     key: &'a K,
     identity: Identity,
+    /// Where its state was last found. Another key's may be there by now.
+    slot: Option<&'a Slot<K, V>>,
 }
 
 /// What a state, or a key, holds beside itself.
@@ -69,11 +72,18 @@ pub struct Store<K, V> {
     map_bytes: AtomicUsize,
     hints: Hints,
     slab: Slab<K, V>,
+    counts: Counts,
+}
+
+/// What changes all the time, on a cache line of its own: what lies beside it is read by every step.
+#[derive(Default)]
+#[repr(align(64))]
+struct Counts {
     keys: AtomicUsize,
     heap_bytes: AtomicUsize,
 }
 
-impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
+impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// An empty store.
     #[must_use]
     pub fn new() -> Self {
@@ -84,57 +94,60 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             map_bytes: AtomicUsize::new(0),
             hints: Hints::new(),
             slab: Slab::new(),
-            keys: AtomicUsize::new(0),
-            heap_bytes: AtomicUsize::new(0),
+            counts: Counts::default(),
         }
     }
 
     /// Hashes `key`.
-    pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K> {
-        let identity = self.hashing.identity_of(key);
-        Sought { key, identity }
-    }
-
-    /// Where the state of the key likely is. This may have to wait for memory: ask for several keys
-    /// before using the answers, and the waits overlap.
-    #[must_use]
-    pub fn hint(&self, sought: &Sought<'_, K>) -> Option<u32> {
-        self.hints.slots(sought.identity.place).next()
-    }
-
-    /// Fetches from memory what a hint points at. It waits for nothing.
-    pub fn fetch(&self, hint: Option<u32>) {
-        if let Some(slot) = hint {
-            black_box(self.slab.fetch(slot));
+    pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K, V> {
+        Sought {
+            key,
+            identity: self.hashing.identity_of(key.borrow()),
+            slot: None,
         }
+    }
+
+    /// Looks up where the state of the key likely is. This may have to wait for memory: ask for several
+    /// keys before fetching the first one's state, and the waits overlap.
+    pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
+        sought.slot = self.hinted(sought.identity).next();
+    }
+
+    /// Fetches from memory what was found. It waits for nothing: the answer is not asked for.
+    pub fn fetch(sought: &Sought<'_, K, V>) {
+        black_box(sought.slot.is_some_and(Slot::is_locked));
     }
 
     /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that
     /// state meanwhile.
-    pub fn with<T>(&self, sought: &Sought<'_, K>, step: impl FnOnce(&mut V) -> T) -> T {
-        let mut step = step;
+    pub fn with<'a, T>(
+        &'a self,
+        sought: &mut Sought<'a, K, V>,
+        step: impl FnOnce(&mut V) -> T,
+    ) -> T {
         loop {
-            match self.step_on(sought.identity, step) {
-                Ok(result) => return result,
-                Err(unused) => match self.insert(sought, unused) {
-                    Ok(result) => return result,
-                    Err(unused) => step = unused,
-                },
+            if let Some(mut held) = self.hold(sought).or_else(|| self.insert(sought)) {
+                return self.step(&mut held, step);
             }
         }
     }
 
     /// Runs `step` on the state of the key, if there is any.
-    pub fn with_existing<T>(
-        &self,
-        sought: &Sought<'_, K>,
+    pub fn with_existing<'a, T>(
+        &'a self,
+        sought: &mut Sought<'a, K, V>,
         step: impl FnOnce(&mut V) -> T,
     ) -> Option<T> {
-        self.step_on(sought.identity, step).ok()
+        let mut held = self.hold(sought)?;
+        Some(self.step(&mut held, step))
     }
 
     /// Runs `read` on the state of the key, if there is any.
-    pub fn read<T>(&self, sought: &Sought<'_, K>, read: impl FnOnce(&V) -> T) -> Option<T> {
+    pub fn read<'a, T>(
+        &'a self,
+        sought: &mut Sought<'a, K, V>,
+        read: impl FnOnce(&V) -> T,
+    ) -> Option<T> {
         self.with_existing(sought, |value| read(value))
     }
 
@@ -154,7 +167,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             if slot % RUN == RUN - 1 && !rest() {
                 return;
             }
-            if let Some(mut held) = self.slab.lock(slot) {
+            if let Some(mut held) = self.slab.at(slot).map(Slot::lock) {
                 let before = held.heap_bytes();
                 let Held { key, value, .. } = &mut *held;
                 if let Some(key) = key
@@ -179,15 +192,15 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let slot_of = |random: u64| u32::try_from(random.checked_rem(taken)?).ok();
         let slots = random.filter_map(slot_of);
         for slot in slots.clone().take(RANKED_MAX) {
-            black_box(self.slab.fetch(slot));
+            black_box(self.slab.at(slot).is_some_and(Slot::is_locked));
         }
         let ranked = slots.filter_map(|slot| {
-            let held = self.slab.try_lock(slot)?;
+            let held = self.slab.at(slot)?.try_lock()?;
             held.key.as_ref()?;
             Some((rank(&held.value), slot))
         });
         let (lowest, slot) = ranked.take(RANKED_MAX).min()?;
-        let mut held = self.slab.lock(slot)?;
+        let mut held = self.slab.at(slot)?.lock();
         // It may have been used meanwhile, or have made room for another.
         let now = rank(&held.value);
         if held.key.is_none() || now > lowest {
@@ -206,7 +219,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// How many keys have state.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.keys.load(Ordering::Relaxed)
+        self.counts.keys.load(Ordering::Relaxed)
     }
 
     /// Whether none has.
@@ -215,71 +228,83 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         self.len() == 0
     }
 
-    /// How many bytes all of it takes.
+    /// How many bytes keys and states have allocated.
     #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.places_bytes() + with_leftover(self.heap_bytes.load(Ordering::Relaxed))
+    pub fn heap_bytes(&self) -> usize {
+        with_leftover(self.counts.heap_bytes.load(Ordering::Relaxed))
     }
 
-    /// How many of them the places for keys take, used or free: they are never given back.
+    /// How many bytes the places for keys take, used or free: they are never given back.
     #[must_use]
     pub fn places_bytes(&self) -> usize {
         let map = self.map_bytes.load(Ordering::Relaxed);
         with_leftover(self.slab.bytes() + self.hints.bytes() + map)
     }
 
-    /// Runs `step` on the state of the key of this identity, if there is any; else gives it back.
-    fn step_on<T, S: FnOnce(&mut V) -> T>(&self, identity: Identity, step: S) -> Result<T, S> {
-        for slot in self.hints.slots(identity.place) {
-            if let Some(mut held) = self.slab.lock(slot)
-                && held.is_of(identity)
-            {
-                return Ok(self.step(&mut held, step));
+    /// Holds the slot of the key, if it has one.
+    fn hold<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+        let found = sought
+            .slot
+            .and_then(|slot| hold_if_of(slot, sought.identity));
+        found.or_else(|| self.look_up(sought))
+    }
+
+    /// The same, wherever the key was found before. Out of line, so that the usual way stays short.
+    #[inline(never)]
+    fn look_up<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+        let identity = sought.identity;
+        for slot in self.hinted(identity) {
+            if let Some(held) = hold_if_of(slot, identity) {
+                sought.slot = Some(slot);
+                return Some(held);
             }
         }
         loop {
             // The guard of the map is gone before the slot is waited for.
-            let Some(slot) = self.slots.get(&identity).map(|slot| *slot) else {
-                return Err(step);
-            };
-            let Some(mut held) = self.slab.lock(slot) else {
-                return Err(step);
-            };
-            if held.is_of(identity) {
-                self.hints.put(identity.place, slot);
-                return Ok(self.step(&mut held, step));
+            let number = self.slots.get(&identity).map(|number| *number)?;
+            let slot = self.slab.at(number)?;
+            if let Some(held) = hold_if_of(slot, identity) {
+                self.hints.put(identity.place, number);
+                sought.slot = Some(slot);
+                return Some(held);
             }
             // It was forgotten between the map and the slot: look again.
         }
     }
 
-    /// Makes new state for the key and runs `step` on it; gives it back if somebody else was quicker.
-    fn insert<T, S: FnOnce(&mut V) -> T>(&self, sought: &Sought<'_, K>, step: S) -> Result<T, S> {
-        let Sought { key, identity } = sought;
-        let Some(slot) = self.slab.take() else {
+    /// Makes new state for the key and holds its slot; `None` if somebody else was quicker.
+    fn insert<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+        let identity = sought.identity;
+        let Some(number) = self.slab.take() else {
             // All that there can be are taken: what is forgotten next makes room.
             std::thread::yield_now();
-            return Err(step);
+            return None;
         };
-        let Some(mut held) = self.slab.lock(slot) else {
-            return Err(step);
-        };
-        match self.slots.entry(*identity) {
+        let slot = self.slab.at(number)?;
+        let mut held = slot.lock();
+        match self.slots.entry(identity) {
             Entry::Occupied(_) => {
                 drop(held);
-                self.slab.give_back(slot);
-                return Err(step);
+                self.slab.give_back(number);
+                return None;
             }
-            Entry::Vacant(vacant) => drop(vacant.insert(slot)),
+            Entry::Vacant(vacant) => drop(vacant.insert(number)),
         }
         self.count_part(identity.place);
-        self.keys.fetch_add(1, Ordering::Relaxed);
-        self.count_heap(0, key.heap_bytes());
-        held.key = Some((*key).clone());
-        held.identity = *identity;
+        self.counts.keys.fetch_add(1, Ordering::Relaxed);
+        self.count_heap(0, sought.key.heap_bytes());
+        held.key = Some(sought.key.clone());
+        held.identity = identity;
         self.hints.make_room(self.slab.taken() as usize);
-        self.hints.put(identity.place, slot);
-        Ok(self.step(&mut held, step))
+        self.hints.put(identity.place, number);
+        sought.slot = Some(slot);
+        Some(held)
+    }
+
+    /// The slots in which the state of the key likely is.
+    fn hinted(&self, identity: Identity) -> impl Iterator<Item = &Slot<K, V>> {
+        let slots = self.hints.slots(identity.place);
+        slots.filter_map(|slot| self.slab.at(slot))
     }
 
     fn step<T>(&self, held: &mut Held<K, V>, step: impl FnOnce(&mut V) -> T) -> T {
@@ -293,7 +318,7 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     fn empty(&self, slot: u32, held: &mut Held<K, V>, heap_bytes: usize) {
         self.slots.remove(&held.identity);
         *held = Held::default();
-        self.keys.fetch_sub(1, Ordering::Relaxed);
+        self.counts.keys.fetch_sub(1, Ordering::Relaxed);
         self.count_heap(heap_bytes, 0);
         self.slab.give_back(slot);
     }
@@ -315,9 +340,13 @@ impl<K: Eq + Hash + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     fn count_heap(&self, before: usize, after: usize) {
         if after > before {
-            self.heap_bytes.fetch_add(after - before, Ordering::Relaxed);
+            self.counts
+                .heap_bytes
+                .fetch_add(after - before, Ordering::Relaxed);
         } else if before > after {
-            self.heap_bytes.fetch_sub(before - after, Ordering::Relaxed);
+            self.counts
+                .heap_bytes
+                .fetch_sub(before - after, Ordering::Relaxed);
         }
     }
 }
@@ -328,6 +357,12 @@ impl<K: Footprint, V: Footprint> Held<K, V> {
     }
 }
 
+/// Holds the slot if the state in it is that of the key of this identity.
+fn hold_if_of<K, V>(slot: &Slot<K, V>, identity: Identity) -> Option<Guard<'_, K, V>> {
+    let held = slot.lock();
+    held.is_of(identity).then_some(held)
+}
+
 /// What allocators take for `bytes`: a part in 32 is left over at the ends of their pages, as measured.
 const fn with_leftover(bytes: usize) -> usize {
     bytes + bytes / 32
@@ -335,7 +370,7 @@ const fn with_leftover(bytes: usize) -> usize {
 
 impl<K, V> Default for Store<K, V>
 where
-    K: Eq + Hash + Clone + Footprint,
+    K: Borrow<str> + Clone + Footprint,
     V: Default + Footprint,
 {
     fn default() -> Self {
@@ -346,7 +381,7 @@ where
 impl<K, V> fmt::Debug for Store<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Store")
-            .field("len", &self.keys.load(Ordering::Relaxed))
+            .field("len", &self.counts.keys.load(Ordering::Relaxed))
             .finish_non_exhaustive()
     }
 }

@@ -148,7 +148,7 @@ fn in_chunks(engine: &Engine, calls: &[Payment]) -> f64 {
     let watch = Stopwatch::start();
     let mut allowed = 0;
     for calls in calls.chunks(CHUNK_CALLS_MAX) {
-        let chunk = engine.chunk(calls);
+        let mut chunk = engine.chunk(calls);
         for call in calls {
             let scored = chunk.score(call, None).unwrap();
             allowed += usize::from(scored.assessment.decision == Decision::Allow);

@@ -44,6 +44,10 @@ impl Budget {
         }
     }
 
+    const fn is_unlimited(&self) -> bool {
+        self.bytes_max == u64::MAX
+    }
+
     /// Pseudo-random numbers. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number
     /// generators", 2014 (SplitMix64).
     fn candidates(&self) -> impl Iterator<Item = u64> + Clone {
@@ -82,9 +86,9 @@ impl Engine {
     #[must_use]
     pub fn memory_use(&self) -> MemoryUse {
         MemoryUse {
-            accounts_bytes: self.accounts.bytes() as u64,
-            payees_bytes: self.payees.bytes() as u64,
-            devices_bytes: self.devices.bytes() as u64,
+            accounts_bytes: (self.accounts.places_bytes() + self.accounts.heap_bytes()) as u64,
+            payees_bytes: (self.payees.places_bytes() + self.payees.heap_bytes()) as u64,
+            devices_bytes: (self.devices.places_bytes() + self.devices.heap_bytes()) as u64,
         }
     }
 
@@ -98,7 +102,7 @@ impl Engine {
     /// whose place the next one comes. Where known accounts have grown, it forgets more accounts, as many
     /// as one call may be made to wait for.
     pub(super) fn keep_to_budget(&self, now: Timestamp) {
-        if !self.is_out_of_places() && !self.is_over_budget() {
+        if !self.is_used_up() {
             return;
         }
         if !self.payees.has_free_slot() {
@@ -123,10 +127,21 @@ impl Engine {
         self.evict_accounts(TRIMMED_MAX, now);
     }
 
-    fn is_out_of_places(&self) -> bool {
-        let bytes =
-            self.accounts.places_bytes() + self.payees.places_bytes() + self.devices.places_bytes();
-        bytes as u64 > self.budget.bytes_max / PLACES_PART
+    /// Whether the budget is used up, or the part of it for places.
+    fn is_used_up(&self) -> bool {
+        if self.budget.is_unlimited() {
+            return false;
+        }
+        let Self {
+            accounts,
+            payees,
+            devices,
+            ..
+        } = self;
+        let places = accounts.places_bytes() + payees.places_bytes() + devices.places_bytes();
+        let heap = accounts.heap_bytes() + payees.heap_bytes() + devices.heap_bytes();
+        let bytes_max = self.budget.bytes_max;
+        places as u64 > bytes_max / PLACES_PART || (places + heap) as u64 > bytes_max
     }
 
     fn is_over_budget(&self) -> bool {
@@ -169,13 +184,8 @@ impl Footprint for Account {
 }
 
 macro_rules! footprints {
-    ($($flat:ty),+; $($id:ty),+) => {
-        $(impl Footprint for $flat {
-            fn heap_bytes(&self) -> usize {
-                0
-            }
-        })+
-        $(impl Footprint for $id {
+    ($($held:ty),+) => {
+        $(impl Footprint for $held {
             fn heap_bytes(&self) -> usize {
                 self.heap_bytes()
             }
@@ -183,4 +193,10 @@ macro_rules! footprints {
     };
 }
 
-footprints! { PayeeMemory, DeviceMemory; AccountId, PayeeId, DeviceId }
+footprints! { PayeeMemory, AccountId, PayeeId, DeviceId }
+
+impl Footprint for DeviceMemory {
+    fn heap_bytes(&self) -> usize {
+        0
+    }
+}

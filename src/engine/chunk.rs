@@ -1,5 +1,9 @@
 //! Calls that come together are done together.
 
+use std::iter::Peekable;
+use std::ptr;
+use std::vec::IntoIter;
+
 use super::keys::Keys;
 use super::{Engine, OutcomeReport, Remembered, UnknownPayment};
 use crate::scoring::account::{Refusal, Scored};
@@ -16,41 +20,38 @@ pub const CHUNK_CALLS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Chunk<'a> {
     engine: &'a Engine,
+    /// Of the payments that are still to be scored.
+    keys: Peekable<IntoIter<Keys<'a>>>,
     now: Timestamp,
 }
 
 impl Engine {
-    /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, about `payments` among others. Their accounts
-    /// are fetched from memory before the first one is scored: one after the other they would each wait.
-    pub fn chunk<'a>(
-        &self,
-        payments: impl IntoIterator<Item = &'a Payment, IntoIter: Clone>,
-    ) -> Chunk<'_> {
-        let places = payments
-            .into_iter()
-            .map(|payment| self.places(&Keys::of(self, payment)));
-        // All hints are asked for before the first one is used.
-        let mut room = [None; CHUNK_CALLS_MAX];
-        for (room, places) in room.iter_mut().zip(places) {
-            *room = Some(places);
-        }
-        for places in room.iter().flatten() {
-            self.fetch(places);
-        }
+    /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, about `payments` among others, in their order.
+    /// Their accounts are fetched from memory before the first one is scored: one after the other they
+    /// would each wait.
+    pub fn chunk<'a>(&'a self, payments: impl IntoIterator<Item = &'a Payment>) -> Chunk<'a> {
+        let payments = payments.into_iter().take(CHUNK_CALLS_MAX);
+        let mut keys: Vec<_> = payments.map(|payment| self.seek(payment)).collect();
+        // All are asked for before the first answer is used.
+        keys.iter_mut().for_each(|keys| self.find(keys));
+        keys.iter().for_each(Keys::fetch);
         Chunk {
             engine: self,
+            keys: keys.into_iter().peekable(),
             now: self.clock.now(),
         }
     }
 }
 
-impl Chunk<'_> {
-    /// As [`Engine::score`].
+impl<'a> Chunk<'a> {
+    /// As [`Engine::score`]. A payment whose turn it is not among those of the chunk is looked for anew.
     ///
     /// # Errors
     /// As there.
-    pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
-        self.engine.score_at(payment, token, self.now)
+    pub fn score(&mut self, payment: &'a Payment, token: Option<&str>) -> Result<Scored, Refusal> {
+        let its_turn = self.keys.next_if(|keys| ptr::eq(keys.payment, payment));
+        let keys = its_turn.unwrap_or_else(|| self.engine.seek(payment));
+        self.engine.score_at(keys, token, self.now)
     }
 
     /// As [`Engine::report_outcome`].
@@ -108,11 +109,28 @@ mod tests {
         let engine = Engine::new(Policy::default(), Arc::clone(&clock) as _, key);
         let payments: Vec<_> = (0..2 * CHUNK_CALLS_MAX).map(payment).collect();
         for (moment_ms, payments) in (0..).zip(payments.chunks(CHUNK_CALLS_MAX)) {
-            let chunk = engine.chunk(payments);
+            let mut chunk = engine.chunk(payments);
             for payment in payments {
                 let scored = chunk.score(payment, None).unwrap();
                 assert_eq!(scored.score_time, Timestamp::from_unix_ms(moment_ms));
             }
+        }
+    }
+
+    #[test]
+    fn a_call_out_of_turn_is_done_all_the_same() {
+        let key = TokenKey::from_bytes(&[7; 32]);
+        let clock = Arc::new(Looked::default());
+        let engine = Engine::new(Policy::default(), clock, key);
+        let payments: Vec<_> = (0..7).map(payment).collect();
+        let mut chunk = engine.chunk(&payments);
+        for payment in payments.iter().rev() {
+            assert!(!chunk.score(payment, None).unwrap().replayed);
+        }
+        assert_eq!(engine.accounts(), payments.len());
+        let mut chunk = engine.chunk(&payments);
+        for payment in payments.iter().rev() {
+            assert!(chunk.score(payment, None).unwrap().replayed);
         }
     }
 }

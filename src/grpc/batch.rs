@@ -14,19 +14,19 @@ pub(super) fn results(engine: &Engine, items: Vec<ScorePaymentRequest>) -> Vec<B
     while items.len() > 0 {
         let taken: Vec<_> = items.by_ref().take(CHUNK_CALLS_MAX).collect();
         let payments = taken.iter().flatten().map(|(payment, _)| payment);
-        let chunk = engine.chunk(payments);
-        results.extend(taken.into_iter().map(|item| result(&chunk, item)));
+        let mut chunk = engine.chunk(payments);
+        results.extend(taken.iter().map(|item| result(&mut chunk, item)));
     }
     results
 }
 
-fn result(
-    chunk: &Chunk<'_>,
-    item: Result<(Payment, Option<String>), InvalidRequest>,
+fn result<'a>(
+    chunk: &mut Chunk<'a>,
+    item: &'a Result<(Payment, Option<String>), InvalidRequest>,
 ) -> BatchResult {
-    let answer = || {
-        let (payment, token) = item?;
-        let scored = chunk.score(&payment, token.as_deref())?;
+    let mut answer = || {
+        let (payment, token) = item.as_ref().map_err(InvalidRequest::clone)?;
+        let scored = chunk.score(payment, token.as_deref())?;
         Ok(Answer::Assessment(response::scored(payment, &scored)))
     };
     let error = |fault: Fault| Answer::Error(fault.into());

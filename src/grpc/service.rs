@@ -37,7 +37,7 @@ impl RiskService for Service {
         let scored = self.engine.score(&payment, token.as_deref());
         let scored = scored.map_err(Fault::Refused)?;
         Ok(Response::new(pb::ScorePaymentResponse {
-            assessment: Some(response::scored(payment, &scored)),
+            assessment: Some(response::scored(&payment, &scored)),
         }))
     }
 

@@ -79,9 +79,10 @@ impl Answers {
 
     fn answer_taken(&mut self) {
         let payments = self.taken.iter().filter_map(Taken::payment);
-        let chunk = self.engine.chunk(payments);
-        let answers = self.taken.drain(..).map(|item| item.answer(&chunk));
+        let mut chunk = self.engine.chunk(payments);
+        let answers = self.taken.iter().map(|item| item.answer(&mut chunk));
         self.ready.extend(answers);
+        self.taken.clear();
     }
 }
 
@@ -122,8 +123,9 @@ impl Taken {
         }
     }
 
-    fn answer(self, chunk: &Chunk<'_>) -> StreamPaymentsResponse {
-        let answer = self.call.and_then(|call| call.answer(chunk));
+    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
+        let call = self.call.as_ref().map_err(Fault::clone);
+        let answer = call.and_then(|call| call.answer(chunk));
         StreamPaymentsResponse {
             sequence: self.sequence,
             answer: Some(answer.unwrap_or_else(|fault| Answer::Error(fault.into()))),
@@ -132,14 +134,14 @@ impl Taken {
 }
 
 impl Call {
-    fn answer(self, chunk: &Chunk<'_>) -> Result<Answer, Fault> {
+    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
         Ok(match self {
             Self::Score(payment, token) => {
-                let scored = chunk.score(&payment, token.as_deref())?;
+                let scored = chunk.score(payment, token.as_deref())?;
                 Answer::Assessment(response::scored(payment, &scored))
             }
             Self::Report(report) => {
-                Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(&report)?))
+                Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(report)?))
             }
         })
     }

@@ -2,23 +2,19 @@
 
 /// How many bytes the vector or text of `capacity` items of `T` takes.
 pub(super) const fn bytes_of<T>(capacity: usize) -> usize {
-    taken_bytes(capacity.saturating_mul(size_of::<T>()))
+    taken_bytes(capacity.wrapping_mul(size_of::<T>()))
 }
 
 /// How many bytes an allocation of `bytes` takes: allocators round up to one of a few sizes, four between
 /// each power of two and the next. Source: mimalloc's `mi_bin`; jemalloc has the same sizes.
+///
+/// No allocation has more than `isize::MAX` bytes, so nothing wraps here.
 const fn taken_bytes(bytes: usize) -> usize {
     const SMALL_MAX: usize = 64;
-    const SMALL_STEP: usize = 16;
-    let step = if bytes <= SMALL_MAX {
-        SMALL_STEP
-    } else {
-        1 << bytes.saturating_sub(1).ilog2().saturating_sub(2)
-    };
-    match bytes.checked_next_multiple_of(step) {
-        Some(taken) => taken,
-        None => bytes,
-    }
+    // The sizes lie a quarter of the power of two below them apart, and 16 where they are small.
+    let power = bytes.saturating_sub(1) | SMALL_MAX;
+    let below_step = usize::MAX.wrapping_shr(power.leading_zeros().wrapping_add(3));
+    bytes.wrapping_add(below_step) & !below_step
 }
 
 #[cfg(test)]
@@ -39,7 +35,6 @@ mod tests {
             (161, 192),
             (513, 640),
             (8_720, 10_240),
-            (usize::MAX, usize::MAX),
         ] {
             assert_eq!(taken_bytes(bytes), taken, "{bytes}");
         }

@@ -1,9 +1,10 @@
-//! What all accounts together know of a payee or a device. A fixed number of bytes per key.
+//! What all accounts together know of a payee or a device. A bounded number of bytes per key.
 //!
 //! These memories belong to other keys than the account's. A decision reads a few numbers from them
 //! before it looks at the account, and tells them what happened afterwards: never both at once.
 
 use super::hash::hash_of;
+use super::heap;
 use super::money::Money;
 use super::outcome::PayeeRisk;
 use super::payment::{AccountId, PaymentId};
@@ -11,10 +12,12 @@ use super::policy::Policy;
 use super::time::{Span, Timestamp, remaining_share};
 
 mod distinct;
+mod late_reports;
 mod level;
 mod reports;
 
-use distinct::{Distinct, RecentAccounts};
+use distinct::{Distinct, RecentAccounts, twice};
+use late_reports::LateReports;
 pub use level::AmountLevel;
 use reports::FadingReports;
 pub use reports::Reports;
@@ -27,10 +30,6 @@ const PAYEE_PERIOD: Span = Span::from_days(3);
 
 /// How long a payee counts as new to everybody: what is usual for it is not known before.
 const PAYEE_YOUTH: Span = Span::from_days(14);
-
-/// How many reports that came too late for the account's window are remembered, so that the same
-/// report again changes nothing.
-const LATE_REPORTS_KEPT: usize = 8;
 
 /// What one decision reads of the payee's and the device's memory. An input of the decision, fixed in
 /// its record: accounts race each other on a busy payee, and no replay could find that order again.
@@ -78,8 +77,8 @@ pub struct PayeeMemory {
     amounts: AmountLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
-    late_reports: [u64; LATE_REPORTS_KEPT],
-    late_reports_next: u8,
+    /// Few payees have any.
+    late_reports: Option<Box<LateReports>>,
     last_told: Timestamp,
 }
 
@@ -90,6 +89,21 @@ pub struct PayeeLoss {
     pub reported: bool,
     /// When something was last learnt of it.
     pub last_told: Timestamp,
+}
+
+/// An account, as these memories know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Payer {
+    hash: u64,
+}
+
+impl Payer {
+    /// The account of this id.
+    #[must_use]
+    pub fn of(account_id: &AccountId) -> Self {
+        let hash = hash_of(account_id.as_str().as_bytes());
+        Self { hash }
+    }
 }
 
 /// A change of what is known about one payment to a payee.
@@ -119,6 +133,13 @@ impl PayeeMemory {
         }
     }
 
+    /// How many bytes it has allocated.
+    #[must_use]
+    pub fn heap_bytes(&self) -> usize {
+        let late_reports = self.late_reports.is_some();
+        heap::bytes_of::<LateReports>(usize::from(late_reports))
+    }
+
     /// What is lost by forgetting it.
     #[must_use]
     pub fn loss(&self) -> PayeeLoss {
@@ -128,8 +149,8 @@ impl PayeeMemory {
         }
     }
 
-    /// Learns that `account_id` pays this payee.
-    pub fn note_payer(&mut self, account_id: &AccountId, now: Timestamp) {
+    /// Learns that `payer` pays this payee.
+    pub fn note_payer(&mut self, payer: Payer, now: Timestamp) {
         self.last_told = self.last_told.max(now);
         let first_seen = *self.first_seen.get_or_insert(now);
         if let Some((finished, lasted)) = self.recent.advance(PAYEE_PERIOD, now)
@@ -137,12 +158,11 @@ impl PayeeMemory {
         {
             // The usual number fades, so that one busy week is forgotten in a month and a steady
             // stream is soon known as one.
-            let left = remaining_share(lasted, Span::from_ms(PAYEE_PERIOD.ms().saturating_mul(2)));
+            let left = remaining_share(lasted, twice(PAYEE_PERIOD));
             self.payers_usual = (self.payers_usual * left).max(f64::from(finished));
         }
-        let hash = hash_of(account_id.as_str().as_bytes());
-        self.recent.insert(hash);
-        self.ever.insert(hash);
+        self.recent.insert(payer.hash);
+        self.ever.insert(payer.hash);
     }
 
     /// Learns that this payee is paid `money`.
@@ -169,19 +189,15 @@ impl PayeeMemory {
         risk: PayeeRisk,
         now: Timestamp,
     ) {
-        let mark = hash_of(account_id.as_str().as_bytes())
+        let mark = Payer::of(account_id)
+            .hash
             .rotate_left(1)
             .wrapping_add(hash_of(payment_id.as_str().as_bytes()))
             .wrapping_mul(4)
             .wrapping_add(risk as u64);
-        if self.late_reports.contains(&mark) {
+        if !self.late_reports.get_or_insert_default().add(mark) {
             return;
         }
-        let next = usize::from(self.late_reports_next) % LATE_REPORTS_KEPT;
-        if let Some(slot) = self.late_reports.get_mut(next) {
-            *slot = mark;
-        }
-        self.late_reports_next = self.late_reports_next.wrapping_add(1);
         // Almost every payment settles within its window, so a later report is about a payment that
         // was counted as settled there.
         let before = match risk {
@@ -212,10 +228,10 @@ impl DeviceMemory {
         }
     }
 
-    /// Learns that `account_id` is paying from this device.
-    pub fn note_account(&mut self, account_id: &AccountId, now: Timestamp) {
+    /// Learns that `payer` is paying from this device.
+    pub fn note_payer(&mut self, payer: Payer, now: Timestamp) {
         self.recent.advance(DEVICE_PERIOD, now);
-        self.recent.insert(hash_of(account_id.as_str().as_bytes()));
+        self.recent.insert(payer.hash);
         self.last_used = self.last_used.max(now);
     }
 
@@ -238,11 +254,12 @@ mod tests {
     fn recent_means_this_period_and_the_one_before() {
         let mut memory = DeviceMemory::default();
         let day = |n: i64| Timestamp::from_unix_ms(n * DEVICE_PERIOD.ms());
-        memory.note_account(&account(1), day(10));
+        let payer = |n| Payer::of(&account(n));
+        memory.note_payer(payer(1), day(10));
         assert_eq!(memory.facts(day(10)).accounts_recent, 1);
-        memory.note_account(&account(2), day(11));
+        memory.note_payer(payer(2), day(11));
         assert_eq!(memory.facts(day(11)).accounts_recent, 2);
-        memory.note_account(&account(3), day(12));
+        memory.note_payer(payer(3), day(12));
         assert_eq!(memory.facts(day(12)).accounts_recent, 2);
         assert_eq!(memory.facts(day(20)).accounts_recent, 0);
     }

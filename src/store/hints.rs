@@ -17,6 +17,8 @@ const GROWTH_BITS: usize = 2;
 const TABLES: usize = 10;
 
 type Bucket = [AtomicU64; BUCKET];
+static EMPTY: Bucket = [const { AtomicU64::new(0) }; BUCKET];
+
 type Page = Box<[Bucket; PAGE]>;
 
 /// Tables of hints, of which the largest is in use. A new one begins empty and fills as keys are looked
@@ -45,7 +47,7 @@ impl Hints {
         let bucket = self
             .place(hash)
             .and_then(|(page, bucket)| page.get()?.get(bucket));
-        let hints = bucket.into_iter().flatten();
+        let hints = bucket.unwrap_or(&EMPTY).iter();
         hints.filter_map(move |hint| slot_of(hint.load(Ordering::Relaxed), hash))
     }
 
@@ -121,7 +123,7 @@ const fn hint_of(hash: u64, slot: u32) -> u64 {
 }
 
 fn slot_of(hint: u64, hash: u64) -> Option<u32> {
-    (hint != 0 && hint >> 32 == hash >> 32 | 1)
+    (hint >> 32 == hash >> 32 | 1)
         .then(|| u32::try_from(hint & u64::from(u32::MAX)).ok())
         .flatten()
 }

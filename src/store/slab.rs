@@ -14,7 +14,12 @@ const SEGMENT_BYTES: usize = 56 << 10;
 const PAGE: u32 = 2_048;
 const PAGES: u32 = 2_048;
 
-type Segment<K, V> = Box<[Mutex<Held<K, V>>]>;
+/// A place for the state of one key at a time.
+pub(super) type Slot<K, V> = Mutex<Held<K, V>>;
+/// Such a slot, held.
+pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
+
+type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
 /// What a slot holds.
@@ -57,7 +62,7 @@ impl<K, V: Default> Slab<K, V> {
     /// How many slots one segment has.
     #[expect(clippy::cast_possible_truncation, reason = "at most a thousand")]
     const SEGMENT: u32 = {
-        let slots = SEGMENT_BYTES / size_of::<Mutex<Held<K, V>>>();
+        let slots = SEGMENT_BYTES / size_of::<Slot<K, V>>();
         assert!(0 < slots && slots < 1_024, "all slots must fit 32 bits");
         slots as u32
     };
@@ -83,7 +88,7 @@ impl<K, V: Default> Slab<K, V> {
         let page = self.pages.get((slot / Self::SEGMENT / PAGE) as usize)?;
         let page = page.get_or_init(|| (0..PAGE).map(|_| OnceLock::new()).collect());
         page.get((slot / Self::SEGMENT % PAGE) as usize)?
-            .get_or_init(|| (0..Self::SEGMENT).map(|_| Mutex::default()).collect());
+            .get_or_init(|| (0..Self::SEGMENT).map(|_| Slot::default()).collect());
         Some(slot)
     }
 
@@ -97,22 +102,6 @@ impl<K, V: Default> Slab<K, V> {
         self.free.lock().push(slot);
     }
 
-    /// Waits for the slot to be free of others and holds it.
-    pub(super) fn lock(&self, slot: u32) -> Option<MutexGuard<'_, Held<K, V>>> {
-        Some(self.at(slot)?.lock())
-    }
-
-    /// Holds the slot if nobody else does.
-    pub(super) fn try_lock(&self, slot: u32) -> Option<MutexGuard<'_, Held<K, V>>> {
-        self.at(slot)?.try_lock()
-    }
-
-    /// Fetches the slot's lock from memory, and what lies beside it. It waits for nothing: the answer is
-    /// not asked for.
-    pub(super) fn fetch(&self, slot: u32) -> bool {
-        self.at(slot).is_some_and(Mutex::is_locked)
-    }
-
     /// How many slots have ever been taken: numbers below it are slots.
     pub(super) fn taken(&self) -> u32 {
         self.taken.load(Ordering::Relaxed)
@@ -123,7 +112,8 @@ impl<K, V: Default> Slab<K, V> {
         self.taken().div_ceil(Self::SEGMENT) as usize * SEGMENT_BYTES
     }
 
-    fn at(&self, slot: u32) -> Option<&Mutex<Held<K, V>>> {
+    /// The slot of this number.
+    pub(super) fn at(&self, slot: u32) -> Option<&Slot<K, V>> {
         let segment = slot / Self::SEGMENT;
         let page = self.pages.get((segment / PAGE) as usize)?.get()?;
         let segment = page.get((segment % PAGE) as usize)?.get()?;

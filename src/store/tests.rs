@@ -3,8 +3,14 @@ use std::thread;
 
 use super::*;
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct Key(u64);
+#[derive(Debug, Clone)]
+struct Key(String);
+
+impl Key {
+    fn of(nth: u64) -> Self {
+        Self(nth.to_string())
+    }
+}
 
 #[derive(Debug, Default)]
 struct Count {
@@ -12,6 +18,12 @@ struct Count {
     /// Two steps at once would be seen here.
     busy: bool,
     grown: Vec<u8>,
+}
+
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
 }
 
 impl Footprint for Key {
@@ -40,7 +52,8 @@ const THREADS: u64 = 8;
 const KEYS: u64 = 4_096;
 const ROUNDS: u64 = 20;
 
-/// Every thread steps on every key, each in an order of its own.
+/// Every thread steps on every key, each in an order of its own; `meanwhile` happens between finding a
+/// key and stepping on it.
 fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
     thread::scope(|scope| {
         for nth in 0..THREADS {
@@ -49,8 +62,11 @@ fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
                 for round in 0..ROUNDS {
                     for key in 0..KEYS {
                         let key = (key * (2 * nth + 1) + round) % KEYS;
-                        store.with(&store.seek(&Key(key)), Count::step);
+                        let text = Key::of(key);
+                        let mut sought = store.seek(&text);
+                        store.find(&mut sought);
                         meanwhile(key);
+                        store.with(&mut sought, Count::step);
                     }
                 }
             });
@@ -62,15 +78,19 @@ fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
 fn no_step_is_lost_or_runs_beside_another() {
     let store = Store::new();
     race(&store, |key| {
-        store.fetch(store.hint(&store.seek(&Key(key + 1))))
+        let key = Key::of(key + 1);
+        let mut sought = store.seek(&key);
+        store.find(&mut sought);
+        Store::fetch(&sought);
     });
     assert_eq!(store.len() as u64, KEYS);
     for key in 0..KEYS {
-        let times = store.read(&store.seek(&Key(key)), |count| count.times);
+        let times = store.read(&mut store.seek(&Key::of(key)), |count| count.times);
         assert_eq!(times, Some(THREADS * ROUNDS));
     }
-    assert_eq!(store.read(&store.seek(&Key(KEYS)), |_| ()), None);
-    assert_eq!(store.with_existing(&store.seek(&Key(KEYS)), |_| ()), None);
+    let unknown = Key::of(KEYS);
+    assert_eq!(store.read(&mut store.seek(&unknown), |_| ()), None);
+    assert_eq!(store.with_existing(&mut store.seek(&unknown), |_| ()), None);
 }
 
 #[test]
@@ -109,21 +129,42 @@ fn what_is_forgotten_while_others_step_on_it_is_forgotten_whole() {
     let gone = forgotten.load(Ordering::Relaxed) + swept.load(Ordering::Relaxed);
     assert!(gone > 0);
     assert_eq!(left + gone, THREADS * ROUNDS * KEYS);
-    assert_eq!(store.heap_bytes.load(Ordering::Relaxed), heap);
+    assert_eq!(store.counts.heap_bytes.load(Ordering::Relaxed), heap);
 
     store.sweep(|_, _| false);
     assert_eq!((store.len(), store.slots.len()), (0, 0));
-    assert_eq!(store.heap_bytes.load(Ordering::Relaxed), 0);
+    assert_eq!(store.counts.heap_bytes.load(Ordering::Relaxed), 0);
 }
 
 #[test]
 fn slots_are_used_again() {
     let store = Store::<Key, Count>::new();
     for key in 0..10_000 {
-        store.with(&store.seek(&Key(key)), Count::step);
+        store.with(&mut store.seek(&Key::of(key)), Count::step);
         if key >= 100 {
             store.evict([key].into_iter(), |count| count.times);
         }
     }
     assert!(store.slab.taken() < 1_000, "{}", store.slab.taken());
+}
+
+#[test]
+fn a_slot_where_another_key_is_by_now_is_never_taken_for_the_one_remembered() {
+    let store = Store::<Key, Count>::new();
+    let (first, second) = (Key::of(1), Key::of(2));
+    let mut remembered = store.seek(&first);
+    store.with(&mut remembered, Count::step);
+    assert!(store.evict([0].into_iter(), |count| count.times).is_some());
+    let mut others = store.seek(&second);
+    for _ in 0..2 {
+        store.with(&mut others, Count::step);
+    }
+    let slots = [&remembered, &others].map(|sought| sought.slot.unwrap());
+    assert!(std::ptr::eq(slots[0], slots[1]));
+
+    assert_eq!(store.read(&mut remembered, |_| ()), None);
+    store.with(&mut remembered, Count::step);
+    for (sought, times) in [(&mut remembered, 1), (&mut others, 2)] {
+        assert_eq!(store.read(sought, |count| count.times), Some(times));
+    }
 }

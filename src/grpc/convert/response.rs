@@ -16,20 +16,14 @@ use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
 /// What scoring `payment` came to.
-pub(in crate::grpc) fn scored(payment: Payment, scored: &Scored) -> pb::Assessment {
-    let answered = assessment(&payment, &scored.assessment);
-    pb::Assessment {
-        payment_id: payment.payment_id.into(),
-        replayed: scored.replayed,
-        ..answered
-    }
+pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
+    assessment(payment, &scored.assessment, scored.replayed)
 }
 
-/// The answer, but for the name of the payment and whether it was given before.
-fn assessment(payment: &Payment, assessment: &Assessment) -> pb::Assessment {
+fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {
     let reason = |reason| reason_of(payment, assessment.decision, reason);
     pb::Assessment {
-        payment_id: String::new(),
+        payment_id: payment.payment_id.as_str().to_owned(),
         decision: decision(assessment.decision).into(),
         score: assessment.score,
         reasons: assessment.reasons.iter().map(reason).collect(),
@@ -38,7 +32,7 @@ fn assessment(payment: &Payment, assessment: &Assessment) -> pb::Assessment {
         retry_after: assessment.retry_after.map(duration),
         history: history(assessment.history).into(),
         policy_version: (*assessment.policy_version).to_owned(),
-        replayed: false,
+        replayed,
         degraded: false,
         shadow_decision: assessment
             .shadow_decision
@@ -78,9 +72,8 @@ pub(in crate::grpc) fn page(listing: &Listing, records: &[Record]) -> pb::ListPa
 /// who reads evidence is not who pays.
 pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
     let answered = pb::Assessment {
-        payment_id: record.payment.payment_id.to_string(),
         confirmation: None,
-        ..assessment(&record.payment, &record.assessment)
+        ..assessment(&record.payment, &record.assessment, false)
     };
     let held_against = record.assessment.held_against();
     pb::PaymentRecord {

@@ -88,7 +88,7 @@ impl RecentAccounts {
             return None;
         }
         let finished = self.current.estimate();
-        self.previous = if lasted.share_of(period) < 2.0 {
+        self.previous = if lasted < twice(period) {
             self.current
         } else {
             Distinct::default()
@@ -104,15 +104,20 @@ impl RecentAccounts {
     }
 
     pub(super) fn estimate(&self, period: Span, now: Timestamp) -> u32 {
-        let lasted = now.since(self.since).share_of(period);
-        if lasted < 1.0 {
+        let lasted = now.since(self.since);
+        if lasted < period {
             self.current.union(self.previous).estimate()
-        } else if lasted < 2.0 {
+        } else if lasted < twice(period) {
             self.current.estimate()
         } else {
             0
         }
     }
+}
+
+/// Twice as long.
+pub(super) const fn twice(span: Span) -> Span {
+    Span::from_ms(span.ms().saturating_mul(2))
 }
 
 #[cfg(test)]

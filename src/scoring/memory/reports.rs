@@ -25,6 +25,9 @@ pub(super) struct FadingReports {
 impl FadingReports {
     /// The counts as of `now`, half of which fades every `half_life`.
     pub(super) fn at(&self, half_life: Span, now: Timestamp) -> Reports {
+        if self.counts == Reports::default() {
+            return Reports::default();
+        }
         let left = remaining_share(now.since(self.faded_at), half_life);
         // What was taken back had faded since it was added: never below nothing.
         Reports {
