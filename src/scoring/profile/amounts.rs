@@ -80,7 +80,7 @@ fn median_deviation(
 ) -> Option<u16> {
     let middle = count / 2;
     let distance = |at: Option<usize>| {
-        let amount = at.and_then(&sorted)?;
+        let amount = at.filter(|at| *at < count).and_then(&sorted)?;
         Some(LogAmount::of(amount).steps_from(median))
     };
     let (mut below, mut above) = (middle.checked_sub(1), middle.checked_add(1));
@@ -95,7 +95,7 @@ fn median_deviation(
         } else {
             nearest = to_above?;
             above = above.and_then(|at| at.checked_add(1));
-            to_above = distance(above.filter(|at| *at < count));
+            to_above = distance(above);
         }
     }
     Some(nearest)
@@ -242,6 +242,19 @@ mod tests {
         let spread = amounts.spread().unwrap();
         assert_eq!(spread.median_minor, 1_050);
         assert!(spread.absolute_deviation_doublings() < 0.3);
+    }
+
+    #[test]
+    fn of_two_amounts_the_smaller_deviates_whichever_came_first() {
+        for paid in [[50, 4_800], [4_800, 50]] {
+            let mut amounts = Amounts::default();
+            for amount in paid {
+                amounts.learn(amount);
+            }
+            let spread = amounts.spread().unwrap();
+            let expected = LogAmount::of(4_800).steps_from(LogAmount::of(50));
+            assert_eq!(spread.absolute_deviation, expected);
+        }
     }
 
     #[test]
