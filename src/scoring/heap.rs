@@ -8,15 +8,13 @@ pub(super) const fn bytes_of<T>(capacity: usize) -> usize {
 /// How many bytes an allocation of `bytes` takes: allocators round up to one of a few sizes, four between
 /// each power of two and the next. Source: mimalloc's `mi_bin`; jemalloc has the same sizes.
 const fn taken_bytes(bytes: usize) -> usize {
+    // Up to here the steps are as wide as from here to its double.
     const SMALL_MAX: usize = 64;
-    const SMALL_STEP: usize = 16;
-    let step = if bytes <= SMALL_MAX {
-        SMALL_STEP
-    } else {
-        1 << bytes.saturating_sub(1).ilog2().saturating_sub(2)
-    };
-    match bytes.checked_next_multiple_of(step) {
-        Some(taken) => taken,
+    let doublings = (bytes.saturating_sub(1) | SMALL_MAX).ilog2();
+    // A step is a power of two: what is below it is cut off.
+    let below = (1_usize << doublings.saturating_sub(2)).saturating_sub(1);
+    match bytes.checked_add(below) {
+        Some(taken) => taken & !below,
         None => bytes,
     }
 }
@@ -30,6 +28,8 @@ mod tests {
         for (bytes, taken) in [
             (0, 0),
             (1, 16),
+            (48, 48),
+            (49, 64),
             (16, 16),
             (17, 32),
             (64, 64),
