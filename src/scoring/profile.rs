@@ -3,7 +3,6 @@
 //! Bounded and small: recent amounts, the payees and devices used last, one counter per hour. It
 //! learns only from payments that went well, so a mistake or a fraud does not become a habit.
 
-use super::heap;
 use super::money::{Currency, Money};
 use super::policy::Policy;
 use super::submission::Submission;
@@ -16,6 +15,7 @@ mod listed;
 mod log_amount;
 mod pace;
 mod payees;
+mod uses;
 
 pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
 pub use devices::Devices;
@@ -23,12 +23,21 @@ pub use log_amount::LogAmount;
 pub use pace::Pace;
 pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
 
+use amounts::Place;
+use listed::{HEAD, Kind, Listed};
+
 /// From how many payments on a payee counts as established.
 const ESTABLISHED_TIMES: u32 = 3;
 /// How long payments count as made in one sitting.
 const SITTING: Span = Span::from_minutes(10);
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
+
+/// Where the amounts in the currency used last are.
+const FIRST: Place = Place {
+    at: 0,
+    offset: HEAD,
+};
 
 /// What is usual for one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -40,9 +49,8 @@ pub struct Profile {
     first_learnt: Timestamp,
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
-    amounts: Vec<(Currency, Amounts)>,
-    payees: Payees,
-    devices: Devices,
+    /// Amounts by currency, the currency used last first; devices; payees.
+    listed: Listed,
     hours: [u8; 24],
     pace: Pace,
 }
@@ -71,31 +79,20 @@ impl Profile {
 
     /// The account's recent amounts in `currency`.
     #[must_use]
-    pub fn amounts(&self, currency: Currency) -> Option<&Amounts> {
-        self.amounts
-            .iter()
-            .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
+    pub fn amounts(&self, currency: Currency) -> Option<Amounts<'_>> {
+        self.find_amounts(currency).map(|(_, amounts)| amounts)
     }
 
     /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
     #[must_use]
     pub fn warm(&self) -> u64 {
-        let amounts = self.amounts.iter().map(|(_, amounts)| amounts.warm());
-        amounts.fold(
-            self.payees.listed.warm() ^ self.devices.listed.warm(),
-            |sum, part| sum ^ part,
-        )
+        self.listed.warm()
     }
 
     /// How many bytes it has allocated.
     #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        let own = heap::bytes_of::<(Currency, Amounts)>(self.amounts.capacity());
-        let amounts = self.amounts.iter().map(|(_, amounts)| amounts.heap_bytes());
-        amounts
-            .fold(own, usize::saturating_add)
-            .saturating_add(self.payees.listed.heap_bytes())
-            .saturating_add(self.devices.listed.heap_bytes())
+    pub const fn heap_bytes(&self) -> usize {
+        self.listed.heap_bytes()
     }
 
     /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been
@@ -107,20 +104,20 @@ impl Profile {
 
     /// The payees it knows.
     #[must_use]
-    pub const fn payees(&self) -> &Payees {
-        &self.payees
+    pub const fn payees(&self) -> Payees<'_> {
+        Payees(&self.listed)
     }
 
     /// What it knows of the payee of this payment.
     #[must_use]
     pub fn payee_of(&self, submission: &Submission<'_>) -> Option<KnownPayee<'_>> {
-        self.payees.payee_of(submission)
+        self.payees().payee_of(submission)
     }
 
     /// The devices it knows.
     #[must_use]
-    pub const fn devices(&self) -> &Devices {
-        &self.devices
+    pub const fn devices(&self) -> Devices<'_> {
+        Devices(&self.listed)
     }
 
     /// The share of payments made within an hour of `hour`, 0–1, as if one payment had been spread
@@ -132,9 +129,10 @@ impl Profile {
             hour % 24,
             hour.wrapping_add(1) % 24,
         ];
-        let count = |hour: u8| f64::from(self.hours.get(usize::from(hour)).copied().unwrap_or(0));
-        let all: f64 = self.hours.iter().copied().map(f64::from).sum();
-        (near.into_iter().map(count).sum::<f64>() + 3.0 / 24.0) / (all + 1.0)
+        let count = |hour: u8| u32::from(self.hours.get(usize::from(hour)).copied().unwrap_or(0));
+        let near: u32 = near.into_iter().map(count).sum();
+        let all: u32 = self.hours.iter().copied().map(u32::from).sum();
+        (f64::from(near) + 3.0 / 24.0) / (f64::from(all) + 1.0)
     }
 
     /// How busy it usually is.
@@ -161,14 +159,14 @@ impl Profile {
             self.learn_amount(record.money());
         }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
-        let learnt = self.payees.learn(record, policy.memory.payees_max);
+        let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
-        if record.was_confirmed() && record.was_held_against_another() {
-            self.payees.confirm_repeat(record);
+        if record.was_held_against_another() && record.was_confirmed() {
+            payees::confirm_repeat(&mut self.listed, record);
         }
         Forgotten {
             payees: learnt.forgotten,
-            devices: self.devices.learn(record, policy.memory.devices_max),
+            devices: devices::learn(&mut self.listed, record, policy.memory.devices_max),
         }
     }
 
@@ -176,12 +174,8 @@ impl Profile {
     pub fn unlearn(&mut self, policy: &Policy, record: RecordRef<'_>) {
         self.payments_learnt = self.payments_learnt.saturating_sub(1);
         let money = record.money();
-        if let Some((_, amounts)) = self
-            .amounts
-            .iter_mut()
-            .find(|(known, _)| *known == money.currency())
-        {
-            amounts.unlearn(money.amount_minor());
+        if let Some((place, _)) = self.find_amounts(money.currency()) {
+            amounts::unlearn(&mut self.listed, place, money.amount_minor());
         }
         let hour = record
             .score_time()
@@ -189,33 +183,44 @@ impl Profile {
         if let Some(count) = self.hours.get_mut(usize::from(hour)) {
             *count = count.saturating_sub(1);
         }
-        if self.payees.unlearn(record) {
+        if payees::unlearn(&mut self.listed, record) {
             self.payees_met = self.payees_met.saturating_sub(1);
         }
-        self.devices.unlearn(record);
+        devices::unlearn(&mut self.listed, record);
     }
 
     fn learn_amount(&mut self, money: Money) {
-        let at = self
-            .amounts
-            .iter()
-            .position(|(known, _)| *known == money.currency());
-        let mut entry = match at {
-            Some(at) => self.amounts.remove(at),
-            None => {
-                if self.amounts.len() >= CURRENCIES_KEPT {
-                    self.amounts.remove(0);
-                }
-                (money.currency(), Amounts::default())
-            }
+        let at = match self.find_amounts(money.currency()) {
+            Some((place, _)) => place.at,
+            None => self.make_place(money.currency()),
         };
-        entry.1.learn(money.amount_minor());
-        // The currency used last stands last, so that the one to go is the one least used of late.
-        self.amounts.push(entry);
+        // The currency used last stands first, so that the one to go is the one least used of late.
+        if at != FIRST.at {
+            self.listed.move_to_front(at);
+        }
+        amounts::learn(&mut self.listed, FIRST, AMOUNTS_KEPT, money.amount_minor());
+    }
+
+    fn find_amounts(&self, currency: Currency) -> Option<(Place, Amounts<'_>)> {
+        let read = |entry| <[u8]>::get(entry, HEAD..).map(Amounts::of);
+        let tag = currency.number().into();
+        let (at, amounts) = self.listed.find(Kind::Amounts, tag, read)?;
+        Some((Place { at, ..FIRST }, amounts))
+    }
+
+    /// Makes a place for amounts in a currency that has none.
+    fn make_place(&mut self, currency: Currency) -> usize {
+        let last_kept = self.listed.of_kind(Kind::Amounts).nth(CURRENCIES_KEPT - 1);
+        if let Some(at) = last_kept.map(|(at, _)| at) {
+            self.listed.remove(at);
+        }
+        let tag = currency.number().into();
+        self.listed.push(Kind::Amounts, tag, 0, |_| {})
     }
 
     fn learn_hour(&mut self, hour: u8) {
-        if self.hours.contains(&u8::MAX) {
+        let most = |most: u8, count: &u8| most.max(*count);
+        if self.hours.iter().fold(0, most) == u8::MAX {
             for count in &mut self.hours {
                 *count /= 2;
             }

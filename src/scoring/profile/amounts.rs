@@ -1,21 +1,15 @@
-//! The amounts paid lately, and what is usual among them.
+//! The amounts paid lately, to all or to one payee, and what is usual among them.
 
+use super::listed::Listed;
 use super::log_amount::LogAmount;
-use crate::scoring::heap;
 
 /// How many amounts of an account are kept per currency.
 pub const AMOUNTS_KEPT: usize = 32;
 
-/// The last amounts paid, and what is usual among them, worked out when one is learnt: it is asked for
-/// with every payment.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct Amounts {
-    /// In the order of learning, from `oldest` on and around.
-    minor: Vec<i64>,
-    oldest: u8,
-    /// Places in `minor`, smallest amount first.
-    ranks: [u8; AMOUNTS_KEPT],
-    spread: Option<Spread>,
+/// The last amounts paid.
+#[derive(Debug, Clone, Copy)]
+pub struct Amounts<'a> {
+    sorted: &'a [[u8; KEPT_BYTES]],
 }
 
 /// The middle of some amounts and how far they spread, both robust: half of the amounts may be
@@ -33,21 +27,6 @@ pub struct Spread {
 }
 
 impl Spread {
-    /// The spread of `count` amounts, of which `sorted` gives the `n`th smallest.
-    pub(super) fn of_sorted(count: usize, sorted: impl Fn(usize) -> Option<i64>) -> Option<Self> {
-        let middle = count / 2;
-        let median_minor = sorted(middle)?;
-        let median = LogAmount::of(median_minor);
-        let ninetieth = sorted(count.saturating_mul(9) / 10)?;
-        Some(Self {
-            median_minor,
-            amounts: u8::try_from(count).ok()?,
-            median,
-            absolute_deviation: median_deviation(count, median, sorted)?,
-            ninetieth: LogAmount::of(ninetieth).steps_from(median),
-        })
-    }
-
     /// The median absolute deviation from the median, in doublings.
     #[must_use]
     pub fn absolute_deviation_doublings(&self) -> f64 {
@@ -71,86 +50,69 @@ impl Spread {
     }
 }
 
-/// The middle one of the distances from the median. Below and above it they grow outwards, so it is
-/// found by walking outwards from the middle, always to the nearer side.
-fn median_deviation(
-    count: usize,
-    median: LogAmount,
-    sorted: impl Fn(usize) -> Option<i64>,
-) -> Option<u16> {
-    let middle = count / 2;
-    let distance = |at: Option<usize>| {
-        let amount = at.and_then(&sorted)?;
-        Some(LogAmount::of(amount).steps_from(median))
-    };
-    let (mut below, mut above) = (middle.checked_sub(1), middle.checked_add(1));
-    let (mut to_below, mut to_above) = (distance(below), distance(above));
-    // The median itself is the nearest, at no distance.
-    let mut nearest = 0;
-    for _ in 0..middle {
-        if to_above.is_none_or(|above| to_below.is_some_and(|below| below <= above)) {
-            nearest = to_below?;
-            below = below.and_then(|at| at.checked_sub(1));
-            to_below = distance(below);
-        } else {
-            nearest = to_above?;
-            above = above.and_then(|at| at.checked_add(1));
-            to_above = distance(above.filter(|at| *at < count));
-        }
-    }
-    Some(nearest)
-}
-
-impl Amounts {
-    /// The amounts in minor units, in no particular order.
-    #[must_use]
-    pub fn minor(&self) -> &[i64] {
-        &self.minor
+impl<'a> Amounts<'a> {
+    /// Those that were laid down in `bytes`.
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        let (sorted, _) = bytes.as_chunks();
+        Self { sorted }
     }
 
-    pub(super) fn warm(&self) -> u64 {
-        let lines = self.minor.chunks(8);
-        lines.fold(0, |sum, line| {
-            sum ^ line.first().map_or(0, |amount| amount.cast_unsigned())
-        })
+    /// How many there are.
+    pub(super) const fn len(self) -> usize {
+        self.sorted.len()
+    }
+
+    /// The amounts in minor units, smallest first.
+    pub fn minor(self) -> impl Iterator<Item = i64> + Clone + 'a {
+        self.sorted
+            .iter()
+            .map(|kept| Kept::read(kept).amount_minor())
     }
 
     /// The amounts in minor units, newest first.
-    pub fn newest_first(&self) -> impl Iterator<Item = i64> {
-        let (from_oldest, around) = self
-            .minor
-            .split_at_checked(usize::from(self.oldest))
-            .unwrap_or_default();
-        around.iter().chain(from_oldest).rev().copied()
-    }
-
-    /// How many bytes they have allocated.
-    pub(super) const fn heap_bytes(&self) -> usize {
-        heap::bytes_of::<i64>(self.minor.capacity())
+    pub fn newest_first(self) -> impl Iterator<Item = i64> {
+        let mut oldest_first = [0; AMOUNTS_KEPT];
+        for kept in self.sorted.iter().map(Kept::read) {
+            if let Some(amount_minor) = oldest_first.get_mut(kept.older()) {
+                *amount_minor = kept.amount_minor();
+            }
+        }
+        oldest_first.into_iter().take(self.sorted.len()).rev()
     }
 
     /// Median and spread; `None` when there are none.
     #[must_use]
-    pub const fn spread(&self) -> Option<Spread> {
-        self.spread
+    pub fn spread(self) -> Option<Spread> {
+        let count = self.sorted.len();
+        let (middle, ninetieth) = (
+            self.nth(count / 2)?,
+            self.nth(count.saturating_mul(9) / 10)?,
+        );
+        let median = middle.log();
+        Some(Spread {
+            median_minor: middle.amount_minor(),
+            amounts: u8::try_from(count).ok()?,
+            median,
+            absolute_deviation: self.median_deviation(median)?,
+            ninetieth: ninetieth.log().steps_from(median),
+        })
     }
 
     /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three.
     #[must_use]
-    pub fn granularity_minor(&self) -> i64 {
+    pub fn granularity_minor(self) -> i64 {
         let divides = |unit: i64| {
-            let divided = self
-                .minor
-                .iter()
-                .filter(|amount| amount.checked_rem(unit) == Some(0));
-            divided.count().saturating_mul(3) >= self.minor.len().saturating_mul(2)
+            let mut others = self
+                .minor()
+                .filter(|amount| amount.checked_rem(unit) != Some(0));
+            others.nth(self.sorted.len() / 3).is_none()
         };
         let mut granularity = 1;
         let mut factors = [5, 2].into_iter().cycle();
         while let Some(coarser) = factors
             .next()
             .and_then(|by| i64::checked_mul(granularity, by))
-            && !self.minor.is_empty()
+            && !self.sorted.is_empty()
             && divides(coarser)
         {
             granularity = coarser;
@@ -158,132 +120,292 @@ impl Amounts {
         granularity
     }
 
-    pub(super) fn learn(&mut self, amount_minor: i64) {
-        let place = if self.minor.len() < AMOUNTS_KEPT {
-            if self.minor.len() == self.minor.capacity() {
-                self.minor.reserve_exact(4);
-            }
-            self.minor.push(amount_minor);
-            self.minor.len().saturating_sub(1)
-        } else {
-            let place = usize::from(self.oldest);
-            self.unrank(place);
-            if let Some(slot) = self.minor.get_mut(place) {
-                *slot = amount_minor;
-            }
-            let next = place.saturating_add(1) % AMOUNTS_KEPT;
-            self.oldest = u8::try_from(next).unwrap_or(0);
-            place
-        };
-        self.rank(place, amount_minor);
-        self.spread = self.spread_now();
+    /// The `n`th smallest.
+    fn nth(self, nth: usize) -> Option<Kept> {
+        self.sorted.get(nth).map(Kept::read)
     }
 
-    /// Takes back the newest of this amount.
-    pub(super) fn unlearn(&mut self, amount_minor: i64) {
-        let oldest = usize::from(self.oldest);
-        let mut in_order = self.minor.clone();
-        in_order.rotate_left(oldest.min(self.minor.len()));
-        if let Some(at) = in_order.iter().rposition(|known| *known == amount_minor) {
-            in_order.remove(at);
-            *self = Self::default();
-            for amount_minor in in_order {
-                self.learn(amount_minor);
+    /// The middle one of the distances from the median. The nearest half of the amounts stands in one
+    /// piece with the median in it: of all pieces that long, the one whose farther end is nearest.
+    fn median_deviation(self, median: LogAmount) -> Option<u16> {
+        let half = self.sorted.get(self.sorted.len() / 2..)?;
+        let mut nearest = u16::MAX;
+        for (low, high) in self.sorted.iter().zip(half) {
+            let below = Kept::read(low).log().steps_from(median);
+            let above = Kept::read(high).log().steps_from(median);
+            if below <= above {
+                // From here on the upper end is the farther one, and only goes farther.
+                return Some(nearest.min(above));
             }
+            nearest = below;
+        }
+        Some(nearest)
+    }
+}
+
+/// Where amounts are laid down: at the end of an entry, from `offset` on.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) at: usize,
+    pub(super) offset: usize,
+}
+
+/// What is laid down for a single amount.
+pub(super) fn single(amount_minor: i64) -> [u8; KEPT_BYTES] {
+    Kept::new(amount_minor, 0).to_bytes()
+}
+
+/// Learns an amount; where `kept_max` are kept, the oldest makes room for it.
+pub(super) fn learn(listed: &mut Listed, place: Place, kept_max: usize, amount_minor: i64) {
+    let Some(sorted) = sorted_mut(listed, place) else {
+        return;
+    };
+    if sorted.len() < kept_max {
+        let kept = Kept::new(amount_minor, sorted.len());
+        let rank = sorted.partition_point(|other| Kept::read(other) < kept);
+        let offset = rank.saturating_mul(KEPT_BYTES);
+        let offset = place.offset.saturating_add(offset);
+        return listed.insert(place.at, offset, kept.to_bytes());
+    }
+    let is_oldest = |kept: &[u8; KEPT_BYTES]| Kept::read(kept).older() == 0;
+    let oldest = sorted.iter().position(is_oldest).unwrap_or(0);
+    close_gap(sorted, oldest);
+    let Some((_, others)) = sorted.split_last_mut() else {
+        return;
+    };
+    for other in others.iter_mut() {
+        *other = Kept::read(other).one_less_older().to_bytes();
+    }
+    let kept = Kept::new(amount_minor, others.len());
+    let rank = others.partition_point(|other| Kept::read(other) < kept);
+    if let Some(larger) = sorted.get_mut(rank..) {
+        larger.copy_within(..larger.len().saturating_sub(1), 1);
+        if let Some(first) = larger.first_mut() {
+            *first = kept.to_bytes();
         }
     }
+}
 
-    fn spread_now(&self) -> Option<Spread> {
-        Spread::of_sorted(self.minor.len(), |rank| self.ranked(rank))
-    }
-
-    /// The `rank`th smallest amount.
-    fn ranked(&self, rank: usize) -> Option<i64> {
-        let place = self.ranks.get(rank)?;
-        self.minor.get(usize::from(*place)).copied()
-    }
-
-    /// Puts the amount that was just written to `place` among the ranks, which hold all others.
-    fn rank(&mut self, place: usize, amount_minor: i64) {
-        let others = self.minor.len().saturating_sub(1);
-        let ranks = self.ranks.get(..others).unwrap_or_default();
-        let smaller = ranks.partition_point(|place| {
-            let amount = self.minor.get(usize::from(*place));
-            amount.is_some_and(|amount| *amount <= amount_minor)
-        });
-        if let Some(from) = self.ranks.get_mut(smaller..=others) {
-            from.rotate_right(1);
-            if let Some(first) = from.first_mut() {
-                *first = u8::try_from(place).unwrap_or(0);
-            }
+/// Takes back the newest of this amount.
+pub(super) fn unlearn(listed: &mut Listed, place: Place, amount_minor: i64) {
+    let Some(sorted) = sorted_mut(listed, place) else {
+        return;
+    };
+    let is_it = |kept: &[u8; KEPT_BYTES]| Kept::read(kept).amount_minor() == amount_minor;
+    let Some(rank) = sorted.iter().rposition(is_it) else {
+        return;
+    };
+    let older = sorted.get(rank).map_or(0, |kept| Kept::read(kept).older());
+    close_gap(sorted, rank);
+    let left = sorted.len().saturating_sub(1);
+    for other in sorted.iter_mut().take(left) {
+        let kept = Kept::read(other);
+        if kept.older() > older {
+            *other = kept.one_less_older().to_bytes();
         }
     }
+    let left_bytes = left.saturating_mul(KEPT_BYTES);
+    listed.truncate(place.at, place.offset.saturating_add(left_bytes));
+}
 
-    /// Takes `place` out of the ranks.
-    fn unrank(&mut self, place: usize) {
-        let ranks = self.ranks.get_mut(..self.minor.len()).unwrap_or_default();
-        let is_place = |rank: &u8| usize::from(*rank) == place;
-        if let Some(at) = ranks.iter().position(is_place) {
-            ranks.get_mut(at..).unwrap_or_default().rotate_left(1);
-        }
+fn sorted_mut(listed: &mut Listed, place: Place) -> Option<&mut [[u8; KEPT_BYTES]]> {
+    let bytes = listed.entry_mut(place.at)?.get_mut(place.offset..)?;
+    Some(bytes.as_chunks_mut().0)
+}
+
+/// Moves those above `rank` down by one; the last then stands there twice.
+fn close_gap(sorted: &mut [[u8; KEPT_BYTES]], rank: usize) {
+    if let Some(from) = sorted.get_mut(rank..) {
+        from.copy_within(1.min(from.len()).., 0);
+    }
+}
+
+/// An amount that is kept. From the lowest bit on: how many older ones are kept; how many steps its
+/// logarithm stands above the last doubling, so that it need not be worked out again; and the amount
+/// itself. In this order they are sorted by amount, and equal ones by age.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Kept(u64);
+
+const KEPT_BYTES: usize = 8;
+const OLDER_BITS: u32 = 5;
+const OLDER_MAX: u64 = (1 << OLDER_BITS) - 1;
+/// An amount is at most 10^15, which takes 50 bits.
+const AMOUNT_FROM: u32 = OLDER_BITS + u8::BITS;
+
+const _: () = assert!(AMOUNTS_KEPT <= 1 << OLDER_BITS);
+
+impl Kept {
+    fn new(amount_minor: i64, older: usize) -> Self {
+        let amount_minor = amount_minor.max(1);
+        let step = LogAmount::of(amount_minor).step();
+        let older = (older as u64).min(OLDER_MAX);
+        Self(amount_minor.cast_unsigned() << AMOUNT_FROM | u64::from(step) << OLDER_BITS | older)
+    }
+
+    const fn read(bytes: &[u8; KEPT_BYTES]) -> Self {
+        Self(u64::from_le_bytes(*bytes))
+    }
+
+    const fn to_bytes(self) -> [u8; KEPT_BYTES] {
+        self.0.to_le_bytes()
+    }
+
+    const fn amount_minor(self) -> i64 {
+        (self.0 >> AMOUNT_FROM).cast_signed()
+    }
+
+    fn log(self) -> LogAmount {
+        let [step, ..] = (self.0 >> OLDER_BITS).to_le_bytes();
+        LogAmount::of_step((self.0 >> AMOUNT_FROM | 1).ilog2(), step)
+    }
+
+    const fn older(self) -> usize {
+        (self.0 & OLDER_MAX) as usize
+    }
+
+    /// The same when an older one is gone.
+    const fn one_less_older(self) -> Self {
+        Self(self.0.wrapping_sub(1))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::listed::{HEAD, Kind};
     use super::*;
+    use crate::scoring::money::AMOUNT_MINOR_MAX;
+
+    const PLACE: Place = Place {
+        at: 0,
+        offset: HEAD,
+    };
+
+    fn nothing() -> Listed {
+        let mut listed = Listed::default();
+        listed.push(Kind::Amounts, 1, 0, |_| {});
+        // Another one behind it, which must stay as it is.
+        listed.push(Kind::Payee, 2, 0, |out| out.extend_from_slice(b"behind"));
+        listed
+    }
+
+    fn amounts(listed: &Listed) -> Amounts<'_> {
+        let (_, entry) = listed.of_kind(Kind::Amounts).next().unwrap();
+        Amounts::of(&entry[HEAD..])
+    }
+
+    /// The spread as it is defined, from deviations sorted.
+    fn naive_spread(kept: &[i64]) -> Option<Spread> {
+        let mut sorted = kept.to_vec();
+        sorted.sort_unstable();
+        let median_minor = *sorted.get(sorted.len() / 2)?;
+        let median = LogAmount::of(median_minor);
+        let mut deviations: Vec<u16> = sorted
+            .iter()
+            .map(|amount| LogAmount::of(*amount).steps_from(median))
+            .collect();
+        let ninetieth = *deviations.get(sorted.len().saturating_mul(9) / 10)?;
+        deviations.sort_unstable();
+        Some(Spread {
+            median_minor,
+            amounts: u8::try_from(sorted.len()).unwrap(),
+            median,
+            absolute_deviation: deviations[sorted.len() / 2],
+            ninetieth,
+        })
+    }
 
     #[test]
     fn half_of_the_amounts_may_be_wrong_without_moving_the_middle_far() {
-        let mut amounts = Amounts::default();
+        let mut listed = nothing();
         for amount in [1_000, 1_100, 900, 1_050, 950, 1_000_000, 5_000_000] {
-            amounts.learn(amount);
+            learn(&mut listed, PLACE, AMOUNTS_KEPT, amount);
         }
-        let spread = amounts.spread().unwrap();
+        let spread = amounts(&listed).spread().unwrap();
         assert_eq!(spread.median_minor, 1_050);
         assert!(spread.absolute_deviation_doublings() < 0.3);
     }
 
     #[test]
+    fn of_two_amounts_the_smaller_deviates_whichever_came_first() {
+        for paid in [[50, 4_800], [4_800, 50]] {
+            let mut listed = nothing();
+            for amount in paid {
+                learn(&mut listed, PLACE, AMOUNTS_KEPT, amount);
+            }
+            let spread = amounts(&listed).spread().unwrap();
+            let expected = LogAmount::of(4_800).steps_from(LogAmount::of(50));
+            assert_eq!(spread.absolute_deviation, expected);
+        }
+    }
+
+    #[test]
     fn the_spread_is_that_of_the_last_amounts_sorted_naively() {
-        let mut amounts = Amounts::default();
+        for kept_max in [1, 2, 3, 8, AMOUNTS_KEPT] {
+            follow(kept_max);
+        }
+    }
+
+    /// Learns and takes back at random, beside a plain list.
+    fn follow(kept_max: usize) {
+        let mut listed = nothing();
         let mut kept: Vec<i64> = Vec::new();
         let mut state = 1_u64;
-        for round in 0..2_000 {
+        for round in 0..4_000 {
             state = state
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1_442_695_040_888_963_407);
-            let amount =
-                1 + i64::try_from(state >> 54).unwrap() * i64::try_from(state >> 60).unwrap();
+            let factor = 10_i64.pow(u32::try_from(state >> 50 & 0xf).unwrap() % 13);
+            let amount = factor.saturating_mul(i64::try_from(state >> 58 | 1).unwrap());
             if round % 7 == 3 && !kept.is_empty() {
-                let taken = kept[usize::try_from(state >> 33).unwrap() % kept.len()];
+                let nth = usize::try_from(state >> 33).unwrap();
+                let taken = *kept.iter().cycle().nth(nth & 0xff).unwrap();
                 let at = kept.iter().rposition(|known| *known == taken).unwrap();
                 kept.remove(at);
-                amounts.unlearn(taken);
+                unlearn(&mut listed, PLACE, taken);
+                unlearn(&mut listed, PLACE, 7_777_777);
             } else {
                 kept.push(amount);
-                if kept.len() > AMOUNTS_KEPT {
+                if kept.len() > kept_max {
                     kept.remove(0);
                 }
-                amounts.learn(amount);
+                learn(&mut listed, PLACE, kept_max, amount);
             }
+            let amounts = amounts(&listed);
             let mut sorted = kept.clone();
             sorted.sort_unstable();
+            assert!(amounts.minor().eq(sorted));
             assert!(amounts.newest_first().eq(kept.iter().rev().copied()));
-            let Some(spread) = amounts.spread() else {
-                assert!(kept.is_empty());
-                continue;
-            };
-            let median = sorted[sorted.len() / 2];
-            assert_eq!(spread.median_minor, median);
-            let mut deviations: Vec<u16> = sorted
-                .iter()
-                .map(|amount| LogAmount::of(*amount).steps_from(LogAmount::of(median)))
-                .collect();
-            let ninetieth = deviations[sorted.len() * 9 / 10];
-            deviations.sort_unstable();
-            assert_eq!(spread.absolute_deviation, deviations[sorted.len() / 2]);
-            assert_eq!(spread.ninetieth, ninetieth);
+            assert_eq!(amounts.spread(), naive_spread(&kept));
+            let behind = listed.of_kind(Kind::Payee).next();
+            assert!(behind.is_some_and(|(_, entry)| &entry[HEAD..] == b"behind"));
+        }
+    }
+
+    #[test]
+    fn the_granularity_is_what_divides_two_in_three() {
+        for (paid, granularity) in [
+            (&[7, 1_003][..], 1),
+            (&[10, 20, 3], 10),
+            (&[10, 20, 3, 4], 1),
+            (&[5_000, 1_500, 777], 500),
+            (&[AMOUNT_MINOR_MAX], AMOUNT_MINOR_MAX),
+            (&[], 1),
+        ] {
+            let mut listed = nothing();
+            for amount in paid {
+                learn(&mut listed, PLACE, AMOUNTS_KEPT, *amount);
+            }
+            assert_eq!(amounts(&listed).granularity_minor(), granularity);
+        }
+    }
+
+    #[test]
+    fn the_smallest_and_the_largest_amount_are_kept_as_they_are() {
+        for amount in [1, 2, 3, AMOUNT_MINOR_MAX - 1, AMOUNT_MINOR_MAX] {
+            let kept = Kept::new(amount, AMOUNTS_KEPT - 1);
+            assert_eq!(kept.amount_minor(), amount);
+            assert_eq!(kept.log(), LogAmount::of(amount));
+            assert_eq!(kept.older(), AMOUNTS_KEPT - 1);
         }
     }
 }

@@ -2,22 +2,27 @@
 
 use crate::scoring::heap;
 
-/// Each entry is its length (two bytes, these included), a tag (two bytes) and what its owner lays down.
+/// What an entry is about. Those of a kind stand together, in the order of the kinds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The amounts paid in one currency.
+    Amounts,
+    /// A device.
+    Device,
+    /// A payee.
+    Payee,
+}
+
+/// Each entry is its [`Head`] and what its owner lays down.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Listed {
     bytes: Vec<u8>,
-    count: u32,
 }
 
 /// How many bytes stand before what the owner laid down.
 pub(super) const HEAD: usize = 4;
 
 impl Listed {
-    /// How many entries there are.
-    pub(super) const fn len(&self) -> u32 {
-        self.count
-    }
-
     pub(super) const fn heap_bytes(&self) -> usize {
         heap::bytes_of::<u8>(self.bytes.capacity())
     }
@@ -30,80 +35,112 @@ impl Listed {
         })
     }
 
-    /// Every entry: where it is, and all of its bytes.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (usize, &[u8])> + Clone {
-        Entries {
-            bytes: &self.bytes,
-            at: 0,
-        }
-    }
-
-    /// The entries with this tag.
-    pub(super) fn tagged(&self, tag: u16) -> impl Iterator<Item = (usize, &[u8])> {
+    /// The entries of a kind: where each is, and all of its bytes.
+    pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (usize, &[u8])> {
         self.entries()
-            .filter(move |(_, entry)| entry.get(2..HEAD) == Some(&tag.to_le_bytes()))
+            .skip_while(move |entry| entry.head.kind_number() < kind as u32)
+            .take_while(move |entry| entry.head.kind_number() == kind as u32)
+            .map(|entry| (entry.at, entry.bytes))
     }
 
-    /// The bytes of the entry at `at`.
-    pub(super) fn entry(&self, at: usize) -> Option<&[u8]> {
-        let len = self.len_at(at)?;
-        self.bytes.get(at..at.checked_add(len)?)
+    /// The first entry of this kind and tag that `read` makes something of: where it is, and that.
+    pub(super) fn find<'a, T>(
+        &'a self,
+        kind: Kind,
+        tag: u16,
+        read: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Option<(usize, T)> {
+        let wanted = Head::new(kind, tag);
+        self.entries()
+            .filter(|entry| entry.head.is_like(wanted))
+            .find_map(|entry| Some((entry.at, read(entry.bytes)?)))
     }
 
     /// The bytes of the entry at `at`, to be changed where they are.
     pub(super) fn entry_mut(&mut self, at: usize) -> Option<&mut [u8]> {
-        let len = self.len_at(at)?;
-        self.bytes.get_mut(at..at.checked_add(len)?)
+        let len = self.head_at(at)?.len();
+        self.bytes.get_mut(at..)?.get_mut(..len)
     }
 
-    /// Adds an entry of what `write` appends.
-    pub(super) fn push(&mut self, tag: u16, expected: usize, write: impl FnOnce(&mut Vec<u8>)) {
-        let at = self.bytes.len();
+    /// Adds an entry of what `write` appends, as the last of its kind; returns where it is.
+    pub(super) fn push(
+        &mut self,
+        kind: Kind,
+        tag: u16,
+        expected: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> usize {
+        let (at, end) = (self.end_of(kind), self.bytes.len());
+        let head = Head::new(kind, tag);
         self.make_room(expected.saturating_add(HEAD));
-        self.bytes.extend_from_slice(&[0, 0]);
-        self.bytes.extend_from_slice(&tag.to_le_bytes());
+        self.bytes.extend_from_slice(&head.0.to_le_bytes());
         write(&mut self.bytes);
-        self.set_len(at, self.bytes.len().saturating_sub(at));
-        self.count = self.count.saturating_add(1);
+        let len = self.bytes.len().saturating_sub(end);
+        if let Some(moved) = self.bytes.get_mut(at..) {
+            moved.rotate_right(len);
+        }
+        self.set_head(at, head.with_len(len));
+        at
+    }
+
+    /// Makes the entry at `at` the first of all; it is of the first kind.
+    pub(super) fn move_to_front(&mut self, at: usize) {
+        let Some(head) = self.head_at(at) else { return };
+        if let Some(moved) = self.bytes.get_mut(..at.saturating_add(head.len())) {
+            moved.rotate_right(head.len());
+        }
     }
 
     /// Puts `bytes` over those that the entry at `at` has from `offset` on.
-    pub(super) fn put(&mut self, at: usize, offset: usize, bytes: &[u8]) {
-        let place = offset..offset.saturating_add(bytes.len());
-        if let Some(place) = self.entry_mut(at).and_then(|entry| entry.get_mut(place)) {
-            place.copy_from_slice(bytes);
+    pub(super) fn put<const N: usize>(&mut self, at: usize, offset: usize, bytes: [u8; N]) {
+        let entry = self.entry_mut(at);
+        let place = entry.and_then(|entry| entry.get_mut(offset..)?.first_chunk_mut());
+        if let Some(place) = place {
+            *place = bytes;
         }
     }
 
-    /// Puts `with` in place of `range` of the entry at `at`.
-    pub(super) fn splice(&mut self, at: usize, range: std::ops::Range<usize>, with: &[u8]) {
-        let Some(len) = self.len_at(at) else { return };
-        let range = range.start.min(len)..range.end.min(len);
-        self.make_room(with.len());
-        let grown = len.saturating_add(with.len()).saturating_sub(range.len());
-        let from = at.saturating_add(range.start);
-        let to = at.saturating_add(range.end);
-        self.bytes.splice(from..to, with.iter().copied());
-        self.set_len(at, grown);
+    /// Puts `bytes` between those of the entry at `at`: before what it has from `offset` on.
+    pub(super) fn insert<const N: usize>(&mut self, at: usize, offset: usize, bytes: [u8; N]) {
+        let Some(head) = self.head_at(at) else { return };
+        self.make_room(N);
+        self.bytes.extend_from_slice(&bytes);
+        let place = at.saturating_add(offset.min(head.len()));
+        if let Some(moved) = self.bytes.get_mut(place..) {
+            moved.copy_within(..moved.len().saturating_sub(N), N);
+            if let Some(inserted) = moved.first_chunk_mut() {
+                *inserted = bytes;
+            }
+        }
+        self.set_head(at, head.with_len(head.len().saturating_add(N)));
+    }
+
+    /// Cuts the entry at `at` off after its first `len` bytes.
+    pub(super) fn truncate(&mut self, at: usize, len: usize) {
+        let Some(head) = self.head_at(at) else { return };
+        let len = len.clamp(HEAD, head.len());
+        let end = at.saturating_add(head.len());
+        self.bytes.drain(at.saturating_add(len)..end);
+        self.set_head(at, head.with_len(len));
     }
 
     pub(super) fn remove(&mut self, at: usize) {
-        if let Some(len) = self.len_at(at) {
-            self.bytes.drain(at..at.saturating_add(len));
-            self.count = self.count.saturating_sub(1);
+        if let Some(head) = self.head_at(at) {
+            self.bytes.drain(at..at.saturating_add(head.len()));
         }
     }
 
-    /// Removes what is worth least until one more makes at most `max`; returns how many went.
+    /// Removes what is worth least of a kind until one more makes at most `max`; returns how many went.
     pub(super) fn forget_least<W: Ord>(
         &mut self,
+        kind: Kind,
         max: u32,
         worth: impl Fn(&[u8]) -> Option<W>,
     ) -> u32 {
         let mut forgotten: u32 = 0;
-        while self.count >= max.max(1) {
+        while self.of_kind(kind).count() >= max.max(1) as usize {
             let worths = self
-                .entries()
+                .of_kind(kind)
                 .filter_map(|(at, entry)| Some((at, worth(entry)?)));
             let Some((least, _)) = worths.min_by(|(_, a), (_, b)| a.cmp(b)) else {
                 break;
@@ -114,47 +151,185 @@ impl Listed {
         forgotten
     }
 
-    fn len_at(&self, at: usize) -> Option<usize> {
-        let (len, _) = self.bytes.get(at..)?.split_first_chunk()?;
-        Some(usize::from(u16::from_le_bytes(*len)))
+    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+        let all = self.bytes.as_slice();
+        let mut rest = all;
+        std::iter::from_fn(move || {
+            let head = Head::read(rest)?;
+            let (bytes, behind) = rest.split_at_checked(head.len())?;
+            let at = all.len().saturating_sub(rest.len());
+            rest = behind;
+            Some(Entry { at, head, bytes })
+        })
     }
 
-    fn set_len(&mut self, at: usize, len: usize) {
-        let len = u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes();
-        if let Some(head) = self
-            .bytes
-            .get_mut(at..)
-            .and_then(|rest| rest.first_chunk_mut())
-        {
-            *head = len;
+    /// Where the entries of a kind end.
+    fn end_of(&self, kind: Kind) -> usize {
+        self.entries()
+            .find(|entry| entry.head.kind_number() > kind as u32)
+            .map_or(self.bytes.len(), |entry| entry.at)
+    }
+
+    fn head_at(&self, at: usize) -> Option<Head> {
+        Head::read(self.bytes.get(at..)?)
+    }
+
+    fn set_head(&mut self, at: usize, head: Head) {
+        let rest = self.bytes.get_mut(at..);
+        if let Some(place) = rest.and_then(|rest| rest.first_chunk_mut()) {
+            *place = head.0.to_le_bytes();
         }
     }
 
-    /// Grows by a quarter: most accounts know few payees, and there are many accounts.
+    /// Takes what the allocator gives anyway: its sizes are up to a quarter apart, which is enough to grow
+    /// by, and there are many accounts.
     fn make_room(&mut self, more: usize) {
-        let (len, capacity) = (self.bytes.len(), self.bytes.capacity());
-        if len.saturating_add(more) > capacity {
-            self.bytes.reserve_exact(more.max(capacity / 4));
+        let needed = self.bytes.len().saturating_add(more);
+        if needed > self.bytes.capacity() {
+            let taken = heap::bytes_of::<u8>(needed);
+            self.bytes
+                .reserve_exact(taken.saturating_sub(self.bytes.len()));
         }
     }
 }
 
-#[derive(Clone)]
-struct Entries<'a> {
-    bytes: &'a [u8],
+/// Something listed.
+struct Entry<'a> {
     at: usize,
+    head: Head,
+    bytes: &'a [u8],
 }
 
-impl<'a> Iterator for Entries<'a> {
-    type Item = (usize, &'a [u8]);
+/// The first bytes of an entry. From the lowest bit on: how many bytes follow them; its kind; and a tag
+/// that tells it from almost all others of its kind.
+#[derive(Debug, Clone, Copy)]
+struct Head(u32);
 
-    fn next(&mut self) -> Option<Self::Item> {
-        let rest = self.bytes.get(self.at..)?;
-        let (len, _) = rest.split_first_chunk()?;
-        let entry = rest.get(..usize::from(u16::from_le_bytes(*len)))?;
-        let at = self.at;
-        // An entry is never empty: at the least it is its head.
-        self.at = at.saturating_add(entry.len().max(HEAD));
-        Some((at, entry))
+const BEHIND_BITS: u32 = 14;
+const BEHIND_MAX: u32 = (1 << BEHIND_BITS) - 1;
+const KIND_BITS: u32 = 2;
+const KIND_MAX: u32 = (1 << KIND_BITS) - 1;
+
+impl Head {
+    fn new(kind: Kind, tag: u16) -> Self {
+        Self(u32::from(tag) << (BEHIND_BITS + KIND_BITS) | (kind as u32) << BEHIND_BITS)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        bytes
+            .first_chunk()
+            .map(|head| Self(u32::from_le_bytes(*head)))
+    }
+
+    /// The same before an entry of `len` bytes, these included.
+    fn with_len(self, len: usize) -> Self {
+        let behind = u32::try_from(len.saturating_sub(HEAD)).unwrap_or(BEHIND_MAX);
+        Self(self.0 & !BEHIND_MAX | behind.min(BEHIND_MAX))
+    }
+
+    /// How many bytes the entry has, these included.
+    const fn len(self) -> usize {
+        ((self.0 & BEHIND_MAX) as usize).saturating_add(HEAD)
+    }
+
+    const fn kind_number(self) -> u32 {
+        self.0 >> BEHIND_BITS & KIND_MAX
+    }
+
+    /// Whether kind and tag are the same.
+    const fn is_like(self, other: Self) -> bool {
+        self.0 >> BEHIND_BITS == other.0 >> BEHIND_BITS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Plain = Vec<(Kind, u16, Vec<u8>)>;
+
+    const KINDS: [Kind; 3] = [Kind::Amounts, Kind::Device, Kind::Payee];
+
+    /// Where the entry of this number is.
+    fn at(listed: &Listed, nth: usize) -> usize {
+        listed.entries().nth(nth).unwrap().at
+    }
+
+    fn assert_same(listed: &Listed, plain: &Plain) {
+        for kind in KINDS {
+            let expected = plain.iter().filter(|entry| entry.0 == kind);
+            let bytes = listed.of_kind(kind).map(|(_, entry)| &entry[HEAD..]);
+            assert!(bytes.eq(expected.map(|entry| &entry.2[..])));
+        }
+        for (kind, tag, bytes) in plain {
+            let is_it = |entry: &[u8]| (entry[HEAD..] == bytes[..]).then_some(());
+            assert!(listed.find(*kind, *tag, is_it).is_some());
+            assert_eq!(listed.find(*kind, 9, |_| Some(())), None);
+        }
+        assert!(listed.bytes.capacity() <= listed.heap_bytes());
+    }
+
+    #[test]
+    fn entries_stay_what_they_are_beside_a_plain_list() {
+        let (mut listed, mut plain) = (Listed::default(), Plain::new());
+        let mut state = 1_u64;
+        let mut below = |limit: usize| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(state >> 33).unwrap() % limit
+        };
+        for round in 0..5_000_u64 {
+            let nth = below(plain.len().max(1));
+            let step = if plain.is_empty() { 0 } else { below(6) };
+            match step {
+                0 | 1 if plain.len() < 30 => {
+                    let (kind, tag) = (KINDS[below(3)], u16::try_from(below(4)).unwrap());
+                    let bytes = round.to_le_bytes()[..below(9)].to_vec();
+                    let place = plain.partition_point(|entry| entry.0 as u32 <= kind as u32);
+                    plain.insert(place, (kind, tag, bytes.clone()));
+                    let pushed = listed.push(kind, tag, bytes.len(), |out| out.extend(bytes));
+                    assert_eq!(pushed, at(&listed, place));
+                }
+                2 => {
+                    let offset = below(plain[nth].2.len() + 1);
+                    let more = round.to_le_bytes();
+                    plain[nth].2.splice(offset..offset, more);
+                    listed.insert(at(&listed, nth), HEAD + offset, more);
+                    plain[nth].2[offset] = 7;
+                    listed.put(at(&listed, nth), HEAD + offset, [7]);
+                }
+                3 => {
+                    let len = below(plain[nth].2.len() + 1);
+                    plain[nth].2.truncate(len);
+                    listed.truncate(at(&listed, nth), HEAD + len);
+                }
+                4 if plain[nth].0 == Kind::Amounts => {
+                    plain[..=nth].rotate_right(1);
+                    listed.move_to_front(at(&listed, nth));
+                }
+                _ => {
+                    plain.remove(nth);
+                    listed.remove(at(&listed, nth));
+                }
+            }
+            assert_same(&listed, &plain);
+        }
+    }
+
+    #[test]
+    fn what_is_worth_least_goes_first_and_of_equals_the_oldest() {
+        let mut listed = Listed::default();
+        for (tag, worth) in [(1, 5), (2, 3), (3, 3), (4, 9)] {
+            listed.push(Kind::Payee, tag, 1, |out| out.push(worth));
+        }
+        listed.push(Kind::Device, 5, 1, |out| out.push(0));
+        let worth = |entry: &[u8]| entry.last().copied();
+        assert_eq!(listed.forget_least(Kind::Payee, 4, worth), 1);
+        assert_eq!(listed.find(Kind::Payee, 2, |_| Some(())), None);
+        assert_eq!(listed.forget_least(Kind::Payee, 4, worth), 0);
+        assert_eq!(listed.forget_least(Kind::Payee, 1, worth), 3);
+        assert_eq!(listed.of_kind(Kind::Payee).count(), 0);
+        assert_eq!(listed.of_kind(Kind::Device).count(), 1);
     }
 }

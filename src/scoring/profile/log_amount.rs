@@ -9,12 +9,15 @@ pub struct LogAmount(u16);
 
 const STEPS: usize = 256;
 
-/// The smallest mantissa, as a fixed-point number in [2^31, 2^32), of each step within a doubling; the
+/// The largest mantissa, as a fixed-point number in [2^31, 2^32), of each step within a doubling; the
 /// compiler works them out.
-const FIRST_OF_STEP: [u32; STEPS] = first_of_step();
+const LAST_OF_STEP: [u32; STEPS] = last_of_step();
 
-/// The step that each 256th of the mantissas begins in.
-const STEP_AT: [u8; STEPS] = step_at();
+/// How many equal pieces the mantissas are cut into: so many that no more than two steps share a piece.
+const PIECES: usize = 512;
+
+/// The step that each piece of the mantissas begins in.
+const STEP_AT: [u8; PIECES] = step_at();
 
 impl LogAmount {
     /// Steps to a doubling.
@@ -24,19 +27,24 @@ impl LogAmount {
     #[must_use]
     pub fn of(amount_minor: i64) -> Self {
         let amount = amount_minor.max(1).cast_unsigned();
-        let whole = amount.ilog2();
-        let mantissa = amount.rotate_left(63_u32.saturating_sub(whole)) >> 32;
-        let at = (mantissa >> 23 & 0xff) as usize;
-        let mut step = STEP_AT.get(at).map_or(0, |step| usize::from(*step));
-        // A 256th of the mantissas lies in at most three steps.
-        while FIRST_OF_STEP
-            .get(step.saturating_add(1))
-            .is_some_and(|first| u64::from(*first) <= mantissa)
-        {
-            step = step.saturating_add(1);
-        }
-        let steps = (whole as usize).saturating_mul(STEPS).saturating_add(step);
-        Self(u16::try_from(steps).unwrap_or(u16::MAX))
+        let mantissa = (amount << amount.leading_zeros()) >> 32;
+        let piece = (mantissa >> 22 & 0x1ff) as usize;
+        let first = STEP_AT.get(piece).copied().unwrap_or(0);
+        let last = LAST_OF_STEP.get(usize::from(first)).copied().unwrap_or(0);
+        let is_next = u64::from(last) < mantissa;
+        Self::of_step(amount.ilog2(), first.saturating_add(is_next.into()))
+    }
+
+    /// So many doublings and steps above an amount of 1.
+    pub(super) fn of_step(doublings: u32, step: u8) -> Self {
+        let [doublings, ..] = doublings.to_le_bytes();
+        Self(u16::from_be_bytes([doublings, step]))
+    }
+
+    /// How many steps it is above the last doubling.
+    pub(super) const fn step(self) -> u8 {
+        let [step, _] = self.0.to_le_bytes();
+        step
     }
 
     /// How many doublings this amount is above `other`; negative when it is below.
@@ -76,23 +84,23 @@ const fn step_of(mantissa: u32) -> usize {
     clippy::indexing_slicing,
     reason = "worked out by the compiler, which refuses what does not fit"
 )]
-const fn first_of_step() -> [u32; STEPS] {
-    let mut first = [1 << 31; STEPS];
-    let mut step = 1;
-    while step < STEPS {
-        let (mut below, mut from) = (1_u32 << 31, u32::MAX);
-        while below + 1 < from {
-            let middle = below + (from - below) / 2;
-            if step_of(middle) < step {
-                below = middle;
+const fn last_of_step() -> [u32; STEPS] {
+    let mut last = [u32::MAX; STEPS];
+    let mut step = 0;
+    while step + 1 < STEPS {
+        let (mut within, mut beyond) = (1_u32 << 31, u32::MAX);
+        while within + 1 < beyond {
+            let middle = within + (beyond - within) / 2;
+            if step_of(middle) <= step {
+                within = middle;
             } else {
-                from = middle;
+                beyond = middle;
             }
         }
-        first[step] = from;
+        last[step] = within;
         step += 1;
     }
-    first
+    last
 }
 
 #[expect(
@@ -101,12 +109,13 @@ const fn first_of_step() -> [u32; STEPS] {
     clippy::cast_possible_truncation,
     reason = "worked out by the compiler, which refuses what does not fit"
 )]
-const fn step_at() -> [u8; STEPS] {
-    let mut steps = [0; STEPS];
-    let mut at = 0;
-    while at < STEPS {
-        steps[at] = step_of((1 << 31) | ((at as u32) << 23)) as u8;
-        at += 1;
+const fn step_at() -> [u8; PIECES] {
+    let mut steps = [0; PIECES];
+    let mut piece = 0;
+    while piece < PIECES {
+        let mantissa = (1 << 31) | ((piece as u32) << 22);
+        steps[piece] = step_of(mantissa) as u8;
+        piece += 1;
     }
     steps
 }
@@ -141,6 +150,22 @@ mod tests {
             );
         }
         assert_eq!(LogAmount::of(0), LogAmount::of(1));
+    }
+
+    #[test]
+    fn no_more_than_two_steps_share_a_piece() {
+        for (piece, first) in (0_u32..).zip(STEP_AT) {
+            let last = (1 << 31) | (piece << 22) | 0x3f_ffff;
+            assert!(step_of(last) - usize::from(first) <= 1, "{piece}");
+        }
+    }
+
+    #[test]
+    fn it_comes_back_from_its_parts() {
+        for amount in [1_i64, 2, 3, 99, 100, 12_345, 10_i64.pow(15)] {
+            let log = LogAmount::of(amount);
+            assert_eq!(LogAmount::of_step(amount.ilog2(), log.step()), log);
+        }
     }
 
     #[test]

@@ -1,0 +1,61 @@
+//! How often something was used, and when last.
+
+use super::listed::{HEAD, Listed};
+use crate::scoring::time::Timestamp;
+
+/// How often a device or a payee was used, and when last. What is listed of either begins with this.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Uses {
+    pub(super) times: u32,
+    pub(super) last: Timestamp,
+}
+
+/// Where in an entry this ends.
+pub(super) const USES_END: usize = HEAD + Uses::BYTES;
+
+impl Uses {
+    const BYTES: usize = 12;
+
+    pub(super) const fn once(time: Timestamp) -> Self {
+        Self {
+            times: 1,
+            last: time,
+        }
+    }
+
+    pub(super) fn and_at(self, time: Timestamp) -> Self {
+        Self {
+            times: self.times.saturating_add(1),
+            last: self.last.max(time),
+        }
+    }
+
+    /// Without one of them.
+    pub(super) const fn less_one(self) -> Self {
+        Self {
+            times: self.times.saturating_sub(1),
+            last: self.last,
+        }
+    }
+
+    /// Those of an entry.
+    pub(super) fn read(entry: &[u8]) -> Option<Self> {
+        let uses: &[u8; Self::BYTES] = entry.get(HEAD..)?.first_chunk()?;
+        let (times, last) = uses.split_first_chunk()?;
+        Some(Self {
+            times: u32::from_le_bytes(*times),
+            last: Timestamp::from_unix_ms(i64::from_le_bytes(*last.first_chunk()?)),
+        })
+    }
+
+    /// Puts them into the entry at `at`.
+    pub(super) fn put(self, listed: &mut Listed, at: usize) {
+        listed.put(at, HEAD, self.to_bytes());
+    }
+
+    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let [a, b, c, d] = self.times.to_le_bytes();
+        let [e, f, g, h, i, j, k, l] = self.last.unix_ms().to_le_bytes();
+        [a, b, c, d, e, f, g, h, i, j, k, l]
+    }
+}
