@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::account::Account;
 use super::assessment::Evidence;
+use super::findings::Findings;
 use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
@@ -166,25 +167,6 @@ impl Measure {
     }
 }
 
-/// A signal that fired, and what it is worth under the policy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// Which.
-    pub signal: Signal,
-    /// Its weight in the policy, 0–1.
-    pub weight: f64,
-    /// What it found.
-    pub measure: Measure,
-}
-
-impl Finding {
-    /// Its part in the score, 0–1.
-    #[must_use]
-    pub fn contribution(&self) -> f64 {
-        self.measure.strength / 100.0 * self.weight
-    }
-}
-
 /// Where `value` stands between `from` (0) and `to` (100), held at both ends.
 pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
     if value <= from {
@@ -234,6 +216,11 @@ macro_rules! signals {
         }
 
         impl SignalSettings {
+            /// How much `signal` counts.
+            pub(super) const fn weight(&self, signal: Signal) -> f64 {
+                match signal { $(Signal::$variant => self.$module.weight),+ }
+            }
+
             pub(crate) fn settings(&self) -> Vec<Setting> {
                 let mut all = Vec::new();
                 $(all.extend(self.$module.settings());)+
@@ -249,18 +236,14 @@ macro_rules! signals {
         }
 
         /// Asks every signal that the policy gives weight to.
-        pub(super) fn measure_all(context: &Context<'_>) -> Vec<Finding> {
+        pub(super) fn measure_all(context: &Context<'_>) -> Findings {
             let settings = &context.policy.signals;
-            let mut findings = Vec::new();
+            let mut findings = Findings::default();
             $(
                 if settings.$module.weight > 0.0
                     && let Some(measure) = $module::measure(&settings.$module, context)
                 {
-                    findings.push(Finding {
-                        signal: Signal::$variant,
-                        weight: settings.$module.weight,
-                        measure,
-                    });
+                    findings.add(Signal::$variant, settings.$module.weight, measure);
                 }
             )+
             findings
