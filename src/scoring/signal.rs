@@ -4,6 +4,7 @@
 //! nothing to say, above all when it lacks history: unknown is not risky. To add one, write its file
 //! and its line in the table below.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use super::account::Account;
@@ -18,7 +19,7 @@ use super::time::{Span, Timestamp};
 use super::window::RecordRef;
 
 /// What a signal can see. Nothing else exists for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
@@ -38,8 +39,8 @@ pub struct Context<'a> {
     pub knows_the_payee: bool,
     /// What the account usually pays in this currency.
     pub usual: Option<Spread>,
-    /// What it usually pays this payee in this currency.
-    pub usual_of_payee: Option<Spread>,
+    /// Few payments need it, so it is worked out when it is asked for.
+    usual_of_payee: OnceCell<Option<Spread>>,
 }
 
 impl<'a> Context<'a> {
@@ -67,10 +68,27 @@ impl<'a> Context<'a> {
             knows_the_payee: known_payee.is_some()
                 || account.window().is_paying_the_payee_of(submission),
             usual: profile.amounts(currency).and_then(Amounts::spread),
-            usual_of_payee: known_payee
-                .filter(|known| known.currency == currency)
-                .and_then(KnownPayee::spread),
+            usual_of_payee: OnceCell::new(),
         }
+    }
+
+    /// What the profile knows of the payee, where what it was paid lately is in this currency.
+    #[must_use]
+    pub fn comparable_payee(&self) -> Option<&KnownPayee<'a>> {
+        let currency = self.payment.money.currency();
+        self.known_payee
+            .as_ref()
+            .filter(|known| known.currency == currency)
+    }
+
+    /// What the account usually pays this payee in this currency; `None` where it knows fewer than so
+    /// many amounts.
+    #[must_use]
+    pub fn usual_of_payee(&self, amounts_min: u32) -> Option<Spread> {
+        let known = self
+            .comparable_payee()
+            .filter(|known| known.amounts() >= amounts_min as usize)?;
+        *self.usual_of_payee.get_or_init(|| known.spread())
     }
 
     /// Whether the profile knows enough for signals that compare with what is usual.
