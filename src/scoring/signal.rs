@@ -16,7 +16,7 @@ use super::policy::{Policy, Section, Setting};
 use super::profile::{Amounts, KnownPayee, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
-use super::window::RecordRef;
+use super::window::{RecordRef, WindowIndex};
 
 /// What a signal can see. Nothing else exists for it.
 #[derive(Debug, Clone)]
@@ -39,6 +39,8 @@ pub struct Context<'a> {
     pub knows_the_payee: bool,
     /// What the account usually pays in this currency.
     pub usual: Option<Spread>,
+    /// When the newest payment was scored that the account remembers.
+    newest: Option<Timestamp>,
     /// Few payments need it, so it is worked out when it is asked for.
     usual_of_payee: OnceCell<Option<Spread>>,
 }
@@ -68,6 +70,11 @@ impl<'a> Context<'a> {
             knows_the_payee: known_payee.is_some()
                 || account.window().is_paying_the_payee_of(submission),
             usual: profile.amounts(currency).and_then(Amounts::spread),
+            newest: account
+                .window()
+                .newest_first()
+                .next()
+                .map(RecordRef::score_time),
             usual_of_payee: OnceCell::new(),
         }
     }
@@ -89,6 +96,24 @@ impl<'a> Context<'a> {
             .comparable_payee()
             .filter(|known| known.amounts() >= amounts_min as usize)?;
         *self.usual_of_payee.get_or_init(|| known.spread())
+    }
+
+    /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be
+    /// looked at.
+    #[must_use]
+    pub fn was_active_within(&self, span: Span) -> bool {
+        self.newest
+            .is_some_and(|newest| newest.within(span, self.now))
+    }
+
+    /// How many payments of the last `span` count as attempts, at the most: the running totals say so
+    /// without a look at any of them.
+    #[must_use]
+    pub fn attempts_max(&self, span: Span) -> u32 {
+        let mut windows = WindowIndex::ALL.into_iter();
+        let nth = windows.find(|nth| span <= nth.span());
+        let nth = nth.unwrap_or(WindowIndex::Day);
+        self.account.window().totals(nth).count()
     }
 
     /// Whether the profile knows enough for signals that compare with what is usual.
