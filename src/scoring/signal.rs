@@ -4,20 +4,22 @@
 //! nothing to say, above all when it lacks history: unknown is not risky. To add one, write its file
 //! and its line in the table below.
 
+use std::cell::OnceCell;
 use std::fmt;
 
 use super::account::Account;
 use super::assessment::Evidence;
+use super::findings::Findings;
 use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
 use super::profile::{Amounts, KnownPayee, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
-use super::window::RecordRef;
+use super::window::{RecordRef, WindowIndex};
 
 /// What a signal can see. Nothing else exists for it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
@@ -37,8 +39,10 @@ pub struct Context<'a> {
     pub knows_the_payee: bool,
     /// What the account usually pays in this currency.
     pub usual: Option<Spread>,
-    /// What it usually pays this payee in this currency.
-    pub usual_of_payee: Option<Spread>,
+    /// When the newest payment was scored that the account remembers.
+    newest: Option<Timestamp>,
+    /// Few payments need it, so it is worked out when it is asked for.
+    usual_of_payee: OnceCell<Option<Spread>>,
 }
 
 impl<'a> Context<'a> {
@@ -66,10 +70,50 @@ impl<'a> Context<'a> {
             knows_the_payee: known_payee.is_some()
                 || account.window().is_paying_the_payee_of(submission),
             usual: profile.amounts(currency).and_then(Amounts::spread),
-            usual_of_payee: known_payee
-                .filter(|known| known.currency == currency)
-                .and_then(KnownPayee::spread),
+            newest: account
+                .window()
+                .newest_first()
+                .next()
+                .map(RecordRef::score_time),
+            usual_of_payee: OnceCell::new(),
         }
+    }
+
+    /// What the profile knows of the payee, where what it was paid lately is in this currency.
+    #[must_use]
+    pub fn comparable_payee(&self) -> Option<&KnownPayee<'a>> {
+        let currency = self.payment.money.currency();
+        self.known_payee
+            .as_ref()
+            .filter(|known| known.currency == currency)
+    }
+
+    /// What the account usually pays this payee in this currency; `None` where it knows fewer than so
+    /// many amounts.
+    #[must_use]
+    pub fn usual_of_payee(&self, amounts_min: u32) -> Option<Spread> {
+        let known = self
+            .comparable_payee()
+            .filter(|known| known.amounts() >= amounts_min as usize)?;
+        *self.usual_of_payee.get_or_init(|| known.spread())
+    }
+
+    /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be
+    /// looked at.
+    #[must_use]
+    pub fn was_active_within(&self, span: Span) -> bool {
+        self.newest
+            .is_some_and(|newest| newest.within(span, self.now))
+    }
+
+    /// How many payments of the last `span` count as attempts, at the most: the running totals say so
+    /// without a look at any of them.
+    #[must_use]
+    pub fn attempts_max(&self, span: Span) -> u32 {
+        let mut windows = WindowIndex::ALL.into_iter();
+        let nth = windows.find(|nth| span <= nth.span());
+        let nth = nth.unwrap_or(WindowIndex::Day);
+        self.account.window().totals(nth).count()
     }
 
     /// Whether the profile knows enough for signals that compare with what is usual.
@@ -166,25 +210,6 @@ impl Measure {
     }
 }
 
-/// A signal that fired, and what it is worth under the policy.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Finding {
-    /// Which.
-    pub signal: Signal,
-    /// Its weight in the policy, 0–1.
-    pub weight: f64,
-    /// What it found.
-    pub measure: Measure,
-}
-
-impl Finding {
-    /// Its part in the score, 0–1.
-    #[must_use]
-    pub fn contribution(&self) -> f64 {
-        self.measure.strength / 100.0 * self.weight
-    }
-}
-
 /// Where `value` stands between `from` (0) and `to` (100), held at both ends.
 pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
     if value <= from {
@@ -234,6 +259,11 @@ macro_rules! signals {
         }
 
         impl SignalSettings {
+            /// How much `signal` counts.
+            pub(super) const fn weight(&self, signal: Signal) -> f64 {
+                match signal { $(Signal::$variant => self.$module.weight),+ }
+            }
+
             pub(crate) fn settings(&self) -> Vec<Setting> {
                 let mut all = Vec::new();
                 $(all.extend(self.$module.settings());)+
@@ -249,18 +279,14 @@ macro_rules! signals {
         }
 
         /// Asks every signal that the policy gives weight to.
-        pub(super) fn measure_all(context: &Context<'_>) -> Vec<Finding> {
+        pub(super) fn measure_all(context: &Context<'_>) -> Findings {
             let settings = &context.policy.signals;
-            let mut findings = Vec::new();
+            let mut findings = Findings::default();
             $(
                 if settings.$module.weight > 0.0
                     && let Some(measure) = $module::measure(&settings.$module, context)
                 {
-                    findings.push(Finding {
-                        signal: Signal::$variant,
-                        weight: settings.$module.weight,
-                        measure,
-                    });
+                    findings.add(Signal::$variant, settings.$module.weight, measure);
                 }
             )+
             findings

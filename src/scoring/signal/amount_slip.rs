@@ -6,6 +6,8 @@
 //! that it was meant, or that a usual sum was meant and slipped. Only slips upwards are looked for
 //! then: who paid too little pays the rest.
 
+use std::iter;
+
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::policy::settings;
@@ -38,17 +40,15 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let money = context.payment.money;
-    let known = context
-        .known_payee
-        .filter(|known| known.currency == money.currency());
+    let typed = context.payment.money.amount_minor();
+    let known = context.comparable_payee();
     let (slip, usual_minor, strength) = match known.and_then(|known| always_paid(settings, known)) {
         Some(usual) => (
-            slip_between(usual, money.amount_minor())?,
+            slip_between(usual, typed)?,
             usual,
             settings.regular_strength,
         ),
-        None => varied(settings, context)?,
+        None => varied(settings, context, typed)?,
     };
     Measure::of(
         strength,
@@ -61,18 +61,25 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
-fn always_paid(settings: &Settings, known: KnownPayee<'_>) -> Option<i64> {
-    let usual = known.amounts_minor().next()?;
-    (known.amounts() >= settings.regular_times as usize
-        && known.amounts_minor().all(|sum| sum == usual))
-    .then_some(usual)
+fn always_paid(settings: &Settings, known: &KnownPayee<'_>) -> Option<i64> {
+    if known.amounts() < settings.regular_times as usize {
+        return None;
+    }
+    let mut sums = known.amounts_minor();
+    let usual = sums.next()?;
+    sums.all(|sum| sum == usual).then_some(usual)
 }
 
 /// The slip that explains an amount best where sums vary, the usual sum, and how strongly.
-fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64, f64)> {
+fn varied(
+    settings: &Settings,
+    context: &Context<'_>,
+    typed: i64,
+) -> Option<(AmountSlip, i64, f64)> {
+    // Most amounts look like no slip at all, and that is soon told.
+    undone(typed).next()?;
     let usual = Usual::new(settings, context)?;
-    let typed = context.payment.money.amount_minor();
-    let stranger_nats = if context.usual_of_payee.is_some() {
+    let stranger_nats = if usual.is_of_payee {
         0.0
     } else {
         settings.stranger_nats
@@ -89,8 +96,13 @@ fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64
         .account
         .profile()
         .amounts(context.payment.money.currency())?;
-    let (slip, meant_nats) = undone(typed, amounts.granularity_minor())
-        .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
+    // Somebody who pays in fives types fives.
+    let is_as_round = |meant: i64| meant.checked_rem(amounts.granularity_minor()) == Some(0);
+    let (slip, meant_nats) = undone(typed)
+        .map(|(slip, meant)| (slip, meant, usual.surprise_nats(meant)))
+        .filter(|(_, _, meant_nats)| explained_nats(*meant_nats) > settings.from_nats)
+        .filter(|(_, meant, _)| is_as_round(*meant))
+        .map(|(slip, _, meant_nats)| (slip, meant_nats))
         .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
     let strength = ramp(
         explained_nats(meant_nats),
@@ -104,12 +116,13 @@ fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64
 /// it was rather meant.
 fn everybody_nats(settings: &Settings, context: &Context<'_>) -> f64 {
     let amounts = &context.surroundings.payee.amounts;
+    if amounts.payments() < settings.everybody_payments_min {
+        return f64::INFINITY;
+    }
     let least = settings.deviation_doublings_min;
     match amounts.deviations_above_middle(context.payment.money, least) {
-        Some(deviations) if amounts.payments() >= settings.everybody_payments_min => {
-            surprise_nats(deviations) + TWO_EXPLANATIONS_NATS
-        }
-        _ => f64::INFINITY,
+        Some(deviations) => surprise_nats(deviations) + TWO_EXPLANATIONS_NATS,
+        None => f64::INFINITY,
     }
 }
 
@@ -118,6 +131,7 @@ fn everybody_nats(settings: &Settings, context: &Context<'_>) -> f64 {
 /// must do.
 struct Usual {
     spread: Spread,
+    is_of_payee: bool,
     deviation_doublings: f64,
 }
 
@@ -127,12 +141,14 @@ impl Usual {
 
     fn new(settings: &Settings, context: &Context<'_>) -> Option<Self> {
         let account = context.usual.filter(|_| context.knows_the_account())?;
-        let deviation_doublings = match context.usual_of_payee {
+        let payee = context.usual_of_payee(1);
+        let deviation_doublings = match payee {
             Some(payee) => Self::mixed_deviation(account, payee),
             None => account.deviation_doublings(),
         };
         Some(Self {
-            spread: context.usual_of_payee.unwrap_or(account),
+            spread: payee.unwrap_or(account),
+            is_of_payee: payee.is_some(),
             deviation_doublings: deviation_doublings.max(settings.deviation_doublings_min),
         })
     }
@@ -181,106 +197,96 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     if times(100) == Some(typed) || typed.checked_mul(100) == Some(meant) {
         return Some(AmountSlip::DecimalShift);
     }
-    let (meant, typed) = (Digits::of(meant), Digits::of(typed));
-    if meant.doublings().any(|doubled| doubled == typed) {
+    // No amount begins with a zero.
+    let may_be_lost = |at: &Digit| at.before > 0 || at.after >= at.place / 10;
+    if digits(typed).any(|at| at.is_as_the_one_before() && at.left_out() == meant) {
         Some(AmountSlip::DoubledDigit)
-    } else if meant.losses().any(|lost| lost == typed) {
+    } else if digits(meant).any(|at| may_be_lost(&at) && at.left_out() == typed) {
         Some(AmountSlip::LostDigit)
-    } else if meant.is_neighbour_of(&typed) {
+    } else if digits(meant)
+        .zip(digits(typed))
+        .any(|(a, b)| a.is_beside(b))
+    {
         Some(AmountSlip::NeighbourKey)
     } else {
         None
     }
 }
 
-/// What may have been meant where sums vary: every smaller amount that one slip makes this one of and
-/// that is as round as this account's amounts are. Somebody who pays in fives types fives.
-fn undone(typed: i64, granularity: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
-    let divided = |slip, by: i64| {
-        (typed.checked_rem(by) == Some(0)).then(|| (slip, typed.checked_div(by).unwrap_or(typed)))
-    };
-    let single: Vec<_> = Digits::of(typed)
-        .halvings()
-        .map(|single| (AmountSlip::DoubledDigit, single.value()))
-        .collect();
-    divided(AmountSlip::ExtraDigit, 10)
-        .into_iter()
-        .chain(divided(AmountSlip::DecimalShift, 100))
-        .chain(single)
-        .filter(move |(_, meant)| *meant > 0 && meant.checked_rem(granularity) == Some(0))
+/// What may have been meant where sums vary: every smaller amount that one slip makes this one of. A
+/// zero typed twice is a zero too many.
+fn undone(typed: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
+    let doubled = digits(typed).filter(|at| at.digit != 0 && at.is_as_the_one_before());
+    [
+        (typed % 10 == 0).then_some((AmountSlip::ExtraDigit, typed / 10)),
+        (typed % 100 == 0).then_some((AmountSlip::DecimalShift, typed / 100)),
+    ]
+    .into_iter()
+    .flatten()
+    .chain(doubled.map(|at| (AmountSlip::DoubledDigit, at.left_out())))
 }
 
-/// An amount as it is typed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Digits(Vec<u8>);
+/// One digit of an amount and what stands around it. All of it is part of the amount, so nothing here
+/// overflows.
+#[derive(Debug, Clone, Copy)]
+struct Digit {
+    digit: i64,
+    /// The number that the digits before it make.
+    before: i64,
+    /// The number that the digits after it make.
+    after: i64,
+    /// 1 for the last digit, 10 for the one before that, and so on.
+    place: i64,
+}
 
-impl Digits {
-    fn of(amount: i64) -> Self {
-        Self(amount.to_string().bytes().map(|byte| byte & 15).collect())
-    }
+/// The digits of an amount above zero, last first.
+fn digits(amount: i64) -> impl Iterator<Item = Digit> {
+    let last = Digit {
+        digit: amount % 10,
+        before: amount / 10,
+        after: 0,
+        place: 1,
+    };
+    iter::successors(Some(last), |at| (at.before > 0).then(|| at.one_before()))
+}
 
-    fn value(&self) -> i64 {
-        self.0.iter().fold(0_i64, |value, digit| {
-            value.saturating_mul(10).saturating_add(i64::from(*digit))
-        })
-    }
-
-    /// Every amount that comes of typing one digit twice.
-    fn doublings(&self) -> impl Iterator<Item = Self> {
-        self.0.iter().enumerate().map(|(at, digit)| {
-            let mut digits = self.0.clone();
-            digits.insert(at, *digit);
-            Self(digits)
-        })
-    }
-
-    /// Every amount that this one may be with a digit typed twice. A zero typed twice is a zero too many.
-    fn halvings(&self) -> impl Iterator<Item = Self> {
-        self.0
-            .windows(2)
-            .enumerate()
-            .filter(|(_, pair)| pair.first() == pair.last() && pair.first() != Some(&0))
-            .map(|(at, _)| {
-                let mut digits = self.0.clone();
-                digits.remove(at);
-                Self(digits)
-            })
-    }
-
-    /// Every amount that comes of losing one digit.
-    fn losses(&self) -> impl Iterator<Item = Self> {
-        (0..self.0.len()).map(|at| {
-            let mut digits = self.0.clone();
-            digits.remove(at);
-            Self(digits)
-        })
-    }
-
-    /// Whether the two differ in one digit, by one key up, down or aside on a keypad.
-    fn is_neighbour_of(&self, other: &Self) -> bool {
-        if self.0.len() != other.0.len() {
-            return false;
+impl Digit {
+    const fn one_before(self) -> Self {
+        Self {
+            digit: self.before % 10,
+            before: self.before / 10,
+            after: self.digit.wrapping_mul(self.place).wrapping_add(self.after),
+            place: self.place.wrapping_mul(10),
         }
-        let mut different = self.0.iter().zip(&other.0).filter(|(a, b)| a != b);
-        let Some((a, b)) = different.next() else {
-            return false;
-        };
-        let ((row, column), (other_row, other_column)) = (key_of(*a), key_of(*b));
+    }
+
+    /// Whether it may be the one before it typed twice.
+    const fn is_as_the_one_before(self) -> bool {
+        self.before % 10 == self.digit
+    }
+
+    /// The amount without it.
+    const fn left_out(self) -> i64 {
+        self.before
+            .wrapping_mul(self.place)
+            .wrapping_add(self.after)
+    }
+
+    /// Whether the amounts differ in this digit only, and by one key up, down or aside on a keypad.
+    const fn is_beside(self, other: Self) -> bool {
+        let ((row, column), (other_row, other_column)) = (key_of(self.digit), key_of(other.digit));
         let apart = row
             .abs_diff(other_row)
             .saturating_add(column.abs_diff(other_column));
-        different.next().is_none() && apart == 1
+        apart == 1 && self.before == other.before && self.after == other.after
     }
 }
 
 /// Row and column of a digit on the keypad of phones and payment terminals: 123 / 456 / 789 / 0.
-const fn key_of(digit: u8) -> (u8, u8) {
+const fn key_of(digit: i64) -> (i64, i64) {
     match digit {
         0 => (3, 1),
-        digit => (
-            digit.saturating_sub(1) / 3,
-            digit.saturating_sub(1).wrapping_rem(3),
-        ),
+        digit => (digit.saturating_sub(1) / 3, digit.saturating_sub(1) % 3),
     }
 }
 
@@ -305,5 +311,72 @@ mod tests {
         check(7_500, 2_500, None);
         check(7_500, 9_600, None);
         check(i64::MAX, 1, None);
+    }
+
+    /// The slips of digits as texts show them.
+    fn spelt(meant: i64, typed: i64) -> Option<AmountSlip> {
+        let (meant, typed) = (meant.to_string(), typed.to_string());
+        let without = |text: &str, at: usize| {
+            let mut left = text.to_owned();
+            left.remove(at);
+            left
+        };
+        let mut neighbours = typed.as_bytes().windows(2).enumerate();
+        let is_doubled =
+            |(at, pair): (usize, &[u8])| pair[0] == pair[1] && without(&typed, at) == meant;
+        let key = |digit: u8| "123456789*0".bytes().position(|key| key == digit).unwrap();
+        let are_beside = |a: usize, b: usize| {
+            let apart = ((a / 3).abs_diff(b / 3), (a % 3).abs_diff(b % 3));
+            matches!(apart, (0, 1) | (1, 0))
+        };
+        let pairs = meant.bytes().zip(typed.bytes());
+        let different: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
+        if meant == typed {
+            None
+        } else if typed == format!("{meant}0") {
+            Some(AmountSlip::ExtraDigit)
+        } else if typed == format!("{meant}00") || meant == format!("{typed}00") {
+            Some(AmountSlip::DecimalShift)
+        } else if neighbours.any(is_doubled) {
+            Some(AmountSlip::DoubledDigit)
+        } else if (0..meant.len()).any(|at| without(&meant, at) == typed) {
+            Some(AmountSlip::LostDigit)
+        } else if meant.len() == typed.len()
+            && matches!(different[..], [(a, b)] if are_beside(key(a), key(b)))
+        {
+            Some(AmountSlip::NeighbourKey)
+        } else {
+            None
+        }
+    }
+
+    #[test]
+    fn digits_by_arithmetic_are_those_of_the_text() {
+        for meant in (1..120).chain([770, 1_005, 8_800, 9_099]) {
+            for typed in (1..2_500).chain([7_700, 10_005, 88_000, 99_099]) {
+                assert_eq!(
+                    slip_between(meant, typed),
+                    spelt(meant, typed),
+                    "{meant} → {typed}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn undone_are_the_slips_upwards_but_for_zeros_typed_twice() {
+        let zeros = |amount: i64| amount.to_string().matches('0').count();
+        for typed in (1..700).chain([1_000, 1_100, 7_700]) {
+            let undone: Vec<_> = undone(typed).collect();
+            for meant in 1..typed {
+                let slip = spelt(meant, typed).filter(|slip| match slip {
+                    AmountSlip::ExtraDigit | AmountSlip::DecimalShift => true,
+                    AmountSlip::DoubledDigit => zeros(meant) == zeros(typed),
+                    AmountSlip::LostDigit | AmountSlip::NeighbourKey => false,
+                });
+                let known = undone.iter().find(|(_, known)| *known == meant);
+                assert_eq!(known.map(|(slip, _)| *slip), slip, "{meant} → {typed}");
+            }
+        }
     }
 }

@@ -47,8 +47,7 @@ settings! {
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     // What is usual for the payee explains what is unusual for the account.
     let usual = context
-        .usual_of_payee
-        .filter(|spread| u32::from(spread.amounts) >= settings.payee_amounts_min)
+        .usual_of_payee(settings.payee_amounts_min)
         .or_else(|| {
             context
                 .usual
@@ -85,12 +84,13 @@ const LARGE_LATELY_OF: usize = 8;
 /// everybody pays there is no surprise, and what nobody does is.
 fn with_everybody(settings: &Settings, context: &Context<'_>, own: f64) -> f64 {
     let amounts = &context.surroundings.payee.amounts;
+    if amounts.payments() < settings.everybody_payments_min {
+        return own;
+    }
     let least = settings.deviation_doublings_min;
     match amounts.deviations_above_middle(context.payment.money, least) {
-        Some(everybody) if amounts.payments() >= settings.everybody_payments_min => {
-            own + (everybody - own) * settings.everybody_share
-        }
-        _ => own,
+        Some(everybody) => own + (everybody - own) * settings.everybody_share,
+        None => own,
     }
 }
 

@@ -24,12 +24,20 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     context.payment.device_id.as_ref()?;
-    let others = context
+    if !context.was_active_within(settings.window_ms) {
+        return None;
+    }
+    let newest = context
         .account
         .window()
         .within(settings.window_ms, context.now)
-        .take(LOOK_BACK_MAX)
-        .filter(|record| record.came_from_another_device_than(context.submission));
+        .take(LOOK_BACK_MAX);
+    // Each would have to be from a device of its own.
+    if newest.clone().take(settings.devices_free as usize).count() < settings.devices_free as usize
+    {
+        return None;
+    }
+    let others = newest.filter(|record| record.came_from_another_device_than(context.submission));
     // Each other device counts where it was used last.
     let used_last = others.clone().enumerate().filter(|(nth, record)| {
         let mut later = others.clone().take(*nth);

@@ -30,6 +30,9 @@ settings! {
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payment = context.payment;
     let window = payment.duplicate_window.unwrap_or(settings.window_ms);
+    if !context.was_active_within(window) {
+        return None;
+    }
     let earlier = context
         .account
         .window()

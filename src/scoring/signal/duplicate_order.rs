@@ -19,6 +19,7 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let payment = context.payment;
+    payment.order_id.as_ref()?;
     let same_order = || {
         let window = context.account.window();
         window.of_the_order_of(context.submission).filter(|record| {

@@ -92,56 +92,77 @@ impl Settings {
     }
 }
 
-pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let mut strongest: Option<Measure> = None;
-    for nth in WindowIndex::ALL {
-        let found = measure_window(settings, context, nth);
-        if found.as_ref().map(|found| found.strength) > strongest.as_ref().map(|best| best.strength)
-        {
-            strongest = found;
-        }
-    }
-    strongest
+/// A window with more payments in it than should be.
+#[derive(Debug, Clone, Copy)]
+struct Excess {
+    nth: WindowIndex,
+    count: u32,
+    limit: u32,
+    strength: f64,
 }
 
-fn measure_window(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Option<Measure> {
+pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
+    let mut strongest: Option<Excess> = None;
+    for nth in WindowIndex::ALL {
+        if let Some(found) = excess(settings, context, nth)
+            && strongest.is_none_or(|best| best.strength < found.strength)
+        {
+            strongest = Some(found);
+        }
+    }
+    let Excess {
+        nth,
+        count,
+        limit,
+        strength,
+    } = strongest?;
     let window = context.account.window();
-    let totals = window.totals(nth);
-    let count = totals.count().saturating_add(1);
-    let usual = context.account.profile().pace().usual_count(nth);
-    let (confirm_above, block_above) = settings.limits(nth);
-    // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
-    let far_beyond = nth <= WindowIndex::TenMinutes
-        && context.knows_the_account()
-        && usual > 0.0
-        && count >= settings.far_beyond_from
-        && f64::from(count) >= usual * settings.far_beyond_multiple;
-
-    let (strength, limit) = if count > block_above {
-        (100.0, block_above)
-    } else if count > confirm_above && f64::from(count) > usual * settings.usual_multiple {
-        (settings.confirm_strength, confirm_above)
-    } else if far_beyond {
-        (settings.far_beyond_strength, confirm_above)
-    } else {
-        return None;
-    };
     let money = context.payment.money;
+    let sum_minor = window.totals(nth).sum_minor(money.currency());
     let mut measure = Measure::of(
         strength,
         Nature::Abuse,
         Evidence::Velocity {
             window: nth.span(),
             count,
-            sum_minor: totals
-                .sum_minor(money.currency())
-                .saturating_add(money.amount_minor()),
+            sum_minor: sum_minor.saturating_add(money.amount_minor()),
             limit: i64::from(limit),
-            usual,
+            usual: context.account.profile().pace().usual_count(nth),
         },
     )?;
     measure.retry_after = window
         .oldest_in(nth)
         .map(|oldest| oldest.plus(nth.span()).since(context.now));
     Some(measure)
+}
+
+/// What is too much in one window. What is usual for the account is asked for last: few get that far.
+fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Option<Excess> {
+    let totals = context.account.window().totals(nth);
+    let count = totals.count().saturating_add(1);
+    let times_usual = |multiple: f64| context.account.profile().pace().usual_count(nth) * multiple;
+    let (confirm_above, block_above) = settings.limits(nth);
+    // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
+    let is_burst = nth <= WindowIndex::TenMinutes && count >= settings.far_beyond_from;
+
+    let (strength, limit) = if count > block_above {
+        (100.0, block_above)
+    } else if count > confirm_above && f64::from(count) > times_usual(settings.usual_multiple) {
+        (settings.confirm_strength, confirm_above)
+    } else if is_burst && is_far_beyond(context, count, times_usual(settings.far_beyond_multiple)) {
+        (settings.far_beyond_strength, confirm_above)
+    } else {
+        return None;
+    };
+    Some(Excess {
+        nth,
+        count,
+        limit,
+        strength,
+    })
+}
+
+/// Whether that many are far beyond the usual, which `far_beyond` is a multiple of.
+fn is_far_beyond(context: &Context<'_>, count: u32, far_beyond: f64) -> bool {
+    context.knows_the_account() && far_beyond > 0.0 && f64::from(count) >= far_beyond
 }

@@ -52,6 +52,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         settings.window_ms
     };
+    // A payment that is not small is none of the run.
+    let own = u32::from(!follows);
+    let count_max = context.attempts_max(window).saturating_add(own);
+    if strength(settings, count_max, follows) <= 0.0 {
+        return None;
+    }
     let run = context
         .account
         .window()
@@ -62,21 +68,26 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
                 && record.money().currency() == payment.money.currency()
                 && is_small(record.money().amount_minor())
         });
-    // A payment that is not small is none of the run.
     let repeats = |record: RecordRef<'_>| !follows && record.pays_the_payee_of(context.submission);
     if !follows && context.knows_the_payee && !run.clone().any(repeats) {
         return None;
     }
-    let is_errand = |record: RecordRef<'_>| {
-        let times = run.clone().filter(|other| other.pays_whom(record));
-        record.payee_was_known() && !repeats(record) && times.take(2).count() == 1
+    let is_errand = |nth: usize, record: RecordRef<'_>| {
+        let mut others = run.clone().enumerate().filter(|(other, _)| *other != nth);
+        record.payee_was_known()
+            && !repeats(record)
+            && !others.any(|(_, other)| other.pays_whom(record))
     };
-    let (mut count, mut sum_minor) = if follows {
-        (0_u32, 0_i64)
+    let mut count = own;
+    let mut sum_minor = if follows {
+        0
     } else {
-        (1, payment.money.amount_minor())
+        payment.money.amount_minor()
     };
-    for small in run.clone().filter(|record| !is_errand(*record)) {
+    for (nth, small) in run.clone().enumerate() {
+        if is_errand(nth, small) {
+            continue;
+        }
         count = count.saturating_add(1);
         sum_minor = sum_minor.saturating_add(small.money().amount_minor());
     }

@@ -1,0 +1,170 @@
+//! What the signals found, taken together: how likely it is that something is wrong, and why.
+
+use super::assessment::{Evidence, Reason, ReasonCode};
+use super::policy::Policy;
+use super::signal::{Family, Measure, Nature, Signal};
+use super::time::Span;
+
+/// How likely it is that something is wrong. Each 0–1.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub(super) struct Risk {
+    /// By everything that was found.
+    pub(super) all: f64,
+    /// By signs of abuse alone.
+    pub(super) abuse: f64,
+}
+
+/// What the signals found so far. Where none found anything, nothing is allocated.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub(super) struct Findings {
+    /// By the strongest signal of each family.
+    families: [Risk; Family::ALL.len()],
+    /// When trying again makes sense, where pace is the trouble.
+    pub(super) retry_after: Option<Span>,
+    /// In the order of the contract.
+    reasons: Vec<Reason>,
+}
+
+impl Findings {
+    /// Takes in what `signal` found, which has this weight in the policy.
+    pub(super) fn add(&mut self, signal: Signal, weight: f64, measure: Measure) {
+        let contribution = contribution(measure.strength, weight);
+        if let Some(family) = self.families.get_mut(signal.family() as usize) {
+            family.all = family.all.max(contribution);
+            if measure.nature == Nature::Abuse {
+                family.abuse = family.abuse.max(contribution);
+            }
+        }
+        self.retry_after = self.retry_after.max(measure.retry_after);
+        self.reasons.push(Reason {
+            code: ReasonCode::Signal(signal),
+            strength: measure.strength,
+            evidence: measure.evidence,
+        });
+    }
+
+    /// Noisy-or over the families: each is an independent chance that the payment is wrong, so the
+    /// chance that it is fine is the product of what each leaves. Source: Pearl, "Probabilistic
+    /// Reasoning in Intelligent Systems", 1988, §4.3.2. Within a family the strongest signal counts.
+    pub(super) fn risk(&self) -> Risk {
+        if self.reasons.is_empty() {
+            return Risk::default();
+        }
+        let (mut fine, mut free_of_abuse) = (1.0, 1.0);
+        for family in &self.families {
+            fine *= 1.0 - family.all;
+            free_of_abuse *= 1.0 - family.abuse;
+        }
+        Risk {
+            all: 1.0 - fine,
+            abuse: 1.0 - free_of_abuse,
+        }
+    }
+
+    /// The reasons, weightiest first; those of equal weight in the order of the contract.
+    pub(super) fn into_reasons(self, policy: &Policy, payer_confirmed: bool) -> Vec<Reason> {
+        let weighed = |reason: &Reason| match reason.code {
+            ReasonCode::Signal(signal) => {
+                contribution(reason.strength, policy.signals.weight(signal))
+            }
+            ReasonCode::PayerConfirmed => 1.0,
+        };
+        let mut reasons = self.reasons;
+        reasons.sort_by(|a, b| weighed(b).total_cmp(&weighed(a)));
+        if payer_confirmed {
+            let confirmed = Reason {
+                code: ReasonCode::PayerConfirmed,
+                strength: 100.0,
+                evidence: Evidence::None,
+            };
+            reasons.insert(0, confirmed);
+        }
+        reasons
+    }
+}
+
+/// The part that a signal of this strength and weight has in the score, 0–1.
+fn contribution(strength: f64, weight: f64) -> f64 {
+    strength / 100.0 * weight
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As the formula reads, family by family.
+    fn noisy_or(found: &[(Signal, f64, &Measure)], counts: impl Fn(&Measure) -> bool) -> f64 {
+        let strongest = |family| {
+            found
+                .iter()
+                .filter(|(signal, _, measure)| signal.family() == family && counts(measure))
+                .map(|(_, weight, measure)| measure.strength / 100.0 * weight)
+                .fold(0.0, f64::max)
+        };
+        let fine = Family::ALL
+            .into_iter()
+            .fold(1.0, |fine, family| fine * (1.0 - strongest(family)));
+        1.0 - fine
+    }
+
+    fn measure() -> impl Strategy<Value = Option<Measure>> {
+        let strength = prop_oneof![Just(50.0), 0.001..100.0];
+        let nature = prop_oneof![Just(Nature::Slip), Just(Nature::Abuse)];
+        let retry_after_ms = proptest::option::of(0..1_000_i64);
+        let measured = (strength, nature, retry_after_ms).prop_map(|(strength, nature, retry)| {
+            let measure = Measure::of(strength, nature, Evidence::None).unwrap();
+            Measure {
+                retry_after: retry.map(Span::from_ms),
+                ..measure
+            }
+        });
+        proptest::option::of(measured)
+    }
+
+    proptest! {
+        #[test]
+        fn taken_in_one_by_one_they_make_what_the_formula_says(
+            measures in proptest::collection::vec(measure(), Signal::ALL.len()),
+            confirmed in any::<bool>(),
+        ) {
+            let policy = Policy::default();
+            let found: Vec<_> = Signal::ALL
+                .iter()
+                .zip(&measures)
+                .filter_map(|(signal, measure)| {
+                    Some((*signal, policy.signals.weight(*signal), measure.as_ref()?))
+                })
+                .collect();
+            let mut findings = Findings::default();
+            for (signal, weight, measure) in &found {
+                findings.add(*signal, *weight, (*measure).clone());
+            }
+
+            let risk = findings.risk();
+            prop_assert_eq!(risk.all.to_bits(), noisy_or(&found, |_| true).to_bits());
+            let abuse = noisy_or(&found, |measure| measure.nature == Nature::Abuse);
+            prop_assert_eq!(risk.abuse.to_bits(), abuse.to_bits());
+            let latest = found.iter().filter_map(|(_, _, measure)| measure.retry_after).max();
+            prop_assert_eq!(findings.retry_after, latest);
+
+            let mut weightiest_first = found.clone();
+            weightiest_first.sort_by(|(_, a_weight, a), (_, b_weight, b)| {
+                let [a, b] = [(a, a_weight), (b, b_weight)].map(|(m, w)| m.strength / 100.0 * w);
+                b.total_cmp(&a)
+            });
+            let told = confirmed.then_some(ReasonCode::PayerConfirmed).into_iter();
+            let told = told.chain(weightiest_first.iter().map(|(s, ..)| ReasonCode::Signal(*s)));
+            let reasons = findings.into_reasons(&policy, confirmed);
+            let codes: Vec<ReasonCode> = reasons.iter().map(|reason| reason.code).collect();
+            prop_assert_eq!(codes, told.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
+    fn families_stand_in_the_order_in_which_they_are_multiplied() {
+        for (nth, family) in Family::ALL.into_iter().enumerate() {
+            assert_eq!(family as usize, nth);
+        }
+    }
+}
