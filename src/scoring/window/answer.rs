@@ -24,6 +24,21 @@ const NOT_WHOLE: u8 = u8::MAX;
 /// Stands for no shadow decision.
 const NO_SHADOW: u8 = 3;
 
+/// How many bytes the question, if one was asked, and a reason with its evidence take, about.
+const QUESTION_BYTES: usize = 24;
+const REASON_BYTES: usize = 28;
+
+/// How many bytes beyond the least [`write`] will append, about.
+pub(super) fn expected_bytes(assessment: &Assessment) -> usize {
+    let question = if assessment.confirmation.is_some() {
+        QUESTION_BYTES
+    } else {
+        0
+    };
+    let reasons = assessment.reasons.len().saturating_mul(REASON_BYTES);
+    question.saturating_add(reasons)
+}
+
 /// Appends `assessment` but for its decision. `policy_number` stands for the policy's version.
 pub(super) fn write(out: &mut Vec<u8>, assessment: &Assessment, policy_number: u16) {
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
