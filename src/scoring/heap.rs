@@ -10,15 +10,13 @@ pub(super) const fn bytes_of<T>(capacity: usize) -> usize {
 const fn taken_bytes(bytes: usize) -> usize {
     const SMALL_MAX: usize = 64;
     const SMALL_STEP: usize = 16;
-    let step: usize = if bytes <= SMALL_MAX {
+    let step = if bytes <= SMALL_MAX {
         SMALL_STEP
     } else {
         1 << bytes.saturating_sub(1).ilog2().saturating_sub(2)
     };
-    // Steps are powers of two.
-    let below_step = step.saturating_sub(1);
-    match bytes.checked_add(below_step) {
-        Some(above) => above & !below_step,
+    match bytes.checked_next_multiple_of(step) {
+        Some(taken) => taken,
         None => bytes,
     }
 }

@@ -51,9 +51,8 @@ pub(super) fn put_id(out: &mut Vec<u8>, text: &str) {
 /// An id, packed: the same text always gives the same bytes, so ids are compared by them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed<'a> {
-    form: u8,
-    /// What is of that form, where that is shorter than the text; zeros follow.
-    short: [u8; SHORT_BYTES],
+    /// The form, and what is of that form where that is shorter than the text; zeros follow.
+    head: [u8; 1 + SHORT_BYTES],
     text: &'a [u8],
 }
 
@@ -69,49 +68,51 @@ impl<'a> Packed<'a> {
         } else {
             hex_text_bytes(text).map(|short| (HEX | len, short))
         };
-        let (form, short) = short.unwrap_or((len, [0; SHORT_BYTES]));
-        Self { form, short, text }
+        let mut head = [0; 1 + SHORT_BYTES];
+        let [form, rest @ ..] = &mut head;
+        (*form, *rest) = short.unwrap_or((len, [0; SHORT_BYTES]));
+        Self { head, text }
     }
 
     /// The same id, borrowed.
     #[must_use]
     pub(super) fn id(&self) -> PackedId<'_> {
-        let bytes = if is_short(self.form) {
-            let len = bytes_after(self.form);
-            self.short.get(..len).unwrap_or_default()
+        let [form, short @ ..] = &self.head;
+        let bytes = if is_short(*form) {
+            short.get(..bytes_after(*form)).unwrap_or_default()
         } else {
             self.text
         };
-        PackedId {
-            form: self.form,
-            bytes,
-        }
+        PackedId { form: *form, bytes }
     }
 
     /// Its [tag](tag_of).
     #[must_use]
     pub(super) fn tag(&self) -> u16 {
-        if is_short(self.form) {
-            tag_of(self.form, &self.short)
+        let [form, short @ ..] = &self.head;
+        if is_short(*form) {
+            tag_of(*form, short)
         } else {
-            tag_of(self.form, self.text)
+            tag_of(*form, self.text)
         }
     }
 
     /// How many bytes it takes.
     pub(super) const fn packed_bytes(&self) -> usize {
-        bytes_after(self.form).saturating_add(1)
+        let [form, ..] = self.head;
+        bytes_after(form).saturating_add(1)
     }
 
     /// Appends it.
     pub(super) fn put(&self, out: &mut Vec<u8>) {
-        out.push(self.form);
-        if is_short(self.form) {
+        let [form, ..] = self.head;
+        if is_short(form) {
             // All of it and back is quicker than a part of any length.
-            let end = out.len().saturating_add(bytes_after(self.form));
-            out.extend_from_slice(&self.short);
+            let end = out.len().saturating_add(self.packed_bytes());
+            out.extend_from_slice(&self.head);
             out.truncate(end);
         } else {
+            out.push(form);
             out.extend_from_slice(self.text);
         }
     }
@@ -153,12 +154,16 @@ fn uuid_bytes(text: &[u8]) -> Option<[u8; SHORT_BYTES]> {
     if !UUID_HYPHENS.iter().all(|at| text.get(*at) == Some(&b'-')) {
         return None;
     }
+    let four = |at: usize| {
+        let digits = text.get(at..)?.first_chunk()?;
+        Some(u64::from(u32::from_le_bytes(*digits)))
+    };
+    let eight = |[left, right]: [usize; 2]| Some(four(left)? | four(right)? << 32);
+    let [a, b, c, d] = UUID_DIGITS;
+    let words = [eight(a)?, eight(b)?, eight(c)?, eight(d)?];
     let mut bytes = [0; SHORT_BYTES];
-    for (bytes, [left, right]) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(UUID_DIGITS) {
-        let half = |at: usize| text.get(at..).and_then(<[u8]>::first_chunk::<4>).copied();
-        let [a, b, c, d] = half(left)?;
-        let [e, f, g, h] = half(right)?;
-        *bytes = hex_bytes(u64::from_le_bytes([a, b, c, d, e, f, g, h]))?;
+    for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *to = hex_bytes(word)?;
     }
     Some(bytes)
 }

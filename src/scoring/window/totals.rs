@@ -64,10 +64,10 @@ impl Tally {
     /// What taking the record out adds.
     const fn back(self) -> Self {
         Self {
-            count: self.count.saturating_neg(),
-            declined: self.declined.saturating_neg(),
+            count: self.count.wrapping_neg(),
+            declined: self.declined.wrapping_neg(),
             currency: self.currency,
-            spent_minor: self.spent_minor.saturating_neg(),
+            spent_minor: self.spent_minor.wrapping_neg(),
         }
     }
 }
@@ -82,8 +82,8 @@ pub(super) struct Running {
     others: Option<Box<OtherSums>>,
 }
 
-/// The total of one window and where the window begins. The bound on payments per account is in the
-/// thousands.
+/// The total of one window and where the window begins. An account keeps at most a few thousand payments,
+/// of at most 10^15 minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct WindowTotal {
     sum_minor: i64,
@@ -242,10 +242,11 @@ impl Running {
 }
 
 impl WindowTotal {
+    /// Nothing gets so large as to wrap; and if it did, taking out what was put in would still be exact.
     const fn add(&mut self, tally: Tally, own_minor: i64) {
-        self.count = self.count.saturating_add_signed(tally.count);
-        self.declined = self.declined.saturating_add_signed(tally.declined);
-        self.sum_minor = self.sum_minor.saturating_add(own_minor);
+        self.count = self.count.wrapping_add_signed(tally.count);
+        self.declined = self.declined.wrapping_add_signed(tally.declined);
+        self.sum_minor = self.sum_minor.wrapping_add(own_minor);
     }
 }
 
@@ -280,7 +281,7 @@ impl OtherSums {
     fn add(&mut self, nth: WindowIndex, tally: Tally) {
         let mut sums = self.0.iter_mut();
         match sums.find(|sum| sum.is_for(nth, tally.currency)) {
-            Some(sum) => sum.sum_minor = sum.sum_minor.saturating_add(tally.spent_minor),
+            Some(sum) => sum.sum_minor = sum.sum_minor.wrapping_add(tally.spent_minor),
             None => self.0.push(OtherSum {
                 nth,
                 currency: tally.currency,
