@@ -365,16 +365,12 @@ impl Account {
 
     fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
         let currency = payment.money.currency();
+        let half_life = policy.memory.pace_half_life_ms;
+        let pace = self.profile.pace_mut();
         for nth in WindowIndex::ALL {
             let totals = self.window.totals(nth);
-            let (count, sum_minor) = (totals.count(), totals.sum_minor(currency));
-            self.profile.pace_mut().note(
-                nth,
-                count,
-                (currency, sum_minor),
-                policy.memory.pace_half_life_ms,
-                now,
-            );
+            let spent = (currency, totals.sum_minor(currency));
+            pace.note(nth, totals.count(), spent, half_life, now);
         }
     }
 }

@@ -1,15 +1,27 @@
 //! Hashes of ids: the same on every machine and in every version. They guard nothing: what is found by
 //! one is compared in full, and who makes ids collide only slows or blurs what is known of themselves.
 
-use super::packing::Packed;
-
 /// A hash of `bytes`, eight bytes at a time: multiply and rotate, as in Firefox's and rustc's FxHash, with
 /// the final mix of MurmurHash3 (Appleby), which spreads every bit over all.
 pub(super) fn hash_of(bytes: &[u8]) -> u64 {
+    let hash = folded(bytes.len() as u64, bytes);
+    let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    let hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
+    hash ^ hash >> 33
+}
+
+/// Sixteen bits of a hash of a packed id, never zero: enough to pass over almost everything else.
+pub(super) fn tag_of(form: u8, bytes: &[u8]) -> u16 {
+    // The highest bits of a product depend on all below, and need no more mixing.
+    let [.., low, high] = folded(form.into(), bytes).to_le_bytes();
+    u16::from_le_bytes([low, high]).max(1)
+}
+
+fn folded(seed: u64, bytes: &[u8]) -> u64 {
     const MULTIPLIER: u64 = 0x9e37_79b9_7f4a_7c15;
     let add = |hash: u64, word: u64| (hash.rotate_left(29) ^ word).wrapping_mul(MULTIPLIER);
     let (words, rest) = bytes.as_chunks::<8>();
-    let mut hash = bytes.len() as u64;
+    let mut hash = seed;
     for word in words {
         hash = add(hash, u64::from_le_bytes(*word));
     }
@@ -17,16 +29,7 @@ pub(super) fn hash_of(bytes: &[u8]) -> u64 {
         .iter()
         .rev()
         .fold(0, |word, byte| word << 8 | u64::from(*byte));
-    hash = add(hash, last);
-    hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ hash >> 33).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ hash >> 33
-}
-
-/// Sixteen bits of the hash of a packed id, never zero: enough to pass over almost everything else.
-pub(super) fn tag_of(id: &Packed) -> u16 {
-    let [low, high, ..] = hash_of(id.as_bytes()).to_le_bytes();
-    u16::from_le_bytes([low, high]).max(1)
+    add(hash, last)
 }
 
 #[cfg(test)]

@@ -4,16 +4,19 @@
 //! written is read back by the same code in the same order, so nothing here carries names or versions;
 //! files and wires have formats of their own.
 
+use super::hash::tag_of;
 use super::payment::ID_BYTES_MAX;
 
 /// Form bytes of an id: up to [`ID_BYTES_MAX`] is a text of that many bytes as it is; the others follow.
 const UUID: u8 = 0x81;
-/// This and the number of digits, 1 to [`DIGITS_MAX`], is a text of decimal digits, two to a byte.
-const DIGITS: u8 = 0xc0;
-const DIGITS_MAX: usize = 0x3f;
+/// This and the number of digits, at most twice [`SHORT_BYTES`], is a text of hexadecimal digits in lower
+/// case, or of decimal ones, two to a byte.
+const HEX: u8 = 0xc0;
+
+/// How many bytes the forms that are shorter than their text take at most.
+const SHORT_BYTES: usize = 16;
 
 const UUID_CHARS: usize = 36;
-const UUID_BYTES: usize = 16;
 const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
 /// Where the halves of each eight digits stand.
 const UUID_DIGITS: [[usize; 2]; 4] = [[0, 4], [9, 14], [19, 24], [28, 32]];
@@ -42,95 +45,131 @@ pub(super) fn put_f64(out: &mut Vec<u8>, value: f64) {
 
 /// Appends an id.
 pub(super) fn put_id(out: &mut Vec<u8>, text: &str) {
-    out.extend_from_slice(Packed::of(text).as_bytes());
+    Packed::of(text).put(out);
 }
 
 /// An id, packed: the same text always gives the same bytes, so ids are compared by them.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Packed {
-    /// The form, and what is of that form.
-    bytes: [u8; 1 + ID_BYTES_MAX],
-    len: u8,
+pub(super) struct Packed<'a> {
+    /// The form, and what is of that form where that is shorter than the text; zeros follow.
+    head: [u8; 1 + SHORT_BYTES],
+    text: &'a [u8],
 }
 
-impl Packed {
+impl<'a> Packed<'a> {
     /// Packs a text of at most [`ID_BYTES_MAX`] bytes; what is longer is cut off.
     #[must_use]
-    pub(super) fn of(text: &str) -> Self {
+    pub(super) fn of(text: &'a str) -> Self {
         let text = text.as_bytes();
         let text = text.get(..ID_BYTES_MAX).unwrap_or(text);
-        let mut bytes = [0; 1 + ID_BYTES_MAX];
-        let [form, rest @ ..] = &mut bytes;
-        let (text_len, packed_len) = if let Some(uuid) = uuid_bytes(text) {
-            for (to, byte) in rest.iter_mut().zip(uuid) {
-                *to = byte;
-            }
-            (UUID, UUID_BYTES)
-        } else if text.len() <= DIGITS_MAX && text.iter().all(u8::is_ascii_digit) {
-            for (to, pair) in rest.iter_mut().zip(text.chunks(2)) {
-                *to = nibbles(pair);
-            }
-            (DIGITS | byte_of(text.len()), text.len().div_ceil(2))
+        let [len, ..] = text.len().to_le_bytes();
+        let short = if text.len() == UUID_CHARS {
+            uuid_bytes(text).map(|short| (UUID, short))
         } else {
-            if let Some(to) = rest.get_mut(..text.len()) {
-                to.copy_from_slice(text);
-            }
-            (byte_of(text.len()), text.len())
+            hex_text_bytes(text).map(|short| (HEX | len, short))
         };
-        *form = text_len;
-        Self {
-            bytes,
-            len: byte_of(packed_len.saturating_add(1)),
-        }
-    }
-
-    /// The bytes, form and all.
-    #[must_use]
-    pub(super) fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+        let mut head = [0; 1 + SHORT_BYTES];
+        let [form, rest @ ..] = &mut head;
+        (*form, *rest) = short.unwrap_or((len, [0; SHORT_BYTES]));
+        Self { head, text }
     }
 
     /// The same id, borrowed.
     #[must_use]
     pub(super) fn id(&self) -> PackedId<'_> {
-        let [form, rest @ ..] = &self.bytes;
-        let len = usize::from(self.len.saturating_sub(1));
-        PackedId {
-            form: *form,
-            bytes: rest.get(..len).unwrap_or_default(),
+        let [form, short @ ..] = &self.head;
+        let bytes = if is_short(*form) {
+            short.get(..bytes_after(*form)).unwrap_or_default()
+        } else {
+            self.text
+        };
+        PackedId { form: *form, bytes }
+    }
+
+    /// Its [tag](tag_of).
+    #[must_use]
+    pub(super) fn tag(&self) -> u16 {
+        let [form, short @ ..] = &self.head;
+        if is_short(*form) {
+            tag_of(*form, short)
+        } else {
+            tag_of(*form, self.text)
+        }
+    }
+
+    /// How many bytes it takes.
+    pub(super) const fn packed_bytes(&self) -> usize {
+        let [form, ..] = self.head;
+        bytes_after(form).saturating_add(1)
+    }
+
+    /// Appends it.
+    pub(super) fn put(&self, out: &mut Vec<u8>) {
+        let [form, ..] = self.head;
+        if is_short(form) {
+            // All of it and back is quicker than a part of any length.
+            let end = out.len().saturating_add(self.packed_bytes());
+            out.extend_from_slice(&self.head);
+            out.truncate(end);
+        } else {
+            out.push(form);
+            out.extend_from_slice(self.text);
         }
     }
 }
 
-const fn byte_of(len: usize) -> u8 {
-    let [low, ..] = len.to_le_bytes();
-    low
+/// Whether this form is shorter than its text.
+const fn is_short(form: u8) -> bool {
+    form >= UUID
 }
 
-/// Two digits in one byte; a last single one stands high.
-const fn nibbles(pair: &[u8]) -> u8 {
-    match pair {
-        [high, low] => (*high & 0xf) << 4 | *low & 0xf,
-        [high] => (*high & 0xf) << 4,
-        _ => 0,
+/// How many bytes follow this form byte.
+const fn bytes_after(form: u8) -> usize {
+    match form {
+        UUID => SHORT_BYTES,
+        form if form >= HEX => (form & !HEX).div_ceil(2) as usize,
+        form => form as usize,
     }
 }
 
+/// The bytes of a text of at most 32 hexadecimal digits in lower case; a last single one stands high.
+fn hex_text_bytes(text: &[u8]) -> Option<[u8; SHORT_BYTES]> {
+    let mut bytes = [0; SHORT_BYTES];
+    let mut to = bytes.as_chunks_mut::<4>().0.iter_mut();
+    let (words, rest) = text.as_chunks::<8>();
+    for word in words {
+        *to.next()? = hex_bytes(u64::from_le_bytes(*word))?;
+    }
+    if !rest.is_empty() {
+        let digits = rest.iter().rev();
+        let word = digits.fold(EIGHT_ZEROS, |word, digit| word << 8 | u64::from(*digit));
+        *to.next()? = hex_bytes(word)?;
+    }
+    Some(bytes)
+}
+
 /// The bytes of a UUID as it is usually written: lower case, with hyphens.
-fn uuid_bytes(text: &[u8]) -> Option<[u8; UUID_BYTES]> {
+fn uuid_bytes(text: &[u8]) -> Option<[u8; SHORT_BYTES]> {
     let text: &[u8; UUID_CHARS] = text.try_into().ok()?;
     if !UUID_HYPHENS.iter().all(|at| text.get(*at) == Some(&b'-')) {
         return None;
     }
-    let mut bytes = [0; UUID_BYTES];
-    for (bytes, [left, right]) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(UUID_DIGITS) {
-        let half = |at: usize| text.get(at..).and_then(<[u8]>::first_chunk::<4>).copied();
-        let [a, b, c, d] = half(left)?;
-        let [e, f, g, h] = half(right)?;
-        *bytes = hex_bytes(u64::from_le_bytes([a, b, c, d, e, f, g, h]))?;
+    let four = |at: usize| {
+        let digits = text.get(at..)?.first_chunk()?;
+        Some(u64::from(u32::from_le_bytes(*digits)))
+    };
+    let eight = |[left, right]: [usize; 2]| Some(four(left)? | four(right)? << 32);
+    let [a, b, c, d] = UUID_DIGITS;
+    let words = [eight(a)?, eight(b)?, eight(c)?, eight(d)?];
+    let mut bytes = [0; SHORT_BYTES];
+    for (to, word) in bytes.as_chunks_mut::<4>().0.iter_mut().zip(words) {
+        *to = hex_bytes(word)?;
     }
     Some(bytes)
 }
+
+/// The text of eight zeros.
+const EIGHT_ZEROS: u64 = u64::from_le_bytes(*b"00000000");
 
 /// The bytes that eight lower-case hexadecimal digits stand for, all eight worked on at once: the text
 /// in the bytes of a word, its first digit lowest.
@@ -142,7 +181,7 @@ fn hex_bytes(text: u64) -> Option<[u8; 4]> {
     // Whatever is not such a digit does not come back from its value.
     let above_nine = values.wrapping_add(6 * ONES) >> 4 & ONES;
     let back = values
-        .wrapping_add(u64::from(b'0') * ONES)
+        .wrapping_add(EIGHT_ZEROS)
         .wrapping_add(above_nine.wrapping_mul(39));
     if back != text || values & (0xf0 * ONES) != 0 {
         return None;
@@ -184,7 +223,7 @@ impl PackedId<'_> {
     pub const fn text_bytes(self) -> usize {
         match self.form {
             UUID => UUID_CHARS,
-            form if form >= DIGITS => (form & !DIGITS) as usize,
+            form if form >= HEX => (form & !HEX) as usize,
             form => form as usize,
         }
     }
@@ -195,12 +234,9 @@ impl PackedId<'_> {
         let len = self.text_bytes();
         match self.form {
             UUID => self.write_uuid(room),
-            form if form >= DIGITS => {
-                for (pair, byte) in room.chunks_mut(2).zip(self.bytes) {
-                    let digits = [byte >> 4, byte & 0xf];
-                    for (to, digit) in pair.iter_mut().zip(digits) {
-                        *to = b'0' | digit;
-                    }
+            form if form >= HEX => {
+                for ([high, low], byte) in room.as_chunks_mut().0.iter_mut().zip(self.bytes) {
+                    (*high, *low) = (hex_digit(byte >> 4), hex_digit(*byte));
                 }
             }
             _ => {
@@ -277,12 +313,7 @@ impl<'a> Reader<'a> {
 
     pub(super) fn id(&mut self) -> Option<PackedId<'a>> {
         let form = self.byte()?;
-        let count = match form {
-            UUID => UUID_BYTES,
-            form if form >= DIGITS => usize::from(form & !DIGITS).div_ceil(2),
-            form => usize::from(form),
-        };
-        let bytes = self.bytes(count)?;
+        let bytes = self.bytes(bytes_after(form))?;
         Some(PackedId { form, bytes })
     }
 }
@@ -294,7 +325,7 @@ mod tests {
     #[test]
     fn ids_of_every_form_come_back_and_are_told_apart() {
         let long = "x".repeat(ID_BYTES_MAX);
-        let digits = "7".repeat(DIGITS_MAX + 1);
+        let digits = "7".repeat(2 * SHORT_BYTES + 1);
         let texts = [
             "x",
             "0",
@@ -303,6 +334,11 @@ mod tests {
             "13812345678",
             "1381234567",
             "138123456780",
+            "1381234567f",
+            "1381234567F",
+            "1381234567:",
+            "9b2e6c1f5d7a4a8eb1c30123456789ab",
+            "9b2e6c1f5d7a4a8eb1c30123456789abc",
             "9b2e6c1f-5d7a-4a8e-b1c3-0123456789ab",
             "9B2E6C1F-5D7A-4A8E-B1C3-0123456789AB",
             "9b2e6c1f-5d7a-4a8e-b1c3-0123456789ag",
@@ -353,6 +389,34 @@ mod tests {
     }
 
     #[test]
+    fn texts_that_differ_in_one_place_have_different_tags() {
+        let of_len = |len: usize, filler: &str| {
+            let plain = filler.repeat(len);
+            let changed = (0..len).map(move |at| {
+                let mut text = plain.clone();
+                text.replace_range(at..=at, "1");
+                text
+            });
+            changed.chain([filler.repeat(len)])
+        };
+        let texts: Vec<String> = (1..40)
+            .flat_map(|len| {
+                ["0", "x"]
+                    .into_iter()
+                    .flat_map(move |filler| of_len(len, filler))
+            })
+            .collect();
+        let distinct = |of: &dyn Fn(&str) -> String| {
+            let all = texts.iter().map(|text| of(text));
+            all.collect::<std::collections::BTreeSet<_>>().len()
+        };
+        let tags = distinct(&|text| Packed::of(text).tag().to_string());
+        // By chance about 20 of 1,600 fall together.
+        assert!(distinct(&str::to_owned) - tags < 40, "{tags}");
+        assert!(texts.iter().all(|text| Packed::of(text).tag() != 0));
+    }
+
+    #[test]
     fn a_uuid_takes_17_bytes_and_a_phone_number_7() {
         let packed = |text| {
             let mut bytes = Vec::new();
@@ -360,6 +424,7 @@ mod tests {
             bytes.len()
         };
         assert_eq!(packed("9b2e6c1f-5d7a-4a8e-b1c3-0123456789ab"), 17);
+        assert_eq!(packed("9b2e6c1f5d7a4a8eb1c30123456789ab"), 17);
         assert_eq!(packed("13812345678"), 7);
     }
 

@@ -1,6 +1,5 @@
 //! A payment as it is looked at: its ids packed once, as what is remembered has them.
 
-use super::hash::tag_of;
 use super::packing::{Packed, PackedId};
 use super::payment::Payment;
 
@@ -9,10 +8,10 @@ use super::payment::Payment;
 pub struct Submission<'a> {
     /// The payment.
     pub payment: &'a Payment,
-    pub(super) payment_id: Tagged,
-    pub(super) payee_id: Tagged,
-    pub(super) order_id: Option<Tagged>,
-    pub(super) device_id: Option<Tagged>,
+    pub(super) payment_id: Tagged<'a>,
+    pub(super) payee_id: Tagged<'a>,
+    pub(super) order_id: Option<Tagged<'a>>,
+    pub(super) device_id: Option<Tagged<'a>>,
 }
 
 impl<'a> Submission<'a> {
@@ -31,17 +30,17 @@ impl<'a> Submission<'a> {
 
 /// A packed id and its tag.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Tagged {
-    packed: Packed,
+pub(super) struct Tagged<'a> {
+    pub(super) packed: Packed<'a>,
     /// Sixteen bits of its hash, never zero: enough to pass over almost everything else.
     pub(super) tag: u16,
 }
 
-impl Tagged {
-    pub(super) fn of(text: &str) -> Self {
+impl<'a> Tagged<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
         let packed = Packed::of(text);
         Self {
-            tag: tag_of(&packed),
+            tag: packed.tag(),
             packed,
         }
     }
@@ -49,4 +48,9 @@ impl Tagged {
     pub(super) fn id(&self) -> PackedId<'_> {
         self.packed.id()
     }
+}
+
+/// The tag of an id that there may be; 0 where there is none.
+pub(super) fn tag_or_zero(id: Option<&Tagged<'_>>) -> u16 {
+    id.map_or(0, |id| id.tag)
 }

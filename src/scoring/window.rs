@@ -9,7 +9,7 @@
 use super::confirmation::ConfirmationToken;
 use super::outcome::Outcome;
 use super::payment::PaymentId;
-use super::submission::{Submission, Tagged};
+use super::submission::{Submission, Tagged, tag_or_zero};
 use super::time::{Span, Timestamp};
 
 mod answer;
@@ -17,21 +17,19 @@ mod detail;
 mod record;
 mod sliding;
 mod spans;
+mod tags;
 mod totals;
 
+use record::Entry;
 pub use record::{Decided, Record, RecordRef};
-use record::{Entry, Tags};
 use sliding::Sliding;
 pub use spans::{RETENTION, WINDOWS, WindowIndex};
+use tags::{Tags, TagsApart};
 pub use totals::Totals;
 use totals::{Running, Tally};
 
 /// How many of the newest records are read ahead.
 const WARMED: usize = 8;
-
-/// From how many records on their tags stand side by side as well. Up to there they lie in a few cache
-/// lines anyway, and most accounts never have more.
-const TAGS_APART_FROM: usize = 16;
 
 /// Room for this many payments is kept when none is left.
 const KEPT_ROOM: usize = 4;
@@ -47,8 +45,7 @@ pub struct Dropped {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
     entries: Sliding<Entry>,
-    /// Those of the entries, side by side; empty while there are few.
-    tags: Sliding<Tags>,
+    tags: TagsApart,
     details: Sliding<u8>,
     /// How many bytes of details came before the first of `details`; wraps around.
     details_before: u32,
@@ -63,7 +60,7 @@ impl Default for Window {
     fn default() -> Self {
         Self {
             entries: Sliding::default(),
-            tags: Sliding::default(),
+            tags: TagsApart::default(),
             details: Sliding::default(),
             details_before: 0,
             running: Running::default(),
@@ -104,27 +101,24 @@ impl Window {
 
     /// How many bytes it has allocated.
     #[must_use]
-    pub const fn heap_bytes(&self) -> usize {
+    pub fn heap_bytes(&self) -> usize {
         self.entries
             .heap_bytes()
-            .saturating_add(self.tags.heap_bytes())
             .saturating_add(self.details.heap_bytes())
+            .saturating_add(self.tags.heap_bytes())
             .saturating_add(self.running.heap_bytes())
     }
 
     /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
     #[must_use]
     pub fn warm(&self) -> u64 {
-        let entries = self.entries.as_slice().iter().rev().take(WARMED);
-        let tags = self.tags.as_slice().chunks(16);
-        let details = self.details.as_slice().rchunks(64).take(WARMED);
-        let entries = entries.map(|entry| u64::from(entry.detail));
-        let tags = tags.filter_map(|line| line.first().map(|tags| u64::from(tags.payment_id)));
-        let details = details.filter_map(|line| line.first().copied().map(u64::from));
-        entries
-            .chain(tags)
-            .chain(details)
-            .fold(0, |sum, part| sum ^ part)
+        let entries = last_of(self.entries.as_slice(), WARMED).iter();
+        let tags = self.tags.as_slice().iter().step_by(16);
+        let details = last_of(self.details.as_slice(), WARMED * 64).iter();
+        let entries = entries.fold(0, |sum, entry| sum ^ entry.detail);
+        let tags = tags.fold(0, |sum, tags| sum ^ tags.payment_id);
+        let details = details.step_by(64).fold(0, |sum, byte| sum ^ byte);
+        u64::from(entries) ^ u64::from(tags) ^ u64::from(details)
     }
 
     /// Whether payments of the last 24 h were forgotten for want of room.
@@ -187,7 +181,7 @@ impl Window {
         self.find_tagged(&submission.payment_id)
     }
 
-    fn find_tagged(&self, payment_id: &Tagged) -> Option<usize> {
+    fn find_tagged(&self, payment_id: &Tagged<'_>) -> Option<usize> {
         let tag = payment_id.tag;
         let tags = self.tags.as_slice();
         // Most are not there: one pass without a branch per record says so.
@@ -296,7 +290,7 @@ impl Window {
             outcome_after_ms: 0,
             tags: Tags::of(submission),
             payee_tag: submission.payee_id.tag,
-            device_tag: submission.device_id.map_or(0, |id| id.tag),
+            device_tag: tag_or_zero(submission.device_id.as_ref()),
             decision: assessment.decision,
             outcome: None,
             token_spent: false,
@@ -304,21 +298,20 @@ impl Window {
             payee_was_known: decided.payee_was_known,
             held_against_another: assessment.held_against().is_some(),
         };
-        self.details.append(detail::USUAL_BYTES, |bytes| {
+        let expected = detail::expected_bytes(submission, assessment);
+        self.details.append(expected, |bytes| {
             let number = decided.policy_number;
             detail::write(bytes, submission, assessment, number, decided.confirmed_by);
         });
         self.running.add(Tally::of(&entry));
         self.entries.push(entry);
-        self.push_tags();
+        self.tags.follow(self.entries.as_slice());
         dropped
     }
 
     /// Takes a record out, as if it had never been: it is about to be decided anew.
     pub fn take(&mut self, nth: usize) {
-        if self.tags.len() > nth {
-            self.tags.remove(nth);
-        }
+        self.tags.remove(nth);
         // Its detail stays where it is until those before it are forgotten too.
         let Some(entry) = self.entries.remove(nth) else {
             return;
@@ -344,7 +337,7 @@ impl Window {
     /// Lets go of the oldest `count` records, which no total counts any more.
     fn forget_oldest(&mut self, count: usize) {
         self.entries.forget(count, KEPT_ROOM);
-        self.tags.forget(count, 0);
+        self.tags.forget(count);
         let left_from = match self.entries.as_slice().first() {
             Some(entry) => entry.detail,
             None => self.details_end(),
@@ -355,21 +348,9 @@ impl Window {
             KEPT_ROOM.saturating_mul(detail::USUAL_BYTES),
         );
         self.details_before = left_from;
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.running.move_down(count);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.settled = self.settled.saturating_sub(count);
-    }
-
-    /// Puts the tags of the newest record beside the others', or those of all once there are enough.
-    fn push_tags(&mut self) {
-        let entries = self.entries.as_slice();
-        if entries.len() < TAGS_APART_FROM {
-            self.tags = Sliding::default();
-        } else {
-            for entry in entries.iter().skip(self.tags.len()) {
-                self.tags.push(entry.tags);
-            }
-        }
     }
 
     fn details_end(&self) -> u32 {
@@ -384,4 +365,10 @@ impl Window {
             detail: self.details.as_slice().get(from..).unwrap_or_default(),
         }
     }
+}
+
+/// The last `count` of `all`, or all where there are fewer.
+fn last_of<T>(all: &[T], count: usize) -> &[T] {
+    let from = all.len().saturating_sub(count);
+    all.get(from..).unwrap_or_default()
 }

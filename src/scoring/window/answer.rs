@@ -24,25 +24,37 @@ const NOT_WHOLE: u8 = u8::MAX;
 /// Stands for no shadow decision.
 const NO_SHADOW: u8 = 3;
 
+/// How many bytes the question, if one was asked, and a reason with its evidence take, about.
+const QUESTION_BYTES: usize = 24;
+const REASON_BYTES: usize = 28;
+
+/// How many bytes beyond the least [`write`] will append, about.
+pub(super) fn expected_bytes(assessment: &Assessment) -> usize {
+    let question = if assessment.confirmation.is_some() {
+        QUESTION_BYTES
+    } else {
+        0
+    };
+    let reasons = assessment.reasons.len().saturating_mul(REASON_BYTES);
+    question.saturating_add(reasons)
+}
+
 /// Appends `assessment` but for its decision. `policy_number` stands for the policy's version.
 pub(super) fn write(out: &mut Vec<u8>, assessment: &Assessment, policy_number: u16) {
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     let shadow = assessment.shadow_decision;
-    out.push(
-        flag(assessment.confirmation.is_some(), HAS_CONFIRMATION)
-            | flag(assessment.retry_after.is_some(), HAS_RETRY_AFTER)
-            | flag(!assessment.reasons.is_empty(), HAS_REASONS),
-    );
-    // The question stands first: a token that comes back is looked for there.
+    let flags = flag(assessment.confirmation.is_some(), HAS_CONFIRMATION)
+        | flag(assessment.retry_after.is_some(), HAS_RETRY_AFTER)
+        | flag(!assessment.reasons.is_empty(), HAS_REASONS);
+    let names = assessment.challenge as u8
+        | (assessment.history as u8) << 2
+        | shadow.map_or(NO_SHADOW, |shadow| shadow as u8) << 4;
+    out.extend_from_slice(&[flags, names]);
+    // The question stands early: a token that comes back is looked for there.
     if let Some(Confirmation { token, expire_time }) = assessment.confirmation {
         out.extend_from_slice(token.as_bytes());
         put_signed(out, expire_time.unix_ms());
     }
-    out.push(
-        assessment.challenge as u8
-            | (assessment.history as u8) << 2
-            | shadow.map_or(NO_SHADOW, |shadow| shadow as u8) << 4,
-    );
     put_varint(out, policy_number.into());
     put_number(out, assessment.score);
     if let Some(span) = assessment.retry_after {
@@ -159,7 +171,7 @@ fn put_number(out: &mut Vec<u8>, value: f64) {
 
 /// The question that was asked with this answer, if one was.
 pub(super) fn read_question(mut rest: Reader<'_>) -> Option<Confirmation> {
-    let flags = rest.byte()?;
+    let [flags, _] = rest.array()?;
     read_confirmation(&mut rest, flags)?
 }
 
@@ -170,9 +182,8 @@ pub(super) fn read(
     version: impl FnOnce(u16) -> Arc<str>,
 ) -> Option<Assessment> {
     let rest = &mut rest;
-    let flags = rest.byte()?;
+    let [flags, names] = rest.array()?;
     let confirmation = read_confirmation(rest, flags)?;
-    let names = rest.byte()?;
     let policy_number = u16::try_from(rest.varint()?).ok()?;
     let score = read_number(rest)?;
     let retry_after = if flags & HAS_RETRY_AFTER != 0 {

@@ -10,11 +10,14 @@ use crate::scoring::assessment::{Assessment, Confirmation, Decision};
 use crate::scoring::confirmation::ConfirmationToken;
 use crate::scoring::packing::{PackedId, Reader, put_id, put_signed};
 use crate::scoring::payment::{PayeeType, PaymentKind};
-use crate::scoring::submission::Submission;
+use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::Span;
 
 /// How many bytes a detail takes without optional ids and reasons, about.
 pub(super) const USUAL_BYTES: usize = 32;
+
+/// How many bytes of a detail are neither ids nor reasons, about.
+const FIXED_BYTES: usize = 14;
 
 const HAS_ORDER: u8 = 1;
 const HAS_DEVICE: u8 = 1 << 1;
@@ -22,7 +25,20 @@ const HAS_SESSION: u8 = 1 << 2;
 const HAS_DUPLICATE_WINDOW: u8 = 1 << 3;
 const HAS_CONFIRMED_BY: u8 = 1 << 4;
 
-/// Appends the detail of a payment and its answer. `policy_number` stands for the policy's version.
+/// How many bytes the detail of a payment and its answer will take, about.
+pub(super) fn expected_bytes(submission: &Submission<'_>, assessment: &Assessment) -> usize {
+    let ids = [&submission.order_id, &submission.device_id];
+    let bytes = |id: &Tagged<'_>| id.packed.packed_bytes();
+    let needed = FIXED_BYTES
+        .saturating_add(bytes(&submission.payment_id))
+        .saturating_add(bytes(&submission.payee_id));
+    let ids = ids.into_iter().flatten().map(bytes);
+    ids.fold(needed, usize::saturating_add)
+        .saturating_add(answer::expected_bytes(assessment))
+}
+
+/// Appends the detail of a payment and its answer. `policy_number` stands for the policy's version. What
+/// is looked at most stands first.
 pub(super) fn write(
     out: &mut Vec<u8>,
     submission: &Submission<'_>,
@@ -32,21 +48,20 @@ pub(super) fn write(
 ) {
     let payment = submission.payment;
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-    out.push(
-        flag(payment.order_id.is_some(), HAS_ORDER)
-            | flag(payment.device_id.is_some(), HAS_DEVICE)
-            | flag(payment.session_id.is_some(), HAS_SESSION)
-            | flag(payment.duplicate_window.is_some(), HAS_DUPLICATE_WINDOW)
-            | flag(confirmed_by.is_some(), HAS_CONFIRMED_BY),
-    );
-    submission.payment_id.id().put(out);
-    out.push(payment.payee.payee_type as u8 | (payment.kind as u8) << 4);
-    submission.payee_id.id().put(out);
-    for id in [&submission.order_id, &submission.device_id]
-        .into_iter()
-        .flatten()
-    {
-        id.id().put(out);
+    let flags = flag(payment.order_id.is_some(), HAS_ORDER)
+        | flag(payment.device_id.is_some(), HAS_DEVICE)
+        | flag(payment.session_id.is_some(), HAS_SESSION)
+        | flag(payment.duplicate_window.is_some(), HAS_DUPLICATE_WINDOW)
+        | flag(confirmed_by.is_some(), HAS_CONFIRMED_BY);
+    let names = payment.payee.payee_type as u8 | (payment.kind as u8) << 4;
+    out.extend_from_slice(&[flags, names]);
+    submission.payee_id.packed.put(out);
+    if let Some(device_id) = &submission.device_id {
+        device_id.packed.put(out);
+    }
+    submission.payment_id.packed.put(out);
+    if let Some(order_id) = &submission.order_id {
+        order_id.packed.put(out);
     }
     if let Some(session_id) = &payment.session_id {
         put_id(out, session_id.as_str());
@@ -60,19 +75,38 @@ pub(super) fn write(
     answer::write(out, assessment, policy_number);
 }
 
-/// A detail, read as far as the payee.
-#[derive(Debug, Clone)]
-pub(super) struct Detail<'a> {
-    flags: u8,
-    pub(super) payment_id: PackedId<'a>,
-    pub(super) kind: PaymentKind,
-    pub(super) payee_type: PayeeType,
-    pub(super) payee_id: PackedId<'a>,
-    rest: Reader<'a>,
+/// The payee in a detail.
+pub(super) fn payee(detail: &[u8]) -> Option<(PayeeType, PackedId<'_>)> {
+    let ([_, names], ids) = detail.split_first_chunk()?;
+    Some((payee_type(*names)?, Reader::new(ids).id()?))
 }
 
-/// What follows the payee in a detail.
-pub(super) struct Remainder<'a> {
+/// The device in a detail.
+pub(super) fn device_id(detail: &[u8]) -> Option<PackedId<'_>> {
+    let ([flags, _], ids) = detail.split_first_chunk()?;
+    if flags & HAS_DEVICE == 0 {
+        return None;
+    }
+    let mut ids = Reader::new(ids);
+    ids.id()?;
+    ids.id()
+}
+
+/// Whether a detail is of a payment that the payer confirmed.
+pub(super) fn is_confirmed(detail: &[u8]) -> bool {
+    detail
+        .first()
+        .is_some_and(|flags| flags & HAS_CONFIRMED_BY != 0)
+}
+
+fn payee_type(names: u8) -> Option<PayeeType> {
+    PayeeType::ALL.get(usize::from(names & 0xf)).copied()
+}
+
+/// A detail, read to its end.
+pub(super) struct Detail<'a> {
+    pub(super) kind: PaymentKind,
+    pub(super) payment_id: PackedId<'a>,
     pub(super) order_id: Option<PackedId<'a>>,
     pub(super) device_id: Option<PackedId<'a>>,
     pub(super) session_id: Option<PackedId<'a>>,
@@ -82,30 +116,16 @@ pub(super) struct Remainder<'a> {
 }
 
 impl<'a> Detail<'a> {
-    pub(super) fn read(bytes: &'a [u8]) -> Option<Self> {
-        let mut rest = Reader::new(bytes);
-        let flags = rest.byte()?;
-        let payment_id = rest.id()?;
-        let names = rest.byte()?;
-        let payee_id = rest.id()?;
-        Some(Self {
-            flags,
-            payment_id,
-            kind: PaymentKind::ALL.get(usize::from(names >> 4)).copied()?,
-            payee_type: PayeeType::ALL.get(usize::from(names & 0xf)).copied()?,
-            payee_id,
-            rest,
-        })
-    }
-
-    /// All that follows the payee.
-    pub(super) fn remainder(&self) -> Option<Remainder<'a>> {
-        let mut rest = self.rest.clone();
-        let has = |flag: u8| self.flags & flag != 0;
-        let mut id = |flag: u8| if has(flag) { rest.id() } else { None };
-        let order_id = id(HAS_ORDER);
-        let device_id = id(HAS_DEVICE);
-        let session_id = id(HAS_SESSION);
+    pub(super) fn read(detail: &'a [u8]) -> Option<Self> {
+        let ([flags, names], ids) = detail.split_first_chunk()?;
+        let has = |flag: u8| flags & flag != 0;
+        let mut rest = Reader::new(ids);
+        rest.id()?;
+        let mut id = |is_there: bool| if is_there { rest.id() } else { None };
+        let device_id = id(has(HAS_DEVICE));
+        let payment_id = id(true)?;
+        let order_id = id(has(HAS_ORDER));
+        let session_id = id(has(HAS_SESSION));
         let duplicate_window = if has(HAS_DUPLICATE_WINDOW) {
             Some(Span::from_ms(rest.signed()?))
         } else {
@@ -116,7 +136,9 @@ impl<'a> Detail<'a> {
         } else {
             None
         };
-        Some(Remainder {
+        Some(Self {
+            kind: PaymentKind::ALL.get(usize::from(names >> 4)).copied()?,
+            payment_id,
             order_id,
             device_id,
             session_id,
@@ -125,9 +147,7 @@ impl<'a> Detail<'a> {
             answer: rest,
         })
     }
-}
 
-impl Remainder<'_> {
     /// The answer that was given. `version` tells the policy's version by its number.
     pub(super) fn assessment(
         &self,

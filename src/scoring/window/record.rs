@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::detail::{Detail, Remainder};
+use super::detail::{self, Detail};
+use super::tags::Tags;
 use crate::scoring::assessment::{Assessment, Decision};
 use crate::scoring::confirmation::ConfirmationToken;
 use crate::scoring::money::{Currency, Money};
@@ -88,23 +89,6 @@ impl Entry {
     }
 }
 
-/// Tags of the ids that are looked for over the whole window.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Tags {
-    pub(super) payment_id: u16,
-    /// 0: of no order.
-    pub(super) order_id: u16,
-}
-
-impl Tags {
-    pub(super) fn of(submission: &Submission<'_>) -> Self {
-        Self {
-            payment_id: submission.payment_id.tag,
-            order_id: submission.order_id.map_or(0, |id| id.tag),
-        }
-    }
-}
-
 /// A remembered payment, looked at where it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {
@@ -164,26 +148,27 @@ impl<'a> RecordRef<'a> {
     /// Whether the payer confirmed it with this token.
     #[must_use]
     pub fn was_confirmed_by(self, token: ConfirmationToken) -> bool {
-        self.remainder()
-            .is_some_and(|rest| rest.confirmed_by == Some(token))
+        self.was_confirmed()
+            && self
+                .detail()
+                .is_some_and(|detail| detail.confirmed_by == Some(token))
     }
 
     /// Whether the payer was asked about it and said yes.
     #[must_use]
     pub fn was_confirmed(self) -> bool {
-        self.remainder()
-            .is_some_and(|rest| rest.confirmed_by.is_some())
+        detail::is_confirmed(self.detail)
     }
 
     /// Its id.
     #[must_use]
     pub fn payment_id(self) -> Option<PaymentId> {
         let room = &mut [0; ID_BYTES_MAX];
-        PaymentId::new(Detail::read(self.detail)?.payment_id.text(room)).ok()
+        PaymentId::new(self.detail()?.payment_id.text(room)).ok()
     }
 
     /// Whether this is its id.
-    pub(super) fn has_id(self, payment_id: &Tagged) -> bool {
+    pub(super) fn has_id(self, payment_id: &Tagged<'_>) -> bool {
         self.detail()
             .is_some_and(|detail| detail.payment_id == payment_id.id())
     }
@@ -212,7 +197,7 @@ impl<'a> RecordRef<'a> {
     }
 
     /// Whether it pays this order.
-    pub(super) fn pays_order(self, order_id: &Tagged) -> bool {
+    pub(super) fn pays_order(self, order_id: &Tagged<'_>) -> bool {
         self.order_id() == Some(order_id.id())
     }
 
@@ -249,10 +234,11 @@ impl<'a> RecordRef<'a> {
 
     /// The token with which the payer confirmed it, if so, and the one that it handed out itself.
     pub(super) fn tokens(self) -> [Option<ConfirmationToken>; 2] {
-        let Some(rest) = self.remainder() else {
+        let Some(detail) = self.detail() else {
             return [None; 2];
         };
-        [rest.confirmed_by, rest.question().map(|asked| asked.token)]
+        let asked = detail.question();
+        [detail.confirmed_by, asked.map(|asked| asked.token)]
     }
 
     /// Who was paid.
@@ -267,20 +253,19 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn payment(self, account_id: &AccountId) -> Option<Payment> {
         let detail = self.detail()?;
-        let rest = detail.remainder()?;
         let room = &mut [0; ID_BYTES_MAX];
         let mut text = |id: PackedId<'_>| Box::<str>::from(id.text(room));
         let mut optional = |id: Option<PackedId<'_>>| id.map(&mut text);
         Some(Payment {
-            order_id: optional(rest.order_id).and_then(|id| OrderId::new(id).ok()),
-            device_id: optional(rest.device_id).and_then(|id| DeviceId::new(id).ok()),
-            session_id: optional(rest.session_id).and_then(|id| SessionId::new(id).ok()),
+            order_id: optional(detail.order_id).and_then(|id| OrderId::new(id).ok()),
+            device_id: optional(detail.device_id).and_then(|id| DeviceId::new(id).ok()),
+            session_id: optional(detail.session_id).and_then(|id| SessionId::new(id).ok()),
             payment_id: PaymentId::new(text(detail.payment_id)).ok()?,
             account_id: account_id.clone(),
             payee: self.payee()?,
             money: self.entry.money(),
             kind: detail.kind,
-            duplicate_window: rest.duplicate_window,
+            duplicate_window: detail.duplicate_window,
         })
     }
 
@@ -291,18 +276,18 @@ impl<'a> RecordRef<'a> {
         account_id: &AccountId,
         version: impl FnOnce(u16) -> Arc<str>,
     ) -> Option<Record> {
-        let rest = self.remainder()?;
+        let detail = self.detail()?;
         let after = Span::from_ms(self.entry.outcome_after_ms.into());
         Some(Record {
             payment: self.payment(account_id)?,
-            assessment: rest.assessment(self.entry.decision, version)?,
+            assessment: detail.assessment(self.entry.decision, version)?,
             score_time: self.entry.score_time,
             outcome: self.entry.outcome,
             outcome_time: self
                 .entry
                 .outcome
                 .map(|_| self.entry.score_time.plus(after)),
-            confirmed_by: rest.confirmed_by,
+            confirmed_by: detail.confirmed_by,
         })
     }
 
@@ -313,8 +298,7 @@ impl<'a> RecordRef<'a> {
 
     /// The payee as it was laid down.
     pub(in crate::scoring) fn packed_payee(self) -> Option<(PayeeType, PackedId<'a>)> {
-        let detail = self.detail()?;
-        Some((detail.payee_type, detail.payee_id))
+        detail::payee(self.detail)
     }
 
     /// The device, if one is known, as it was laid down, and the tag of its id.
@@ -323,18 +307,14 @@ impl<'a> RecordRef<'a> {
     }
 
     fn order_id(self) -> Option<PackedId<'a>> {
-        self.remainder()?.order_id
+        self.detail()?.order_id
     }
 
     fn device_id(self) -> Option<PackedId<'a>> {
-        self.remainder()?.device_id
+        detail::device_id(self.detail)
     }
 
     fn detail(self) -> Option<Detail<'a>> {
         Detail::read(self.detail)
-    }
-
-    fn remainder(self) -> Option<Remainder<'a>> {
-        self.detail()?.remainder()
     }
 }

@@ -20,13 +20,13 @@ impl<T> Default for Sliding<T> {
     }
 }
 
-impl<T: PartialEq> PartialEq for Sliding<T> {
+impl<T: Copy + PartialEq> PartialEq for Sliding<T> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
     }
 }
 
-impl<T> Sliding<T> {
+impl<T: Copy> Sliding<T> {
     pub(super) fn as_slice(&self) -> &[T] {
         self.items
             .get(self.forgotten as usize..)
@@ -88,7 +88,9 @@ impl<T> Sliding<T> {
         }
         let forgotten = self.forgotten as usize;
         if forgotten > 0 && forgotten >= capacity / 4 {
-            self.items.drain(..forgotten);
+            let left = self.len();
+            self.items.copy_within(forgotten.., 0);
+            self.items.truncate(left);
             self.forgotten = 0;
         }
         if self.items.len().saturating_add(more) > capacity {

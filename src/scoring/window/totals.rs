@@ -3,7 +3,7 @@
 use super::record::Entry;
 use super::{WINDOWS, WindowIndex};
 use crate::scoring::heap;
-use crate::scoring::money::{Currency, Money};
+use crate::scoring::money::Currency;
 use crate::scoring::time::Timestamp;
 
 /// What a sliding window holds.
@@ -16,47 +16,58 @@ pub struct Totals<'a> {
 impl Totals<'_> {
     /// How many payments count as attempts.
     #[must_use]
-    pub const fn count(self) -> u32 {
-        self.running.of(self.nth).count
+    pub fn count(self) -> u32 {
+        self.running.of(self.nth).count.into()
     }
 
     /// How many were declined.
     #[must_use]
-    pub const fn declined(self) -> u32 {
-        self.running.of(self.nth).declined
+    pub fn declined(self) -> u32 {
+        self.running.of(self.nth).declined.into()
     }
 
     /// What was spent in `currency`, in minor units.
     #[must_use]
     pub fn sum_minor(self, currency: Currency) -> i64 {
-        let inline = self.running.currency == Some(currency);
-        if inline {
+        if self.running.currency == Some(currency) {
             return self.running.of(self.nth).sum_minor;
         }
-        let found = self
-            .running
-            .other_sums
-            .iter()
-            .find(|sum| sum.is_for(self.nth, currency));
-        found.map_or(0, |sum| sum.sum_minor)
+        let others = self.running.others.as_deref();
+        others.map_or(0, |others| others.sum_minor(self.nth, currency))
     }
 }
 
 /// What one record adds to the totals of the windows it lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
-    count: u32,
-    declined: u32,
-    spent: Option<Money>,
+    count: i16,
+    declined: i16,
+    currency: Currency,
+    spent_minor: i64,
 }
 
 impl Tally {
     pub(super) fn of(entry: &Entry) -> Self {
         let standing = entry.standing();
         Self {
-            count: u32::from(standing.counts_in_velocity()),
-            declined: u32::from(standing.counts_as_failure()),
-            spent: standing.counts_as_spend().then(|| entry.money()),
+            count: standing.counts_in_velocity().into(),
+            declined: standing.counts_as_failure().into(),
+            currency: entry.currency,
+            spent_minor: if standing.counts_as_spend() {
+                entry.amount_minor
+            } else {
+                0
+            },
+        }
+    }
+
+    /// What taking the record out adds.
+    const fn back(self) -> Self {
+        Self {
+            count: self.count.wrapping_neg(),
+            declined: self.declined.wrapping_neg(),
+            currency: self.currency,
+            spent_minor: self.spent_minor.wrapping_neg(),
         }
     }
 }
@@ -68,18 +79,180 @@ pub(super) struct Running {
     /// In which currency the windows' own sums are.
     currency: Option<Currency>,
     /// Few accounts pay in several.
-    other_sums: Vec<OtherSum>,
+    others: Option<Box<OtherSums>>,
 }
 
-/// The total of one window and where the window begins.
+/// The total of one window and where the window begins. An account keeps at most a few thousand payments,
+/// of at most 10^15 minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct WindowTotal {
     sum_minor: i64,
-    count: u32,
-    declined: u32,
+    count: u16,
+    declined: u16,
     /// Place of the oldest record inside.
-    tail: u32,
+    tail: u16,
 }
+
+impl Running {
+    pub(super) const fn totals(&self, nth: WindowIndex) -> Totals<'_> {
+        Totals { nth, running: self }
+    }
+
+    pub(super) fn heap_bytes(&self) -> usize {
+        let others = self.others.as_deref();
+        others.map_or(0, OtherSums::heap_bytes)
+    }
+
+    pub(super) fn tail(&self, nth: WindowIndex) -> usize {
+        self.of(nth).tail.into()
+    }
+
+    fn of(&self, nth: WindowIndex) -> WindowTotal {
+        self.windows.get(nth as usize).copied().unwrap_or_default()
+    }
+
+    /// Counts a record that has just been put at the end.
+    pub(super) fn add(&mut self, tally: Tally) {
+        let own_minor = self.own_part_minor(tally);
+        for window in &mut self.windows {
+            window.add(tally, own_minor);
+        }
+        if own_minor != tally.spent_minor {
+            for nth in WindowIndex::ALL {
+                self.change_others(|others| others.add(nth, tally));
+            }
+        }
+    }
+
+    /// Counts the record in this place anew.
+    pub(super) fn change(&mut self, at: usize, before: Tally, after: Tally) {
+        if before == after {
+            return;
+        }
+        for nth in WindowIndex::ALL {
+            if self.tail(nth) <= at {
+                self.count(nth, before.back());
+                self.count(nth, after);
+            }
+        }
+    }
+
+    /// No longer counts the record that stood in this place; those behind it have moved down.
+    pub(super) fn take(&mut self, at: usize, tally: Tally) {
+        for nth in WindowIndex::ALL {
+            if self.tail(nth) <= at {
+                self.count(nth, tally.back());
+            } else if let Some(window) = self.windows.get_mut(nth as usize) {
+                window.tail = window.tail.saturating_sub(1);
+            }
+        }
+    }
+
+    /// No longer counts the oldest record, which is about to go.
+    pub(super) fn forget_oldest(&mut self, tally: Tally) {
+        for nth in WindowIndex::ALL {
+            if self.tail(nth) == 0 {
+                self.count(nth, tally.back());
+                if let Some(window) = self.windows.get_mut(nth as usize) {
+                    window.tail = 1;
+                }
+            }
+        }
+    }
+
+    /// The oldest `count` records are gone, and the others have moved down.
+    pub(super) fn move_down(&mut self, count: usize) {
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        for window in &mut self.windows {
+            window.tail = window.tail.saturating_sub(count);
+        }
+    }
+
+    /// Moves every window's tail up to `now`.
+    pub(super) fn expire(&mut self, entries: &[Entry], now: Timestamp) {
+        let Some(newest) = entries.last() else {
+            self.currency = None;
+            return;
+        };
+        for nth in WindowIndex::ALL {
+            if newest.score_time.within(nth.span(), now) {
+                self.slide(nth, entries, now);
+            } else {
+                self.clear(nth, entries.len());
+            }
+        }
+        if self.tail(WindowIndex::Day) >= entries.len() {
+            // The next payment says in what currency to count.
+            self.currency = None;
+        }
+    }
+
+    /// Moves the tail of a window in which something is left.
+    fn slide(&mut self, nth: WindowIndex, entries: &[Entry], now: Timestamp) {
+        while let Some(entry) = entries.get(self.tail(nth))
+            && !entry.score_time.within(nth.span(), now)
+        {
+            self.count(nth, Tally::of(entry).back());
+            if let Some(window) = self.windows.get_mut(nth as usize) {
+                window.tail = window.tail.saturating_add(1);
+            }
+        }
+    }
+
+    /// Empties a window that the newest of `count` records has left, and so all the others.
+    fn clear(&mut self, nth: WindowIndex, count: usize) {
+        if let Some(window) = self.windows.get_mut(nth as usize) {
+            *window = WindowTotal {
+                tail: u16::try_from(count).unwrap_or(u16::MAX),
+                ..WindowTotal::default()
+            };
+        }
+        if self.others.is_some() {
+            self.change_others(|others| others.clear(nth));
+        }
+    }
+
+    fn count(&mut self, nth: WindowIndex, tally: Tally) {
+        let own_minor = self.own_part_minor(tally);
+        if let Some(window) = self.windows.get_mut(nth as usize) {
+            window.add(tally, own_minor);
+        }
+        if own_minor != tally.spent_minor {
+            self.change_others(|others| others.add(nth, tally));
+        }
+    }
+
+    /// What of `tally` belongs to the windows' own sums: all of it or nothing. The first that is spent
+    /// says in what currency these are.
+    fn own_part_minor(&mut self, tally: Tally) -> i64 {
+        let is_own = tally.spent_minor == 0
+            || *self.currency.get_or_insert(tally.currency) == tally.currency;
+        if is_own { tally.spent_minor } else { 0 }
+    }
+
+    /// Keeps no room for other sums while there are none.
+    #[cold]
+    fn change_others(&mut self, change: impl FnOnce(&mut OtherSums)) {
+        let others = self.others.get_or_insert_default();
+        change(others);
+        if others.0.is_empty() {
+            self.others = None;
+        }
+    }
+}
+
+impl WindowTotal {
+    /// Nothing gets so large as to wrap; and if it did, taking out what was put in would still be exact.
+    const fn add(&mut self, tally: Tally, own_minor: i64) {
+        self.count = self.count.wrapping_add_signed(tally.count);
+        self.declined = self.declined.wrapping_add_signed(tally.declined);
+        self.sum_minor = self.sum_minor.wrapping_add(own_minor);
+    }
+}
+
+/// What was spent in other currencies than that of the windows' own sums: none of them zero.
+#[derive(Debug, Clone, PartialEq, Default)]
+struct OtherSums(Vec<OtherSum>);
 
 #[derive(Debug, Clone, Copy, PartialEq)]
 struct OtherSum {
@@ -94,135 +267,160 @@ impl OtherSum {
     }
 }
 
-impl Running {
-    pub(super) const fn totals(&self, nth: WindowIndex) -> Totals<'_> {
-        Totals { nth, running: self }
+impl OtherSums {
+    fn heap_bytes(&self) -> usize {
+        let sums = heap::bytes_of::<OtherSum>(self.0.capacity());
+        heap::bytes_of::<Self>(1).saturating_add(sums)
     }
 
-    pub(super) const fn heap_bytes(&self) -> usize {
-        heap::bytes_of::<OtherSum>(self.other_sums.capacity())
+    fn sum_minor(&self, nth: WindowIndex, currency: Currency) -> i64 {
+        let found = self.0.iter().find(|sum| sum.is_for(nth, currency));
+        found.map_or(0, |sum| sum.sum_minor)
     }
 
-    pub(super) const fn tail(&self, nth: WindowIndex) -> usize {
-        self.of(nth).tail as usize
-    }
-
-    const fn of(&self, nth: WindowIndex) -> &WindowTotal {
-        let [minute, ten_minutes, hour, day] = &self.windows;
-        match nth {
-            WindowIndex::Minute => minute,
-            WindowIndex::TenMinutes => ten_minutes,
-            WindowIndex::Hour => hour,
-            WindowIndex::Day => day,
-        }
-    }
-
-    /// Counts a record that has just been put at the end.
-    pub(super) fn add(&mut self, tally: Tally) {
-        for nth in WindowIndex::ALL {
-            self.count(nth, tally);
-        }
-    }
-
-    /// Counts the record in this place anew.
-    pub(super) fn change(&mut self, at: usize, before: Tally, after: Tally) {
-        if before == after {
-            return;
-        }
-        for nth in WindowIndex::ALL {
-            if self.tail(nth) <= at {
-                self.discount(nth, before);
-                self.count(nth, after);
-            }
-        }
-    }
-
-    /// No longer counts the record that stood in this place; those behind it have moved down.
-    pub(super) fn take(&mut self, at: usize, tally: Tally) {
-        for nth in WindowIndex::ALL {
-            if self.tail(nth) <= at {
-                self.discount(nth, tally);
-            } else if let Some(window) = self.windows.get_mut(nth as usize) {
-                window.tail = window.tail.saturating_sub(1);
-            }
-        }
-    }
-
-    /// No longer counts the oldest record, which is about to go.
-    pub(super) fn forget_oldest(&mut self, tally: Tally) {
-        for nth in WindowIndex::ALL {
-            if self.tail(nth) == 0 {
-                self.discount(nth, tally);
-                if let Some(window) = self.windows.get_mut(nth as usize) {
-                    window.tail = 1;
-                }
-            }
-        }
-    }
-
-    /// The oldest `count` records are gone, and the others have moved down.
-    pub(super) fn move_down(&mut self, count: u32) {
-        for window in &mut self.windows {
-            window.tail = window.tail.saturating_sub(count);
-        }
-    }
-
-    /// Moves every window's tail up to `now`.
-    pub(super) fn expire(&mut self, entries: &[Entry], now: Timestamp) {
-        for nth in WindowIndex::ALL {
-            while let Some(entry) = entries.get(self.tail(nth))
-                && !entry.score_time.within(nth.span(), now)
-            {
-                self.discount(nth, Tally::of(entry));
-                if let Some(window) = self.windows.get_mut(nth as usize) {
-                    window.tail = window.tail.saturating_add(1);
-                }
-            }
-        }
-        if self.currency.is_some() && self.tail(WindowIndex::Day) >= entries.len() {
-            // The next payment says in what currency to count.
-            self.currency = None;
-        }
-    }
-
-    fn count(&mut self, nth: WindowIndex, tally: Tally) {
-        if let Some(window) = self.windows.get_mut(nth as usize) {
-            window.count = window.count.saturating_add(tally.count);
-            window.declined = window.declined.saturating_add(tally.declined);
-        }
-        if let Some(spent) = tally.spent {
-            self.change_sum(nth, spent.currency(), spent.amount_minor());
-        }
-    }
-
-    fn discount(&mut self, nth: WindowIndex, tally: Tally) {
-        if let Some(window) = self.windows.get_mut(nth as usize) {
-            window.count = window.count.saturating_sub(tally.count);
-            window.declined = window.declined.saturating_sub(tally.declined);
-        }
-        if let Some(spent) = tally.spent {
-            self.change_sum(nth, spent.currency(), spent.amount_minor().saturating_neg());
-        }
-    }
-
-    fn change_sum(&mut self, nth: WindowIndex, currency: Currency, by_minor: i64) {
-        if *self.currency.get_or_insert(currency) == currency {
-            if let Some(window) = self.windows.get_mut(nth as usize) {
-                window.sum_minor = window.sum_minor.saturating_add(by_minor);
-            }
-            return;
-        }
-        let mut others = self.other_sums.iter_mut();
-        match others.find(|sum| sum.is_for(nth, currency)) {
-            Some(sum) => sum.sum_minor = sum.sum_minor.saturating_add(by_minor),
-            None => self.other_sums.push(OtherSum {
+    fn add(&mut self, nth: WindowIndex, tally: Tally) {
+        let mut sums = self.0.iter_mut();
+        match sums.find(|sum| sum.is_for(nth, tally.currency)) {
+            Some(sum) => sum.sum_minor = sum.sum_minor.wrapping_add(tally.spent_minor),
+            None => self.0.push(OtherSum {
                 nth,
-                currency,
-                sum_minor: by_minor,
+                currency: tally.currency,
+                sum_minor: tally.spent_minor,
             }),
         }
-        if by_minor < 0 {
-            self.other_sums.retain(|sum| sum.sum_minor != 0);
+        self.0.retain(|sum| sum.sum_minor != 0);
+    }
+
+    fn clear(&mut self, nth: WindowIndex) {
+        self.0.retain(|sum| sum.nth != nth);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scoring::assessment::Decision;
+    use crate::scoring::money::Money;
+    use crate::scoring::outcome::Outcome;
+    use crate::scoring::time::Span;
+    use crate::scoring::window::tags::Tags;
+
+    fn entry(score_time: Timestamp, money: Money, decision: Decision) -> Entry {
+        Entry {
+            score_time,
+            amount_minor: money.amount_minor(),
+            currency: money.currency(),
+            detail: 0,
+            outcome_after_ms: 0,
+            tags: Tags {
+                payment_id: 1,
+                order_id: 0,
+            },
+            payee_tag: 1,
+            device_tag: 0,
+            decision,
+            outcome: None,
+            token_spent: false,
+            learnt: false,
+            payee_was_known: false,
+            held_against_another: false,
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Wait(i64),
+        Push(u8, i64, Decision),
+        Report(usize, Outcome),
+        Take(usize),
+        ForgetOldest,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let gap_ms = prop_oneof![
+            0..30_000_i64,
+            59_990..60_010_i64,
+            30_000..700_000_i64,
+            3_599_990..3_600_010_i64,
+            1..90_000_000_i64,
+        ];
+        let decision = proptest::sample::select(Decision::ALL);
+        prop_oneof![
+            2 => gap_ms.prop_map(Step::Wait),
+            4 => (0..3_u8, 1..1_000_i64, decision)
+                .prop_map(|(currency, amount, decision)| Step::Push(currency, amount, decision)),
+            2 => (0..9_usize, proptest::sample::select(Outcome::ALL))
+                .prop_map(|(nth, outcome)| Step::Report(nth, outcome)),
+            1 => (0..9_usize).prop_map(Step::Take),
+            1 => Just(Step::ForgetOldest),
+        ]
+    }
+
+    /// What the running totals say must be what counting anew says.
+    fn check(running: &Running, entries: &[Entry], now: Timestamp) {
+        for nth in WindowIndex::ALL {
+            let inside = |entry: &&Entry| entry.score_time.within(nth.span(), now);
+            let tallies = || entries.iter().filter(inside).map(Tally::of);
+            let totals = running.totals(nth);
+            let count: i16 = tallies().map(|tally| tally.count).sum();
+            let declined: i16 = tallies().map(|tally| tally.declined).sum();
+            assert_eq!(totals.count(), u32::try_from(count).unwrap());
+            assert_eq!(totals.declined(), u32::try_from(declined).unwrap());
+            for currency in Currency::all().take(4) {
+                let spent = tallies().filter(|tally| tally.currency == currency);
+                let sum_minor: i64 = spent.map(|tally| tally.spent_minor).sum();
+                assert_eq!(totals.sum_minor(currency), sum_minor);
+            }
+            let outside = entries.iter().filter(|entry| !inside(entry)).count();
+            assert_eq!(running.tail(nth), outside);
+        }
+        let others = running.others.as_deref();
+        assert!(others.is_none_or(|others| !others.0.is_empty()));
+    }
+
+    proptest! {
+        #[test]
+        fn totals_are_what_counting_anew_says(steps in proptest::collection::vec(step(), 1..60)) {
+            let (mut running, mut entries) = (Running::default(), Vec::new());
+            let mut now = Timestamp::default();
+            for step in steps {
+                match step {
+                    Step::Wait(gap_ms) => {
+                        now = now.plus(Span::from_ms(gap_ms));
+                        running.expire(&entries, now);
+                        let expired = running.tail(WindowIndex::Day);
+                        entries.drain(..expired);
+                        running.move_down(expired);
+                    }
+                    Step::Push(currency, amount_minor, decision) => {
+                        let currency = Currency::from_number(currency).unwrap();
+                        let pushed = entry(now, Money::known(amount_minor, currency), decision);
+                        running.add(Tally::of(&pushed));
+                        entries.push(pushed);
+                    }
+                    Step::Report(nth, outcome) => {
+                        if let Some(entry) = entries.get_mut(nth) {
+                            let before = Tally::of(entry);
+                            entry.outcome = Some(outcome);
+                            running.change(nth, before, Tally::of(entry));
+                        }
+                    }
+                    Step::Take(nth) => {
+                        if nth < entries.len() {
+                            running.take(nth, Tally::of(&entries.remove(nth)));
+                        }
+                    }
+                    Step::ForgetOldest => {
+                        if !entries.is_empty() {
+                            running.forget_oldest(Tally::of(&entries.remove(0)));
+                            running.move_down(1);
+                        }
+                    }
+                }
+                check(&running, &entries, now);
+            }
         }
     }
 }
