@@ -8,7 +8,6 @@ use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, criterion_group, criterion_main};
 use doublecheck::scoring::account::Account;
-use doublecheck::scoring::assess;
 use doublecheck::scoring::assessment::Decision;
 use doublecheck::scoring::confirmation::ConfirmationToken;
 use doublecheck::scoring::memory::Surroundings;
@@ -20,6 +19,7 @@ use doublecheck::scoring::payment::{
 use doublecheck::scoring::policy::{Policies, Policy, Value};
 use doublecheck::scoring::submission::Submission;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::scoring::{Asked, assess};
 
 const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 
@@ -102,16 +102,12 @@ fn score_cost(c: &mut Criterion) {
         let next = payment(5_003);
         let around = Surroundings::default();
         let next_seen = Submission::of(&next);
-        let judged = || {
-            assess(
-                policies.primary(),
-                &account,
-                &next_seen,
-                &around,
-                false,
-                now,
-            )
+        let asked = Asked {
+            submission: &next_seen,
+            known_payee: account.profile().payee_of(&next_seen),
+            confirmed: false,
         };
+        let judged = || assess(policies.primary(), &account, asked, &around, now);
         assert_eq!(judged().decision, Decision::Allow);
         group.bench_function(BenchmarkId::new("assess", fill), |bench| {
             bench.iter(|| black_box(judged()));

@@ -33,32 +33,42 @@ use assessment::{Assessment, Challenge, Decision, History};
 use findings::Risk;
 use memory::Surroundings;
 use policy::Policy;
+use profile::KnownPayee;
 use signal::Context;
 use submission::Submission;
 use time::Timestamp;
 
-/// Judges the payment of `account` that is asked about, at `now`. `confirmed` says that the payer was
-/// asked and said yes.
+/// A payment that is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The payment, with its ids as records have them.
+    pub submission: &'a Submission<'a>,
+    /// What its account knows of its payee.
+    pub known_payee: Option<KnownPayee<'a>>,
+    /// Whether the payer was asked about it and said yes.
+    pub confirmed: bool,
+}
+
+/// Judges the payment of `account` that is asked about, at `now`.
 ///
 /// Nothing is remembered by this; [`Account::score`] does that.
 #[must_use]
 pub fn assess(
     policy: &Policy,
     account: &Account,
-    submission: &Submission<'_>,
+    asked: Asked<'_>,
     surroundings: &Surroundings,
-    confirmed: bool,
     now: Timestamp,
 ) -> Assessment {
-    let policy = policy.for_payment(submission.payment);
-    let context = Context::new(policy, submission, account, surroundings, now);
+    let policy = policy.for_payment(asked.submission.payment);
+    let context = Context::new(policy, asked, account, surroundings, now);
     let findings = signal::measure_all(&context);
     let risk = findings.risk();
     let score = score(policy, risk);
-    let asked = decide(policy, score);
-    let decision = match asked {
-        Decision::Confirm if confirmed => Decision::Allow,
-        asked => asked,
+    let advised = decide(policy, score);
+    let decision = match advised {
+        Decision::Confirm if asked.confirmed => Decision::Allow,
+        advised => advised,
     };
     Assessment {
         decision,
@@ -72,7 +82,7 @@ pub fn assess(
             Decision::Block => findings.retry_after,
             Decision::Allow | Decision::Confirm => None,
         },
-        reasons: findings.into_reasons(policy, confirmed && decision == Decision::Allow),
+        reasons: findings.into_reasons(policy, asked.confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),
         shadow_decision: None,

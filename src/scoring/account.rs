@@ -3,7 +3,6 @@
 //! This is the critical section. Each method takes the whole account by `&mut` and does its step from
 //! beginning to end: retry check, expiry, measuring, deciding, recording.
 
-use super::assess;
 use super::assessment::{Assessment, Confirmation, Decision};
 use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
 use super::memory::{RiskChange, Surroundings};
@@ -14,6 +13,7 @@ use super::profile::{Forgotten, Profile};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
+use super::{Asked, assess};
 
 /// Everything that is remembered of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -176,7 +176,12 @@ impl Account {
         }
 
         let confirmed = confirmed_by.is_some();
-        let assess = |policy| assess(policy, self, &submission, surroundings, confirmed, now);
+        let asked = Asked {
+            submission: &submission,
+            known_payee: self.profile.payee_of(&submission),
+            confirmed,
+        };
+        let assess = |policy| assess(policy, self, asked, surroundings, now);
         let mut assessment = assess(policy);
         let shadow = policies.shadow().map(|shadow| Box::new(assess(shadow)));
         assessment.shadow_decision = shadow.as_ref().map(|shadow| shadow.decision);
@@ -193,7 +198,7 @@ impl Account {
             policy_number: policies.primary_number(),
             score_time: now,
             confirmed_by,
-            payee_was_known: self.profile.payee_of(&submission).is_some(),
+            payee_was_known: asked.known_payee.is_some(),
         };
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
         if assessment.decision == Decision::Allow {

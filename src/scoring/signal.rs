@@ -7,6 +7,7 @@
 use std::cell::OnceCell;
 use std::fmt;
 
+use super::Asked;
 use super::account::Account;
 use super::assessment::Evidence;
 use super::findings::Findings;
@@ -50,15 +51,19 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn new(
         policy: &'a Policy,
-        submission: &'a Submission<'a>,
+        asked: Asked<'a>,
         account: &'a Account,
         surroundings: &'a Surroundings,
         now: Timestamp,
     ) -> Self {
+        let Asked {
+            submission,
+            known_payee,
+            confirmed: _,
+        } = asked;
         let payment = submission.payment;
         let profile = account.profile();
         let currency = payment.money.currency();
-        let known_payee = profile.payee_of(submission);
         Self {
             policy,
             payment,
