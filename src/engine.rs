@@ -161,7 +161,7 @@ impl Engine {
         self.bounds.add(scored.bounds);
         if !scored.replayed {
             let decision = scored.assessment.decision;
-            self.tell_memories(&keys, payment, decision, scored.score_time);
+            self.tell_memories(&keys, payment, &scored);
             self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(decision, shadow.decision);
@@ -300,17 +300,12 @@ impl Engine {
         }
     }
 
-    fn tell_memories(
-        &self,
-        keys: &Keys<'_>,
-        payment: &Payment,
-        decision: Decision,
-        now: Timestamp,
-    ) {
-        if decision == Decision::Allow {
+    fn tell_memories(&self, keys: &Keys<'_>, payment: &Payment, scored: &Scored) {
+        let now = scored.score_time;
+        if scored.assessment.decision == Decision::Allow {
             self.payees.with(&keys.payee, |memory| {
                 memory.note_payer(&payment.account_id, now);
-                memory.note_amount(payment.money);
+                memory.note_amount(payment.money, scored.above_doublings);
             });
         }
         if let Some(device) = &keys.device {

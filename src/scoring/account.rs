@@ -46,6 +46,9 @@ pub struct Scored {
     pub score_time: Timestamp,
     /// What the account's bounds cost.
     pub bounds: BoundsCost,
+    /// By how many doublings its amount lay above what was to be expected, for the payee's memory to
+    /// learn from; `None` where it teaches nothing.
+    pub above_doublings: Option<f64>,
     /// What the shadow policy would have answered; `None` too where this answer was given before.
     pub shadow: Option<Box<Assessment>>,
 }
@@ -196,14 +199,18 @@ impl Account {
             payee_was_known: self.profile.payee_of(&submission).is_some(),
         };
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
+        let mut above_doublings = None;
         if assessment.decision == Decision::Allow {
             self.note_pace(policy, payment, now);
+            let payee_doublings = surroundings.payee.prices.above_doublings();
+            above_doublings = self.profile.learn_level(&submission, payee_doublings);
         }
         Ok(Scored {
             assessment,
             replayed: false,
             score_time: now,
             bounds,
+            above_doublings,
             shadow,
         })
     }
@@ -319,6 +326,7 @@ impl Account {
             replayed: true,
             score_time: record.score_time,
             bounds: BoundsCost::default(),
+            above_doublings: None,
             shadow: None,
         }))
     }

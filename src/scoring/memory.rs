@@ -15,7 +15,7 @@ mod level;
 mod reports;
 
 use distinct::{Distinct, RecentAccounts};
-pub use level::AmountLevel;
+pub use level::{AmountLevel, PriceLevel};
 use reports::FadingReports;
 pub use reports::Reports;
 
@@ -55,6 +55,8 @@ pub struct PayeeFacts {
     pub first_seen: Option<Timestamp>,
     /// What all accounts usually pay it.
     pub amounts: AmountLevel,
+    /// How much more its payers pay it than others.
+    pub prices: PriceLevel,
     /// Settled payments and reports, over weeks.
     pub reports: Reports,
     /// The same over the last days.
@@ -76,6 +78,7 @@ pub struct PayeeMemory {
     first_seen: Option<Timestamp>,
     payers_usual: f64,
     amounts: AmountLevel,
+    prices: PriceLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
     late_reports: [u64; LATE_REPORTS_KEPT],
@@ -112,6 +115,7 @@ impl PayeeMemory {
             payers_usual: self.payers_usual,
             first_seen: self.first_seen,
             amounts: self.amounts,
+            prices: self.prices,
             reports: self.reports.at(memory.reports_half_life_ms, now),
             reports_lately: self
                 .reports_lately
@@ -145,9 +149,13 @@ impl PayeeMemory {
         self.ever.insert(hash);
     }
 
-    /// Learns that this payee is paid `money`.
-    pub fn note_amount(&mut self, money: Money) {
+    /// Learns that this payee is paid `money`, which lay so many doublings above what was to be expected
+    /// of its payer.
+    pub fn note_amount(&mut self, money: Money, above_doublings: Option<f64>) {
         self.amounts.note(money);
+        if let Some(above) = above_doublings {
+            self.prices.note(above);
+        }
     }
 
     /// Learns that the outcome of one payment to this payee changed.

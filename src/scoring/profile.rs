@@ -12,6 +12,7 @@ use super::window::RecordRef;
 
 mod amounts;
 mod devices;
+mod level;
 mod listed;
 mod log_amount;
 mod pace;
@@ -19,6 +20,7 @@ mod payees;
 
 pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
 pub use devices::Devices;
+pub use level::Level;
 pub use log_amount::LogAmount;
 pub use pace::Pace;
 pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
@@ -27,6 +29,8 @@ pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
 const ESTABLISHED_TIMES: u32 = 3;
 /// How long payments count as made in one sitting.
 const SITTING: Span = Span::from_minutes(10);
+/// Among how many of the last sums to a payee one more of the same is a repeat.
+const REPEATS_LOOKED_AT: usize = 2;
 /// How many currencies of an account are kept.
 const CURRENCIES_KEPT: usize = 4;
 
@@ -41,6 +45,7 @@ pub struct Profile {
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
     amounts: Vec<(Currency, Amounts)>,
+    level: Level,
     payees: Payees,
     devices: Devices,
     hours: [u8; 24],
@@ -75,6 +80,31 @@ impl Profile {
         self.amounts
             .iter()
             .find_map(|(known, amounts)| (*known == currency).then_some(amounts))
+    }
+
+    /// The level of the account's sums.
+    #[must_use]
+    pub const fn level(&self) -> &Level {
+        &self.level
+    }
+
+    /// Learns the level of the account's sums from a payment that was let through; see
+    /// [`Level`]. Returns what the payee may learn from it.
+    pub fn learn_level(
+        &mut self,
+        submission: &Submission<'_>,
+        payee_doublings: f64,
+    ) -> Option<f64> {
+        let money = submission.payment.money;
+        let repeated = self.payee_of(submission).is_some_and(|known| {
+            let before = known.amounts().saturating_sub(REPEATS_LOOKED_AT);
+            let mut lately = known.amounts_minor().skip(before);
+            lately.any(|amount_minor| amount_minor == money.amount_minor())
+        });
+        if repeated {
+            return None;
+        }
+        self.level.learn(money, payee_doublings)
     }
 
     /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).

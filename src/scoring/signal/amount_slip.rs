@@ -3,13 +3,12 @@
 //! Judged by operations on the digits, not by ratio alone: a zero too many, a digit lost, typed twice
 //! or beside the right key, a decimal point out of place. Where the payee is always paid one sum, any
 //! such operation stands out. Where sums vary, the question is which explains the amount better:
-//! that it was meant, or that a usual sum was meant and slipped. Only slips upwards are looked for
-//! then: who paid too little pays the rest.
+//! that it was meant, or that a usual sum was meant and slipped.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::policy::settings;
-use crate::scoring::profile::{KnownPayee, LogAmount, Spread};
+use crate::scoring::profile::{KnownPayee, LogAmount};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -20,18 +19,11 @@ settings! {
         regular_times: u32 = 4, 2 => 8, "payments";
         /// Strength against a sum that is always paid.
         regular_strength: f64 = 80.0, 0 => 100, "strength";
-        /// The least deviation taken as usual where sums vary, in doublings.
-        deviation_doublings_min: f64 = 0.5, 0.01 => 10, "doublings";
         /// By how much a slip must explain the amount better to fire at all: the logarithm of a
         /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
-        from_nats: f64 = 2.3, 0 => 100, "nats";
-        /// By how much more for a payee never paid: that the payee is another explains other sums.
-        stranger_nats: f64 = 2.0, 0 => 100, "nats";
+        from_nats: f64 = 3.2, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 4.0, 0 => 100, "nats";
-        /// How many payments of all accounts to the payee must be known before what it is usually paid
-        /// explains an amount.
-        everybody_payments_min: u32 = 10, 1 => 200, "payments";
+        full_nats: f64 = 4.2, 0 => 100, "nats";
         /// Full strength against sums that vary.
         varied_strength: f64 = 66.0, 0 => 100, "strength";
     }
@@ -48,7 +40,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             usual,
             settings.regular_strength,
         ),
-        None => varied(settings, context)?,
+        None => varied(settings, context, known)?,
     };
     Measure::of(
         strength,
@@ -69,19 +61,27 @@ fn always_paid(settings: &Settings, known: KnownPayee<'_>) -> Option<i64> {
 }
 
 /// The slip that explains an amount best where sums vary, the usual sum, and how strongly.
-fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64, f64)> {
-    let usual = Usual::new(settings, context)?;
+fn varied(
+    settings: &Settings,
+    context: &Context<'_>,
+    known: Option<KnownPayee<'_>>,
+) -> Option<(AmountSlip, i64, f64)> {
     let typed = context.payment.money.amount_minor();
-    let stranger_nats = if context.usual_of_payee.is_some() {
+    if let Some(known) = known
+        && known.amounts_minor().any(|sum| sum == typed)
+    {
+        // What was paid before and went well was meant: a rent among the groceries.
+        return None;
+    }
+    let expected = Expected::new(context, known)?;
+    let typed_nats = expected.surprise_nats(typed);
+    let pattern_most = if expected.doublings_above(typed) < 0.0 {
+        // What was meant is more, and lies apart from what else may be meant by more.
         0.0
     } else {
-        settings.stranger_nats
+        PATTERN_NATS_MOST
     };
-    let typed_nats = usual
-        .surprise_nats(typed)
-        .min(everybody_nats(settings, context));
-    let explained_nats = |meant_nats| typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
-    if explained_nats(0.0) <= settings.from_nats {
+    if typed_nats + pattern_most <= settings.from_nats {
         // Whatever was meant, it cannot be less than no surprise.
         return None;
     }
@@ -89,83 +89,100 @@ fn varied(settings: &Settings, context: &Context<'_>) -> Option<(AmountSlip, i64
         .account
         .profile()
         .amounts(context.payment.money.currency())?;
-    let (slip, meant_nats) = undone(typed, amounts.granularity_minor())
-        .map(|(slip, meant)| (slip, usual.surprise_nats(meant)))
-        .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let strength = ramp(
-        explained_nats(meant_nats),
-        settings.from_nats,
-        settings.full_nats,
-    ) * (settings.varied_strength / 100.0);
-    Some((slip, usual.spread.median_minor, strength))
+    let (slip, nats) = undone(typed, amounts.granularity_minor())
+        .map(|(slip, meant)| {
+            let pattern = pattern_nats(slip, meant, typed);
+            (slip, typed_nats - expected.surprise_nats(meant) + pattern)
+        })
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let strength = ramp(nats, settings.from_nats, settings.full_nats)
+        * (settings.varied_strength / 100.0);
+    let usual = context.usual_of_payee.or(context.usual)?;
+    Some((slip, usual.median_minor, strength))
 }
 
-/// How surprising the amount is for the payee, by what all accounts pay it: where others pay as much,
-/// it was rather meant.
-fn everybody_nats(settings: &Settings, context: &Context<'_>) -> f64 {
-    let amounts = &context.surroundings.payee.amounts;
-    let least = settings.deviation_doublings_min;
-    match amounts.deviations_above_middle(context.payment.money, least) {
-        Some(deviations) if amounts.payments() >= settings.everybody_payments_min => {
-            surprise_nats(deviations) + TWO_EXPLANATIONS_NATS
+/// What is to be expected of a payment: the account's level, times what its payee is paid more than
+/// others, both drawn towards the sums that this account paid this payee as far as these are known.
+struct Expected {
+    /// In doublings above one minor unit.
+    mean_doublings: f64,
+    /// How sharply: the shape of a gamma distribution, one over its squared coefficient of variation.
+    shape: f64,
+}
+
+impl Expected {
+    /// From how many sums on the account's level is known.
+    const SUMS_MIN: u16 = 5;
+
+    fn new(context: &Context<'_>, known: Option<KnownPayee<'_>>) -> Option<Self> {
+        let level = context.account.profile().level();
+        let sums = level.sums_in(context.payment.money.currency());
+        if sums < Self::SUMS_MIN || !context.knows_the_account() {
+            return None;
         }
-        _ => f64::INFINITY,
-    }
-}
-
-/// What is usual for a payment. Few sums of a payee say little about themselves: their middle is
-/// uncertain, and their spread is mixed with the account's own. For a payee never paid the account's
-/// must do.
-struct Usual {
-    spread: Spread,
-    deviation_doublings: f64,
-}
-
-impl Usual {
-    /// How many sums the account's spread is worth against those of the payee.
-    const ACCOUNT_WORTH: f64 = 2.0;
-
-    fn new(settings: &Settings, context: &Context<'_>) -> Option<Self> {
-        let account = context.usual.filter(|_| context.knows_the_account())?;
-        let deviation_doublings = match context.usual_of_payee {
-            Some(payee) => Self::mixed_deviation(account, payee),
-            None => account.deviation_doublings(),
+        let prices = context.surroundings.payee.prices;
+        let spread = level.variance();
+        let unsure = spread / f64::from(sums) + spread / prices.worth();
+        let middle = level.middle_doublings() + prices.above_doublings();
+        let (middle, unsure) = match known.and_then(sums_paid) {
+            Some((paid, paid_middle)) => {
+                let (prior, known) = (1.0 / unsure, paid / spread);
+                let certain = prior + known;
+                ((middle * prior + paid_middle * known) / certain, 1.0 / certain)
+            }
+            None => (middle, unsure),
         };
+        let shape = 1.0 / ((spread + unsure) * NATS_PER_DOUBLING * NATS_PER_DOUBLING);
+        // The mean lies above the middle of the logarithms by one over twice the shape.
+        let mean_doublings = middle + 0.5 / shape / NATS_PER_DOUBLING;
         Some(Self {
-            spread: context.usual_of_payee.unwrap_or(account),
-            deviation_doublings: deviation_doublings.max(settings.deviation_doublings_min),
+            mean_doublings,
+            shape,
         })
     }
 
-    fn mixed_deviation(account: Spread, payee: Spread) -> f64 {
-        let known = f64::from(payee.amounts);
-        let square = |spread: Spread| spread.deviation_doublings() * spread.deviation_doublings();
-        let variance = (Self::ACCOUNT_WORTH * square(account) + known * square(payee))
-            / (Self::ACCOUNT_WORTH + known);
-        let middle_unsure = 1.0 + 1.0 / known;
-        variance.sqrt() * middle_unsure.sqrt()
+    fn doublings_above(&self, amount_minor: i64) -> f64 {
+        LogAmount::of(amount_minor).doublings() - self.mean_doublings
     }
 
+    /// How much less likely the amount is than the likeliest one. Sums that people pay are about
+    /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
+    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer.
     fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = LogAmount::of(amount_minor).doublings_above(self.spread.median);
-        surprise_nats(above / self.deviation_doublings)
+        let above = self.doublings_above(amount_minor);
+        self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
     }
 }
 
-/// What it costs to choose between the account and everybody else to explain an amount: ln 2.
-const TWO_EXPLANATIONS_NATS: f64 = 0.7;
+/// How many sums are known that the account paid this payee, and their middle in doublings.
+fn sums_paid(known: KnownPayee<'_>) -> Option<(f64, f64)> {
+    let (mut sums, mut total) = (0.0, 0.0);
+    for amount_minor in known.amounts_minor() {
+        sums += 1.0;
+        total += LogAmount::of(amount_minor).doublings();
+    }
+    (sums > 0.0).then(|| (sums, total / sums))
+}
 
-/// What it says that an amount has the pattern of a slip at all: one in ten has by chance. ln 10.
-const PATTERN_NATS: f64 = 2.3;
+/// ln 2.
+const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
 
-/// How surprising a value is that lies this many deviations from the middle: as under a normal
-/// distribution up to three, and growing only linearly beyond. Amounts have heavy tails.
-fn surprise_nats(deviations: f64) -> f64 {
-    let distance = deviations.abs();
-    if distance <= 3.0 {
-        distance * distance / 2.0
-    } else {
-        4.5 + (distance - 3.0) * 1.5
+/// What the pattern says at most: a digit typed twice, from one digit.
+const PATTERN_NATS_MOST: f64 = 2.4;
+
+/// What it says that an amount has the pattern of this slip.
+fn pattern_nats(slip: AmountSlip, meant: i64, typed: i64) -> f64 {
+    let stretched = || {
+        LogAmount::of(typed).doublings_above(LogAmount::of(meant)) * NATS_PER_DOUBLING
+    };
+    match slip {
+        // One amount in ten ends so by chance. Two zeros come of a slip as seldom as they come by chance.
+        AmountSlip::ExtraDigit | AmountSlip::DecimalShift => 2.3,
+        // Each amount that may be meant makes one that may be typed, which lie further apart than the
+        // amounts meant by what they are larger, or closer by what they are smaller.
+        AmountSlip::DoubledDigit | AmountSlip::LostDigit => stretched(),
+        // Nearly three keys lie beside each: which of them takes one nat to say.
+        AmountSlip::NeighbourKey => stretched() - 1.0,
     }
 }
 
@@ -193,20 +210,23 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     }
 }
 
-/// What may have been meant where sums vary: every smaller amount that one slip makes this one of and
-/// that is as round as this account's amounts are. Somebody who pays in fives types fives.
+/// What may have been meant where sums vary: every amount that one slip makes this one of and that is
+/// as round as this account's amounts are. Somebody who pays in fives types fives. Of digits lost or
+/// beside the right key only the first is looked at: of the others nobody can tell.
 fn undone(typed: i64, granularity: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
-    let divided = |slip, by: i64| {
-        (typed.checked_rem(by) == Some(0)).then(|| (slip, typed.checked_div(by).unwrap_or(typed)))
-    };
-    let single: Vec<_> = Digits::of(typed)
-        .halvings()
-        .map(|single| (AmountSlip::DoubledDigit, single.value()))
-        .collect();
-    divided(AmountSlip::ExtraDigit, 10)
+    let digits = Digits::of(typed);
+    let mut meant = Vec::with_capacity(16);
+    for (slip, by) in [(AmountSlip::ExtraDigit, 10), (AmountSlip::DecimalShift, 100)] {
+        if typed.checked_rem(by) == Some(0) {
+            meant.push((slip, typed.checked_div(by).unwrap_or(typed)));
+        }
+    }
+    let named = |slip| move |meant: Digits| (slip, meant.value());
+    meant.extend(digits.halvings().map(named(AmountSlip::DoubledDigit)));
+    meant.extend(digits.findings().map(named(AmountSlip::LostDigit)));
+    meant.extend(digits.first_neighbours().map(named(AmountSlip::NeighbourKey)));
+    meant
         .into_iter()
-        .chain(divided(AmountSlip::DecimalShift, 100))
-        .chain(single)
         .filter(move |(_, meant)| *meant > 0 && meant.checked_rem(granularity) == Some(0))
 }
 
@@ -247,6 +267,29 @@ impl Digits {
             })
     }
 
+    /// Every amount that this one may be with its first digit lost.
+    fn findings(&self) -> impl Iterator<Item = Self> {
+        (1..=9).map(|first| {
+            let mut digits = self.0.clone();
+            digits.insert(0, first);
+            Self(digits)
+        })
+    }
+
+    /// Every amount that this one may be with its first digit beside the right key.
+    fn first_neighbours(&self) -> impl Iterator<Item = Self> {
+        let typed = self.0.first().copied().unwrap_or(0);
+        (1..=9)
+            .filter(move |first| keys_apart(*first, typed) == 1)
+            .map(|first| {
+                let mut digits = self.0.clone();
+                if let Some(typed) = digits.first_mut() {
+                    *typed = first;
+                }
+                Self(digits)
+            })
+    }
+
     /// Every amount that comes of losing one digit.
     fn losses(&self) -> impl Iterator<Item = Self> {
         (0..self.0.len()).map(|at| {
@@ -265,12 +308,15 @@ impl Digits {
         let Some((a, b)) = different.next() else {
             return false;
         };
-        let ((row, column), (other_row, other_column)) = (key_of(*a), key_of(*b));
-        let apart = row
-            .abs_diff(other_row)
-            .saturating_add(column.abs_diff(other_column));
-        different.next().is_none() && apart == 1
+        different.next().is_none() && keys_apart(*a, *b) == 1
     }
+}
+
+/// How many keys up, down or aside one digit lies from another.
+const fn keys_apart(a: u8, b: u8) -> u8 {
+    let ((row, column), (other_row, other_column)) = (key_of(a), key_of(b));
+    row.abs_diff(other_row)
+        .saturating_add(column.abs_diff(other_column))
 }
 
 /// Row and column of a digit on the keypad of phones and payment terminals: 123 / 456 / 789 / 0.
