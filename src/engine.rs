@@ -165,7 +165,7 @@ impl Engine {
         self.bounds.add(scored.bounds);
         if !scored.replayed {
             let decision = scored.assessment.decision;
-            self.tell_memories(&mut keys, decision, scored.score_time);
+            self.tell_memories(&mut keys, &scored);
             self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(decision, shadow.decision);
@@ -305,12 +305,13 @@ impl Engine {
         }
     }
 
-    fn tell_memories<'a>(&'a self, keys: &mut Keys<'a>, decision: Decision, now: Timestamp) {
+    fn tell_memories<'a>(&'a self, keys: &mut Keys<'a>, scored: &Scored) {
+        let now = scored.score_time;
         let payer = Payer::of(&keys.payment.account_id);
-        if decision == Decision::Allow {
+        if scored.assessment.decision == Decision::Allow {
             self.payees.with(&mut keys.payee, |memory| {
                 memory.note_payer(payer, now);
-                memory.note_amount(keys.payment.money);
+                memory.note_amount(keys.payment.money, scored.above_doublings);
             });
         }
         if let Some(device) = &mut keys.device {

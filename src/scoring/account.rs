@@ -46,6 +46,9 @@ pub struct Scored {
     pub score_time: Timestamp,
     /// What the account's bounds cost.
     pub bounds: BoundsCost,
+    /// By how many doublings its amount lay above what was to be expected, for the payee's memory to
+    /// learn from; `None` where it teaches nothing.
+    pub above_doublings: Option<f64>,
     /// What the shadow policy would have answered; `None` too where this answer was given before.
     pub shadow: Option<Box<Assessment>>,
 }
@@ -200,15 +203,25 @@ impl Account {
             confirmed_by,
             payee_was_known: asked.known_payee.is_some(),
         };
+        // A sum that is paid again and again is one habit.
+        let is_habit = asked
+            .known_payee
+            .is_some_and(|known| known.was_paid_lately(payment.money));
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
+        let mut above_doublings = None;
         if assessment.decision == Decision::Allow {
             self.note_pace(policy, payment, now);
+            if !is_habit {
+                let payee_doublings = surroundings.payee.prices.above_doublings();
+                above_doublings = self.profile.learn_level(payment.money, payee_doublings);
+            }
         }
         Ok(Scored {
             assessment,
             replayed: false,
             score_time: now,
             bounds,
+            above_doublings,
             shadow,
         })
     }
@@ -324,6 +337,7 @@ impl Account {
             replayed: true,
             score_time: record.score_time,
             bounds: BoundsCost::default(),
+            above_doublings: None,
             shadow: None,
         }))
     }

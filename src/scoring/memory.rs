@@ -18,7 +18,7 @@ mod reports;
 
 use distinct::{Distinct, RecentAccounts, twice};
 use late_reports::LateReports;
-pub use level::AmountLevel;
+pub use level::{AmountLevel, PriceLevel};
 use reports::FadingReports;
 pub use reports::Reports;
 
@@ -54,6 +54,8 @@ pub struct PayeeFacts {
     pub first_seen: Option<Timestamp>,
     /// What all accounts usually pay it.
     pub amounts: AmountLevel,
+    /// How much more its payers pay it than others.
+    pub prices: PriceLevel,
     /// Settled payments and reports, over weeks.
     pub reports: Reports,
     /// The same over the last days.
@@ -75,6 +77,7 @@ pub struct PayeeMemory {
     first_seen: Option<Timestamp>,
     payers_usual: f64,
     amounts: AmountLevel,
+    prices: PriceLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
     /// Few payees have any.
@@ -126,6 +129,7 @@ impl PayeeMemory {
             payers_usual: self.payers_usual,
             first_seen: self.first_seen,
             amounts: self.amounts,
+            prices: self.prices,
             reports: self.reports.at(memory.reports_half_life_ms, now),
             reports_lately: self
                 .reports_lately
@@ -165,9 +169,13 @@ impl PayeeMemory {
         self.ever.insert(payer.hash);
     }
 
-    /// Learns that this payee is paid `money`.
-    pub fn note_amount(&mut self, money: Money) {
+    /// Learns that this payee is paid `money`, which lay so many doublings above what was to be expected
+    /// of its payer.
+    pub fn note_amount(&mut self, money: Money, above_doublings: Option<f64>) {
         self.amounts.note(money);
+        if let Some(above) = above_doublings {
+            self.prices.note(above);
+        }
     }
 
     /// Learns that the outcome of one payment to this payee changed.

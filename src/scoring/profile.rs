@@ -11,6 +11,7 @@ use super::window::RecordRef;
 
 mod amounts;
 mod devices;
+mod level;
 mod listed;
 mod log_amount;
 mod pace;
@@ -19,6 +20,7 @@ mod uses;
 
 pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
 pub use devices::Devices;
+pub use level::Level;
 pub use log_amount::LogAmount;
 pub use pace::Pace;
 pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
@@ -51,6 +53,7 @@ pub struct Profile {
     sitting_since: Timestamp,
     /// Amounts by currency, the currency used last first; devices; payees.
     listed: Listed,
+    level: Level,
     hours: [u8; 24],
     pace: Pace,
 }
@@ -81,6 +84,18 @@ impl Profile {
     #[must_use]
     pub fn amounts(&self, currency: Currency) -> Option<Amounts<'_>> {
         self.find_amounts(currency).map(|(_, amounts)| amounts)
+    }
+
+    /// The level of the account's sums.
+    #[must_use]
+    pub const fn level(&self) -> &Level {
+        &self.level
+    }
+
+    /// Learns the level of the account's sums from a payment that was let through, to a payee where
+    /// sums lie so many doublings above their payers' levels. Returns what the payee may learn from it.
+    pub fn learn_level(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
+        self.level.learn(money, payee_doublings)
     }
 
     /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).

@@ -293,7 +293,23 @@ fn where_sums_vary_only_slips_that_leave_their_range_ask() {
     story += "
         20d p1 pays 600.00 to 13812345678 : confirm AMOUNT_SLIP
         21d p2 pays 80.00 to 13812345678 : allow !AMOUNT_SLIP
-        22d p3 pays 5.00 to 13812345678 : allow !AMOUNT_SLIP
+        22d p3 pays 5.00 to 13812345678 : confirm AMOUNT_SLIP
+        23d p4 pays 30.00 to 13812345678 : allow !AMOUNT_SLIP
+        ";
+    check(&story);
+}
+
+#[test]
+fn what_this_payee_was_paid_before_is_no_slip() {
+    let mut story = String::new();
+    for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {
+        story += &format!("{day}d 1 times every 1d pays {sum}.00 to M001\n");
+    }
+    story += "
+        20d p1 pays 600.00 to M002 kind=bill
+        20d p1 succeeded
+        50d p2 pays 600.00 to M002 kind=bill : !AMOUNT_SLIP
+        51d p3 pays 600.00 to M001 : confirm AMOUNT_SLIP
         ";
     check(&story);
 }

@@ -69,8 +69,51 @@ impl AmountLevel {
     }
 }
 
+/// How many payments a payee's price level follows.
+const PRICES_FOLLOWED: u16 = 200;
+
+/// How many payments it is worth that nothing was known: that the payee is one like others.
+const LIKE_OTHERS_WORTH: f64 = 2.0;
+
+/// How many payments a payee that nobody paid before counts as known from. Half of one: whether it is a
+/// baker or a jeweller is less certain than what one and the same payer pays.
+const UNKNOWN_WORTH: f64 = 0.5;
+
+/// How much more, or less, payers pay this payee than they pay others: a baker or a jeweller. Of each
+/// payment only what its payer's own level leaves open counts.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct PriceLevel {
+    payments: u16,
+    above_doublings: f32,
+}
+
+impl PriceLevel {
+    /// How many doublings above its payers' levels this payee is paid; 0 where nothing is known.
+    #[must_use]
+    pub fn above_doublings(&self) -> f64 {
+        self.above_doublings.into()
+    }
+
+    /// How many payments it is known from, never quite none.
+    #[must_use]
+    pub fn worth(&self) -> f64 {
+        f64::from(self.payments) + UNKNOWN_WORTH
+    }
+
+    /// Learns that a payment lay so many doublings above what was to be expected.
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a habit needs no more than 24 bits"
+    )]
+    pub(super) fn note(&mut self, above_doublings: f64) {
+        self.payments = self.payments.saturating_add(1).min(PRICES_FOLLOWED);
+        let worth = f64::from(self.payments) + LIKE_OTHERS_WORTH;
+        self.above_doublings = (self.above_doublings() + above_doublings / worth) as f32;
+    }
+}
+
 fn doublings(money: Money) -> f64 {
-    LogAmount::of(money.amount_minor()).doublings_above(LogAmount::default())
+    LogAmount::of(money.amount_minor()).doublings()
 }
 
 #[cfg(test)]
@@ -112,5 +155,15 @@ mod tests {
             level.deviations_above_middle(money(7, "JPY"), 0.6),
             Some(0.0)
         );
+    }
+
+    #[test]
+    fn the_price_level_of_a_payee_is_learnt_from_what_its_payers_levels_leave_open() {
+        let mut prices = PriceLevel::default();
+        for _ in 0..50 {
+            let open = 1.5 - prices.above_doublings();
+            prices.note(open);
+        }
+        assert!((prices.above_doublings() - 1.5).abs() < 0.1, "{prices:?}");
     }
 }

@@ -80,6 +80,13 @@ impl<'a> Amounts<'a> {
         oldest_first.into_iter().take(self.sorted.len()).rev()
     }
 
+    /// Whether this amount is among the `count` newest.
+    pub(super) fn newest_hold(self, count: usize, amount_minor: i64) -> bool {
+        let newest_from = self.sorted.len().saturating_sub(count);
+        let mut kept = self.sorted.iter().map(Kept::read);
+        kept.any(|kept| kept.amount_minor() == amount_minor && kept.older() >= newest_from)
+    }
+
     /// Median and spread; `None` when there are none.
     #[must_use]
     pub fn spread(self) -> Option<Spread> {

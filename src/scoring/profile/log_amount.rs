@@ -9,6 +9,9 @@ pub struct LogAmount(u16);
 
 const STEPS: usize = 256;
 
+/// How many steps a ratio is taken to have at most: 50 doublings.
+const RATIO_STEPS: f64 = 12_800.0;
+
 /// The largest mantissa, as a fixed-point number in [2^31, 2^32), of each step within a doubling; the
 /// compiler works them out.
 const LAST_OF_STEP: [u32; STEPS] = last_of_step();
@@ -51,6 +54,37 @@ impl LogAmount {
     #[must_use]
     pub fn doublings_above(self, other: Self) -> f64 {
         (f64::from(self.0) - f64::from(other.0)) / Self::STEPS_PER_DOUBLING
+    }
+
+    /// How many doublings this amount is above one minor unit.
+    #[must_use]
+    pub fn doublings(self) -> f64 {
+        f64::from(self.0) / Self::STEPS_PER_DOUBLING
+    }
+
+    /// The ratio of two amounts that lie so many doublings apart, to a quarter of a percent.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "held to what an exponent may be"
+    )]
+    pub fn ratio(doublings: f64) -> f64 {
+        let steps = (doublings * Self::STEPS_PER_DOUBLING).clamp(-RATIO_STEPS, RATIO_STEPS) as i32;
+        let (whole, step) = (
+            steps.div_euclid(STEPS as i32),
+            steps.rem_euclid(STEPS as i32),
+        );
+        // A step begins where the one before it ends.
+        let before = usize::try_from(step)
+            .ok()
+            .and_then(|step| LAST_OF_STEP.get(step.checked_sub(1)?));
+        let mantissa = before.map_or(1.0, |last| f64::from(*last) / f64::from(1_u32 << 31));
+        let power = (1_u64 << whole.unsigned_abs().min(63)) as f64;
+        if whole < 0 {
+            mantissa / power
+        } else {
+            mantissa * power
+        }
     }
 
     /// How many steps lie between the two.
@@ -123,6 +157,18 @@ const fn step_at() -> [u8; PIECES] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ratios_follow_the_real_powers_of_two() {
+        for hundredths in -2_000..2_000 {
+            let doublings = f64::from(hundredths) / 100.0;
+            let (exact, ours) = (doublings.exp2(), LogAmount::ratio(doublings));
+            assert!(
+                (exact / ours - 1.0).abs() < 0.003,
+                "{doublings}: {exact} {ours}"
+            );
+        }
+    }
 
     /// Digit by digit, without tables.
     fn slowly(amount: u64) -> usize {

@@ -4,7 +4,7 @@ use super::amounts::{self, Amounts, Place};
 use super::listed::{Kind, Listed};
 use super::uses::{USES_END, Uses};
 use super::{ESTABLISHED_TIMES, SITTING, Spread};
-use crate::scoring::money::Currency;
+use crate::scoring::money::{Currency, Money};
 use crate::scoring::packing::{PackedId, Reader};
 use crate::scoring::payment::PayeeType;
 use crate::scoring::submission::Submission;
@@ -48,6 +48,12 @@ impl<'a> KnownPayee<'a> {
     #[must_use]
     pub const fn amounts(self) -> usize {
         self.amounts.len()
+    }
+
+    /// Whether one of its last two amounts was this.
+    #[must_use]
+    pub fn was_paid_lately(self, money: Money) -> bool {
+        self.currency == money.currency() && self.amounts.newest_hold(2, money.amount_minor())
     }
 
     /// What is usual among the amounts; `None` when there are none.

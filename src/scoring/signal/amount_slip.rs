@@ -3,15 +3,14 @@
 //! Judged by operations on the digits, not by ratio alone: a zero too many, a digit lost, typed twice
 //! or beside the right key, a decimal point out of place. Where the payee is always paid one sum, any
 //! such operation stands out. Where sums vary, the question is which explains the amount better:
-//! that it was meant, or that a usual sum was meant and slipped. Only slips upwards are looked for
-//! then: who paid too little pays the rest.
+//! that it was meant, or that a usual sum was meant and slipped.
 
 use std::iter;
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::policy::settings;
-use crate::scoring::profile::{KnownPayee, LogAmount, Spread};
+use crate::scoring::profile::{KnownPayee, LogAmount};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -22,18 +21,11 @@ settings! {
         regular_times: u32 = 4, 2 => 8, "payments";
         /// Strength against a sum that is always paid.
         regular_strength: f64 = 80.0, 0 => 100, "strength";
-        /// The least deviation taken as usual where sums vary, in doublings.
-        deviation_doublings_min: f64 = 0.5, 0.01 => 10, "doublings";
         /// By how much a slip must explain the amount better to fire at all: the logarithm of a
         /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
-        from_nats: f64 = 2.3, 0 => 100, "nats";
-        /// By how much more for a payee never paid: that the payee is another explains other sums.
-        stranger_nats: f64 = 2.0, 0 => 100, "nats";
+        from_nats: f64 = 3.2, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 4.0, 0 => 100, "nats";
-        /// How many payments of all accounts to the payee must be known before what it is usually paid
-        /// explains an amount.
-        everybody_payments_min: u32 = 10, 1 => 200, "payments";
+        full_nats: f64 = 4.2, 0 => 100, "nats";
         /// Full strength against sums that vary.
         varied_strength: f64 = 66.0, 0 => 100, "strength";
     }
@@ -76,19 +68,21 @@ fn varied(
     context: &Context<'_>,
     typed: i64,
 ) -> Option<(AmountSlip, i64, f64)> {
-    // Most amounts look like no slip at all, and that is soon told.
-    undone(typed).next()?;
-    let usual = Usual::new(settings, context)?;
-    let stranger_nats = if usual.is_of_payee {
+    let mut paid = context.comparable_payee().into_iter();
+    if paid.any(|known| known.amounts_minor().any(|sum| sum == typed)) {
+        // What was paid before and went well was meant: a rent among the groceries.
+        return None;
+    }
+    let expected = Expected::of(context)?;
+    let typed_nats = expected.surprise_nats(typed);
+    // What was meant is more, where too little was typed: it lies apart from what else may be meant.
+    let is_too_little = expected.doublings_above(typed) < 0.0;
+    let pattern_most = if is_too_little {
         0.0
     } else {
-        settings.stranger_nats
+        PATTERN_NATS_MOST
     };
-    let typed_nats = usual
-        .surprise_nats(typed)
-        .min(everybody_nats(settings, context));
-    let explained_nats = |meant_nats| typed_nats - meant_nats + PATTERN_NATS - stranger_nats;
-    if explained_nats(0.0) <= settings.from_nats {
+    if typed_nats + pattern_most <= settings.from_nats {
         // Whatever was meant, it cannot be less than no surprise.
         return None;
     }
@@ -98,90 +92,101 @@ fn varied(
         .amounts(context.payment.money.currency())?;
     // Somebody who pays in fives types fives.
     let is_as_round = |meant: i64| meant.checked_rem(amounts.granularity_minor()) == Some(0);
-    let (slip, meant_nats) = undone(typed)
-        .map(|(slip, meant)| (slip, meant, usual.surprise_nats(meant)))
-        .filter(|(_, _, meant_nats)| explained_nats(*meant_nats) > settings.from_nats)
+    let explained_nats =
+        |slip, meant| typed_nats - expected.surprise_nats(meant) + pattern_nats(slip, meant, typed);
+    let (slip, nats) = undone(typed)
+        .map(|(slip, meant)| (slip, meant, explained_nats(slip, meant)))
+        .filter(|(_, _, nats)| *nats > settings.from_nats)
         .filter(|(_, meant, _)| is_as_round(*meant))
-        .map(|(slip, _, meant_nats)| (slip, meant_nats))
-        .min_by(|(_, a), (_, b)| a.total_cmp(b))?;
-    let strength = ramp(
-        explained_nats(meant_nats),
-        settings.from_nats,
-        settings.full_nats,
-    ) * (settings.varied_strength / 100.0);
-    Some((slip, usual.spread.median_minor, strength))
+        .map(|(slip, _, nats)| (slip, nats))
+        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let strength =
+        ramp(nats, settings.from_nats, settings.full_nats) * (settings.varied_strength / 100.0);
+    let usual = context.usual_of_payee(1).or(context.usual)?;
+    Some((slip, usual.median_minor, strength))
 }
 
-/// How surprising the amount is for the payee, by what all accounts pay it: where others pay as much,
-/// it was rather meant.
-fn everybody_nats(settings: &Settings, context: &Context<'_>) -> f64 {
-    let amounts = &context.surroundings.payee.amounts;
-    if amounts.payments() < settings.everybody_payments_min {
-        return f64::INFINITY;
-    }
-    let least = settings.deviation_doublings_min;
-    match amounts.deviations_above_middle(context.payment.money, least) {
-        Some(deviations) => surprise_nats(deviations) + TWO_EXPLANATIONS_NATS,
-        None => f64::INFINITY,
-    }
+/// What is to be expected of a payment: the account's level, times what its payee is paid more than
+/// others, both drawn towards the sums that this account paid this payee as far as these are known.
+struct Expected {
+    /// In doublings above one minor unit.
+    mean_doublings: f64,
+    /// How sharply: the shape of a gamma distribution, one over its squared coefficient of variation.
+    shape: f64,
 }
 
-/// What is usual for a payment. Few sums of a payee say little about themselves: their middle is
-/// uncertain, and their spread is mixed with the account's own. For a payee never paid the account's
-/// must do.
-struct Usual {
-    spread: Spread,
-    is_of_payee: bool,
-    deviation_doublings: f64,
-}
+impl Expected {
+    /// From how many sums on the account's level is known.
+    const SUMS_MIN: u16 = 5;
 
-impl Usual {
-    /// How many sums the account's spread is worth against those of the payee.
-    const ACCOUNT_WORTH: f64 = 2.0;
-
-    fn new(settings: &Settings, context: &Context<'_>) -> Option<Self> {
-        let account = context.usual.filter(|_| context.knows_the_account())?;
-        let payee = context.usual_of_payee(1);
-        let deviation_doublings = match payee {
-            Some(payee) => Self::mixed_deviation(account, payee),
-            None => account.deviation_doublings(),
+    fn of(context: &Context<'_>) -> Option<Self> {
+        let level = context.account.profile().level();
+        let sums = level.sums_in(context.payment.money.currency());
+        if sums < Self::SUMS_MIN || !context.knows_the_account() {
+            return None;
+        }
+        let prices = context.surroundings.payee.prices;
+        let spread = level.variance();
+        let unsure = spread / f64::from(sums) + spread / prices.worth();
+        let middle = level.middle_doublings() + prices.above_doublings();
+        let (middle, unsure) = match context.comparable_payee().and_then(sums_paid) {
+            Some((paid, paid_middle)) => {
+                let (prior, known) = (1.0 / unsure, paid / spread);
+                let certain = prior + known;
+                let drawn = (middle * prior + paid_middle * known) / certain;
+                (drawn, 1.0 / certain)
+            }
+            None => (middle, unsure),
         };
+        let shape = 1.0 / ((spread + unsure) * NATS_PER_DOUBLING * NATS_PER_DOUBLING);
         Some(Self {
-            spread: payee.unwrap_or(account),
-            is_of_payee: payee.is_some(),
-            deviation_doublings: deviation_doublings.max(settings.deviation_doublings_min),
+            // The mean lies above the middle of the logarithms by one over twice the shape.
+            mean_doublings: middle + 0.5 / shape / NATS_PER_DOUBLING,
+            shape,
         })
     }
 
-    fn mixed_deviation(account: Spread, payee: Spread) -> f64 {
-        let known = f64::from(payee.amounts);
-        let square = |spread: Spread| spread.deviation_doublings() * spread.deviation_doublings();
-        let variance = (Self::ACCOUNT_WORTH * square(account) + known * square(payee))
-            / (Self::ACCOUNT_WORTH + known);
-        let middle_unsure = 1.0 + 1.0 / known;
-        variance.sqrt() * middle_unsure.sqrt()
+    fn doublings_above(&self, amount_minor: i64) -> f64 {
+        LogAmount::of(amount_minor).doublings() - self.mean_doublings
     }
 
+    /// How much less likely the amount is than the likeliest one. Sums that people pay are about
+    /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
+    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer.
     fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = LogAmount::of(amount_minor).doublings_above(self.spread.median);
-        surprise_nats(above / self.deviation_doublings)
+        let above = self.doublings_above(amount_minor);
+        self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
     }
 }
 
-/// What it costs to choose between the account and everybody else to explain an amount: ln 2.
-const TWO_EXPLANATIONS_NATS: f64 = 0.7;
+/// How many sums are known that the account paid this payee, and their middle in doublings.
+fn sums_paid(known: &KnownPayee<'_>) -> Option<(f64, f64)> {
+    let (mut sums, mut total) = (0.0, 0.0);
+    for amount_minor in known.amounts_minor() {
+        sums += 1.0;
+        total += LogAmount::of(amount_minor).doublings();
+    }
+    (sums > 0.0).then(|| (sums, total / sums))
+}
 
-/// What it says that an amount has the pattern of a slip at all: one in ten has by chance. ln 10.
-const PATTERN_NATS: f64 = 2.3;
+/// ln 2.
+const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
 
-/// How surprising a value is that lies this many deviations from the middle: as under a normal
-/// distribution up to three, and growing only linearly beyond. Amounts have heavy tails.
-fn surprise_nats(deviations: f64) -> f64 {
-    let distance = deviations.abs();
-    if distance <= 3.0 {
-        distance * distance / 2.0
-    } else {
-        4.5 + (distance - 3.0) * 1.5
+/// What the pattern says at most: a digit typed twice, from one digit.
+const PATTERN_NATS_MOST: f64 = 2.4;
+
+/// What it says that an amount has the pattern of this slip.
+fn pattern_nats(slip: AmountSlip, meant: i64, typed: i64) -> f64 {
+    let stretched =
+        || LogAmount::of(typed).doublings_above(LogAmount::of(meant)) * NATS_PER_DOUBLING;
+    match slip {
+        // One amount in ten ends so by chance. Two zeros come of a slip as seldom as they come by chance.
+        AmountSlip::ExtraDigit | AmountSlip::DecimalShift => 2.3,
+        // Each amount that may be meant makes one that may be typed, which lie further apart than the
+        // amounts meant by what they are larger, or closer by what they are smaller.
+        AmountSlip::DoubledDigit | AmountSlip::LostDigit => stretched(),
+        // Nearly three keys lie beside each: which of them takes one nat to say.
+        AmountSlip::NeighbourKey => stretched() - 1.0,
     }
 }
 
@@ -213,10 +218,12 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     }
 }
 
-/// What may have been meant where sums vary: every smaller amount that one slip makes this one of. A
-/// zero typed twice is a zero too many.
+/// What may have been meant where sums vary: every amount that one slip makes this one of. A zero typed
+/// twice is a zero too many. Of digits lost or beside the right key only the first is looked at: of the
+/// others nobody can tell.
 fn undone(typed: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
     let doubled = digits(typed).filter(|at| at.digit != 0 && at.is_as_the_one_before());
+    let first = digits(typed).last();
     [
         (typed % 10 == 0).then_some((AmountSlip::ExtraDigit, typed / 10)),
         (typed % 100 == 0).then_some((AmountSlip::DecimalShift, typed / 100)),
@@ -224,6 +231,8 @@ fn undone(typed: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
     .into_iter()
     .flatten()
     .chain(doubled.map(|at| (AmountSlip::DoubledDigit, at.left_out())))
+    .chain(first.into_iter().flat_map(Digit::with_one_before))
+    .chain(first.into_iter().flat_map(Digit::pressed_beside))
 }
 
 /// One digit of an amount and what stands around it. All of it is part of the amount, so nothing here
@@ -272,14 +281,37 @@ impl Digit {
             .wrapping_add(self.after)
     }
 
-    /// Whether the amounts differ in this digit only, and by one key up, down or aside on a keypad.
+    /// Whether the amounts differ in this digit only, and by one key.
     const fn is_beside(self, other: Self) -> bool {
-        let ((row, column), (other_row, other_column)) = (key_of(self.digit), key_of(other.digit));
-        let apart = row
-            .abs_diff(other_row)
-            .saturating_add(column.abs_diff(other_column));
-        apart == 1 && self.before == other.before && self.after == other.after
+        keys_apart(self.digit, other.digit) == 1
+            && self.before == other.before
+            && self.after == other.after
     }
+
+    /// The amounts that begin with one digit more than this, the first one, does.
+    fn with_one_before(self) -> impl Iterator<Item = (AmountSlip, i64)> {
+        let typed = self.digit.wrapping_mul(self.place).wrapping_add(self.after);
+        (1..=9).filter_map(move |lost: i64| {
+            let above = self.place.checked_mul(10)?.checked_mul(lost)?;
+            Some((AmountSlip::LostDigit, above.checked_add(typed)?))
+        })
+    }
+
+    /// The amounts with a digit beside this, the first one, in its place.
+    fn pressed_beside(self) -> impl Iterator<Item = (AmountSlip, i64)> {
+        let beside = (1..=9).filter(move |meant| keys_apart(*meant, self.digit) == 1);
+        beside.filter_map(move |meant: i64| {
+            let first = self.place.checked_mul(meant)?;
+            Some((AmountSlip::NeighbourKey, first.checked_add(self.after)?))
+        })
+    }
+}
+
+/// How many keys up, down or aside on a keypad one digit lies from another.
+const fn keys_apart(a: i64, b: i64) -> u64 {
+    let ((row, column), (other_row, other_column)) = (key_of(a), key_of(b));
+    row.abs_diff(other_row)
+        .saturating_add(column.abs_diff(other_column))
 }
 
 /// Row and column of a digit on the keypad of phones and payment terminals: 123 / 456 / 789 / 0.
@@ -364,15 +396,18 @@ mod tests {
     }
 
     #[test]
-    fn undone_are_the_slips_upwards_but_for_zeros_typed_twice() {
+    fn undone_are_the_slips_that_can_be_told() {
         let zeros = |amount: i64| amount.to_string().matches('0').count();
+        let without_first = |amount: i64| amount.to_string()[1..].to_owned();
         for typed in (1..700).chain([1_000, 1_100, 7_700]) {
             let undone: Vec<_> = undone(typed).collect();
-            for meant in 1..typed {
+            for meant in 1..10_000 {
                 let slip = spelt(meant, typed).filter(|slip| match slip {
-                    AmountSlip::ExtraDigit | AmountSlip::DecimalShift => true,
+                    AmountSlip::ExtraDigit => true,
+                    AmountSlip::DecimalShift => meant < typed,
                     AmountSlip::DoubledDigit => zeros(meant) == zeros(typed),
-                    AmountSlip::LostDigit | AmountSlip::NeighbourKey => false,
+                    AmountSlip::LostDigit => without_first(meant) == typed.to_string(),
+                    AmountSlip::NeighbourKey => without_first(meant) == without_first(typed),
                 });
                 let known = undone.iter().find(|(_, known)| *known == meant);
                 assert_eq!(known.map(|(slip, _)| *slip), slip, "{meant} → {typed}");

@@ -1,0 +1,155 @@
+//! The level of an account's sums, the price levels of its payees taken out.
+
+use super::log_amount::LogAmount;
+use crate::scoring::money::{Currency, Money};
+
+/// How many sums the level follows: one more moves it by one sixtieth.
+const SUMS_FOLLOWED: u16 = 60;
+
+/// From how many sums on one alone moves the level by no more than `DOUBLINGS_HEARD`.
+const SUMS_ROBUST: u16 = 4;
+
+/// By how many doublings a sum is taken to be off at most.
+const DOUBLINGS_HEARD: f64 = 2.0;
+
+/// How far sums spread before anything is known of an account, in doublings: people pay half as much
+/// again, or a third less, without a reason.
+const SPREAD_DOUBLINGS: f64 = 0.7;
+
+/// How many sums that is worth against those of the account.
+const SPREAD_WORTH: u16 = 40;
+
+/// What an account pays, in the currency it mostly pays in, on a logarithmic scale: the middle of its
+/// sums and their spread about it. A payee that everybody pays much is no sign that this account does,
+/// so what is known of the payee is taken off each sum.
+///
+/// A sum that is paid again and again, a fare or a coffee, is one habit, and counts once.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Level {
+    currency: Option<Currency>,
+    sums: u16,
+    middle_doublings: f32,
+    variance: f32,
+}
+
+impl Default for Level {
+    fn default() -> Self {
+        Self {
+            currency: None,
+            sums: 0,
+            middle_doublings: 0.0,
+            variance: kept(SPREAD_DOUBLINGS * SPREAD_DOUBLINGS),
+        }
+    }
+}
+
+impl Level {
+    /// Of how many sums in `currency`, up to some hundred.
+    #[must_use]
+    pub fn sums_in(&self, currency: Currency) -> u16 {
+        if self.currency == Some(currency) {
+            self.sums
+        } else {
+            0
+        }
+    }
+
+    /// The middle of the sums, in doublings above one minor unit.
+    #[must_use]
+    pub fn middle_doublings(&self) -> f64 {
+        self.middle_doublings.into()
+    }
+
+    /// The mean square distance from it, in doublings.
+    #[must_use]
+    pub fn variance(&self) -> f64 {
+        self.variance.into()
+    }
+
+    /// Learns from `money` paid to a payee where sums lie so many doublings above their payers'
+    /// levels. Returns how far this one lies above even that, for the payee to learn from; `None`
+    /// as long as the account's own level is not known.
+    pub(super) fn learn(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
+        let own = LogAmount::of(money.amount_minor()).doublings() - payee_doublings;
+        if self.currency != Some(money.currency()) {
+            self.sums /= 2;
+            if self.sums == 0 {
+                *self = Self {
+                    currency: Some(money.currency()),
+                    sums: 1,
+                    middle_doublings: kept(own),
+                    ..Self::default()
+                };
+            }
+            return None;
+        }
+        let robust = self.sums >= SUMS_ROBUST;
+        let mut above = own - self.middle_doublings();
+        if robust {
+            above = above.clamp(-DOUBLINGS_HEARD, DOUBLINGS_HEARD);
+        }
+        self.sums = self.sums.saturating_add(1).min(SUMS_FOLLOWED);
+        let worth = self.sums.saturating_add(SPREAD_WORTH);
+        self.middle_doublings = kept(self.middle_doublings() + above / f64::from(self.sums));
+        self.variance =
+            kept(self.variance() + (above * above - self.variance()) / f64::from(worth));
+        robust.then_some(above)
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "a habit needs no more than 24 bits"
+)]
+const fn kept(value: f64) -> f32 {
+    value as f32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn money(amount_minor: i64, code: &str) -> Money {
+        Money::new(amount_minor, Currency::from_code(code).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn what_everybody_pays_a_payee_says_nothing_of_the_account() {
+        let mut level = Level::default();
+        for _ in 0..30 {
+            level.learn(money(1_000, "EUR"), 0.0);
+            level.learn(money(8_000, "EUR"), 3.0);
+        }
+        let thousand = LogAmount::of(1_000).doublings();
+        assert!((level.middle_doublings() - thousand).abs() < 0.01);
+        assert!(level.variance() < 0.3, "{level:?}");
+    }
+
+    #[test]
+    fn one_sum_far_off_moves_the_level_by_little() {
+        let mut level = Level::default();
+        (0..30).for_each(|nth| {
+            level.learn(money(900 + nth * 7, "EUR"), 0.0);
+        });
+        let before = level;
+        let above = level.learn(money(1_000_000_000, "EUR"), 0.0);
+        assert_eq!(above, Some(DOUBLINGS_HEARD));
+        assert!(level.middle_doublings() - before.middle_doublings() < 0.1);
+    }
+
+    #[test]
+    fn the_currency_changes_only_with_most_of_the_sums() {
+        let mut level = Level::default();
+        let (eur, jpy) = (money(1_000, "EUR"), money(7, "JPY"));
+        (0..30).for_each(|_| {
+            level.learn(eur, 0.0);
+        });
+        assert_eq!(level.learn(jpy, 0.0), None);
+        assert_eq!(level.sums_in(eur.currency()), 15);
+        (0..6).for_each(|_| {
+            level.learn(jpy, 0.0);
+        });
+        assert_eq!(level.sums_in(eur.currency()), 0);
+        assert!(level.sums_in(jpy.currency()) > 0);
+    }
+}
