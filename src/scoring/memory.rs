@@ -15,7 +15,7 @@ mod level;
 mod reports;
 
 use distinct::{Distinct, RecentAccounts};
-pub use level::AmountLevel;
+pub use level::{AmountLevel, AmountLevelParts};
 use reports::FadingReports;
 pub use reports::Reports;
 
