@@ -18,6 +18,7 @@ pub mod demo;
 pub mod echo;
 pub mod eval;
 pub mod evidence;
+pub mod journal;
 mod json;
 pub mod load;
 pub mod outcome;
@@ -63,6 +64,7 @@ enum Command {
     Replay(replay::ReplayArguments),
     Eval(eval::EvalArguments),
     Load(Box<load::LoadArguments>),
+    Journal(journal::JournalArguments),
     #[command(hide = true)]
     Echo(echo::EchoArguments),
 }
@@ -83,6 +85,7 @@ pub fn run() -> ExitCode {
         Some(Command::Replay(replay)) => replay::run(replay),
         Some(Command::Eval(eval)) => eval::run(eval, &mut out()),
         Some(Command::Load(load)) => load::run(load, &mut out()),
+        Some(Command::Journal(journal)) => journal::run(journal, &mut out()),
         Some(Command::Echo(echo)) => echo::run(echo),
     };
     match ended {

@@ -19,6 +19,8 @@
 //! - [`scoring`]: the domain. What a payment is, what is remembered, the signals, the decision. Pure.
 //! - [`clock`]: the time; the only place that reads it.
 //! - [`store`]: state by key behind closures; the only place that knows the map.
+//! - [`storage`]: files, through one small trait; real ones, and ones that fail by seed.
+//! - [`journal`]: what changed the state, as it was: written, read back, judged when it is damaged.
 //! - [`token`]: confirmation tokens, signed.
 //! - [`telemetry`]: logs and counts.
 //! - [`engine`]: all of these put together; what the edge calls.
@@ -41,6 +43,8 @@ pub mod scoring;
 
 pub mod clock;
 pub mod store;
+pub mod storage;
+pub mod journal;
 pub mod token;
 pub mod telemetry;
 pub mod engine;

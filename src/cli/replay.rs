@@ -15,7 +15,8 @@ use crate::clock::{ManualClock, Stopwatch};
 use crate::config::policy_source::PolicySource;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
-use crate::scoring::payment::{PayeeId, Payment};
+use crate::scoring::confirmation::ConfirmationToken;
+use crate::scoring::payment::{PayeeId, Payment, PaymentId};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
@@ -36,7 +37,8 @@ use summary::Summary;
 The file holds JSON Lines in time order (.gz and .zst are read as they are), one event a line:
   {\"type\":\"payment\",\"time\":\"2018-04-01T00:00:31.123Z\",\"payment_id\":\"p1\",\"account_id\":\"a1\",
    \"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\"amount_minor\":5000,\"currency_code\":\"CNY\",
-   \"kind\":\"top_up\",\"order_id\":\"o1\",\"device_id\":\"d1\",\"session_id\":\"s1\"}      (the last three may be absent)
+   \"kind\":\"top_up\",\"order_id\":\"o1\",\"device_id\":\"d1\",\"session_id\":\"s1\"}      (the last three may be absent,
+   as may \"duplicate_window_ms\":60000 and, where the payer said yes to a question, \"confirms\":\"p0\")
   {\"type\":\"outcome\",\"time\":\"2018-04-01T00:00:33Z\",\"account_id\":\"a1\",\"payment_id\":\"p1\",\"outcome\":\"succeeded\"}
 One line comes out per payment, and a summary at the end.
 
@@ -174,6 +176,8 @@ pub(super) struct Replay {
     /// Who was paid, by account and payment: a gateway knows, and says so when an outcome comes long
     /// after the payment.
     payees: HashMap<Box<str>, PayeeId>,
+    /// The tokens that were handed out, by account and payment.
+    tokens: HashMap<Box<str>, ConfirmationToken>,
     summary: Summary,
 }
 
@@ -193,6 +197,7 @@ impl Replay {
             clock,
             latest: Timestamp::from_unix_ms(i64::MIN),
             payees: HashMap::new(),
+            tokens: HashMap::new(),
             summary: Summary::default(),
         }
     }
@@ -236,14 +241,18 @@ impl Replay {
         let Line::Text(json) = line else {
             return Err("the line is longer than any event".to_owned());
         };
-        let Event { time, what } = event::parse(json).map_err(|bad| bad.to_string())?;
+        let Event {
+            time,
+            what,
+            confirms,
+        } = event::parse(json).map_err(|bad| bad.to_string())?;
         if time < self.latest {
             return Err("time: must not be earlier than that of the line before".to_owned());
         }
         self.latest = time;
         self.clock.set(time);
         match what {
-            Happening::Payment(payment) => self.payment(payment).map(Some),
+            Happening::Payment(payment) => self.payment(payment, confirms.as_ref()).map(Some),
             Happening::Outcome(report) => {
                 self.outcome(report);
                 Ok(None)
@@ -251,22 +260,34 @@ impl Replay {
         }
     }
 
-    fn payment(&mut self, payment: Payment) -> Result<Decided, String> {
-        let scored = self
-            .engine
-            .score(&payment, None)
-            .map_err(|refusal| match refusal {
-                Refusal::Conflict(fields) => {
-                    let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
-                    format!(
-                        "payment_id: submitted before with other content: {}",
-                        paths.join(", ")
-                    )
-                }
-                Refusal::Token(fault) => fault.to_string(),
-            })?;
+    fn payment(
+        &mut self,
+        payment: Payment,
+        confirms: Option<&PaymentId>,
+    ) -> Result<Decided, String> {
+        // Another policy may not have asked: then there is nothing to confirm.
+        let token = confirms.and_then(|asked| {
+            let key = payment_key(payment.account_id.as_str(), asked.as_str());
+            self.tokens.get(&key).map(ToString::to_string)
+        });
+        let scored =
+            self.engine
+                .score(&payment, token.as_deref())
+                .map_err(|refusal| match refusal {
+                    Refusal::Conflict(fields) => {
+                        let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
+                        format!(
+                            "payment_id: submitted before with other content: {}",
+                            paths.join(", ")
+                        )
+                    }
+                    Refusal::Token(fault) => fault.to_string(),
+                })?;
         self.summary.add_payment(&scored);
         let key = payment_key(payment.account_id.as_str(), payment.payment_id.as_str());
+        if let Some(confirmation) = &scored.assessment.confirmation {
+            self.tokens.insert(key.clone(), confirmation.token);
+        }
         self.payees.insert(key, payment.payee.id.clone());
         Ok(Decided { payment, scored })
     }

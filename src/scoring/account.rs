@@ -188,13 +188,12 @@ impl Account {
         let mut assessment = assess(policy);
         let shadow = policies.shadow().map(|shadow| Box::new(assess(shadow)));
         assessment.shadow_decision = shadow.as_ref().map(|shadow| shadow.decision);
-        if assessment.decision == Decision::Confirm {
-            let expire_time = now.plus(policy.for_payment(payment).confirmation.token_ttl_ms);
-            assessment.confirmation = Some(Confirmation {
-                token: mint(expire_time),
-                expire_time,
-            });
-        }
+        let token_ttl = policy.for_payment(payment).confirmation.token_ttl_ms;
+        assessment.confirmation = (assessment.decision == Decision::Confirm).then(|| {
+            let expire_time = now.plus(token_ttl);
+            let token = mint(expire_time);
+            Confirmation { token, expire_time }
+        });
         let decided = Decided {
             submission: &submission,
             assessment: &assessment,
@@ -208,14 +207,14 @@ impl Account {
             .known_payee
             .is_some_and(|known| known.was_paid_lately(payment.money));
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
-        let mut above_doublings = None;
-        if assessment.decision == Decision::Allow {
+        let is_allowed = assessment.decision == Decision::Allow;
+        if is_allowed {
             self.note_pace(policy, payment, now);
-            if !is_habit {
-                let payee_doublings = surroundings.payee.prices.above_doublings();
-                above_doublings = self.profile.learn_level(payment.money, payee_doublings);
-            }
         }
+        let payee_doublings = surroundings.payee.prices.above_doublings();
+        let above_doublings = (is_allowed && !is_habit)
+            .then(|| self.profile.learn_level(payment.money, payee_doublings))
+            .flatten();
         Ok(Scored {
             assessment,
             replayed: false,

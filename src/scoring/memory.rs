@@ -18,7 +18,7 @@ mod reports;
 
 use distinct::{Distinct, RecentAccounts, twice};
 use late_reports::LateReports;
-pub use level::{AmountLevel, PriceLevel};
+pub use level::{AmountLevel, AmountLevelParts, PriceLevel};
 use reports::FadingReports;
 pub use reports::Reports;
 

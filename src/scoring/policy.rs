@@ -170,6 +170,18 @@ impl Policy {
         all
     }
 
+    /// What it starts from.
+    #[must_use]
+    pub const fn preset(&self) -> Preset {
+        self.preset
+    }
+
+    /// What it was made of beside its preset, as [`Policy::from_preset`] takes it.
+    pub fn given(&self) -> impl Iterator<Item = (String, Value)> {
+        let given = self.given.iter();
+        given.map(|given| (given.scope.path_of(&given.path), given.value))
+    }
+
     /// The overrides, in the order in which they apply: for which payments, setting, value.
     pub fn overrides(&self) -> impl Iterator<Item = (Scope, &str, Value)> {
         let overrides = self.given.iter().filter(|given| given.scope != Scope::ALL);

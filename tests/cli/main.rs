@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod eval;
+mod journal;
 mod load;
 mod policies;
 mod report;
@@ -118,7 +119,8 @@ fn wrong_usage_exits_with_2() {
 #[test]
 fn help_teaches_an_example_and_the_exit_codes() {
     for command in [
-        "serve", "score", "outcome", "evidence", "check", "demo", "replay", "eval", "load", "echo",
+        "serve", "score", "outcome", "evidence", "check", "demo", "replay", "eval", "load",
+        "journal", "echo",
     ] {
         let ran = run(&[command, "--help"]);
         assert_eq!(ran.code, Some(0), "{ran:?}");

@@ -12,7 +12,7 @@ use crate::scoring::payment::{
     AccountId, DeviceId, InvalidId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId,
     PaymentKind, SessionId,
 };
-use crate::scoring::time::Timestamp;
+use crate::scoring::time::{Span, Timestamp};
 
 /// What happened, and when.
 #[derive(Debug, Clone, PartialEq)]
@@ -21,6 +21,8 @@ pub(super) struct Event {
     pub time: Timestamp,
     /// What.
     pub what: Happening,
+    /// The payment whose question this one answers with the payer's "yes".
+    pub confirms: Option<PaymentId>,
 }
 
 /// What happened.
@@ -70,6 +72,10 @@ struct Line<'a> {
     device_id: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     session_id: Option<Cow<'a, str>>,
+    #[serde(default)]
+    duplicate_window_ms: Option<i64>,
+    #[serde(borrow, default)]
+    confirms: Option<Cow<'a, str>>,
     #[serde(borrow, default)]
     outcome: Option<Cow<'a, str>>,
 }
@@ -91,8 +97,13 @@ pub(super) fn parse(json: &[u8]) -> Result<Event, BadEvent> {
             None
         }
     };
-    match (time, what) {
-        (Some(time), Some(what)) if faults.0.is_empty() => Ok(Event { time, what }),
+    let confirms = faults.optional("confirms", line.confirms.as_ref(), PaymentId::new);
+    match (time, what, confirms) {
+        (Some(time), Some(what), Some(confirms)) if faults.0.is_empty() => Ok(Event {
+            time,
+            what,
+            confirms,
+        }),
         _ => Err(BadEvent(faults.0)),
     }
 }
@@ -187,13 +198,19 @@ fn payment(line: &Line<'_>, faults: &mut Faults) -> Option<Payment> {
         order_id: order_id?,
         device_id: device_id?,
         session_id: session_id?,
-        duplicate_window: None,
+        duplicate_window: line.duplicate_window_ms.map(Span::from_ms),
     })
 }
 
 fn outcome(line: &Line<'_>, faults: &mut Faults) -> Option<OutcomeReport> {
     let payment_id = faults.check("payment_id", PaymentId::new(line.payment_id.as_ref()));
     let account_id = faults.check("account_id", AccountId::new(line.account_id.as_ref()));
+    if line.confirms.is_some() || line.duplicate_window_ms.is_some() {
+        faults.add(
+            "confirms, duplicate_window_ms",
+            "have no place in an outcome",
+        );
+    }
     let outcome = faults.named("outcome", line.outcome.as_ref(), Outcome::from_name);
     let payee_id = faults.optional("payee_id", line.payee_id.as_ref(), PayeeId::new);
     Some(OutcomeReport {

@@ -26,6 +26,41 @@ pub struct AmountLevel {
     absolute_deviation_doublings: f64,
 }
 
+/// What an [`AmountLevel`] consists of, for who writes it down and reads it back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AmountLevelParts {
+    /// The currency it is mostly paid in, if it was ever paid.
+    pub currency: Option<Currency>,
+    /// Of how many payments, up to two hundred.
+    pub payments: u16,
+    /// The middle, in doublings of a minor unit.
+    pub middle_doublings: f64,
+    /// The mean distance from it.
+    pub absolute_deviation_doublings: f64,
+}
+
+impl From<AmountLevel> for AmountLevelParts {
+    fn from(level: AmountLevel) -> Self {
+        Self {
+            currency: level.currency,
+            payments: level.payments,
+            middle_doublings: level.middle_doublings,
+            absolute_deviation_doublings: level.absolute_deviation_doublings,
+        }
+    }
+}
+
+impl From<AmountLevelParts> for AmountLevel {
+    fn from(parts: AmountLevelParts) -> Self {
+        Self {
+            currency: parts.currency,
+            payments: parts.payments,
+            middle_doublings: parts.middle_doublings,
+            absolute_deviation_doublings: parts.absolute_deviation_doublings,
+        }
+    }
+}
+
 impl AmountLevel {
     /// Of how many payments, up to two hundred.
     #[must_use]
@@ -88,6 +123,22 @@ pub struct PriceLevel {
 }
 
 impl PriceLevel {
+    /// One that is known from so many payments, up to two hundred, to lie so many doublings above its
+    /// payers' levels.
+    #[must_use]
+    pub const fn known(payments: u16, above_doublings: f32) -> Self {
+        Self {
+            payments,
+            above_doublings,
+        }
+    }
+
+    /// From how many payments it is known, up to two hundred.
+    #[must_use]
+    pub const fn payments(&self) -> u16 {
+        self.payments
+    }
+
     /// How many doublings above its payers' levels this payee is paid; 0 where nothing is known.
     #[must_use]
     pub fn above_doublings(&self) -> f64 {

@@ -1,0 +1,109 @@
+//! `journal`: what a journal holds, whether it is whole, and its events as a replay file.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::{Ended, Failure};
+use crate::journal::{Reader, Tail};
+use crate::scoring::time::Timestamp;
+use crate::storage::disk::Disk;
+
+mod export;
+mod inspect;
+mod verify;
+
+/// Look into a journal: what it holds, whether it is whole, and what was asked and answered
+///
+/// A journal holds everything that changed the state of a service, in order. These commands only read; of
+/// one that is being written they see what has been written so far, and its end may look torn.
+///
+/// Examples:
+///   doublecheck journal inspect data
+///   doublecheck journal verify data
+///   doublecheck journal export data --out payments.jsonl
+///   doublecheck journal export data --out - | doublecheck replay /dev/stdin --out decisions.jsonl
+#[derive(Debug, clap::Args)]
+#[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
+pub struct JournalArguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Command {
+    /// Tell what is in there: segments, records, times, events by kind, and how it ends
+    Inspect {
+        /// The journal's directory
+        directory: PathBuf,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read every record and tell whether anything would be lost on the next start; changes nothing
+    Verify {
+        /// The journal's directory
+        directory: PathBuf,
+    },
+    /// Write payments and outcomes as a file that `doublecheck replay` reads, in order of time
+    ///
+    /// A payment that answered a question of Doublecheck's names it (`confirms`), and one that came with a
+    /// duplicate window of its own has that (`duplicate_window_ms`): under the same policy, the replay
+    /// decides as the service did. What the memory budget forgot is not in it.
+    #[command(verbatim_doc_comment)]
+    Export {
+        /// The journal's directory
+        directory: PathBuf,
+        /// Where the events go, one JSON line each; `-` is standard output
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+/// Runs `journal`.
+///
+/// # Errors
+/// When the journal cannot be read, or is damaged.
+pub fn run(arguments: &JournalArguments, out: &mut dyn Write) -> Ended {
+    match &arguments.command {
+        Command::Inspect { directory, json } => inspect::run(directory, *json, out),
+        Command::Verify { directory } => verify::run(directory, out),
+        Command::Export {
+            directory,
+            out: file,
+        } => export::run(directory, file, out),
+    }
+}
+
+fn open(directory: &Path) -> Result<Reader, Failure> {
+    let in_error = |error: &dyn std::error::Error| Failure::at_work(directory.display(), error);
+    let disk = Disk::look_at(directory).map_err(|error| in_error(&error))?;
+    Reader::whole(Arc::new(disk)).map_err(|fault| in_error(&fault))
+}
+
+/// How a journal ends, in words.
+fn told(tail: &Tail) -> String {
+    match tail {
+        Tail::Closed => "closed".to_owned(),
+        Tail::Open => "open: not closed, and nothing in it is torn".to_owned(),
+        Tail::Torn {
+            file,
+            offset,
+            bytes,
+            readable_behind,
+        } => format!(
+            "{file}: byte {offset}: a torn tail of {bytes} bytes, never synced, with {readable_behind} \
+             readable records in it; the next start cuts it off"
+        ),
+        Tail::SetAside(damage) => damage.to_string(),
+    }
+}
+
+/// A moment in RFC 3339; those that no calendar has in milliseconds.
+fn time(time: Timestamp) -> String {
+    let known = jiff::Timestamp::from_millisecond(time.unix_ms());
+    known.map_or_else(
+        |_| format!("{}ms", time.unix_ms()),
+        |known| known.to_string(),
+    )
+}

@@ -1,0 +1,392 @@
+//! The journal: what changed the state, in order, on disk. What a restart reads to be what it was.
+//!
+//! # What is promised
+//! [`Ack`] says what an answer waits for. Killing the process loses nothing that was `written`; losing
+//! power loses nothing that was `synced`, and of what was only written no more than the last
+//! [`Settings::sync_interval`] and what was appended while it was being synced: always an end of the
+//! journal, never something out of its middle.
+//!
+//! # How it is kept
+//! Appending copies a record into a queue, under the lock of the account that it is about: the order
+//! there is the order of each account's steps. A thread of its own takes all that has come together,
+//! writes it as one frame, syncs it where that is promised, and wakes who waits.
+//!
+//! # When it fails
+//! After any failed write or sync the files are given up, not tried again: what the system could not
+//! write it forgets, and says so only once. Scoring goes on; nobody waits any more, and what is appended
+//! is counted and dropped ([`Condition::Degraded`]). [`Journal::recover`] begins a new segment once the
+//! storage works again; what is written there counts from the moment that a snapshot stands in the
+//! place of what was dropped ([`Journal::snapshot_taken`]), and for a reader as well.
+//!
+//! # What is found again
+//! [`Reader`] hands out every event in order and tells how the journal ends. A torn tail is cut off and
+//! told; damage anywhere else is an error that names file, byte and what is lost.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroU64;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+pub mod event;
+mod codec;
+pub mod record;
+mod frame;
+mod fault;
+mod reader;
+mod log;
+mod queue;
+mod commits;
+mod syncer;
+mod writer;
+
+pub use codec::{DecodeError, DecodeFault};
+pub use commits::Kept;
+pub use fault::{Damage, DamageKind, JournalFault, SET_ASIDE_FLAG};
+pub use frame::FORMAT_VERSION;
+pub use reader::{Ending, Reader, SegmentSummary, Tail};
+
+use crate::clock::Clock;
+use crate::scoring::payment::named;
+use crate::scoring::time::Timestamp;
+use crate::storage::Directory;
+use commits::Commits;
+use event::Event;
+use frame::first_of_segment;
+use log::{Log, Standing};
+use queue::Queue;
+use writer::{Request, Writer};
+
+named! {
+    /// What an answer waits for.
+    Ack {
+        /// Nothing: a restart may forget the last answers.
+        None = "none",
+        /// The operating system has the record: killing the process forgets nothing.
+        Written = "written",
+        /// The record is on the disk: losing power forgets nothing.
+        Synced = "synced",
+    }
+}
+
+/// How a journal is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// What an answer waits for.
+    pub ack: Ack,
+    /// How large a segment becomes.
+    pub segment_bytes_max: u64,
+    /// How many bytes of records may wait to be written before no more calls are admitted.
+    pub queue_bytes_max: usize,
+    /// How often what is written is synced where no answer waits for that.
+    pub sync_interval: Duration,
+}
+
+impl Settings {
+    /// The usual sizes: 64 MiB a segment, 8 MiB in the queue, a sync every second.
+    #[must_use]
+    pub const fn with_ack(ack: Ack) -> Self {
+        Self {
+            ack,
+            segment_bytes_max: 64 << 20,
+            queue_bytes_max: 8 << 20,
+            sync_interval: Duration::from_secs(1),
+        }
+    }
+}
+
+/// Whether the journal works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Condition {
+    /// It does.
+    Sound,
+    /// It does not: a restart may forget what has been answered since.
+    Degraded {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: Arc<str>,
+    },
+    /// It was closed.
+    Closed,
+}
+
+/// What a journal has done so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct JournalCounts {
+    /// The last sequence number that was handed out.
+    pub appended_to: u64,
+    /// The last sequence number that is kept as was promised.
+    pub kept_to: u64,
+    /// The last sequence number that is known to be on the disk, with everything before it.
+    pub synced_to: u64,
+    /// Records that were dropped while it was degraded.
+    pub dropped: u64,
+    /// Bytes of records that wait to be written.
+    pub queued_bytes: u64,
+    /// Frames written.
+    pub frames: u64,
+    /// Bytes written.
+    pub bytes: u64,
+    /// Syncs begun.
+    pub syncs: u64,
+    /// Failures of the storage.
+    pub faults: u64,
+}
+
+/// A journal that is being written. All of its methods may be called by any thread.
+#[derive(Debug)]
+pub struct Journal {
+    shared: Arc<Shared>,
+    directory: Arc<dyn Directory>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Who is told of every change of a journal's condition.
+pub type Observer = Box<dyn Fn(&Condition) + Send + Sync>;
+
+struct Shared {
+    settings: Settings,
+    queue: Queue<Request>,
+    commits: Commits,
+    clock: Arc<dyn Clock>,
+    condition: Mutex<Condition>,
+    observer: Observer,
+    counters: Counters,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    frames: AtomicU64,
+    bytes: AtomicU64,
+    synced_to: AtomicU64,
+    syncs: AtomicU64,
+    faults: AtomicU64,
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("settings", &self.settings)
+            .field("condition", &self.condition)
+            .field("counters", &self.counters)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn set_condition(&self, condition: Condition) {
+        *self.condition.lock() = condition.clone();
+        (self.observer)(&condition);
+    }
+
+    fn degraded(&self, reason: &str) -> Condition {
+        Condition::Degraded {
+            since: self.clock.now(),
+            reason: Arc::from(reason),
+        }
+    }
+
+    /// From now on nothing is kept and nobody waits.
+    fn stop(&self, condition: Condition) {
+        self.queue.drop_all();
+        self.set_condition(condition);
+        self.commits.degrade();
+    }
+}
+
+impl Journal {
+    /// Goes on with the journal that ends like this, in a new segment. What is torn is cut off first, and
+    /// what is damaged is set aside.
+    ///
+    /// # Errors
+    /// When the directory cannot be written to.
+    pub fn start(
+        directory: Arc<dyn Directory>,
+        ending: &Ending,
+        settings: Settings,
+        clock: Arc<dyn Clock>,
+        observer: Observer,
+    ) -> Result<Self, JournalFault> {
+        log::mend(&*directory, ending)?;
+        let next = ending.next;
+        let last = next.saturating_sub(1);
+        let standing = Standing {
+            synced_to: last,
+            vouched: true,
+        };
+        let begun = Log::begin(
+            Arc::clone(&directory),
+            settings.segment_bytes_max,
+            next,
+            standing,
+        );
+        let log = begun.and_then(|mut log| log.sync().map(|()| log));
+        let log = log.map_err(JournalFault::storage("beginning a segment of the journal"))?;
+        let shared = Arc::new(Shared {
+            settings,
+            queue: Queue::new(next),
+            commits: Commits::new(last),
+            clock,
+            condition: Mutex::new(Condition::Sound),
+            observer,
+            counters: Counters::default(),
+        });
+        let writer = Writer::new(Arc::clone(&shared), Arc::clone(&directory), log);
+        let spawned = writer.and_then(|writer| {
+            thread::Builder::new()
+                .name("journal".to_owned())
+                .spawn(move || writer.run())
+        });
+        let writer = spawned.map_err(JournalFault::storage("starting the journal's threads"))?;
+        Ok(Self {
+            shared,
+            directory,
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Whether another call may be admitted. To be asked before anything is done for it: what was done has
+    /// to be appended.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.shared.queue.bytes() < self.shared.settings.queue_bytes_max
+    }
+
+    /// Appends an event; returns its sequence number. Never waits. To be called under the lock of what
+    /// the event is about.
+    pub fn append(&self, event: &Event<'_>) -> u64 {
+        self.shared.queue.append(event)
+    }
+
+    /// Waits until the record is kept as far as [`Ack`] says, or never will be.
+    pub async fn committed(&self, sequence: u64) -> Kept {
+        match self.shared.settings.ack {
+            Ack::None if self.shared.commits.is_degraded() => Kept::No,
+            Ack::None => Kept::Yes,
+            Ack::Written | Ack::Synced => self.shared.commits.wait(sequence).await,
+        }
+    }
+
+    /// The same, for who cannot await.
+    pub fn wait_until_committed(&self, sequence: u64) -> Kept {
+        block_on(self.committed(sequence))
+    }
+
+    /// Whether it works.
+    #[must_use]
+    pub fn condition(&self) -> Condition {
+        self.shared.condition.lock().clone()
+    }
+
+    /// What it has done so far.
+    #[must_use]
+    pub fn counts(&self) -> JournalCounts {
+        let (next, dropped) = self.shared.queue.counts();
+        let counters = &self.shared.counters;
+        JournalCounts {
+            appended_to: next.saturating_sub(1),
+            kept_to: self.shared.commits.kept_to(),
+            synced_to: counters.synced_to.load(Ordering::Relaxed),
+            dropped,
+            queued_bytes: self.shared.queue.bytes() as u64,
+            frames: counters.frames.load(Ordering::Relaxed),
+            bytes: counters.bytes.load(Ordering::Relaxed),
+            syncs: counters.syncs.load(Ordering::Relaxed),
+            faults: counters.faults.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Begins anew after a failure, if the storage works again. Returns the sequence number of the first
+    /// record that is written again: a snapshot has to hold everything before it, see
+    /// [`snapshot_taken`](Self::snapshot_taken). `None` where nothing has failed. Waits for the disk.
+    ///
+    /// # Errors
+    /// When the storage still fails.
+    pub fn recover(&self) -> Result<Option<NonZeroU64>, JournalFault> {
+        let first = self.ask(Request::Recover).unwrap_or(Ok(None))?;
+        Ok(first.and_then(NonZeroU64::new))
+    }
+
+    /// Takes note that a snapshot is on the disk which holds everything before the sequence number
+    /// `before`. Returns whether the journal is sound: where it had failed, it is again if that covers all
+    /// that was dropped.
+    pub fn snapshot_taken(&self, before: u64) -> bool {
+        self.ask(|reply| Request::Vouch(before, reply))
+            .unwrap_or(false)
+    }
+
+    /// Removes the segments all of whose records stand before the sequence number `before`, and are in a
+    /// snapshot. Returns how many.
+    ///
+    /// # Errors
+    /// When one cannot be removed.
+    pub fn forget_before(&self, before: u64) -> Result<usize, JournalFault> {
+        let segments = reader::segments_of(&*self.directory)?;
+        let followers = segments.iter().skip(1);
+        let firsts = followers.map_while(|name| first_of_segment(name));
+        let forgotten = firsts.take_while(|first| *first <= before).count();
+        for name in segments.iter().take(forgotten) {
+            self.directory
+                .remove(name)
+                .map_err(JournalFault::storage(format_args!("removing {name}")))?;
+        }
+        Ok(forgotten)
+    }
+
+    /// Writes and syncs what was appended, and closes the journal. What is appended afterwards is dropped.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn close(&self) -> Result<(), JournalFault> {
+        let closed = self.ask(Request::Close).unwrap_or(Ok(()));
+        if let Some(writer) = self.writer.lock().take()
+            && writer.join().is_err()
+        {
+            let panicked = io::Error::other("the journal's thread panicked");
+            return Err(JournalFault::storage("closing the journal")(panicked));
+        }
+        closed
+    }
+
+    /// Asks the writer; `None` where there is none any more.
+    fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Option<T> {
+        let (reply, answer) = mpsc::channel();
+        self.shared.queue.ask(request(reply));
+        answer.recv().ok()
+    }
+}
+
+impl Drop for Journal {
+    fn drop(&mut self) {
+        // Who wants to know whether it closed well calls `close`.
+        let _ = self.close();
+    }
+}
+
+/// Wakes a thread that is parked.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let mut context = Context::from_waker(&waker);
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut context) {
+            Poll::Ready(done) => return done,
+            Poll::Pending => thread::park(),
+        }
+    }
+}

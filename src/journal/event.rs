@@ -1,0 +1,250 @@
+//! What happened: facts, each one a change of the state.
+//!
+//! They say what was asked, answered and reported, and when. The state is a fold over them by the code
+//! that decides live: [`Account::score`] with the recorded time, token and surroundings gives the recorded
+//! decision and the account as it was.
+//!
+//! [`Account::score`]: crate::scoring::account::Account::score
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::scoring::account::Scored;
+use crate::scoring::assessment::{Confirmation, Decision};
+use crate::scoring::confirmation::PresentedToken;
+use crate::scoring::memory::Surroundings;
+use crate::scoring::outcome::Outcome;
+use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
+use crate::scoring::policy::{Policy, Preset, Value};
+use crate::scoring::time::Timestamp;
+
+/// One thing that happened. Borrowed where it is written down, owned where it is read back.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost all of them are payments, and each is looked at once"
+)]
+pub enum Event<'a> {
+    /// A payment was scored, for the first time or anew after the payer's "yes". A retry that got its
+    /// answer again changed nothing and is no event.
+    PaymentScored(PaymentScored<'a>),
+    /// It was reported what became of a payment.
+    OutcomeReported(OutcomeReported<'a>),
+    /// Something was forgotten, because memory is bounded.
+    Evicted(Evicted<'a>),
+    /// A policy came into force.
+    PolicyInForce(PolicyInForce),
+}
+
+/// A payment, everything its decision depended on, and the decision.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PaymentScored<'a> {
+    /// When it was decided, by the account's time.
+    pub time: Timestamp,
+    /// The payment.
+    pub payment: Cow<'a, Payment>,
+    /// The token it came with.
+    pub presented: Option<PresentedToken>,
+    /// What was read of the payee's and the device's memories.
+    pub surroundings: Surroundings,
+    /// The number of the policy that decided: the last that came into force.
+    pub policy_number: u16,
+    /// What was decided.
+    pub decision: Decision,
+    /// The score behind it.
+    pub score: f64,
+    /// What the shadow policy would have decided, where there was one.
+    pub shadow_decision: Option<Decision>,
+    /// The token that was handed out with the question, where one was asked.
+    pub minted: Option<Confirmation>,
+}
+
+impl<'a> PaymentScored<'a> {
+    /// How `payment`, presented with a token or without, was scored.
+    #[must_use]
+    pub fn new(
+        payment: &'a Payment,
+        presented: Option<PresentedToken>,
+        surroundings: &Surroundings,
+        policy_number: u16,
+        scored: &Scored,
+    ) -> Self {
+        let assessment = &scored.assessment;
+        Self {
+            time: scored.score_time,
+            payment: Cow::Borrowed(payment),
+            presented,
+            surroundings: *surroundings,
+            policy_number,
+            decision: assessment.decision,
+            score: assessment.score,
+            shadow_decision: assessment.shadow_decision,
+            minted: assessment.confirmation,
+        }
+    }
+}
+
+/// A report of what became of a payment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutcomeReported<'a> {
+    /// When it was reported.
+    pub time: Timestamp,
+    /// Whose payment.
+    pub account_id: Cow<'a, AccountId>,
+    /// Which payment.
+    pub payment_id: Cow<'a, PaymentId>,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// Who received it, where the report said so.
+    pub payee_id: Option<Cow<'a, PayeeId>>,
+}
+
+/// Something that was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Evicted<'a> {
+    /// When.
+    pub time: Timestamp,
+    /// What.
+    pub what: EvictedKey<'a>,
+}
+
+/// The key of what was forgotten.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EvictedKey<'a> {
+    /// All that was remembered of an account.
+    Account(Cow<'a, AccountId>),
+    /// What all accounts knew of a payee.
+    Payee(Cow<'a, PayeeId>),
+    /// What all accounts knew of a device.
+    Device(Cow<'a, DeviceId>),
+}
+
+/// The policy that decides from here on, whole: what it decided can be decided again, whatever policy the
+/// next start brings.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyInForce {
+    /// When it came into force.
+    pub time: Timestamp,
+    /// What records call it.
+    pub number: u16,
+    /// The policy.
+    pub policy: PolicyText,
+    /// The one in its shadow, if there was one.
+    pub shadow: Option<PolicyText>,
+}
+
+/// A policy as it is written down.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PolicyText {
+    /// Its name and the fingerprint of its settings.
+    pub version: Arc<str>,
+    /// What it starts from.
+    pub preset: Preset,
+    /// What differs from that: path and value.
+    pub given: Vec<(String, Value)>,
+}
+
+impl PolicyText {
+    /// Writes `policy` down.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        Self {
+            version: Arc::clone(policy.version()),
+            preset: policy.preset(),
+            given: policy.given().collect(),
+        }
+    }
+
+    /// The policy again. `None` where this program makes another policy of the same settings: its
+    /// fingerprint then differs.
+    #[must_use]
+    pub fn policy(&self) -> Option<Policy> {
+        let (name, _fingerprint) = self.version.rsplit_once('-')?;
+        let given = self.given.iter();
+        let given = given.map(|(path, value)| (path.as_str(), *value));
+        let policy = Policy::from_preset(self.preset, name, given).ok()?;
+        (*policy.version() == self.version).then_some(policy)
+    }
+}
+
+/// A kind of event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum EventKind {
+    /// [`Event::PaymentScored`]
+    PaymentScored,
+    /// [`Event::OutcomeReported`]
+    OutcomeReported,
+    /// [`Event::Evicted`]
+    Evicted,
+    /// [`Event::PolicyInForce`]
+    PolicyInForce,
+}
+
+impl EventKind {
+    /// Every one of them.
+    pub const ALL: [Self; 4] = [
+        Self::PaymentScored,
+        Self::OutcomeReported,
+        Self::Evicted,
+        Self::PolicyInForce,
+    ];
+
+    /// Its name, as programs read it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::PaymentScored => "payment_scored",
+            Self::OutcomeReported => "outcome_reported",
+            Self::Evicted => "evicted",
+            Self::PolicyInForce => "policy_in_force",
+        }
+    }
+}
+
+impl Event<'_> {
+    /// When it happened.
+    #[must_use]
+    pub const fn time(&self) -> Timestamp {
+        match self {
+            Self::PaymentScored(scored) => scored.time,
+            Self::OutcomeReported(reported) => reported.time,
+            Self::Evicted(evicted) => evicted.time,
+            Self::PolicyInForce(policy) => policy.time,
+        }
+    }
+
+    /// What kind it is of.
+    #[must_use]
+    pub const fn kind(&self) -> EventKind {
+        match self {
+            Self::PaymentScored(_) => EventKind::PaymentScored,
+            Self::OutcomeReported(_) => EventKind::OutcomeReported,
+            Self::Evicted(_) => EventKind::Evicted,
+            Self::PolicyInForce(_) => EventKind::PolicyInForce,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_is_the_same_when_it_is_read_back() {
+        let settings = [
+            ("decision.confirm_from", Value::Number(42.0)),
+            ("kind.gift.payee_new.weight", Value::Number(0.25)),
+            ("memory.payees_max", Value::Integer(9)),
+        ];
+        let policy = Policy::from_preset(Preset::Cautious, "our-own", settings).unwrap();
+        for policy in [policy, Policy::default(), Preset::Lenient.policy()] {
+            let text = PolicyText::of(&policy);
+            assert_eq!(text.policy(), Some(policy));
+            let renamed = PolicyText {
+                version: "other-00000000".into(),
+                ..text
+            };
+            assert_eq!(renamed.policy(), None);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Where a journal cannot be read on: a torn tail, or damage.
+
+use super::super::fault::{Damage, DamageKind, JournalFault};
+use super::super::frame::{SEGMENT_HEADER_BYTES, SegmentHeader, frames_anywhere};
+use super::{Cut, OpenSegment, Progress, Reader, Tail, header_of};
+
+/// What can be read behind a place that cannot.
+#[derive(Debug, Default)]
+struct Behind {
+    /// Up to where the journal was synced, by any of it.
+    synced_to: u64,
+    /// The first sequence number beyond the place.
+    resumes_at: Option<u64>,
+    records: u64,
+    bytes: u64,
+}
+
+impl Behind {
+    fn note(&mut self, first: u64, synced_to: u64, count: u32, expected: u64) {
+        self.synced_to = self.synced_to.max(synced_to);
+        self.records += u64::from(count);
+        if first > expected && self.resumes_at.is_none_or(|known| first < known) {
+            self.resumes_at = Some(first);
+        }
+    }
+}
+
+impl Reader {
+    /// Nothing can be read in order from `offset` of `segment` on: a torn tail, or damage.
+    pub(super) fn stop(
+        &mut self,
+        segment: &OpenSegment,
+        offset: usize,
+        kind: DamageKind,
+    ) -> Result<(), JournalFault> {
+        let expected = self.expected();
+        let behind = self.behind(segment, offset, expected)?;
+        let is_record = matches!(kind, DamageKind::NoRecord(_));
+        if behind.synced_to >= expected || is_record {
+            let damage = Damage {
+                file: segment.name.clone(),
+                offset: offset as u64,
+                kind,
+                lost_from: expected,
+                lost_to: behind.resumes_at.map(|resumes_at| resumes_at - 1),
+                readable_behind: behind.records,
+            };
+            if !self.sets_damage_aside {
+                return Err(JournalFault::Damage(damage));
+            }
+            self.cut_from(segment, offset, true);
+            self.ending.tail = Tail::SetAside(damage);
+        } else {
+            self.cut_from(segment, offset, false);
+            self.ending.tail = Tail::Torn {
+                file: segment.name.clone(),
+                offset: offset as u64,
+                bytes: behind.bytes,
+                readable_behind: behind.records,
+            };
+        }
+        self.progress = Progress::Ended;
+        self.segments.clear();
+        Ok(())
+    }
+
+    fn behind(
+        &self,
+        segment: &OpenSegment,
+        offset: usize,
+        expected: u64,
+    ) -> Result<Behind, JournalFault> {
+        let mut behind = Behind::default();
+        let mut note = |name: &str, bytes: &[u8], offset: usize| {
+            let rest = bytes.get(offset..).unwrap_or_default();
+            behind.bytes += rest.len() as u64;
+            if offset == 0
+                && let Some(SegmentHeader { first, synced_to }) = header_of(name, bytes)?
+            {
+                behind.note(first, synced_to, 0, expected);
+            }
+            for frame in frames_anywhere(rest) {
+                behind.note(frame.first, frame.synced_to, frame.count, expected);
+            }
+            Ok(())
+        };
+        note(&segment.name, &segment.bytes, offset)?;
+        for name in &self.segments {
+            note(name, &self.open(name.clone())?.bytes, 0)?;
+        }
+        Ok(behind)
+    }
+
+    /// Plans to cut off everything from `offset` of `segment` on.
+    pub(super) fn cut_from(&mut self, segment: &OpenSegment, offset: usize, keep_a_copy: bool) {
+        let later = self.segments.iter().rev().map(|file| Cut::Remove {
+            file: file.clone(),
+            keep_a_copy,
+        });
+        self.ending.cuts = later.collect();
+        let file = segment.name.clone();
+        self.ending.cuts.push(if offset <= SEGMENT_HEADER_BYTES {
+            Cut::Remove { file, keep_a_copy }
+        } else {
+            self.ending.unclosed = Some(file.clone());
+            Cut::Truncate {
+                file,
+                length: offset as u64,
+                keep_a_copy,
+            }
+        });
+    }
+}

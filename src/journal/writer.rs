@@ -1,0 +1,230 @@
+//! The thread that writes: takes what was appended, writes it, and says so.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use super::fault::JournalFault;
+use super::frame::{FrameKind, segment_name};
+use super::log::{Log, Standing};
+use super::queue::{Batch, Work, records_in};
+use super::syncer::Syncer;
+use super::{Ack, Condition, Shared};
+use crate::clock::Stopwatch;
+use crate::storage::Directory;
+
+/// What the writer is asked for.
+#[derive(Debug)]
+pub(super) enum Request {
+    /// Begin anew after a failure.
+    Recover(mpsc::Sender<Result<Option<u64>, JournalFault>>),
+    /// A snapshot holds everything before this sequence number: whether that is enough.
+    Vouch(u64, mpsc::Sender<bool>),
+    /// Close the journal in peace.
+    Close(mpsc::Sender<Result<(), JournalFault>>),
+}
+
+/// Writes a journal. Only this touches its files.
+#[derive(Debug)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    directory: Arc<dyn Directory>,
+    /// What is written to; `None` after a failure.
+    log: Option<Log>,
+    /// Syncs behind the writer's back, where nobody waits for it.
+    syncer: Option<Syncer>,
+    since_sync: Stopwatch,
+}
+
+impl Writer {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        directory: Arc<dyn Directory>,
+        log: Log,
+    ) -> io::Result<Self> {
+        let syncer = syncer(&shared)?;
+        Ok(Self {
+            shared,
+            directory,
+            log: Some(log),
+            syncer,
+            since_sync: Stopwatch::start(),
+        })
+    }
+
+    /// Writes until the journal is closed.
+    pub(super) fn run(mut self) {
+        loop {
+            let Work { batches, requests } = self.shared.queue.take(self.patience());
+            if let Err(error) = self.write(batches) {
+                self.degrade(&error);
+            }
+            for request in requests {
+                match request {
+                    Request::Recover(reply) => {
+                        // Who asked may have left; then nobody wants to know.
+                        let _ = reply.send(self.recover());
+                    }
+                    Request::Vouch(before, reply) => {
+                        let _ = reply.send(self.vouch(before));
+                    }
+                    Request::Close(reply) => {
+                        let closed = self.close();
+                        drop(self);
+                        let _ = reply.send(closed);
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// How long to wait for records before something else is due.
+    fn patience(&self) -> Option<Duration> {
+        let log = self.log.as_ref()?;
+        let interval = self.shared.settings.sync_interval;
+        let left = interval.saturating_sub(self.since_sync.elapsed());
+        // A sync that is under way is looked after when the next is due.
+        let left = if left.is_zero() { interval } else { left };
+        (self.syncer.is_some() && log.has_unsynced()).then_some(left)
+    }
+
+    fn write(&mut self, mut batches: VecDeque<Batch>) -> io::Result<()> {
+        let Some(log) = &mut self.log else {
+            return Ok(());
+        };
+        if let Some(syncer) = &self.syncer {
+            let synced_to = syncer.synced_to();
+            if synced_to.is_err() {
+                self.shared.queue.note_dropped(records_in(&batches));
+            }
+            log.note_synced(synced_to?);
+        }
+        let counters = &self.shared.counters;
+        let is_news = !batches.is_empty();
+        while let Some(batch) = batches.front_mut() {
+            if let Err(error) = log.write(batch) {
+                self.shared.queue.note_dropped(records_in(&batches));
+                return Err(error);
+            }
+            let Some(batch) = batches.pop_front() else {
+                break;
+            };
+            counters.frames.fetch_add(1, Ordering::Relaxed);
+            let bytes = batch.frame.len() as u64;
+            counters.bytes.fetch_add(bytes, Ordering::Relaxed);
+            self.shared.queue.recycle(batch);
+        }
+        if let Some(syncer) = &self.syncer {
+            let is_due = self.since_sync.elapsed() >= self.shared.settings.sync_interval;
+            if is_due && log.has_unsynced() && !syncer.is_busy() {
+                syncer.sync(log.take_unsynced());
+                self.since_sync = Stopwatch::start();
+                counters.syncs.fetch_add(1, Ordering::Relaxed);
+            }
+        } else if is_news {
+            log.sync()?;
+            counters.syncs.fetch_add(1, Ordering::Relaxed);
+        }
+        counters.synced_to.store(log.synced_to(), Ordering::Relaxed);
+        if is_news && log.is_vouched() {
+            self.shared.commits.publish(log.last());
+        }
+        Ok(())
+    }
+
+    /// Gives up on the files. What was not synced may be lost, and no further sync would tell: they are
+    /// never touched again.
+    fn degrade(&mut self, error: &io::Error) {
+        self.log = None;
+        self.syncer = None;
+        self.shared.counters.faults.fetch_add(1, Ordering::Relaxed);
+        self.shared.stop(self.shared.degraded(&error.to_string()));
+    }
+
+    /// Begins a new segment after a failure, and sees that it gets to the disk.
+    fn recover(&mut self) -> Result<Option<u64>, JournalFault> {
+        if let Some(log) = &self.log {
+            return Ok((!log.is_vouched()).then_some(log.first()));
+        }
+        let first = self.shared.queue.keep_again();
+        let name = segment_name(first);
+        let begun = self.begin_unvouched(first);
+        let (log, syncer) = begun.map_err(|error| {
+            self.shared.queue.drop_all();
+            // What is left of it does no harm: it holds nothing.
+            let _ = self.directory.remove(&name);
+            JournalFault::storage(format_args!("beginning {name}"))(error)
+        })?;
+        self.log = Some(log);
+        self.syncer = syncer;
+        Ok(Some(first))
+    }
+
+    fn begin_unvouched(&self, first: u64) -> io::Result<(Log, Option<Syncer>)> {
+        let standing = Standing {
+            synced_to: 0,
+            vouched: false,
+        };
+        let bytes_max = self.shared.settings.segment_bytes_max;
+        let mut log = Log::begin(Arc::clone(&self.directory), bytes_max, first, standing)?;
+        log.sync()?;
+        Ok((log, syncer(&self.shared)?))
+    }
+
+    /// Takes note that a snapshot holds everything before the sequence number `before`.
+    fn vouch(&mut self, before: u64) -> bool {
+        let Some(log) = &mut self.log else {
+            return false;
+        };
+        if log.is_vouched() {
+            return true;
+        }
+        if before < log.first() {
+            return false;
+        }
+        log.vouch();
+        self.shared.set_condition(Condition::Sound);
+        self.shared.commits.restore(log.last());
+        true
+    }
+
+    fn close(&mut self) -> Result<(), JournalFault> {
+        let syncer = self.syncer.take();
+        let Some(log) = self.log.as_mut().filter(|log| log.is_vouched()) else {
+            return Ok(());
+        };
+        let closing = || {
+            if let Some(syncer) = syncer {
+                log.note_synced(syncer.finish()?);
+            }
+            log.sync()?;
+            log.close(FrameKind::Finished)?;
+            log.sync()
+        };
+        closing().map_err(JournalFault::storage("closing the journal"))
+    }
+}
+
+impl Drop for Writer {
+    /// With nobody left to write, nobody is to wait.
+    fn drop(&mut self) {
+        self.shared.queue.close();
+        self.shared.stop(if thread::panicking() {
+            self.shared.degraded("the journal's thread panicked")
+        } else {
+            Condition::Closed
+        });
+    }
+}
+
+fn syncer(shared: &Arc<Shared>) -> io::Result<Option<Syncer>> {
+    match shared.settings.ack {
+        Ack::None | Ack::Written => Syncer::start(Arc::clone(shared)).map(Some),
+        Ack::Synced => Ok(None),
+    }
+}

@@ -1,0 +1,242 @@
+//! `journal`: what is in one, whether it is whole, and its events as a replay file.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use doublecheck::clock::ManualClock;
+use doublecheck::engine::{Engine, OutcomeReport};
+use doublecheck::journal::event::{
+    Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText,
+};
+use doublecheck::journal::{Ack, Journal, Kept, Reader, Settings};
+use doublecheck::scoring::memory::Surroundings;
+use doublecheck::scoring::money::{Currency, Money};
+use doublecheck::scoring::outcome::Outcome;
+use doublecheck::scoring::payment::{
+    AccountId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
+};
+use doublecheck::scoring::policy::Policy;
+use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::storage::disk::Disk;
+use doublecheck::token::TokenKey;
+use serde_json::Value;
+
+use crate::support::{Folder, run};
+
+/// A journal of some traffic, with questions that were asked and answered. Returns what was decided:
+/// payment, decision, score.
+fn written(directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
+    let directory = Arc::new(Disk::open(directory).unwrap());
+    let mut reader = Reader::whole(directory.clone()).unwrap();
+    assert!(reader.next().is_none());
+    let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(1_767_225_600_000)));
+    let settings = Settings {
+        segment_bytes_max: 4_000,
+        ..Settings::with_ack(Ack::Written)
+    };
+    let ending = reader.ending().unwrap();
+    let journal = Journal::start(
+        directory,
+        &ending,
+        settings,
+        clock.clone(),
+        Box::new(|_| ()),
+    );
+    let journal = journal.unwrap();
+    let in_force = Event::PolicyInForce(PolicyInForce {
+        time: Timestamp::from_unix_ms(1_767_225_600_000),
+        number: 0,
+        policy: PolicyText::of(&Policy::default()),
+        shadow: None,
+    });
+    journal.wait_until_committed(journal.append(&in_force));
+    let key = TokenKey::from_bytes(&[9; 32]);
+    let engine = Engine::new(Policy::default(), clock.clone(), key.clone());
+    let mut traffic = Traffic {
+        engine,
+        key,
+        journal,
+        decided: Vec::new(),
+    };
+    for nth in 0..payments {
+        clock.advance(Span::from_secs(7));
+        traffic.pay(nth, &clock);
+    }
+    traffic.journal.close().unwrap();
+    traffic.decided
+}
+
+struct Traffic {
+    engine: Engine,
+    key: TokenKey,
+    journal: Journal,
+    decided: Vec<(String, String, f64)>,
+}
+
+impl Traffic {
+    /// One payment; where it raises a question the payer says yes, with a payment of its own.
+    fn pay(&mut self, nth: u64, clock: &ManualClock) {
+        let mut payment = Payment {
+            payment_id: PaymentId::new(format!("p{nth}")).unwrap(),
+            account_id: AccountId::new(format!("payer-{}", nth % 3)).unwrap(),
+            payee: Payee {
+                id: PayeeId::new(format!("1380013800{}", nth * nth % 4)).unwrap(),
+                payee_type: PayeeType::Phone,
+            },
+            money: Money::new(5_000, Currency::from_code("CNY").unwrap()).unwrap(),
+            kind: PaymentKind::TopUp,
+            order_id: None,
+            device_id: None,
+            session_id: None,
+            duplicate_window: nth.is_multiple_of(11).then_some(Span::from_secs(20)),
+        };
+        if let Some(token) = self.score(&payment, None) {
+            clock.advance(Span::from_secs(1));
+            payment.payment_id = PaymentId::new(format!("p{nth}-yes")).unwrap();
+            self.score(&payment, Some(&token));
+        }
+        let report = OutcomeReport {
+            account_id: payment.account_id.clone(),
+            payment_id: payment.payment_id.clone(),
+            outcome: if nth.is_multiple_of(5) {
+                Outcome::Declined
+            } else {
+                Outcome::Succeeded
+            },
+            payee_id: None,
+        };
+        self.engine.report_outcome(&report).unwrap();
+        self.append(&Event::OutcomeReported(OutcomeReported {
+            time: doublecheck::clock::Clock::now(clock),
+            account_id: std::borrow::Cow::Borrowed(&report.account_id),
+            payment_id: std::borrow::Cow::Borrowed(&report.payment_id),
+            outcome: report.outcome,
+            payee_id: None,
+        }));
+    }
+
+    /// Each event is a write of its own.
+    fn append(&self, event: &Event<'_>) {
+        let sequence = self.journal.append(event);
+        assert_eq!(self.journal.wait_until_committed(sequence), Kept::Yes);
+    }
+
+    fn score(&mut self, payment: &Payment, token: Option<&str>) -> Option<String> {
+        let scored = self.engine.score(payment, token).unwrap();
+        let presented = token.map(|token| self.key.read(token).unwrap());
+        let surroundings = Surroundings::default();
+        let event = PaymentScored::new(payment, presented, &surroundings, 0, &scored);
+        self.append(&Event::PaymentScored(event));
+        let assessment = &scored.assessment;
+        self.decided.push((
+            payment.payment_id.to_string(),
+            assessment.decision.to_string(),
+            assessment.score,
+        ));
+        assessment.confirmation.map(|asked| asked.token.to_string())
+    }
+}
+
+#[test]
+fn what_is_exported_is_decided_again_as_it_was() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    let decided = written(Path::new(&directory), 400);
+    let confirms = decided
+        .iter()
+        .filter(|(id, ..)| id.ends_with("-yes"))
+        .count();
+    assert!(confirms > 3, "{confirms} questions");
+    let (events, out) = (folder.path("events.jsonl"), folder.path("decisions.jsonl"));
+    let ran = run(&["journal", "export", &directory, "--out", &events]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = run(&["replay", &events, "--out", &out]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let replayed = fs::read_to_string(&out).unwrap();
+    let replayed: Vec<_> = replayed
+        .lines()
+        .map(|line| {
+            // The standard library reads a float to the last bit, serde_json nearly.
+            let (_, score) = line.split_once("\"score\":").unwrap();
+            let score = score.split(',').next().unwrap().parse().unwrap();
+            let line: Value = serde_json::from_str(line).unwrap();
+            let text = |name: &str| line[name].as_str().unwrap().to_owned();
+            (text("payment_id"), text("decision"), score)
+        })
+        .collect();
+    assert_eq!(replayed, decided);
+}
+
+#[test]
+fn a_whole_journal_is_told_as_such() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    let decided = written(Path::new(&directory), 40).len();
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(
+        ran.out.starts_with("ok\n") && ran.out.contains("closed\n"),
+        "{ran:?}"
+    );
+
+    let ran = run(&["journal", "inspect", &directory]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    for part in [
+        "00000000000000000001.journal".to_owned(),
+        "2026-01-01T00:00:00Z".to_owned(),
+        format!("\npayment_scored    {decided}\n"),
+        "\npolicy_in_force   1\n".to_owned(),
+        "\ntail              closed\n".to_owned(),
+    ] {
+        assert!(ran.out.contains(&part), "{part}: {}", ran.out);
+    }
+    let ran = run(&["journal", "inspect", &directory, "--json"]);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(found["events"]["payment_scored"], decided);
+    assert_eq!(found["tail"]["state"], "closed");
+    assert!(found["segments"].as_array().unwrap().len() > 1);
+}
+
+#[test]
+fn damage_and_torn_tails_exit_with_1_and_say_where() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    written(Path::new(&directory), 40);
+    let first = Path::new(&directory).join("00000000000000000001.journal");
+    let whole = fs::read(&first).unwrap();
+    let mut harmed = whole.clone();
+    harmed[100] ^= 1;
+    fs::write(&first, &harmed).unwrap();
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    let place = "00000000000000000001.journal: byte 93: damaged; record 2 is lost. ";
+    assert!(ran.err.contains(place), "{ran:?}");
+    let ran = run(&["journal", "export", &directory, "--out", "-"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let ran = run(&["journal", "inspect", &directory, "--json"]);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(found["tail"]["state"], "damaged");
+    assert_eq!(found["tail"]["offset"], 93);
+
+    fs::write(&first, &whole).unwrap();
+    let mut names: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    names.retain(|path| path.extension().is_some_and(|suffix| suffix == "journal"));
+    names.sort();
+    let last = names.last().unwrap();
+    let whole = fs::read(last).unwrap();
+    fs::write(last, &whole[..whole.len() - 5]).unwrap();
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(
+        ran.err.contains("a torn tail of 27 bytes, never synced"),
+        "{ran:?}"
+    );
+
+    let ran = run(&["journal", "verify", &folder.path("nowhere")]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("nowhere"), "{ran:?}");
+}
