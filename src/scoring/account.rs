@@ -15,6 +15,8 @@ use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 use super::{Asked, assess};
 
+mod retry;
+
 /// Everything that is remembered of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Account {
@@ -166,23 +168,15 @@ impl Account {
         {
             return Ok(replay);
         }
-        let mut confirmed_by = None;
-        if let Some(presented) = presented {
-            let asked = self
-                .question(presented, payment, now)
-                .map_err(Refusal::Token)?;
-            self.window.spend_token(asked);
-            confirmed_by = Some(presented.token);
-        }
+        let confirmed_by = self.spend(presented, payment, now)?;
         if let Some(number) = submitted {
             self.window.take(number);
         }
 
-        let confirmed = confirmed_by.is_some();
         let asked = Asked {
             submission: &submission,
             known_payee: self.profile.payee_of(&submission),
-            confirmed,
+            confirmed: confirmed_by.is_some(),
         };
         let assess = |policy| assess(policy, self, asked, surroundings, now);
         let mut assessment = assess(policy);
@@ -202,19 +196,17 @@ impl Account {
             confirmed_by,
             payee_was_known: asked.known_payee.is_some(),
         };
-        // A sum that is paid again and again is one habit.
-        let is_habit = asked
+        let paid_lately = asked
             .known_payee
             .is_some_and(|known| known.was_paid_lately(payment.money));
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
-        let is_allowed = assessment.decision == Decision::Allow;
-        if is_allowed {
-            self.note_pace(policy, payment, now);
-        }
-        let payee_doublings = surroundings.payee.prices.above_doublings();
-        let above_doublings = (is_allowed && !is_habit)
-            .then(|| self.profile.learn_level(payment.money, payee_doublings))
-            .flatten();
+        let above_doublings = match assessment.decision {
+            Decision::Allow => {
+                self.note_pace(policy, payment, now);
+                self.note_level(payment, surroundings, paid_lately)
+            }
+            Decision::Confirm | Decision::Block => None,
+        };
         Ok(Scored {
             assessment,
             replayed: false,
@@ -303,75 +295,6 @@ impl Account {
         self.window.at(self.window.find(payment_id)?)
     }
 
-    /// The stored answer for a payment submitted before; `None` if it answers the question that was
-    /// asked and has to be decided anew.
-    fn replay(
-        &self,
-        policies: &Policies,
-        nth: usize,
-        payment: &Payment,
-        presented: Option<PresentedToken>,
-    ) -> Result<Option<Scored>, Refusal> {
-        let record = self.window.at(nth);
-        let version = |number| policies.version(number);
-        let Some(record) = record.and_then(|known| known.record(&payment.account_id, version))
-        else {
-            return Ok(None);
-        };
-        let differing = record.payment.differing_content(payment);
-        if !differing.is_empty() {
-            return Err(Refusal::Conflict(differing));
-        }
-        if let Some(presented) = presented
-            && record.confirmed_by != Some(presented.token)
-        {
-            self.question(presented, payment, self.latest)
-                .map_err(Refusal::Token)?;
-            if record.assessment.decision == Decision::Confirm {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Scored {
-            assessment: record.assessment,
-            replayed: true,
-            score_time: record.score_time,
-            bounds: BoundsCost::default(),
-            above_doublings: None,
-            shadow: None,
-        }))
-    }
-
-    /// The place of the payment whose question the token answers.
-    fn question(
-        &self,
-        presented: PresentedToken,
-        payment: &Payment,
-        now: Timestamp,
-    ) -> Result<usize, TokenFault> {
-        let token = presented.token;
-        let asked = self.window.find_token(token);
-        let Some((nth, asked)) = asked.and_then(|nth| Some((nth, self.window.at(nth)?))) else {
-            return Err(if now < presented.expire_time {
-                TokenFault::Foreign(Vec::new())
-            } else {
-                TokenFault::Expired
-            });
-        };
-        let differing = asked
-            .payment(&payment.account_id)
-            .map(|asked| asked.differing_terms(payment))
-            .unwrap_or_default();
-        if !differing.is_empty() {
-            Err(TokenFault::Foreign(differing))
-        } else if asked.was_token_spent() || asked.was_confirmed_by(token) {
-            Err(TokenFault::Spent)
-        } else if presented.expire_time <= now {
-            Err(TokenFault::Expired)
-        } else {
-            Ok(nth)
-        }
-    }
-
     fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {
         let Some(record) = self.window.at(nth) else {
             return Forgotten::default();
@@ -379,6 +302,20 @@ impl Account {
         let forgotten = self.profile.learn(policy, record);
         self.window.set_learnt(nth, true);
         forgotten
+    }
+
+    /// Learns the level of the account's sums, and says what the payee's memory may learn of this one. A
+    /// sum that is paid again and again is one habit, and counts once.
+    fn note_level(
+        &mut self,
+        payment: &Payment,
+        surroundings: &Surroundings,
+        paid_lately: bool,
+    ) -> Option<f64> {
+        let payee_doublings = surroundings.payee.prices.above_doublings();
+        (!paid_lately)
+            .then(|| self.profile.learn_level(payment.money, payee_doublings))
+            .flatten()
     }
 
     fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {

@@ -1,0 +1,94 @@
+//! Payments that come again: to get their answer once more, or with the payer's "yes".
+
+use super::{Account, BoundsCost, Refusal, Scored};
+use crate::scoring::assessment::Decision;
+use crate::scoring::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
+use crate::scoring::payment::Payment;
+use crate::scoring::policy::Policies;
+use crate::scoring::time::Timestamp;
+
+impl Account {
+    /// The stored answer for a payment submitted before; `None` if it answers the question that was
+    /// asked and has to be decided anew.
+    pub(super) fn replay(
+        &self,
+        policies: &Policies,
+        nth: usize,
+        payment: &Payment,
+        presented: Option<PresentedToken>,
+    ) -> Result<Option<Scored>, Refusal> {
+        let record = self.window.at(nth);
+        let version = |number| policies.version(number);
+        let Some(record) = record.and_then(|known| known.record(&payment.account_id, version))
+        else {
+            return Ok(None);
+        };
+        let differing = record.payment.differing_content(payment);
+        if !differing.is_empty() {
+            return Err(Refusal::Conflict(differing));
+        }
+        if let Some(presented) = presented
+            && record.confirmed_by != Some(presented.token)
+        {
+            self.question(presented, payment, self.latest)
+                .map_err(Refusal::Token)?;
+            if record.assessment.decision == Decision::Confirm {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Scored {
+            assessment: record.assessment,
+            replayed: true,
+            score_time: record.score_time,
+            bounds: BoundsCost::default(),
+            above_doublings: None,
+            shadow: None,
+        }))
+    }
+
+    /// Spends the token that a payment is presented with, if it is with one; returns it.
+    pub(super) fn spend(
+        &mut self,
+        presented: Option<PresentedToken>,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<Option<ConfirmationToken>, Refusal> {
+        let Some(presented) = presented else {
+            return Ok(None);
+        };
+        let asked = self.question(presented, payment, now);
+        self.window.spend_token(asked.map_err(Refusal::Token)?);
+        Ok(Some(presented.token))
+    }
+
+    /// The place of the payment whose question the token answers.
+    fn question(
+        &self,
+        presented: PresentedToken,
+        payment: &Payment,
+        now: Timestamp,
+    ) -> Result<usize, TokenFault> {
+        let token = presented.token;
+        let asked = self.window.find_token(token);
+        let Some((nth, asked)) = asked.and_then(|nth| Some((nth, self.window.at(nth)?))) else {
+            return Err(if now < presented.expire_time {
+                TokenFault::Foreign(Vec::new())
+            } else {
+                TokenFault::Expired
+            });
+        };
+        let differing = asked
+            .payment(&payment.account_id)
+            .map(|asked| asked.differing_terms(payment))
+            .unwrap_or_default();
+        if !differing.is_empty() {
+            Err(TokenFault::Foreign(differing))
+        } else if asked.was_token_spent() || asked.was_confirmed_by(token) {
+            Err(TokenFault::Spent)
+        } else if presented.expire_time <= now {
+            Err(TokenFault::Expired)
+        } else {
+            Ok(nth)
+        }
+    }
+}
