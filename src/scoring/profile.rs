@@ -1,7 +1,8 @@
 //! What is usual for an account: amounts, payees, devices, hours and pace.
 //!
 //! Bounded and small: recent amounts, the payees and devices used last, one counter per hour. It
-//! learns only from payments that went well, so a mistake or a fraud does not become a habit.
+//! learns only from payments that went well, so a mistake or a fraud does not become a habit. Only the
+//! level of sums and the pace follow what is let through: no single payment moves those far.
 
 use super::money::{Currency, Money};
 use super::policy::Policy;
