@@ -203,7 +203,12 @@ impl Engine {
             if let Some(change) = risk_change {
                 self.payees
                     .with(&mut self.payees.seek(&payee.id), |memory| {
-                        memory.note_outcome(self.policy(), change, now);
+                        memory.note_outcome(
+                            self.policy(),
+                            Payer::of(&report.account_id),
+                            change,
+                            now,
+                        );
                     });
             }
             self.keep_to_budget(now);

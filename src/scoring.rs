@@ -22,6 +22,7 @@ pub mod submission;
 pub mod text;
 pub mod time;
 pub mod window;
+mod expected;
 mod findings;
 mod fnv;
 mod hash;

@@ -80,6 +80,8 @@ pub struct PayeeMemory {
     prices: PriceLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
+    /// Which account was the last to report a fraud.
+    last_reporter: Option<Payer>,
     /// Few payees have any.
     late_reports: Option<Box<LateReports>>,
     last_told: Timestamp,
@@ -95,7 +97,7 @@ pub struct PayeeLoss {
 }
 
 /// An account, as these memories know it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payer {
     hash: u64,
 }
@@ -178,10 +180,20 @@ impl PayeeMemory {
         }
     }
 
-    /// Learns that the outcome of one payment to this payee changed.
-    pub fn note_outcome(&mut self, policy: &Policy, change: RiskChange, now: Timestamp) {
+    /// Learns that the outcome of one payment by `payer` to this payee changed.
+    pub fn note_outcome(
+        &mut self,
+        policy: &Policy,
+        payer: Payer,
+        change: RiskChange,
+        now: Timestamp,
+    ) {
         self.last_told = self.last_told.max(now);
         let memory = &policy.memory;
+        if change.after == PayeeRisk::Strong && self.last_reporter.replace(payer) == Some(payer) {
+            // An account that was taken over reports all that was paid from it: one trouble, not many.
+            return;
+        }
         self.reports.note(change, memory.reports_half_life_ms, now);
         self.reports_lately
             .note(change, memory.reports_lately_half_life_ms, now);
@@ -216,7 +228,7 @@ impl PayeeMemory {
             before,
             after: risk,
         };
-        self.note_outcome(policy, change, now);
+        self.note_outcome(policy, Payer::of(account_id), change, now);
     }
 }
 

@@ -10,6 +10,7 @@ use std::fmt;
 use super::Asked;
 use super::account::Account;
 use super::assessment::Evidence;
+use super::expected::Expected;
 use super::findings::Findings;
 use super::memory::Surroundings;
 use super::payment::Payment;
@@ -44,6 +45,7 @@ pub struct Context<'a> {
     newest: Option<Timestamp>,
     /// Few payments need it, so it is worked out when it is asked for.
     usual_of_payee: OnceCell<Option<Spread>>,
+    expected: OnceCell<Option<Expected>>,
 }
 
 impl<'a> Context<'a> {
@@ -81,6 +83,7 @@ impl<'a> Context<'a> {
                 .next()
                 .map(RecordRef::score_time),
             usual_of_payee: OnceCell::new(),
+            expected: OnceCell::new(),
         }
     }
 
@@ -101,6 +104,13 @@ impl<'a> Context<'a> {
             .comparable_payee()
             .filter(|known| known.amounts() >= amounts_min as usize)?;
         *self.usual_of_payee.get_or_init(|| known.spread())
+    }
+
+    /// What amount is to be expected of the account and the payee; `None` where the account's level is not
+    /// known.
+    #[must_use]
+    fn expected(&self) -> Option<Expected> {
+        *self.expected.get_or_init(|| Expected::of(self))
     }
 
     /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be

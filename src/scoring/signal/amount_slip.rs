@@ -9,6 +9,7 @@ use std::iter;
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
+use crate::scoring::expected::NATS_PER_DOUBLING;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::{KnownPayee, LogAmount};
 
@@ -23,9 +24,9 @@ settings! {
         regular_strength: f64 = 80.0, 0 => 100, "strength";
         /// By how much a slip must explain the amount better to fire at all: the logarithm of a
         /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
-        from_nats: f64 = 3.2, 0 => 100, "nats";
+        from_nats: f64 = 2.5, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 4.2, 0 => 100, "nats";
+        full_nats: f64 = 3.7, 0 => 100, "nats";
         /// Full strength against sums that vary.
         varied_strength: f64 = 66.0, 0 => 100, "strength";
     }
@@ -73,7 +74,7 @@ fn varied(
         // What was paid before and went well was meant: a rent among the groceries.
         return None;
     }
-    let expected = Expected::of(context)?;
+    let expected = context.expected()?;
     let typed_nats = expected.surprise_nats(typed);
     // What was meant is more, where too little was typed: it lies apart from what else may be meant.
     let is_too_little = expected.doublings_above(typed) < 0.0;
@@ -105,72 +106,6 @@ fn varied(
     let usual = context.usual_of_payee(1).or(context.usual)?;
     Some((slip, usual.median_minor, strength))
 }
-
-/// What is to be expected of a payment: the account's level, times what its payee is paid more than
-/// others, both drawn towards the sums that this account paid this payee as far as these are known.
-struct Expected {
-    /// In doublings above one minor unit.
-    mean_doublings: f64,
-    /// How sharply: the shape of a gamma distribution, one over its squared coefficient of variation.
-    shape: f64,
-}
-
-impl Expected {
-    /// From how many sums on the account's level is known.
-    const SUMS_MIN: u16 = 5;
-
-    fn of(context: &Context<'_>) -> Option<Self> {
-        let level = context.account.profile().level();
-        let sums = level.sums_in(context.payment.money.currency());
-        if sums < Self::SUMS_MIN || !context.knows_the_account() {
-            return None;
-        }
-        let prices = context.surroundings.payee.prices;
-        let spread = level.variance();
-        let unsure = spread / f64::from(sums) + spread / prices.worth();
-        let middle = level.middle_doublings() + prices.above_doublings();
-        let (middle, unsure) = match context.comparable_payee().and_then(sums_paid) {
-            Some((paid, paid_middle)) => {
-                let (prior, known) = (1.0 / unsure, paid / spread);
-                let certain = prior + known;
-                let drawn = (middle * prior + paid_middle * known) / certain;
-                (drawn, 1.0 / certain)
-            }
-            None => (middle, unsure),
-        };
-        let shape = 1.0 / ((spread + unsure) * NATS_PER_DOUBLING * NATS_PER_DOUBLING);
-        Some(Self {
-            // The mean lies above the middle of the logarithms by one over twice the shape.
-            mean_doublings: middle + 0.5 / shape / NATS_PER_DOUBLING,
-            shape,
-        })
-    }
-
-    fn doublings_above(&self, amount_minor: i64) -> f64 {
-        LogAmount::of(amount_minor).doublings() - self.mean_doublings
-    }
-
-    /// How much less likely the amount is than the likeliest one. Sums that people pay are about
-    /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
-    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer.
-    fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = self.doublings_above(amount_minor);
-        self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
-    }
-}
-
-/// How many sums are known that the account paid this payee, and their middle in doublings.
-fn sums_paid(known: &KnownPayee<'_>) -> Option<(f64, f64)> {
-    let (mut sums, mut total) = (0.0, 0.0);
-    for amount_minor in known.amounts_minor() {
-        sums += 1.0;
-        total += LogAmount::of(amount_minor).doublings();
-    }
-    (sums > 0.0).then(|| (sums, total / sums))
-}
-
-/// ln 2.
-const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
 
 /// What the pattern says at most: a digit typed twice, from one digit.
 const PATTERN_NATS_MOST: f64 = 2.4;

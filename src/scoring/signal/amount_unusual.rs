@@ -1,6 +1,7 @@
 //! `AMOUNT_UNUSUAL`: an amount far above what this account usually pays, or pays this payee.
 //!
-//! The distance is robust and logarithmic: doublings above the median, in units of the median
+//! The distance is logarithmic, in doublings above the level of the account's sums, drawn towards what
+//! it paid this payee. Where the level is not known yet, it is above the median, in units of the median
 //! absolute deviation. Amounts are skewed, and one large payment must not make the next look normal.
 
 use super::{Context, Measure, Nature, ramp};
@@ -18,9 +19,9 @@ settings! {
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
         payee_amounts_min: u32 = 5, 1 => 8, "amounts";
-        /// The least deviation taken as usual, in doublings: people who always pay the same may pay
-        /// half as much again without surprising anybody.
-        deviation_doublings_min: f64 = 0.6, 0.01 => 10, "doublings";
+        /// What is one deviation, in doublings; where little is known of the account, the least that is
+        /// taken for one. Raising it asks less about large amounts.
+        deviation_doublings_min: f64 = 1.0, 0.01 => 10, "doublings";
         /// How many payments of all accounts to the payee must be known before what it is usually paid
         /// counts too.
         everybody_payments_min: u32 = 10, 1 => 200, "payments";
@@ -53,11 +54,17 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
                 .usual
                 .filter(|spread| u32::from(spread.amounts) >= settings.account_amounts_min)
         })?;
-    let deviation = usual
-        .deviation_doublings()
-        .max(settings.deviation_doublings_min);
-    let amount = LogAmount::of(context.payment.money.amount_minor());
-    let own = amount.doublings_above(usual.median) / deviation;
+    let least = settings.deviation_doublings_min;
+    let amount_minor = context.payment.money.amount_minor();
+    let own = match context.expected() {
+        // How much an account's own sums spread is no measure here: who takes one over pays far more
+        // than it does, and more so where it pays little.
+        Some(expected) => expected.doublings_above_usual(amount_minor) / least,
+        None => {
+            let amount = LogAmount::of(amount_minor);
+            amount.doublings_above(usual.median) / usual.deviation_doublings().max(least)
+        }
+    };
     let mut deviations = with_everybody(settings, context, own);
     if deviations > LARGE_LATELY_FROM {
         deviations += f64::from(large_lately(settings, context)) * settings.large_lately_deviations;

@@ -1,0 +1,81 @@
+//! What amount is to be expected of a payment, and how surprising another one is.
+
+use super::profile::{KnownPayee, LogAmount};
+use super::signal::Context;
+
+/// What is to be expected of a payment: the account's level, times what its payee is paid more than
+/// others, both drawn towards the sums that this account paid this payee as far as these are known.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Expected {
+    /// In doublings above one minor unit.
+    mean_doublings: f64,
+    /// What the account usually pays this payee, or others where it does not know this one; in the
+    /// middle of the logarithms.
+    usual_doublings: f64,
+    /// How sharply: the shape of a gamma distribution, one over its squared coefficient of variation.
+    shape: f64,
+}
+
+impl Expected {
+    /// From how many sums on the account's level is known.
+    const SUMS_MIN: u16 = 5;
+
+    pub(super) fn of(context: &Context<'_>) -> Option<Self> {
+        let level = context.account.profile().level();
+        let sums = level.sums_in(context.payment.money.currency());
+        if sums < Self::SUMS_MIN || !context.knows_the_account() {
+            return None;
+        }
+        let prices = context.surroundings.payee.prices;
+        let spread = level.variance();
+        let unsure = spread / f64::from(sums) + spread / prices.worth();
+        let middle = level.middle_doublings() + prices.above_doublings();
+        let (usual, middle, unsure) = match context.comparable_payee().and_then(sums_paid) {
+            Some((paid, paid_middle)) => {
+                let (prior, known) = (1.0 / unsure, paid / spread);
+                let certain = prior + known;
+                let drawn = (middle * prior + paid_middle * known) / certain;
+                (drawn, drawn, 1.0 / certain)
+            }
+            None => (level.middle_doublings(), middle, unsure),
+        };
+        let shape = 1.0 / ((spread + unsure) * NATS_PER_DOUBLING * NATS_PER_DOUBLING);
+        Some(Self {
+            // The mean lies above the middle of the logarithms by one over twice the shape.
+            mean_doublings: middle + 0.5 / shape / NATS_PER_DOUBLING,
+            usual_doublings: usual,
+            shape,
+        })
+    }
+
+    pub(super) fn doublings_above(&self, amount_minor: i64) -> f64 {
+        LogAmount::of(amount_minor).doublings() - self.mean_doublings
+    }
+
+    /// How many doublings above what the account usually pays. That others pay a stranger much is no
+    /// reason to: those who collect stolen money are paid much by all.
+    pub(super) fn doublings_above_usual(&self, amount_minor: i64) -> f64 {
+        LogAmount::of(amount_minor).doublings() - self.usual_doublings
+    }
+
+    /// How much less likely the amount is than the likeliest one. Sums that people pay are about
+    /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
+    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer.
+    pub(super) fn surprise_nats(&self, amount_minor: i64) -> f64 {
+        let above = self.doublings_above(amount_minor);
+        self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
+    }
+}
+
+/// How many sums are known that the account paid this payee, and their middle in doublings.
+fn sums_paid(known: &KnownPayee<'_>) -> Option<(f64, f64)> {
+    let (mut sums, mut total) = (0.0, 0.0);
+    for amount_minor in known.amounts_minor() {
+        sums += 1.0;
+        total += LogAmount::of(amount_minor).doublings();
+    }
+    (sums > 0.0).then(|| (sums, total / sums))
+}
+
+/// ln 2.
+pub(super) const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
