@@ -285,6 +285,21 @@ mod tests {
     }
 
     #[test]
+    fn what_one_account_reports_in_a_row_counts_once() {
+        let policy = Policy::default();
+        let mut memory = PayeeMemory::default();
+        let now = Timestamp::from_unix_ms(0);
+        let fraud = RiskChange {
+            before: PayeeRisk::Good,
+            after: PayeeRisk::Strong,
+        };
+        for (reporter, strong) in [(1, 1.0), (1, 1.0), (2, 2.0), (2, 2.0), (1, 3.0)] {
+            memory.note_outcome(&policy, Payer::of(&account(reporter)), fraud, now);
+            assert_eq!(memory.facts(&policy, now).reports.strong, strong);
+        }
+    }
+
+    #[test]
     fn a_late_report_counts_once_however_often_it_is_made() {
         let policy = Policy::default();
         let mut memory = PayeeMemory::default();

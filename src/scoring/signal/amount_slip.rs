@@ -24,11 +24,11 @@ settings! {
         regular_strength: f64 = 80.0, 0 => 100, "strength";
         /// By how much a slip must explain the amount better to fire at all: the logarithm of a
         /// likelihood ratio. Slips are rare, one payment in some hundreds, which is 5 to 6 nats.
-        from_nats: f64 = 2.5, 0 => 100, "nats";
+        from_nats: f64 = 3.0, 0 => 100, "nats";
         /// From where it fires at full strength.
-        full_nats: f64 = 3.7, 0 => 100, "nats";
+        full_nats: f64 = 3.6, 0 => 100, "nats";
         /// Full strength against sums that vary.
-        varied_strength: f64 = 66.0, 0 => 100, "strength";
+        varied_strength: f64 = 63.0, 0 => 100, "strength";
     }
 }
 
