@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
+pub use doublecheck::random::Random;
 use doublecheck::scoring::money::{Currency, Money};
 use doublecheck::scoring::payment::{
     AccountId, DeviceId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
@@ -16,29 +17,6 @@ use doublecheck::token::TokenKey;
 
 /// Where the time of a bench begins.
 pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
-
-/// A small generator of pseudo-random numbers. Source: Steele, Lea and Flood, "Fast splittable
-/// pseudorandom number generators", 2014 (SplitMix64).
-#[derive(Debug, Clone)]
-pub struct Random(u64);
-
-impl Random {
-    pub fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-}
 
 /// Accounts that each pay three payees of their own choice from a device of their own.
 #[derive(Debug, Clone, Copy)]

@@ -18,6 +18,7 @@
 //!
 //! - [`scoring`]: the domain. What a payment is, what is remembered, the signals, the decision. Pure.
 //! - [`clock`]: the time; the only place that reads it.
+//! - [`random`]: numbers from a seed.
 //! - [`store`]: state by key behind closures; the only place that knows the map.
 //! - [`storage`]: files, through one small trait; real ones, and ones that fail by seed.
 //! - [`journal`]: what changed the state, as it was: written, read back, judged when it is damaged.
@@ -42,6 +43,7 @@
 pub mod scoring;
 
 pub mod clock;
+pub mod random;
 pub mod store;
 pub mod storage;
 pub mod journal;

@@ -27,7 +27,7 @@ mod findings;
 mod fnv;
 mod hash;
 mod heap;
-mod packing;
+pub(crate) mod packing;
 
 use account::Account;
 use assessment::{Assessment, Challenge, Decision, History};

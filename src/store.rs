@@ -228,6 +228,12 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         self.len() == 0
     }
 
+    /// How many bytes all of it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.places_bytes() + self.heap_bytes()
+    }
+
     /// How many bytes keys and states have allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {

@@ -8,7 +8,6 @@ use serde_json::json;
 
 use super::{Ended, Failure};
 
-mod random;
 mod arrivals;
 mod accounts;
 mod mistakes;

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Engine;
+use crate::random;
 use crate::scoring::account::{Account, Loss};
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId};
@@ -28,7 +29,7 @@ const TRIMMED_MAX: u32 = 256;
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes_max: u64,
-    /// The state of a generator of pseudo-random numbers.
+    /// How many random numbers have been drawn.
     random: AtomicU64,
 }
 
@@ -48,17 +49,9 @@ impl Budget {
         self.bytes_max == u64::MAX
     }
 
-    /// Pseudo-random numbers. Source: Steele, Lea and Flood, "Fast splittable pseudorandom number
-    /// generators", 2014 (SplitMix64).
     fn candidates(&self) -> impl Iterator<Item = u64> + Clone {
-        const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
         let from = self.random.fetch_add(DRAWN, Ordering::Relaxed);
-        (from..from.wrapping_add(DRAWN)).map(|nth| {
-            let mut mixed = nth.wrapping_mul(GAMMA);
-            mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-            mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-            mixed ^ mixed >> 31
-        })
+        (from..from.wrapping_add(DRAWN)).map(random::nth)
     }
 }
 
@@ -86,9 +79,9 @@ impl Engine {
     #[must_use]
     pub fn memory_use(&self) -> MemoryUse {
         MemoryUse {
-            accounts_bytes: (self.accounts.places_bytes() + self.accounts.heap_bytes()) as u64,
-            payees_bytes: (self.payees.places_bytes() + self.payees.heap_bytes()) as u64,
-            devices_bytes: (self.devices.places_bytes() + self.devices.heap_bytes()) as u64,
+            accounts_bytes: self.accounts.bytes() as u64,
+            payees_bytes: self.payees.bytes() as u64,
+            devices_bytes: self.devices.bytes() as u64,
         }
     }
 

@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+pub(super) use crate::scoring::packing::{put_signed, put_varint};
 use crate::scoring::payment::InvalidId;
 
 /// Why bytes are no record: where, reading what, and what is wrong.
@@ -59,24 +60,6 @@ pub(super) type Decoded<T> = Result<T, DecodeError>;
 
 /// How many bytes a number takes at most.
 const VARINT_BYTES_MAX: usize = 10;
-
-/// Writes a number in seven bits a byte, lowest first; small ones take one byte.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        out.push(low_seven_bits(number) | 0x80);
-        number >>= 7;
-    }
-    out.push(low_seven_bits(number));
-}
-
-const fn low_seven_bits(number: u64) -> u8 {
-    (number & 0x7f) as u8
-}
-
-/// Writes a number that may be negative; those near zero take few bytes.
-pub(super) fn put_signed(out: &mut Vec<u8>, number: i64) {
-    put_varint(out, ((number << 1) ^ (number >> 63)).cast_unsigned());
-}
 
 /// Writes a float, to the last bit. Those with few digits take few bytes: the last bits of a float, zeros
 /// then, are written as the first of the number.

@@ -70,9 +70,9 @@ impl Expected {
 /// How many sums are known that the account paid this payee, and their middle in doublings.
 fn sums_paid(known: &KnownPayee<'_>) -> Option<(f64, f64)> {
     let (mut sums, mut total) = (0.0, 0.0);
-    for amount_minor in known.amounts_minor() {
+    for amount in known.log_amounts() {
         sums += 1.0;
-        total += LogAmount::of(amount_minor).doublings();
+        total += amount.doublings();
     }
     (sums > 0.0).then(|| (sums, total / sums))
 }

@@ -21,8 +21,8 @@ const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
 /// Where the halves of each eight digits stand.
 const UUID_DIGITS: [[usize; 2]; 4] = [[0, 4], [9, 14], [19, 24], [28, 32]];
 
-/// Appends a whole number, seven bits to a byte, lowest first.
-pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
+/// Appends a whole number, seven bits to a byte, lowest first (LEB128).
+pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let [low, ..] = value.to_le_bytes();
         value >>= 7;
@@ -33,8 +33,8 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// Appends a whole number that may be negative: small ones of either sign are short.
-pub(super) fn put_signed(out: &mut Vec<u8>, value: i64) {
+/// Appends a whole number that may be negative: small ones of either sign are short (ZigZag).
+pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value << 1 ^ value >> 63).cast_unsigned());
 }
 

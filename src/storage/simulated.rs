@@ -11,12 +11,11 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::{Directory, File};
+use crate::random::Random;
 
 mod inode;
-mod random;
 
 use inode::Inode;
-pub use random::Random;
 
 /// A directory in memory. Clones are the same directory.
 #[derive(Debug, Clone)]
@@ -292,7 +291,7 @@ impl File for SimulatedFile {
             Ok(()) => bytes.len().min(free),
             // A failed write may have written a part.
             Err(_) if !state.read_only && state.power != Some(0) => {
-                state.random.below(bytes.len().min(free) + 1)
+                state.random.index(bytes.len().min(free) + 1)
             }
             Err(_) => 0,
         };

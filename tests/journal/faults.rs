@@ -3,10 +3,11 @@
 use std::io;
 
 use doublecheck::journal::{Ack, Condition, JournalFault, Kept, Tail};
+use doublecheck::random::Random;
 use doublecheck::scoring::time::Timestamp;
 use doublecheck::storage::Directory;
 use doublecheck::storage::disk::Disk;
-use doublecheck::storage::simulated::{Operation, Random, Simulated};
+use doublecheck::storage::simulated::{Operation, Simulated};
 
 use crate::support::{self, append_one_by_one, assert_prefix, event, fresh, read, settings, start};
 
@@ -124,8 +125,8 @@ fn whatever_fails_whenever_nothing_synced_is_lost() {
         let mut random = Random::new(seed);
         let disk = Simulated::new(seed);
         let kept = fresh(&disk, Ack::Synced);
-        let operation = [Operation::Sync, Operation::Write, Operation::Change][random.below(3)];
-        let successes = random.below(12).try_into().unwrap();
+        let operation = [Operation::Sync, Operation::Write, Operation::Change][random.index(3)];
+        let successes = random.index(12).try_into().unwrap();
         disk.fail_after(successes, operation);
         let mut acknowledged = 0;
         for nth in 1..=20 {

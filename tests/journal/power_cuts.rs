@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use doublecheck::journal::{Ack, Journal, Kept, Settings, Tail};
-use doublecheck::storage::simulated::{Random, Simulated};
+use doublecheck::random::Random;
+use doublecheck::storage::simulated::Simulated;
 
 use crate::support::{append_one_by_one, assert_prefix, event, read, settings, start, try_start};
 
@@ -26,7 +27,7 @@ fn lives(seed: u64, ack: Ack) -> (u64, u64) {
         let what = format!("seed {seed}, life {life}, {ack}");
         let (events, ending) = read(&disk, 1).unwrap_or_else(|fault| panic!("{what}: {fault}"));
         assert_eq!(assert_prefix(&events, &what), last, "{what}");
-        disk.cut_power_after(random.below(40).try_into().unwrap());
+        disk.cut_power_after(random.index(40).try_into().unwrap());
         let mut promised = last;
         // The power may be cut while the journal is mended: then nothing was promised.
         if let Ok(kept) = try_start(&disk, &ending, settings(ack)) {
@@ -50,8 +51,8 @@ fn lives(seed: u64, ack: Ack) -> (u64, u64) {
 
 /// Returns the last that was appended.
 fn append_until_dark(journal: &Journal, mut last: u64, random: &mut Random) -> u64 {
-    for _ in 0..=random.below(12) {
-        for _ in 0..=random.below(5) {
+    for _ in 0..=random.index(12) {
+        for _ in 0..=random.index(5) {
             last += 1;
             assert_eq!(journal.append(&event(last)), last);
         }

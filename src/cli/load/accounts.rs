@@ -1,6 +1,6 @@
 //! Which account pays next: every account as often as the others, or few of them most of the time.
 
-use super::random::Random;
+use crate::random::Random;
 
 /// How payments are spread over the accounts, which are numbered from 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -165,7 +165,7 @@ mod tests {
     const DRAWS: u32 = 200_000;
 
     fn counts(spread: &Spread, accounts: usize) -> Vec<u32> {
-        let mut random = Random::new(3, 0);
+        let mut random = Random::stream(3, 0);
         let mut counts = vec![0; accounts + 1];
         for nth in 0..u64::from(DRAWS) {
             counts[usize::try_from(spread.draw(&mut random, nth)).unwrap()] += 1;
@@ -196,7 +196,7 @@ mod tests {
     #[test]
     fn zipf_over_many_accounts_stays_within_them() {
         let zipf = Zipf::new(10_000_000, 1.0);
-        let mut random = Random::new(5, 0);
+        let mut random = Random::stream(5, 0);
         let draws: Vec<u64> = (0..DRAWS).map(|_| zipf.draw(&mut random)).collect();
         assert!(draws.iter().all(|rank| (1..=10_000_000).contains(rank)));
         // ln 10⁷ + 0.577 is 16.7: one in 16.7 is the first.
@@ -219,7 +219,7 @@ mod tests {
                 first,
                 step: 2,
             };
-            let mut random = Random::new(1, 0);
+            let mut random = Random::stream(1, 0);
             [0, 1, 2, 3].map(|nth| in_turn.draw(&mut random, nth))
         };
         assert_eq!(turns(0), [1, 3, 5, 1]);

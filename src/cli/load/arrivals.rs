@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::random::Random;
+use crate::random::Random;
 
 /// The moments at which calls are due, counted from the start; without end.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn gaps_are_exponential_and_counts_are_poisson() {
-        let arrivals: Vec<f64> = Arrivals::new(Random::new(11, 0), 1_000.0)
+        let arrivals: Vec<f64> = Arrivals::new(Random::stream(11, 0), 1_000.0)
             .take(100_000)
             .map(|at| at.as_secs_f64())
             .collect();
@@ -67,7 +67,9 @@ mod tests {
 
     #[test]
     fn time_never_goes_back() {
-        let arrivals: Vec<Duration> = Arrivals::new(Random::new(2, 0), 1e6).take(10_000).collect();
+        let arrivals: Vec<Duration> = Arrivals::new(Random::stream(2, 0), 1e6)
+            .take(10_000)
+            .collect();
         assert!(arrivals.is_sorted());
     }
 }

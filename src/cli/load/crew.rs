@@ -16,12 +16,12 @@ use super::departures::{Bounds, Departures};
 use super::desk::Desk;
 use super::payer::{Payer, Population};
 use super::progress::Progress;
-use super::random::Random;
 use super::tally::Tally;
 use super::{batch, stream, unary};
 use crate::cli::Failure;
 use crate::clock::Stopwatch;
 use crate::grpc::pb::risk_service_client::RiskServiceClient;
+use crate::random::Random;
 
 pub(super) type Client = RiskServiceClient<Channel>;
 
@@ -191,7 +191,7 @@ impl Phase {
                 payments_per_second,
             } => {
                 // A stream of the seed's own, whatever the payments draw.
-                let random = Random::new(!self.seed, self.number);
+                let random = Random::stream(!self.seed, self.number);
                 let arrivals = Arrivals::new(random, payments_per_second / call_payments as f64);
                 Departures::open(stopwatch, self.bounds, call_payments, arrivals)
             }

@@ -110,8 +110,8 @@ fn departures(
 
 #[cfg(test)]
 mod tests {
-    use super::super::random::Random;
     use super::*;
+    use crate::random::Random;
 
     const fn bounds(duration: Duration, payments: u64) -> Bounds {
         Bounds { duration, payments }
@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn an_open_loop_ends_at_its_count_or_at_its_time() {
         let ended = |bounds, call_payments| {
-            let arrivals = Arrivals::new(Random::new(1, 0), 1_000.0);
+            let arrivals = Arrivals::new(Random::stream(1, 0), 1_000.0);
             departures(arrivals, bounds, call_payments).collect::<Vec<_>>()
         };
         let counted = ended(bounds(Duration::MAX, 100), 64);

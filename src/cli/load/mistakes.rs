@@ -3,8 +3,8 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use super::random::Random;
 use crate::grpc::pb;
+use crate::random::Random;
 
 /// A payment made once more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn each_mistake_comes_as_often_as_asked_for() {
         let mistakes = Mistakes::parse("double_press=0.2,same_id=0.1").unwrap();
-        let mut random = Random::new(1, 0);
+        let mut random = Random::stream(1, 0);
         let mut counts = [0_u32; 4];
         let originals = 70_000;
         for _ in 0..originals {

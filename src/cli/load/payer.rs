@@ -2,8 +2,8 @@
 
 use super::accounts::Spread;
 use super::mistakes::{Mistake, Mistakes, Pending};
-use super::random::{Random, mix};
 use crate::grpc::pb;
+use crate::random::{Random, mix};
 
 /// What payments are made up from.
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub(super) struct Payer {
 impl Payer {
     /// The stream numbered `stream` of those that `seed` gives.
     pub(super) fn new(population: Population, seed: u64, stream: u64) -> Self {
-        let mut random = Random::new(seed, stream);
+        let mut random = Random::stream(seed, stream);
         Self {
             population,
             id_high: random.next(),

@@ -69,6 +69,11 @@ impl<'a> Amounts<'a> {
             .map(|kept| Kept::read(kept).amount_minor())
     }
 
+    /// Their logarithms, smallest first.
+    pub(super) fn logs(self) -> impl Iterator<Item = LogAmount> + 'a {
+        self.sorted.iter().map(|kept| Kept::read(kept).log())
+    }
+
     /// The amounts in minor units, newest first.
     pub fn newest_first(self) -> impl Iterator<Item = i64> {
         let mut oldest_first = [0; AMOUNTS_KEPT];

@@ -2,6 +2,7 @@
 
 use super::amounts::{self, Amounts, Place};
 use super::listed::{Kind, Listed};
+use super::log_amount::LogAmount;
 use super::uses::{USES_END, Uses};
 use super::{ESTABLISHED_TIMES, SITTING, Spread};
 use crate::scoring::money::{Currency, Money};
@@ -42,6 +43,11 @@ impl<'a> KnownPayee<'a> {
     /// How much it was paid lately, in minor units, smallest first.
     pub fn amounts_minor(self) -> impl Iterator<Item = i64> + Clone + 'a {
         self.amounts.minor()
+    }
+
+    /// Their logarithms, smallest first.
+    pub fn log_amounts(self) -> impl Iterator<Item = LogAmount> + 'a {
+        self.amounts.logs()
     }
 
     /// How many amounts are kept.

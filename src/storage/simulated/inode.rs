@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::Random;
+use crate::random::Random;
 
 /// What a disk writes whole, mostly.
 pub(super) const SECTOR_BYTES: usize = 512;
@@ -64,13 +64,13 @@ impl Inode {
     pub(super) fn after_power_cut(&self, random: &mut Random) -> Self {
         let mut left = self.on_disk.clone();
         let many = self.unsynced.len();
-        let torn = random.below(many + 1);
+        let torn = random.index(many + 1);
         for (nth, sector) in self.unsynced.iter().enumerate() {
             if random.is_heads() {
                 let begin = sector * SECTOR_BYTES;
                 let mut end = self.sector_end(*sector);
                 if nth == torn {
-                    end = begin + random.below(end - begin + 1);
+                    end = begin + random.index(end - begin + 1);
                 }
                 write_sector(&self.seen, *sector, end, &mut left);
             }
@@ -78,7 +78,7 @@ impl Inode {
         let (old, new) = (self.on_disk.len(), self.seen.len());
         if left.len() < new && random.is_heads() {
             // The length was written, the data was not.
-            left.resize(left.len() + random.below(new - left.len() + 1), 0);
+            left.resize(left.len() + random.index(new - left.len() + 1), 0);
         }
         if new < old && random.is_heads() {
             left.truncate(new);
