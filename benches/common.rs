@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
-pub use doublecheck::random::Random;
+use doublecheck::random;
 use doublecheck::scoring::money::{Currency, Money};
 use doublecheck::scoring::payment::{
     AccountId, DeviceId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
@@ -17,6 +17,24 @@ use doublecheck::token::TokenKey;
 
 /// Where the time of a bench begins.
 pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+
+/// Numbers from a seed, drawn as the figures that are written down were drawn.
+#[derive(Debug, Clone)]
+pub struct Random(random::Random);
+
+impl Random {
+    pub const fn new(seed: u64) -> Self {
+        Self(random::Random::new(seed))
+    }
+
+    pub const fn next(&mut self) -> u64 {
+        self.0.next()
+    }
+
+    pub const fn below(&mut self, limit: u64) -> u64 {
+        self.next() % limit
+    }
+}
 
 /// Accounts that each pay three payees of their own choice from a device of their own.
 #[derive(Debug, Clone, Copy)]
