@@ -110,6 +110,7 @@ fn traffic(events: u64) -> Vec<Event<'static>> {
             score: random.below(1_000) as f64 / 13.0,
             shadow_decision: None,
             minted: None,
+            above_doublings: None,
         })
     };
     (0..events).map(scored).collect()

@@ -34,6 +34,14 @@ impl SystemClock {
             started: Instant::now(),
         }
     }
+
+    /// The same, but not before `earliest`: where the time of day was set back meanwhile, it goes on from
+    /// what it last was.
+    #[must_use]
+    pub fn not_before(self, earliest: Timestamp) -> Self {
+        let started_at = self.started_at.max(earliest);
+        Self { started_at, ..self }
+    }
 }
 
 impl Clock for SystemClock {

@@ -5,12 +5,13 @@
 //! [`Config::load`], and its flag in `cli::settings`.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::scoring::policy::Policy;
 
 mod document;
 pub mod fault;
+mod journal;
 mod memory;
 pub mod policy_file;
 pub mod policy_source;
@@ -18,9 +19,13 @@ mod sources;
 mod threads;
 
 use fault::Fault;
+pub use journal::JournalAck;
 pub use memory::MemoryBudget;
 use policy_source::PolicySource;
-use sources::{GRPC_ADDRESS, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW, Sources, THREADS};
+use sources::{
+    DATA_DIR, GRPC_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW, Sources,
+    THREADS,
+};
 pub use threads::Threads;
 
 /// What the service runs with.
@@ -30,6 +35,10 @@ pub struct Config {
     pub grpc_address: Address,
     /// How many threads serve it.
     pub threads: Threads,
+    /// Where what is remembered is kept.
+    pub data_dir: PathBuf,
+    /// What an answer waits for.
+    pub journal_ack: JournalAck,
     /// How much memory what is remembered may take.
     pub memory_budget: MemoryBudget,
     /// Where the policy is from.
@@ -49,6 +58,10 @@ pub struct Flags {
     pub grpc_address: Option<String>,
     /// `--threads`
     pub threads: Option<String>,
+    /// `--data-dir`
+    pub data_dir: Option<String>,
+    /// `--journal-ack`
+    pub journal_ack: Option<String>,
     /// `--memory-budget`
     pub memory_budget: Option<String>,
     /// `--policy`
@@ -75,6 +88,12 @@ impl Config {
             });
         let threads = sources.last_of(&THREADS, flags.threads.as_ref(), |text, _| {
             Threads::parse(text)
+        });
+        let data_dir = sources.last_of(&DATA_DIR, flags.data_dir.as_ref(), |text, folder| {
+            Ok(folder.join(text))
+        });
+        let journal_ack = sources.last_of(&JOURNAL_ACK, flags.journal_ack.as_ref(), |text, _| {
+            JournalAck::parse(text)
         });
         let memory_budget =
             sources.last_of(&MEMORY_BUDGET, flags.memory_budget.as_ref(), |text, _| {
@@ -103,6 +122,8 @@ impl Config {
         Ok(Self {
             grpc_address: grpc_address.unwrap_or_default(),
             threads: threads.unwrap_or_default(),
+            data_dir: data_dir.unwrap_or_else(|| PathBuf::from("data")),
+            journal_ack: journal_ack.unwrap_or_default(),
             memory_budget: memory_budget.unwrap_or_else(MemoryBudget::of_this_process),
             policy_source,
             policy,
@@ -199,6 +220,8 @@ mod tests {
         flags: Flags {
             grpc_address: None,
             threads: None,
+            data_dir: None,
+            journal_ack: None,
             memory_budget: None,
             policy: None,
             shadow_policy: None,

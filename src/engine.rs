@@ -1,34 +1,43 @@
 //! Clock, store and policy put together: what the edge calls.
 //!
 //! Every call, or chunk of calls, reads the clock once, and every call takes one exclusive step on the
-//! account. Payee and device memories are read before that step and told after it: smaller steps of their
-//! own, never nested.
+//! account. Payee and device memories are read before that step, in smaller ones of their own, and told
+//! within it, in this order: so the one place that an event has in the journal is its place in the life
+//! of its account, of its payee and of its device, and what is made again from the journal is the same.
 
 mod budget;
 mod chunk;
+mod evidence;
 mod keys;
+mod logged;
+mod receipt;
+mod recovery;
+mod redo;
+mod tell;
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
-use crate::scoring::assessment::Decision;
+use crate::journal::Journal;
+use crate::scoring::account::{Account, Refusal, Scored};
 use crate::scoring::confirmation::TokenFault;
-use crate::scoring::memory::{
-    DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Payer, Surroundings,
-};
+use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::{Span, Timestamp};
-use crate::scoring::window::{Record, RecordRef};
 use crate::store::Store;
 use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
 use crate::token::TokenKey;
 use budget::Budget;
 pub use budget::MemoryUse;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
+pub use evidence::Listing;
 use keys::Keys;
+use logged::Logged;
+pub use receipt::{Kept, Receipt};
+pub use recovery::{Durability, Progress};
+pub use redo::Recovered;
 
 /// After how long without a payment a device's memory says nothing any more.
 const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
@@ -39,9 +48,11 @@ pub struct Engine {
     clock: Arc<dyn Clock>,
     policies: Policies,
     token_key: TokenKey,
-    accounts: Store<AccountId, Account>,
-    payees: Store<PayeeId, PayeeMemory>,
-    devices: Store<DeviceId, DeviceMemory>,
+    accounts: Store<AccountId, Logged<Account>>,
+    payees: Store<PayeeId, Logged<PayeeMemory>>,
+    devices: Store<DeviceId, Logged<DeviceMemory>>,
+    /// `None`: nothing outlives the process.
+    journal: Option<Journal>,
     budget: Budget,
     bounds: BoundsCounters,
     shadow: ShadowCounters,
@@ -73,19 +84,6 @@ pub enum Remembered {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownPayment;
 
-/// Which of an account's payments to list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing {
-    /// Whose payments.
-    pub account_id: AccountId,
-    /// Only those that were held against an earlier one.
-    pub duplicates_only: bool,
-    /// Only those listed after this one: its time and id.
-    pub after: Option<(Timestamp, PaymentId)>,
-    /// How many at most.
-    pub limit: usize,
-}
-
 impl Engine {
     /// An engine with nothing remembered, under a policy or under one with another in its shadow.
     #[must_use]
@@ -97,6 +95,7 @@ impl Engine {
             accounts: Store::new(),
             payees: Store::new(),
             devices: Store::new(),
+            journal: None,
             budget: Budget::unlimited(),
             bounds: BoundsCounters::default(),
             shadow: ShadowCounters::default(),
@@ -130,6 +129,19 @@ impl Engine {
     /// [`Refusal`] when the payment contradicts an earlier submission or the token is no good; nothing
     /// is remembered then.
     pub fn score(&self, payment: &Payment, token: Option<&str>) -> Result<Scored, Refusal> {
+        let (scored, _) = self.score_with_receipt(payment, token)?;
+        Ok(scored)
+    }
+
+    /// As [`score`](Self::score), with what the answer waits for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn score_with_receipt(
+        &self,
+        payment: &Payment,
+        token: Option<&str>,
+    ) -> Result<(Scored, Receipt), Refusal> {
         let mut keys = self.seek(payment);
         self.find(&mut keys);
         keys.fetch();
@@ -141,7 +153,7 @@ impl Engine {
         mut keys: Keys<'a>,
         token: Option<&str>,
         now: Timestamp,
-    ) -> Result<Scored, Refusal> {
+    ) -> Result<(Scored, Receipt), Refusal> {
         let payment = keys.payment;
         let presented = match token {
             None => None,
@@ -152,26 +164,36 @@ impl Engine {
             ),
         };
         let surroundings = self.surroundings(&mut keys, now);
-        let scored = self.accounts.with(&mut keys.account, |account| {
-            account.score(
+        let Keys {
+            account,
+            payee,
+            device,
+            ..
+        } = &mut keys;
+        let (scored, receipt) = self.accounts.with(account, |account| {
+            let scored = account.state.score(
                 &self.policies,
                 payment,
                 presented,
                 &surroundings,
                 |expire_time| self.token_key.mint(payment, expire_time),
                 now,
-            )
+            )?;
+            if !scored.replayed {
+                let append = || self.append_scored(payment, presented, &surroundings, &scored);
+                account.applied = self.tell_memories(payment, &scored, payee, device, append);
+            }
+            // An answer that is given again waits for what the first one waits for.
+            Ok((scored, Receipt(account.applied)))
         })?;
         self.bounds.add(scored.bounds);
         if !scored.replayed {
-            let decision = scored.assessment.decision;
-            self.tell_memories(&mut keys, &scored);
             self.keep_to_budget(now);
             if let Some(shadow) = &scored.shadow {
-                self.shadow.add(decision, shadow.decision);
+                self.shadow.add(scored.assessment.decision, shadow.decision);
             }
         }
-        Ok(scored)
+        Ok((scored, receipt))
     }
 
     /// Notes what became of a payment. The same report again changes nothing.
@@ -179,6 +201,18 @@ impl Engine {
     /// # Errors
     /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
     pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
+        let (remembered, _) = self.report_outcome_with_receipt(report)?;
+        Ok(remembered)
+    }
+
+    /// As [`report_outcome`](Self::report_outcome), with what the answer waits for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn report_outcome_with_receipt(
+        &self,
+        report: &OutcomeReport,
+    ) -> Result<(Remembered, Receipt), UnknownPayment> {
         self.report_outcome_at(report, self.clock.now())
     }
 
@@ -186,72 +220,25 @@ impl Engine {
         &self,
         report: &OutcomeReport,
         now: Timestamp,
-    ) -> Result<Remembered, UnknownPayment> {
-        let noted = self
-            .accounts
-            .with_existing(&mut self.accounts.seek(&report.account_id), |account| {
-                account.report_outcome(self.policy(), &report.payment_id, report.outcome, now)
-            })
-            .flatten();
-        if let Some(OutcomeNoted {
-            payee,
-            risk_change,
-            bounds,
-        }) = noted
-        {
-            self.bounds.add(bounds);
-            if let Some(change) = risk_change {
-                self.payees
-                    .with(&mut self.payees.seek(&payee.id), |memory| {
-                        memory.note_outcome(
-                            self.policy(),
-                            Payer::of(&report.account_id),
-                            change,
-                            now,
-                        );
-                    });
-            }
-            self.keep_to_budget(now);
-            return Ok(Remembered::Yes);
-        }
-        let payee_id = report.payee_id.as_ref().ok_or(UnknownPayment)?;
-        self.payees.with(&mut self.payees.seek(payee_id), |memory| {
-            memory.note_late_outcome(
-                self.policy(),
-                &report.account_id,
-                &report.payment_id,
-                report.outcome.payee_risk(),
-                now,
-            );
+    ) -> Result<(Remembered, Receipt), UnknownPayment> {
+        let mut sought = self.accounts.seek(&report.account_id);
+        let noted = self.accounts.with_existing(&mut sought, |account| {
+            let policy = self.policy();
+            let noted =
+                account
+                    .state
+                    .report_outcome(policy, &report.payment_id, report.outcome, now)?;
+            self.bounds.add(noted.bounds);
+            account.applied = self.tell_payee(report, &noted);
+            Some(account.applied)
         });
-        self.keep_to_budget(now);
-        Ok(Remembered::No)
-    }
-
-    /// What is remembered of one payment.
-    #[must_use]
-    pub fn payment(&self, account_id: &AccountId, payment_id: &PaymentId) -> Option<Record> {
-        let now = self.clock.now();
-        self.accounts
-            .with_existing(&mut self.accounts.seek(account_id), |account| {
-                account.advance(self.policy(), now);
-                let record = account.record(payment_id)?;
-                record.record(account_id, |number| self.policies.version(number))
-            })
-            .flatten()
-    }
-
-    /// An account's remembered payments, newest first.
-    #[must_use]
-    pub fn payments(&self, listing: &Listing) -> Vec<Record> {
-        let now = self.clock.now();
-        let list = |account: &mut Account| {
-            account.advance(self.policy(), now);
-            listed(account, listing, |number| self.policies.version(number))
+        let (remembered, sequence) = match (noted.flatten(), &report.payee_id) {
+            (Some(sequence), _) => (Remembered::Yes, sequence),
+            (None, Some(payee_id)) => (Remembered::No, self.tell_late(report, payee_id, now)),
+            (None, None) => return Err(UnknownPayment),
         };
-        self.accounts
-            .with_existing(&mut self.accounts.seek(&listing.account_id), list)
-            .unwrap_or_default()
+        self.keep_to_budget(now);
+        Ok((remembered, Receipt(sequence)))
     }
 
     /// How many accounts are remembered.
@@ -281,68 +268,32 @@ impl Engine {
     /// where that says `false`, it ends. Trims what is remembered to the memory budget as it goes.
     pub fn sweep_in_runs(&self, mut rest: impl FnMut() -> bool) {
         let now = self.clock.now();
-        let forget_old = |_: &AccountId, account: &mut Account| {
-            let (_, bounds) = account.advance(self.policy(), now);
+        let forget_old = |_: &AccountId, account: &mut Logged<Account>| {
+            let (_, bounds) = account.state.advance(self.policy(), now);
             self.bounds.add(bounds);
-            !account.is_blank()
+            !account.state.is_blank()
         };
         self.accounts.sweep_in_runs(forget_old, || {
             self.trim_to_budget(now);
             rest()
         });
         self.trim_to_budget(now);
-        let is_used = |memory: &DeviceMemory| now.since(memory.last_used()) < DEVICE_IDLE_MAX;
+        let is_used = |device: &DeviceMemory| now.since(device.last_used()) < DEVICE_IDLE_MAX;
         self.devices
-            .sweep_in_runs(|_, memory| is_used(memory), rest);
+            .sweep_in_runs(|_, device| is_used(&device.state), rest);
     }
 
     fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {
-        let payee: Option<PayeeFacts> = self
-            .payees
-            .read(&mut keys.payee, |memory| memory.facts(self.policy(), now));
+        let payee: Option<PayeeFacts> = self.payees.read(&mut keys.payee, |payee| {
+            payee.state.facts(self.policy(), now)
+        });
         let device: Option<DeviceFacts> = keys
             .device
             .as_mut()
-            .and_then(|device| self.devices.read(device, |memory| memory.facts(now)));
+            .and_then(|device| self.devices.read(device, |device| device.state.facts(now)));
         Surroundings {
             payee: payee.unwrap_or_default(),
             device: device.unwrap_or_default(),
         }
     }
-
-    fn tell_memories<'a>(&'a self, keys: &mut Keys<'a>, scored: &Scored) {
-        let now = scored.score_time;
-        let payer = Payer::of(&keys.payment.account_id);
-        if scored.assessment.decision == Decision::Allow {
-            self.payees.with(&mut keys.payee, |memory| {
-                memory.note_payer(payer, now);
-                memory.note_amount(keys.payment.money, scored.above_doublings);
-            });
-        }
-        if let Some(device) = &mut keys.device {
-            self.devices
-                .with(device, |memory| memory.note_payer(payer, now));
-        }
-    }
-}
-
-fn listed(account: &Account, listing: &Listing, version: impl Fn(u16) -> Arc<str>) -> Vec<Record> {
-    let mut records = account.window().newest_first().peekable();
-    if let Some((time, payment_id)) = &listing.after {
-        match account.record(payment_id).map(RecordRef::score_time) {
-            Some(score_time) if score_time == *time => {
-                records.find(|record| record.payment_id().as_ref() == Some(payment_id));
-            }
-            // It was decided anew meanwhile and is the newest now. What was scored in the same
-            // millisecond is listed twice rather than not at all.
-            Some(_) => while records.next_if(|r| r.score_time() > *time).is_some() {},
-            // It was forgotten meanwhile, and with it everything older.
-            None => while records.next_if(|r| r.score_time() >= *time).is_some() {},
-        }
-    }
-    records
-        .filter(|record| !listing.duplicates_only || record.was_held_against_another())
-        .take(listing.limit)
-        .filter_map(|record| record.record(&listing.account_id, &version))
-        .collect()
 }

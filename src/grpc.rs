@@ -3,6 +3,8 @@
 //! A call is decoded, converted, scored and encoded on one task, its own, on the one thread of its
 //! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
 
+pub mod door;
+pub mod health;
 pub mod listeners;
 pub mod workers;
 mod drain;
@@ -16,19 +18,16 @@ pub mod pb;
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tonic::server::NamedService;
 use tonic::service::Routes;
 use tonic::transport::server::Router;
 use tonic::transport::{Error, Server};
-use tonic_health::ServingStatus;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
-use crate::engine::Engine;
+use door::Door;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
 use service::Service;
@@ -41,24 +40,23 @@ const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// by themselves.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// What the health service calls the whole server, and the one service in it.
-const HEALTH_NAMES: [&str; 2] = ["", RiskServiceServer::<Service>::NAME];
-
 /// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or `drain_max` has passed.
+/// have ended, or `drain_max` has passed. While the `door` is closed every call is UNAVAILABLE, and so says
+/// the health service.
 ///
 /// # Errors
 /// When a thread cannot start, or the transport fails.
 pub async fn serve_on_workers(
     listeners: Listeners,
-    engine: Arc<Engine>,
+    door: impl Into<Door>,
     shutdown: impl Future<Output = ()>,
     drain_max: Duration,
 ) -> io::Result<()> {
-    let health = healthy().await;
-    let stop = announced(shutdown, health.clone());
+    let door = door.into();
+    let health = health::outside().await;
+    let stop = health::tell(shutdown, door.clone(), health.clone());
     let tools = tools(health);
-    let router = move || router(Arc::clone(&engine), tools.clone());
+    let router = move || router(door.clone(), tools.clone());
     workers::run(listeners, router, stop, drain_max).await
 }
 
@@ -81,10 +79,10 @@ pub async fn serve_echo_on_workers(
 /// When the transport fails.
 pub async fn serve(
     listener: TcpListener,
-    engine: Arc<Engine>,
+    door: impl Into<Door>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), Error> {
-    serve_and_drain(listener, engine, shutdown, DRAIN_MAX).await
+    serve_and_drain(listener, door, shutdown, DRAIN_MAX).await
 }
 
 /// As [`serve`], with another limit than [`DRAIN_MAX`]. Connections that are open beyond it live until
@@ -94,18 +92,19 @@ pub async fn serve(
 /// When the transport fails.
 pub async fn serve_and_drain(
     listener: TcpListener,
-    engine: Arc<Engine>,
+    door: impl Into<Door>,
     shutdown: impl Future<Output = ()>,
     drain_max: Duration,
 ) -> Result<(), Error> {
-    let health = healthy().await;
-    let stop = announced(shutdown, health.clone());
-    drain::serve(listener, router(engine, tools(health)), stop, drain_max).await
+    let door = door.into();
+    let health = health::outside().await;
+    let stop = health::tell(shutdown, door.clone(), health.clone());
+    drain::serve(listener, router(door, tools(health)), stop, drain_max).await
 }
 
-fn router(engine: Arc<Engine>, tools: Routes) -> Router {
+fn router(door: Door, tools: Routes) -> Router {
     let risk =
-        RiskServiceServer::new(Service::new(engine)).max_decoding_message_size(MESSAGE_BYTES_MAX);
+        RiskServiceServer::new(Service::new(door)).max_decoding_message_size(MESSAGE_BYTES_MAX);
     Server::builder().add_routes(tools.add_service(risk))
 }
 
@@ -125,24 +124,4 @@ fn tools(health: HealthReporter) -> Routes {
     Routes::new(HealthServer::new(health))
         .add_service(v1)
         .add_service(v1alpha)
-}
-
-/// One state of health, told by every thread.
-async fn healthy() -> HealthReporter {
-    let health = HealthReporter::new();
-    report(&health, ServingStatus::Serving).await;
-    health
-}
-
-/// Completes once `shutdown` has and everybody who asks is told: whoever watches turns away before
-/// connections close.
-async fn announced(shutdown: impl Future<Output = ()>, health: HealthReporter) {
-    shutdown.await;
-    report(&health, ServingStatus::NotServing).await;
-}
-
-async fn report(health: &HealthReporter, status: ServingStatus) {
-    for name in HEALTH_NAMES {
-        health.set_service_status(name, status).await;
-    }
 }

@@ -66,8 +66,6 @@ use writer::{Request, Writer};
 named! {
     /// What an answer waits for.
     Ack {
-        /// Nothing: a restart may forget the last answers.
-        None = "none",
         /// The operating system has the record: killing the process forgets nothing.
         Written = "written",
         /// The record is on the disk: losing power forgets nothing.
@@ -267,11 +265,13 @@ impl Journal {
 
     /// Waits until the record is kept as far as [`Ack`] says, or never will be.
     pub async fn committed(&self, sequence: u64) -> Kept {
-        match self.shared.settings.ack {
-            Ack::None if self.shared.commits.is_degraded() => Kept::No,
-            Ack::None => Kept::Yes,
-            Ack::Written | Ack::Synced => self.shared.commits.wait(sequence).await,
-        }
+        self.shared.commits.wait(sequence).await
+    }
+
+    /// Whether the record is kept, where that is known by now.
+    #[must_use]
+    pub fn known(&self, sequence: u64) -> Option<Kept> {
+        self.shared.commits.known(sequence)
     }
 
     /// The same, for who cannot await.

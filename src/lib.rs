@@ -8,10 +8,11 @@
 //!
 //! ```text
 //! bytes → grpc::convert → Payment → Engine::score ─┬─ payee and device memories: read a few numbers
-//!                                                  ├─ one closure on the account: retry? expire,
-//!                                                  │    measure, decide, record   (scoring)
-//!                                                  └─ payee and device memories: told
-//! bytes ← grpc::convert ← Scored  ←────────────────┘
+//!                                                  └─ one closure on the account: retry? expire,
+//!                                                       measure, decide, record   (scoring)
+//!                                                     └─ payee and device memories: told
+//!                                                        └─ journal: appended
+//! bytes ← grpc::convert ← journal: written ← Scored ←─┘
 //! ```
 //!
 //! # The rooms, in reading order
@@ -34,7 +35,11 @@
 //! - The domain reads no clock, does no IO, awaits nothing and knows no wire type. The same state,
 //!   policy, moment and payment give the same answer, to the last bit.
 //! - Everything that happens to an account happens in one step under one lock, and no lock guard leaves
-//!   the store. Two keys are never held at once.
+//!   the store. Within an account's step its payee may be held, and within that its device, never the other
+//!   way round; and the journal is appended to while all of them are. So the place of an event in the
+//!   journal is its place in the life of each key that it touches.
+//! - No answer leaves before the journal has it, as far as that is promised, and nobody waits for the
+//!   journal while holding anything.
 //! - After `grpc::convert` no wire type exists, and before it no domain type does.
 //! - What is remembered is bounded per account, and what a bound costs is counted.
 //!

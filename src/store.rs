@@ -183,10 +183,12 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Of up to 16 states chosen by random numbers, forgets the one that `rank` puts lowest; returns its
     /// rank, or `None` if none was found. Numbers beyond 16 stand in for those that hit upon nothing.
+    /// `farewell` is said to its key while nobody else can make it state anew.
     pub fn evict<R: Ord>(
         &self,
         random: impl Iterator<Item = u64> + Clone,
         rank: impl Fn(&V) -> R,
+        farewell: impl FnOnce(&K),
     ) -> Option<R> {
         let taken = u64::from(self.slab.taken());
         let slot_of = |random: u64| u32::try_from(random.checked_rem(taken)?).ok();
@@ -203,12 +205,27 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let mut held = self.slab.at(slot)?.lock();
         // It may have been used meanwhile, or have made room for another.
         let now = rank(&held.value);
-        if held.key.is_none() || now > lowest {
-            return None;
-        }
+        let key = held.key.as_ref().filter(|_| now <= lowest)?;
+        farewell(key);
         let before = held.heap_bytes();
         self.empty(slot, &mut held, before);
         Some(now)
+    }
+
+    /// Forgets the state of the key, if there is any and `is_gone` says so.
+    pub fn forget_if(&self, key: &K, is_gone: impl FnOnce(&V) -> bool) {
+        let identity = self.hashing.identity_of(key.borrow());
+        // The guard of the map is gone before the slot is waited for.
+        let Some(number) = self.slots.get(&identity).map(|number| *number) else {
+            return;
+        };
+        if let Some(mut held) = self.slab.at(number).map(Slot::lock)
+            && held.is_of(identity)
+            && is_gone(&held.value)
+        {
+            let before = held.heap_bytes();
+            self.empty(number, &mut held, before);
+        }
     }
 
     /// Whether a new key finds room without more memory.

@@ -6,6 +6,7 @@
 //! for *this* payment, and is unspent, is the account's to know.
 
 use std::fmt;
+use std::io;
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -13,6 +14,12 @@ use sha2::Sha256;
 use crate::scoring::confirmation::{ConfirmationToken, PresentedToken};
 use crate::scoring::payment::Payment;
 use crate::scoring::time::Timestamp;
+use crate::storage::{Directory, read_whole};
+
+/// The file that a key is kept in.
+pub const KEY_FILE: &str = "token.key";
+
+const KEY_BYTES: usize = 32;
 
 /// Signs tokens. Instances that share a load share nothing else: accounts stay on one instance.
 #[derive(Clone)]
@@ -21,9 +28,9 @@ pub struct TokenKey(Hmac<Sha256>);
 impl TokenKey {
     /// The key made of these bytes.
     #[must_use]
-    pub fn from_bytes(bytes: &[u8; 32]) -> Self {
+    pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
         let mut block = [0; 64];
-        block[..32].copy_from_slice(bytes);
+        block[..KEY_BYTES].copy_from_slice(bytes);
         Self(Hmac::new(&block.into()))
     }
 
@@ -32,8 +39,35 @@ impl TokenKey {
     /// # Errors
     /// When the operating system has no randomness to give.
     pub fn random() -> Result<Self, getrandom::Error> {
-        let mut bytes = [0; 32];
+        let mut bytes = [0; KEY_BYTES];
         getrandom::fill(&mut bytes)?;
+        Ok(Self::from_bytes(&bytes))
+    }
+
+    /// The key that is kept in the directory; where none is, one that nobody knows is made and kept: a
+    /// question that was asked before a restart can be answered after it.
+    ///
+    /// # Errors
+    /// When it cannot be read or written, or is no key.
+    pub fn kept_in(directory: &dyn Directory) -> io::Result<Self> {
+        if directory.names()?.iter().any(|name| name == KEY_FILE) {
+            let bytes = read_whole(directory, KEY_FILE, KEY_BYTES)?;
+            let bytes = bytes.as_slice().try_into().map_err(|_| {
+                let told = format!("has {} bytes, not {KEY_BYTES}", bytes.len());
+                io::Error::new(io::ErrorKind::InvalidData, told)
+            })?;
+            return Ok(Self::from_bytes(bytes));
+        }
+        let mut bytes = [0; KEY_BYTES];
+        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        let unfinished = format!("{KEY_FILE}.new");
+        // Of a start that was cut short.
+        let _ = directory.remove(&unfinished);
+        let file = directory.create(&unfinished)?;
+        file.write(&bytes)?;
+        file.sync()?;
+        directory.rename(&unfinished, KEY_FILE)?;
+        directory.sync()?;
         Ok(Self::from_bytes(&bytes))
     }
 

@@ -22,7 +22,15 @@ impl Ours {
         let policy = std::env::temp_dir().join(format!("rivals-{}.toml", std::process::id()));
         std::fs::write(&policy, "[rapid_repeat]\nweight = 0.0\n").unwrap();
         let mut server = Command::new(PROGRAM)
-            .args(["serve", "--grpc-address", "127.0.0.1:0", "--policy"])
+            // Neither do the rivals keep anything on a disk.
+            .args([
+                "serve",
+                "--grpc-address",
+                "127.0.0.1:0",
+                "--journal-ack",
+                "none",
+            ])
+            .arg("--policy")
             .arg(&policy)
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -62,6 +62,8 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
         vec!["config".to_owned(), file],
         vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
         vec!["threads".to_owned(), config.threads.to_string()],
+        vec!["data_dir".to_owned(), config.data_dir.display().to_string()],
+        vec!["journal.ack".to_owned(), config.journal_ack.to_string()],
         vec!["memory.budget".to_owned(), memory],
         vec!["policy".to_owned(), policy],
     ];

@@ -1,92 +1,105 @@
 //! `serve`: runs the service until it is told to stop.
 
-use std::sync::{Arc, mpsc};
-use std::thread;
-use std::time::Duration;
+use std::sync::Arc;
 
 use super::settings::Settings;
 use super::{Ended, Failure};
-use crate::clock::SystemClock;
 use crate::config::Config;
 use crate::engine::Engine;
+use crate::grpc::door::Door;
 use crate::grpc::listeners::Listeners;
-use crate::scoring::policy::Policies;
-use crate::token::TokenKey;
+use crate::journal::SET_ASIDE_FLAG;
 use crate::{grpc, telemetry};
 
-/// How often what is too old is let go of. Nothing but memory depends on it.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+mod opening;
+mod sweeping;
 
-/// For how long it rests after each run of accounts, so that it takes a core for a fraction of the time.
-const SWEEP_REST: Duration = Duration::from_millis(1);
+use sweeping::Sweeping;
 
 /// Run the service until SIGTERM or SIGINT
 ///
-/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the policy `balanced`. Settings come
-/// from one TOML file (`--config`), from the environment and from flags; later wins. Once calls are
-/// taken, a line that ends in `ready address=HOST:PORT …` goes to standard error. On SIGTERM or
-/// SIGINT, open calls finish first.
+/// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the policy `balanced`, and what is
+/// remembered is kept in ./data. Settings come from one TOML file (`--config`), from the environment and
+/// from flags; later wins. Once calls are taken, a line that ends in `ready address=HOST:PORT …` goes to
+/// standard error; before that the journal is read back, and the health service says NOT_SERVING. On
+/// SIGTERM or SIGINT, open calls finish first.
 ///
 /// Examples:
 ///   doublecheck serve --grpc-address 0.0.0.0:50051 --policy strict.toml
-///   doublecheck serve --config doublecheck.toml
+///   doublecheck serve --config doublecheck.toml --data-dir /var/lib/doublecheck
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct ServeArguments {
     #[command(flatten)]
     settings: Settings,
+    /// Start although the journal is damaged: go on with what stands before the damage, and keep what
+    /// stands behind it in a file of its own
+    #[arg(long = SET_ASIDE_FLAG.trim_start_matches('-'))]
+    set_damage_aside: bool,
 }
 
 /// Runs `serve`.
 ///
 /// # Errors
-/// When the configuration is faulty, the address is taken, or the transport fails.
+/// When the configuration is faulty, the address or the data directory is taken, the journal is damaged,
+/// or the transport fails.
 pub fn run(arguments: &ServeArguments) -> Ended {
     let config = arguments.settings.load()?;
     telemetry::log_to_stderr();
-    let token_key = TokenKey::random()
-        .map_err(|error| Failure::at_work("making a key for confirmation tokens", &error))?;
-    let clock = Arc::new(SystemClock::start());
-    let policies = Policies::new(config.policy.clone(), config.shadow.clone());
-    let engine = Engine::new(policies, clock, token_key);
-    let engine = Arc::new(match config.memory_budget.bytes_max() {
-        Some(bytes_max) => engine.with_memory_budget(bytes_max),
-        None => engine,
-    });
-
-    // This thread only waits: for the signal to stop, and then for the threads that serve.
+    // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
-    let _sweeping = Sweeping::start(Arc::clone(&engine))
-        .map_err(|error| Failure::at_work("starting a thread", &error))?;
-    runtime.block_on(serve(&config, engine))
+    let served = runtime.block_on(serve(&config, arguments.set_damage_aside));
+    // A recovery that was cut short is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
-async fn serve(config: &Config, engine: Arc<Engine>) -> Ended {
-    let Config {
-        grpc_address: asked_for,
-        threads,
-        memory_budget,
-        ..
-    } = config;
-    let listeners = Listeners::bind(asked_for.as_str(), threads.get())
+async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
+    let asked_for = &config.grpc_address;
+    let listeners = Listeners::bind(asked_for.as_str(), config.threads.get())
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
+    let address = listeners.address();
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
-    let address = listeners.address();
-    let policy = engine.policy().version().clone();
-    let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
-    tracing::info!(target: "doublecheck", %address, %threads, %memory_budget, %policy, shadow, "ready");
-    grpc::serve_on_workers(listeners, engine, stop, grpc::DRAIN_MAX)
-        .await
-        .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))?;
+    let door = Door::closed();
+    let serving = grpc::serve_on_workers(listeners, door.clone(), stop, grpc::DRAIN_MAX);
+    let mut serving = std::pin::pin!(serving);
+    let opening = opening::open(config, sets_damage_aside);
+    let ended = |result: std::io::Result<()>| {
+        result.map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
+    };
+    let engine = tokio::select! {
+        result = &mut serving => return ended(result),
+        engine = opening => engine?,
+    };
+    let engine = Arc::new(engine);
+    let _sweeping = Sweeping::start(Arc::clone(&engine))
+        .map_err(|error| Failure::at_work("starting a thread", &error))?;
+    door.open(Arc::clone(&engine));
+    tell_ready(config, &engine, address);
+    ended(serving.await)?;
+    opening::close(engine).await?;
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())
 }
 
+fn tell_ready(config: &Config, engine: &Engine, address: std::net::SocketAddr) {
+    let Config {
+        threads,
+        memory_budget,
+        journal_ack,
+        ..
+    } = config;
+    let policy = engine.policy().version().clone();
+    let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
+    tracing::info!(
+        target: "doublecheck", %address, %threads, %memory_budget, %journal_ack, %policy, shadow, "ready"
+    );
+}
 /// Completes when the process is asked to stop. Listens from now on, not from the first poll on.
 #[cfg(unix)]
 pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
@@ -112,26 +125,4 @@ pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> 
             std::future::pending().await
         }
     })
-}
-
-/// A thread that sweeps the engine for as long as this value lives: a sweep visits every account, and
-/// no call should wait for that.
-struct Sweeping {
-    _stop: mpsc::Sender<()>,
-}
-
-impl Sweeping {
-    fn start(engine: Arc<Engine>) -> std::io::Result<Self> {
-        let (stop, stopped) = mpsc::channel();
-        thread::Builder::new()
-            .name("sweep".to_owned())
-            .spawn(move || {
-                let goes_on =
-                    |after| stopped.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout);
-                while goes_on(SWEEP_EVERY) {
-                    engine.sweep_in_runs(|| goes_on(SWEEP_REST));
-                }
-            })?;
-        Ok(Self { _stop: stop })
-    }
 }

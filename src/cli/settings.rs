@@ -19,6 +19,15 @@ pub(super) struct Settings {
     /// [default: one for each core]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<String>,
+    /// The directory that the journal, its snapshots and the key of confirmation tokens are kept in; one
+    /// process at a time [file: data_dir] [env: DOUBLECHECK_DATA_DIR] [default: data]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// What an answer waits for: written (killing the process forgets nothing), synced (losing power
+    /// forgets nothing), or none (nothing is kept, and a restart forgets all) [file: journal.ack]
+    /// [env: DOUBLECHECK_JOURNAL_ACK] [default: written]
+    #[arg(long, value_name = "none|written|synced")]
+    journal_ack: Option<String>,
     /// How much memory accounts, payees and devices may take, 16MiB or more: bytes, or MiB, GiB, TiB, MB,
     /// GB, TB [file: memory.budget] [env: DOUBLECHECK_MEMORY_BUDGET] [default: half of what the machine or
     /// the cgroup allows]
@@ -45,6 +54,8 @@ impl Settings {
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
             threads: self.threads.clone(),
+            data_dir: self.data_dir.clone(),
+            journal_ack: self.journal_ack.clone(),
             memory_budget: self.memory_budget.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),

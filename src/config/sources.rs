@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::document::{Document, Given, Scalar};
 use super::fault::{Fault, Place, Problem};
+use super::journal::JournalAck;
 use super::memory::MemoryBudget;
 use super::threads::Threads;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
@@ -53,9 +54,25 @@ pub(super) const MEMORY_BUDGET: Setting = Setting {
     expected: MemoryBudget::EXPECTED,
 };
 
+pub(super) const DATA_DIR: Setting = Setting {
+    path: "data_dir",
+    variable: "DOUBLECHECK_DATA_DIR",
+    flag: "--data-dir",
+    expected: "a text",
+};
+
+pub(super) const JOURNAL_ACK: Setting = Setting {
+    path: "journal.ack",
+    variable: "DOUBLECHECK_JOURNAL_ACK",
+    flag: "--journal-ack",
+    expected: JournalAck::EXPECTED,
+};
+
 const SETTINGS: &[Setting] = &[
     GRPC_ADDRESS,
     THREADS,
+    DATA_DIR,
+    JOURNAL_ACK,
     MEMORY_BUDGET,
     POLICY_PATH,
     POLICY_SHADOW,

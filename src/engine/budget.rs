@@ -1,8 +1,10 @@
 //! Memory within a budget: what is missed least is forgotten first.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Engine;
+use crate::journal::event::{Event, Evicted as Forgotten, EvictedKey};
 use crate::random;
 use crate::scoring::account::{Account, Loss};
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
@@ -99,14 +101,19 @@ impl Engine {
             return;
         }
         if !self.payees.has_free_slot() {
-            let loss = self
-                .payees
-                .evict(self.budget.candidates(), PayeeMemory::loss);
+            let loss = self.payees.evict(
+                self.budget.candidates(),
+                |payee| payee.state.loss(),
+                |id| self.append_evicted(EvictedKey::Payee(Cow::Borrowed(id)), now),
+            );
             self.count_evicted(loss.map(|_| Evicted::Payee));
         }
         if !self.devices.has_free_slot() {
-            let candidates = self.budget.candidates();
-            let loss = self.devices.evict(candidates, DeviceMemory::last_used);
+            let loss = self.devices.evict(
+                self.budget.candidates(),
+                |device| device.state.last_used(),
+                |id| self.append_evicted(EvictedKey::Device(Cow::Borrowed(id)), now),
+            );
             self.count_evicted(loss.map(|_| Evicted::Device));
         }
         if !self.accounts.has_free_slot() {
@@ -152,11 +159,18 @@ impl Engine {
 
     fn evict_account(&self, now: Timestamp) {
         let guard = self.policy().signals.duplicate_in_flight.window_ms;
-        let candidates = self.budget.candidates();
-        let loss = self
-            .accounts
-            .evict(candidates, |account| account.loss(guard, now));
+        let loss = self.accounts.evict(
+            self.budget.candidates(),
+            |account| account.state.loss(guard, now),
+            |id| self.append_evicted(EvictedKey::Account(Cow::Borrowed(id)), now),
+        );
         self.count_evicted(loss.map(|Loss { guard, .. }| Evicted::Account { guard_live: guard }));
+    }
+
+    fn append_evicted(&self, what: EvictedKey<'_>, time: Timestamp) {
+        if let Some(journal) = &self.journal {
+            journal.append(&Event::Evicted(Forgotten { time, what }));
+        }
     }
 
     fn count_evicted(&self, evicted: Option<Evicted>) {

@@ -5,7 +5,7 @@ use std::ptr;
 use std::vec::IntoIter;
 
 use super::keys::Keys;
-use super::{Engine, OutcomeReport, Remembered, UnknownPayment};
+use super::{Engine, OutcomeReport, Receipt, Remembered, UnknownPayment};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::scoring::time::Timestamp;
@@ -23,6 +23,7 @@ pub struct Chunk<'a> {
     /// Of the payments that are still to be scored.
     keys: Peekable<IntoIter<Keys<'a>>>,
     now: Timestamp,
+    receipt: Receipt,
 }
 
 impl Engine {
@@ -39,6 +40,7 @@ impl Engine {
             engine: self,
             keys: keys.into_iter().peekable(),
             now: self.clock.now(),
+            receipt: Receipt::default(),
         }
     }
 }
@@ -51,15 +53,25 @@ impl<'a> Chunk<'a> {
     pub fn score(&mut self, payment: &'a Payment, token: Option<&str>) -> Result<Scored, Refusal> {
         let its_turn = self.keys.next_if(|keys| ptr::eq(keys.payment, payment));
         let keys = its_turn.unwrap_or_else(|| self.engine.seek(payment));
-        self.engine.score_at(keys, token, self.now)
+        let (scored, receipt) = self.engine.score_at(keys, token, self.now)?;
+        self.receipt = self.receipt.max(receipt);
+        Ok(scored)
     }
 
     /// As [`Engine::report_outcome`].
     ///
     /// # Errors
     /// As there.
-    pub fn report_outcome(&self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
-        self.engine.report_outcome_at(report, self.now)
+    pub fn report_outcome(&mut self, report: &OutcomeReport) -> Result<Remembered, UnknownPayment> {
+        let (remembered, receipt) = self.engine.report_outcome_at(report, self.now)?;
+        self.receipt = self.receipt.max(receipt);
+        Ok(remembered)
+    }
+
+    /// What the answers to the calls so far wait for.
+    #[must_use]
+    pub const fn receipt(&self) -> Receipt {
+        self.receipt
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys that a payment is about, and where their states are.
 
 use super::Engine;
+use super::logged::Logged;
 use crate::scoring::account::Account;
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment};
@@ -10,9 +11,9 @@ use crate::store::{Sought, Store};
 #[derive(Debug)]
 pub(super) struct Keys<'a> {
     pub(super) payment: &'a Payment,
-    pub(super) account: Sought<'a, AccountId, Account>,
-    pub(super) payee: Sought<'a, PayeeId, PayeeMemory>,
-    pub(super) device: Option<Sought<'a, DeviceId, DeviceMemory>>,
+    pub(super) account: Sought<'a, AccountId, Logged<Account>>,
+    pub(super) payee: Sought<'a, PayeeId, Logged<PayeeMemory>>,
+    pub(super) device: Option<Sought<'a, DeviceId, Logged<DeviceMemory>>>,
 }
 
 impl Engine {

@@ -4,11 +4,15 @@ use super::convert::{InvalidRequest, request, response};
 use super::pb::ScorePaymentRequest;
 use super::pb::batch_score_payments_response::{Result as BatchResult, result::Answer};
 use super::status::Fault;
-use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine};
+use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, Receipt};
 use crate::scoring::payment::Payment;
 
-/// What scoring each item came to.
-pub(super) fn results(engine: &Engine, items: Vec<ScorePaymentRequest>) -> Vec<BatchResult> {
+/// What scoring each item came to, and what the answers wait for.
+pub(super) fn results(
+    engine: &Engine,
+    items: Vec<ScorePaymentRequest>,
+) -> (Vec<BatchResult>, Receipt) {
+    let mut receipt = Receipt::default();
     let mut results = Vec::with_capacity(items.len());
     let mut items = items.into_iter().map(request::score);
     while items.len() > 0 {
@@ -16,8 +20,18 @@ pub(super) fn results(engine: &Engine, items: Vec<ScorePaymentRequest>) -> Vec<B
         let payments = taken.iter().flatten().map(|(payment, _)| payment);
         let mut chunk = engine.chunk(payments);
         results.extend(taken.iter().map(|item| result(&mut chunk, item)));
+        receipt = receipt.max(chunk.receipt());
     }
-    results
+    (results, receipt)
+}
+
+/// Says in the answers whether a restart may forget them.
+pub(super) fn note_kept(results: &mut [BatchResult], kept: Kept) {
+    for result in results {
+        if let Some(Answer::Assessment(assessment)) = &mut result.answer {
+            assessment.degraded = kept == Kept::No;
+        }
+    }
 }
 
 fn result<'a>(
@@ -27,7 +41,11 @@ fn result<'a>(
     let mut answer = || {
         let (payment, token) = item.as_ref().map_err(InvalidRequest::clone)?;
         let scored = chunk.score(payment, token.as_deref())?;
-        Ok(Answer::Assessment(response::scored(payment, &scored)))
+        Ok(Answer::Assessment(response::scored(
+            payment,
+            &scored,
+            Kept::Yes,
+        )))
     };
     let error = |fault: Fault| Answer::Error(fault.into());
     BatchResult {

@@ -3,7 +3,7 @@
 use prost::Message as _;
 use prost_types::Any;
 use tonic::Code;
-use tonic_types::{BadRequest, ErrorInfo, Status, pb};
+use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
 use crate::engine::UnknownPayment;
@@ -14,6 +14,12 @@ use crate::scoring::payment::ContentField;
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "doublecheck";
 
+/// When it makes sense to try again where the service needs a moment.
+const RETRY_DELAY: prost_types::Duration = prost_types::Duration {
+    seconds: 0,
+    nanos: 100_000_000,
+};
+
 /// Why a request gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -23,6 +29,10 @@ pub(super) enum Fault {
     Refused(Refusal),
     /// The payment is not remembered.
     Unknown,
+    /// The engine still reads its journal back.
+    Recovering,
+    /// The journal cannot keep up: what would be answered could not be kept.
+    JournalFull,
 }
 
 impl From<InvalidRequest> for Fault {
@@ -64,6 +74,20 @@ impl From<Fault> for Status {
             Fault::Unknown => {
                 let message = "the account has no such payment that is remembered".to_owned();
                 refused(Code::NotFound, message, "PAYMENT_UNKNOWN", String::new())
+            }
+            Fault::Recovering => {
+                let message = "the state is still being read back".to_owned();
+                later(refused(
+                    Code::Unavailable,
+                    message,
+                    "RECOVERING",
+                    String::new(),
+                ))
+            }
+            Fault::JournalFull => {
+                let message = "the journal is behind: nothing was done".to_owned();
+                let code = Code::ResourceExhausted;
+                later(refused(code, message, "JOURNAL_FULL", String::new()))
             }
         }
     }
@@ -113,6 +137,18 @@ fn refused(code: Code, message: String, reason: &str, fields: String) -> Status 
         value: info.encode_to_vec(),
     };
     status(code, message, detail)
+}
+
+/// The same, with when it makes sense to try again.
+fn later(mut status: Status) -> Status {
+    let value = pb::RetryInfo {
+        retry_delay: Some(RETRY_DELAY),
+    };
+    status.details.push(Any {
+        type_url: RetryInfo::TYPE_URL.to_owned(),
+        value: value.encode_to_vec(),
+    });
+    status
 }
 
 fn status(code: Code, message: String, detail: Any) -> Status {

@@ -4,6 +4,7 @@
 //! chunk of its own and waits for no other.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -16,7 +17,7 @@ use super::pb::stream_payments_request::Item;
 use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
 use super::status::Fault;
-use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, OutcomeReport};
+use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::scoring::payment::Payment;
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
@@ -32,6 +33,17 @@ pub(super) struct Answers {
     taken: Vec<Taken>,
     /// Answers that were not asked for yet.
     ready: VecDeque<StreamPaymentsResponse>,
+    /// Until the journal has what they say.
+    committing: Option<Committing>,
+}
+
+/// Waits for the journal.
+struct Committing(Pin<Box<dyn Future<Output = Kept> + Send>>);
+
+impl fmt::Debug for Committing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Committing")
+    }
 }
 
 /// An item, checked.
@@ -55,6 +67,7 @@ impl Answers {
             broken_off: None,
             taken: Vec::new(),
             ready: VecDeque::new(),
+            committing: None,
         }
     }
 
@@ -78,11 +91,35 @@ impl Answers {
     }
 
     fn answer_taken(&mut self) {
+        if !self.engine.has_room() {
+            let refuse = |item: &Taken| item.response(Err(Fault::JournalFull));
+            self.ready
+                .extend(self.taken.drain(..).map(|item| refuse(&item)));
+            return;
+        }
         let payments = self.taken.iter().filter_map(Taken::payment);
         let mut chunk = self.engine.chunk(payments);
         let answers = self.taken.iter().map(|item| item.answer(&mut chunk));
         self.ready.extend(answers);
+        let receipt = chunk.receipt();
         self.taken.clear();
+        match self.engine.kept(receipt) {
+            Some(kept) => self.note_kept(kept),
+            None => {
+                let engine = Arc::clone(&self.engine);
+                let committed = async move { engine.committed(receipt).await };
+                self.committing = Some(Committing(Box::pin(committed)));
+            }
+        }
+    }
+
+    /// Says in the answers whether a restart may forget them.
+    fn note_kept(&mut self, kept: Kept) {
+        for response in &mut self.ready {
+            if let Some(Answer::Assessment(assessment)) = &mut response.answer {
+                assessment.degraded = kept == Kept::No;
+            }
+        }
     }
 }
 
@@ -93,6 +130,11 @@ impl Stream for Answers {
         if self.ready.is_empty() {
             ready!(self.take_in(cx));
             self.answer_taken();
+        }
+        if let Some(Committing(committed)) = &mut self.committing {
+            let kept = ready!(committed.as_mut().poll(cx));
+            self.committing = None;
+            self.note_kept(kept);
         }
         let answer = self.ready.pop_front().map(Ok);
         Poll::Ready(answer.or_else(|| self.broken_off.take().map(Err)))
@@ -125,7 +167,10 @@ impl Taken {
 
     fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
         let call = self.call.as_ref().map_err(Fault::clone);
-        let answer = call.and_then(|call| call.answer(chunk));
+        self.response(call.and_then(|call| call.answer(chunk)))
+    }
+
+    fn response(&self, answer: Result<Answer, Fault>) -> StreamPaymentsResponse {
         StreamPaymentsResponse {
             sequence: self.sequence,
             answer: Some(answer.unwrap_or_else(|fault| Answer::Error(fault.into()))),
@@ -138,7 +183,7 @@ impl Call {
         Ok(match self {
             Self::Score(payment, token) => {
                 let scored = chunk.score(payment, token.as_deref())?;
-                Answer::Assessment(response::scored(payment, &scored))
+                Answer::Assessment(response::scored(payment, &scored, Kept::Yes))
             }
             Self::Report(report) => {
                 Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(report)?))

@@ -122,7 +122,7 @@ impl Commits {
     }
 
     /// What is known of `sequence`; `None` where it has to be waited for.
-    fn known(&self, sequence: u64) -> Option<Kept> {
+    pub(super) fn known(&self, sequence: u64) -> Option<Kept> {
         if self.kept_to() >= sequence {
             return Some(Kept::Yes);
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::{Confirmation, Decision};
 use crate::scoring::confirmation::PresentedToken;
-use crate::scoring::memory::Surroundings;
+use crate::scoring::memory::{RiskChange, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policy, Preset, Value};
@@ -57,6 +57,8 @@ pub struct PaymentScored<'a> {
     pub shadow_decision: Option<Decision>,
     /// The token that was handed out with the question, where one was asked.
     pub minted: Option<Confirmation>,
+    /// By how many doublings the amount lay above what was to be expected, as the payee's memory was told.
+    pub above_doublings: Option<f64>,
 }
 
 impl<'a> PaymentScored<'a> {
@@ -80,6 +82,7 @@ impl<'a> PaymentScored<'a> {
             score: assessment.score,
             shadow_decision: assessment.shadow_decision,
             minted: assessment.confirmation,
+            above_doublings: scored.above_doublings,
         }
     }
 }
@@ -97,6 +100,20 @@ pub struct OutcomeReported<'a> {
     pub outcome: Outcome,
     /// Who received it, where the report said so.
     pub payee_id: Option<Cow<'a, PayeeId>>,
+    /// What it taught about the payee.
+    pub taught: Taught<'a>,
+}
+
+/// What a report taught about the payee. It depends on the account, and stands in the record so that the
+/// payee's memory can be made again without.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Taught<'a> {
+    /// Nothing.
+    Nothing,
+    /// How what is known of a payment changed that its account remembers, and who received it.
+    Change(Cow<'a, PayeeId>, RiskChange),
+    /// The outcome of a payment that its account no longer remembered, to the payee that the report names.
+    Late,
 }
 
 /// Something that was forgotten.

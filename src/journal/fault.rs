@@ -59,7 +59,7 @@ pub enum DamageKind {
 }
 
 impl JournalFault {
-    pub(super) fn storage(tried: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
+    pub(crate) fn storage(tried: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         let tried = tried.to_string();
         move |error| Self::Storage { tried, error }
     }

@@ -5,11 +5,12 @@ use std::borrow::Cow;
 use super::codec::{
     DecodeError, DecodeFault, Decoded, Decoder, put_float, put_signed, put_text, put_varint,
 };
-use super::event::{Event, Evicted, EvictedKey, OutcomeReported, PaymentScored};
+use super::event::{Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, Taught};
 use crate::scoring::assessment::{Confirmation, Decision};
 use crate::scoring::confirmation::{ConfirmationToken, PresentedToken};
+use crate::scoring::memory::RiskChange;
 use crate::scoring::money::{Currency, Money};
-use crate::scoring::outcome::Outcome;
+use crate::scoring::outcome::{Outcome, PayeeRisk};
 use crate::scoring::payment::{
     AccountId, DeviceId, ID_BYTES_MAX, InvalidId, OrderId, Payee, PayeeId, PayeeType, Payment,
     PaymentId, PaymentKind, SessionId,
@@ -50,6 +51,9 @@ codes! { outcome_code, outcome: Outcome {
     Unknown = 1, Succeeded = 2, Declined = 3, Cancelled = 4, NotSent = 5, Refunded = 6,
     PayerMistake = 7, Fraud = 8,
 } }
+codes! { payee_risk_code, payee_risk: PayeeRisk {
+    None = 1, Good = 2, Weak = 3, Strong = 4,
+} }
 
 /// What a scored payment has of what it may have: one bit each.
 mod has {
@@ -62,7 +66,8 @@ mod has {
     pub(super) const SHADOW: u16 = 1 << 6;
     pub(super) const PAYEE_FACTS: u16 = 1 << 7;
     pub(super) const DEVICE_FACTS: u16 = 1 << 8;
-    pub(super) const ALL: u16 = (1 << 9) - 1;
+    pub(super) const ABOVE: u16 = 1 << 9;
+    pub(super) const ALL: u16 = (1 << 10) - 1;
 }
 
 /// Writes `event` down.
@@ -111,6 +116,7 @@ fn put_payment_scored(scored: &PaymentScored<'_>, out: &mut Vec<u8>) {
         score,
         shadow_decision,
         minted,
+        above_doublings,
     } = scored;
     out.push(PAYMENT_SCORED);
     put_varint(out, u64::from(parts_of(scored)));
@@ -129,6 +135,9 @@ fn put_payment_scored(scored: &PaymentScored<'_>, out: &mut Vec<u8>) {
     if let Some(Confirmation { token, expire_time }) = minted {
         put_token(token, *expire_time, out);
     }
+    if let Some(above_doublings) = above_doublings {
+        put_float(out, *above_doublings);
+    }
 }
 
 fn parts_of(scored: &PaymentScored<'_>) -> u16 {
@@ -144,6 +153,7 @@ fn parts_of(scored: &PaymentScored<'_>) -> u16 {
         (scored.shadow_decision.is_some(), has::SHADOW),
         (payee_facts, has::PAYEE_FACTS),
         (device_facts, has::DEVICE_FACTS),
+        (scored.above_doublings.is_some(), has::ABOVE),
     ]
     .into_iter()
     .fold(0, |parts, (has, part)| parts | if has { part } else { 0 })
@@ -172,6 +182,7 @@ fn payment_scored(from: &mut Decoder<'_>) -> Decoded<PaymentScored<'static>> {
             let (token, expire_time) = token(from, "token")?;
             Ok(Confirmation { token, expire_time })
         })?,
+        above_doublings: when(has(has::ABOVE), || from.float("doublings"))?,
     })
 }
 
@@ -282,6 +293,7 @@ fn put_outcome_reported(reported: &OutcomeReported<'_>, out: &mut Vec<u8>) {
         payment_id,
         outcome,
         payee_id,
+        taught,
     } = reported;
     out.push(OUTCOME_REPORTED);
     put_signed(out, time.unix_ms());
@@ -290,6 +302,15 @@ fn put_outcome_reported(reported: &OutcomeReported<'_>, out: &mut Vec<u8>) {
     out.push(outcome_code(*outcome));
     // No id is empty: an empty text says that there is none.
     put_text(out, payee_id.as_ref().map_or("", |id| id.as_str()));
+    match taught {
+        Taught::Nothing => out.push(1),
+        Taught::Change(payee_id, RiskChange { before, after }) => {
+            out.push(2);
+            put_text(out, payee_id.as_str());
+            out.extend_from_slice(&[payee_risk_code(*before), payee_risk_code(*after)]);
+        }
+        Taught::Late => out.push(3),
+    }
 }
 
 fn outcome_reported(from: &mut Decoder<'_>) -> Decoded<OutcomeReported<'static>> {
@@ -305,7 +326,23 @@ fn outcome_reported(from: &mut Decoder<'_>) -> Decoded<OutcomeReported<'static>>
             }
             _ => Some(Cow::Owned(id(from, PayeeId::new, "payee id")?)),
         },
+        taught: taught(from)?,
     })
+}
+
+fn taught(from: &mut Decoder<'_>) -> Decoded<Taught<'static>> {
+    let unknown = from.fault("what was taught", DecodeFault::UnknownCode);
+    match from.byte("what was taught")? {
+        1 => Ok(Taught::Nothing),
+        2 => {
+            let payee_id = Cow::Owned(id(from, PayeeId::new, "taught payee")?);
+            let before = from.code(payee_risk, "risk before")?;
+            let after = from.code(payee_risk, "risk after")?;
+            Ok(Taught::Change(payee_id, RiskChange { before, after }))
+        }
+        3 => Ok(Taught::Late),
+        _ => Err(unknown),
+    }
 }
 
 fn put_evicted(evicted: &Evicted<'_>, out: &mut Vec<u8>) {

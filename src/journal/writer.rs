@@ -224,7 +224,7 @@ impl Drop for Writer {
 
 fn syncer(shared: &Arc<Shared>) -> io::Result<Option<Syncer>> {
     match shared.settings.ack {
-        Ack::None | Ack::Written => Syncer::start(Arc::clone(shared)).map(Some),
+        Ack::Written => Syncer::start(Arc::clone(shared)).map(Some),
         Ack::Synced => Ok(None),
     }
 }

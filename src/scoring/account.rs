@@ -15,7 +15,10 @@ use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 use super::{Asked, assess};
 
+mod again;
 mod retry;
+
+pub use again::{Agreement, Answered};
 
 /// Everything that is remembered of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -83,6 +86,8 @@ pub enum Refusal {
 /// What reporting an outcome came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeNoted {
+    /// When, by the account's time.
+    pub time: Timestamp,
     /// The payee of the payment.
     pub payee: Payee,
     /// What that means for the payee; `None` if it changes nothing.
@@ -159,6 +164,24 @@ impl Account {
         mint: impl FnOnce(Timestamp) -> ConfirmationToken,
         now: Timestamp,
     ) -> Result<Scored, Refusal> {
+        let conclude = |assessment: &mut Assessment, expire_time| {
+            assessment.confirmation = (assessment.decision == Decision::Confirm).then(|| {
+                let token = mint(expire_time);
+                Confirmation { token, expire_time }
+            });
+        };
+        self.decide(policies, payment, presented, surroundings, conclude, now)
+    }
+
+    fn decide(
+        &mut self,
+        policies: &Policies,
+        payment: &Payment,
+        presented: Option<PresentedToken>,
+        surroundings: &Surroundings,
+        conclude: impl FnOnce(&mut Assessment, Timestamp),
+        now: Timestamp,
+    ) -> Result<Scored, Refusal> {
         let policy = policies.primary();
         let (now, mut bounds) = self.advance(policy, now);
         let submission = Submission::of(payment);
@@ -183,11 +206,7 @@ impl Account {
         let shadow = policies.shadow().map(|shadow| Box::new(assess(shadow)));
         assessment.shadow_decision = shadow.as_ref().map(|shadow| shadow.decision);
         let token_ttl = policy.for_payment(payment).confirmation.token_ttl_ms;
-        assessment.confirmation = (assessment.decision == Decision::Confirm).then(|| {
-            let expire_time = now.plus(token_ttl);
-            let token = mint(expire_time);
-            Confirmation { token, expire_time }
-        });
+        conclude(&mut assessment, now.plus(token_ttl));
         let decided = Decided {
             submission: &submission,
             assessment: &assessment,
@@ -233,6 +252,7 @@ impl Account {
         let payee = record.payee()?;
         if before.is_some_and(|before| !before.gives_way_to(outcome)) {
             return Some(OutcomeNoted {
+                time: now,
                 payee,
                 risk_change: None,
                 bounds,
@@ -255,6 +275,7 @@ impl Account {
             after: risk_of(Some(outcome)),
         };
         Some(OutcomeNoted {
+            time: now,
             payee,
             risk_change: (change.before != change.after).then_some(change),
             bounds,

@@ -113,7 +113,11 @@ fn what_is_forgotten_while_others_step_on_it_is_forgotten_whole() {
         race(&store, |key| {
             if key % 3 == 0 {
                 // Those of the lowest rank are those that have been stepped on least.
-                let times = store.evict([key, key + 1, key + 2].into_iter(), |count| count.times);
+                let times = store.evict(
+                    [key, key + 1, key + 2].into_iter(),
+                    |count| count.times,
+                    |_| (),
+                );
                 forgotten.fetch_add(times.unwrap_or(0), Ordering::Relaxed);
             }
         });
@@ -142,7 +146,7 @@ fn slots_are_used_again() {
     for key in 0..10_000 {
         store.with(&mut store.seek(&Key::of(key)), Count::step);
         if key >= 100 {
-            store.evict([key].into_iter(), |count| count.times);
+            store.evict([key].into_iter(), |count| count.times, |_| ());
         }
     }
     assert!(store.slab.taken() < 1_000, "{}", store.slab.taken());
@@ -154,7 +158,11 @@ fn a_slot_where_another_key_is_by_now_is_never_taken_for_the_one_remembered() {
     let (first, second) = (Key::of(1), Key::of(2));
     let mut remembered = store.seek(&first);
     store.with(&mut remembered, Count::step);
-    assert!(store.evict([0].into_iter(), |count| count.times).is_some());
+    assert!(
+        store
+            .evict([0].into_iter(), |count| count.times, |_| ())
+            .is_some()
+    );
     let mut others = store.seek(&second);
     for _ in 0..2 {
         store.with(&mut others, Count::step);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::{Engine, OutcomeReport};
 use doublecheck::journal::event::{
-    Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText,
+    Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
 use doublecheck::journal::{Ack, Journal, Kept, Reader, Settings};
 use doublecheck::scoring::memory::Surroundings;
@@ -113,6 +113,7 @@ impl Traffic {
             payment_id: std::borrow::Cow::Borrowed(&report.payment_id),
             outcome: report.outcome,
             payee_id: None,
+            taught: Taught::Nothing,
         }));
     }
 

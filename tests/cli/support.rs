@@ -41,15 +41,21 @@ pub(crate) fn ran(output: &Output) -> Ran {
     }
 }
 
-/// A served process on a free port, ended with the test.
+/// A served process on a free port with a data directory of its own, both gone with the test.
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
+    _data: Folder,
 }
 
 impl Served {
     pub(crate) fn start(arguments: &[&str]) -> Self {
+        Self::start_on(Folder::with(&[]), arguments)
+    }
+
+    fn start_on(data: Folder, arguments: &[&str]) -> Self {
         let mut child = doublecheck(arguments)
+            .env("DOUBLECHECK_DATA_DIR", data.path("data"))
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -64,7 +70,11 @@ impl Served {
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
         thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
-        Self { child, address }
+        Self {
+            child,
+            address,
+            _data: data,
+        }
     }
 
     /// Runs a command against this server.

@@ -3,17 +3,17 @@
 use std::borrow::Cow;
 
 use doublecheck::journal::event::{
-    Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText,
+    Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
 use doublecheck::journal::record::{decode, encode};
 use doublecheck::journal::{Ack, Tail};
 use doublecheck::scoring::assessment::{Confirmation, Decision};
 use doublecheck::scoring::confirmation::{ConfirmationToken, PresentedToken};
 use doublecheck::scoring::memory::{
-    AmountLevelParts, DeviceFacts, PayeeFacts, PriceLevel, Reports, Surroundings,
+    AmountLevelParts, DeviceFacts, PayeeFacts, PriceLevel, Reports, RiskChange, Surroundings,
 };
 use doublecheck::scoring::money::{AMOUNT_MINOR_MAX, Currency, Money};
-use doublecheck::scoring::outcome::Outcome;
+use doublecheck::scoring::outcome::{Outcome, PayeeRisk};
 use doublecheck::scoring::payment::{
     AccountId, DeviceId, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
     SessionId,
@@ -124,6 +124,7 @@ fn payment_scored() -> impl Strategy<Value = Event<'static>> {
         float(),
         of(decision()),
         of(token()),
+        of(float()),
     );
     (asked, answered).prop_map(|(asked, answered)| {
         Event::PaymentScored(PaymentScored {
@@ -140,20 +141,35 @@ fn payment_scored() -> impl Strategy<Value = Event<'static>> {
             minted: answered
                 .4
                 .map(|(token, expire_time)| Confirmation { token, expire_time }),
+            above_doublings: answered.5,
         })
     })
 }
 
 fn outcome_reported() -> impl Strategy<Value = Event<'static>> {
     let outcome = select(Outcome::ALL);
-    (time(), text(), text(), outcome, of(text())).prop_map(
-        |(time, account, payment, outcome, payee)| {
+    let risk = || {
+        select(vec![
+            PayeeRisk::None,
+            PayeeRisk::Good,
+            PayeeRisk::Weak,
+            PayeeRisk::Strong,
+        ])
+    };
+    let change = (text(), risk(), risk()).prop_map(|(payee, before, after)| {
+        let payee_id = Cow::Owned(PayeeId::new(payee).unwrap());
+        Taught::Change(payee_id, RiskChange { before, after })
+    });
+    let taught = prop_oneof![Just(Taught::Nothing), Just(Taught::Late), change];
+    (time(), text(), text(), outcome, of(text()), taught).prop_map(
+        |(time, account, payment, outcome, payee, taught)| {
             Event::OutcomeReported(OutcomeReported {
                 time,
                 account_id: Cow::Owned(AccountId::new(account).unwrap()),
                 payment_id: Cow::Owned(PaymentId::new(payment).unwrap()),
                 outcome,
                 payee_id: payee.map(|id| Cow::Owned(PayeeId::new(id).unwrap())),
+                taught,
             })
         },
     )
@@ -239,7 +255,7 @@ proptest! {
 
 #[test]
 fn a_journal_is_read_back_whole_over_segments_and_restarts() {
-    for ack in [Ack::None, Ack::Written, Ack::Synced] {
+    for &ack in Ack::ALL {
         let disk = Simulated::new(1);
         let kept = fresh(&disk, ack);
         append_one_by_one(&kept.journal, 1..=40);

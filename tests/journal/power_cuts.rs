@@ -35,7 +35,7 @@ fn lives(seed: u64, ack: Ack) -> (u64, u64) {
             let counts = kept.journal.counts();
             promised = match ack {
                 Ack::Synced => counts.kept_to,
-                Ack::None | Ack::Written => promised.max(counts.synced_to),
+                Ack::Written => promised.max(counts.synced_to),
             };
         }
         disk = disk.after_power_cut();

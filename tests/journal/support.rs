@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
-use doublecheck::journal::event::{Event, Evicted, EvictedKey, OutcomeReported, PaymentScored};
+use doublecheck::journal::event::{
+    Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, Taught,
+};
 use doublecheck::journal::{Ack, Condition, Ending, Journal, JournalFault, Reader, Settings};
 use doublecheck::scoring::assessment::Decision;
 use doublecheck::scoring::memory::Surroundings;
@@ -34,6 +36,7 @@ pub(crate) fn event(nth: u64) -> Event<'static> {
             payment_id: Cow::Owned(payment_id),
             outcome: Outcome::Succeeded,
             payee_id: None,
+            taught: Taught::Nothing,
         }),
         4 if nth % 10 == 9 => Event::Evicted(Evicted {
             time,
@@ -49,6 +52,7 @@ pub(crate) fn event(nth: u64) -> Event<'static> {
             score: 12.5,
             shadow_decision: None,
             minted: None,
+            above_doublings: None,
         }),
     }
 }

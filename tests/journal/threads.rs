@@ -89,7 +89,7 @@ async fn crowd(journal: &'static Journal, tasks: u64) {
 
 #[test]
 fn thousands_of_tasks_wait_and_each_is_woken() {
-    for ack in [Ack::Written, Ack::Synced, Ack::None] {
+    for &ack in Ack::ALL {
         let disk = Simulated::new(1);
         let journal: &'static Journal = Box::leak(Box::new(fresh(&disk, ack).journal));
         thread::scope(|scope| {

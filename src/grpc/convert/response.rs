@@ -1,7 +1,7 @@
 //! What leaves: answers of the domain in the words of the wire.
 
 use super::page_token;
-use crate::engine::{Listing, Remembered};
+use crate::engine::{Kept, Listing, Remembered};
 use crate::grpc::pb;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::{
@@ -16,8 +16,11 @@ use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
 /// What scoring `payment` came to.
-pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
-    assessment(payment, &scored.assessment, scored.replayed)
+pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored, kept: Kept) -> pb::Assessment {
+    pb::Assessment {
+        degraded: kept == Kept::No,
+        ..assessment(payment, &scored.assessment, scored.replayed)
+    }
 }
 
 fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {

@@ -30,6 +30,25 @@ impl Policies {
         }
     }
 
+    /// `primary` in force from now on, and `shadow` beside it. What is remembered still names those before.
+    #[must_use]
+    pub fn succeeded_by(self, primary: Policy, shadow: Option<Policy>) -> Self {
+        let mut versions = self.versions;
+        versions.push(Arc::clone(primary.version()));
+        Self {
+            versions,
+            ..Self::new(primary, shadow)
+        }
+    }
+
+    /// The same, the policy in force going by the version that it was called when it came into force.
+    #[must_use]
+    pub fn called(mut self, version: Arc<str>) -> Self {
+        self.versions.pop();
+        self.versions.push(version);
+        self
+    }
+
     /// The policy in force.
     #[must_use]
     pub const fn primary(&self) -> &Policy {

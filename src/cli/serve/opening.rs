@@ -1,0 +1,108 @@
+//! The engine, from what was kept of it, and back.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use crate::cli::Failure;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::engine::{Durability, Engine, Progress, Recovered};
+use crate::journal::{Ack, JournalFault, Settings, Tail};
+use crate::scoring::policy::Policies;
+use crate::storage::disk::Disk;
+use crate::token::TokenKey;
+
+/// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
+pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
+    let policies = Policies::new(config.policy.clone(), config.shadow.clone());
+    let engine = match config.journal_ack.ack() {
+        None => in_memory(policies)?,
+        Some(ack) => {
+            let data_dir = config.data_dir.clone();
+            let recover = move || recover(policies, &data_dir, ack, sets_damage_aside);
+            tokio::task::spawn_blocking(recover)
+                .await
+                .map_err(|error| Failure::at_work("reading the journal back", &error))??
+        }
+    };
+    Ok(match config.memory_budget.bytes_max() {
+        Some(bytes_max) => engine.with_memory_budget(bytes_max),
+        None => engine,
+    })
+}
+
+/// Closes what the engine keeps.
+pub(super) async fn close(engine: Arc<Engine>) -> Result<(), Failure> {
+    let closed = tokio::task::spawn_blocking(move || engine.close())
+        .await
+        .map_err(|error| Failure::at_work("closing the journal", &error))?;
+    closed.map_err(|fault| Failure::at_work("closing the journal", &fault))
+}
+
+fn in_memory(policies: Policies) -> Result<Engine, Failure> {
+    let token_key = TokenKey::random()
+        .map_err(|error| Failure::at_work("making a key for confirmation tokens", &error))?;
+    let clock = Arc::new(SystemClock::start());
+    Ok(Engine::new(policies, clock, token_key))
+}
+
+fn recover(
+    policies: Policies,
+    data_dir: &Path,
+    ack: Ack,
+    sets_damage_aside: bool,
+) -> Result<Engine, Failure> {
+    let opening = format!("opening the data directory {}", data_dir.display());
+    let directory = Disk::open(data_dir).map_err(|error| Failure::at_work(&opening, &error))?;
+    let durability = Durability {
+        directory: Arc::new(directory),
+        settings: Settings::with_ack(ack),
+        sets_damage_aside,
+    };
+    let clock_from =
+        |earliest| Arc::new(SystemClock::start().not_before(earliest)) as Arc<dyn Clock>;
+    Engine::recover(policies, durability, clock_from, tell)
+        .map_err(|fault: JournalFault| Failure::at_work(&opening, &fault))
+}
+
+fn tell(progress: Progress) {
+    match progress {
+        Progress::Redone(events) => {
+            tracing::info!(target: "doublecheck", events, "reading the journal back");
+        }
+        Progress::Ended(recovered, tail) => {
+            let Recovered {
+                events,
+                disagreements,
+                policies_changed,
+            } = recovered;
+            tracing::info!(target: "doublecheck", events, "the journal was read back");
+            tell_tail(&tail);
+            if disagreements > 0 || policies_changed > 0 {
+                tracing::warn!(
+                    target: "doublecheck", disagreements, policies_changed,
+                    "this version would have decided otherwise; what was answered stands"
+                );
+            }
+        }
+    }
+}
+
+fn tell_tail(tail: &Tail) {
+    match tail {
+        Tail::Closed | Tail::Open => {}
+        Tail::Torn {
+            file,
+            offset,
+            bytes,
+            ..
+        } => tracing::warn!(
+            target: "doublecheck", file, offset, bytes,
+            "the journal ended in the middle of a write; that was cut off"
+        ),
+        Tail::SetAside(damage) => tracing::warn!(
+            target: "doublecheck", %damage,
+            "the journal is damaged; what stands behind was set aside"
+        ),
+    }
+}

@@ -1,0 +1,218 @@
+//! The state, made again from what the journal says was done: by the same steps that did it.
+
+use std::sync::Arc;
+
+use super::Engine;
+use super::tell::teach_payee;
+use crate::journal::event::{
+    Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
+};
+use crate::scoring::account::{Agreement, Answered};
+use crate::scoring::assessment::Decision;
+use crate::scoring::memory::Payer;
+use crate::scoring::policy::{Policies, Policy};
+use crate::scoring::time::Timestamp;
+
+/// Does again, event by event.
+#[derive(Debug)]
+pub(super) struct Redo<'a> {
+    engine: &'a Engine,
+    /// The policies in force at the event; `None` before the first.
+    policies: Option<Policies>,
+    /// As the journal has the last of them.
+    in_force: Option<(PolicyText, Option<PolicyText>)>,
+    /// From which event on every decision must come out as it did. Before it a key that was forgotten
+    /// meanwhile may be missing from the snapshot, and what is made of it is forgotten again.
+    certain_from: u64,
+    latest: Timestamp,
+    counts: Recovered,
+}
+
+/// What was found when the state was made again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Events that were done again.
+    pub events: u64,
+    /// Payments that would be answered otherwise now than they were: another version of this program
+    /// answered them. What was answered stands.
+    pub disagreements: u64,
+    /// Policies in force then that this program would read otherwise.
+    pub policies_changed: u64,
+}
+
+/// What doing again came to.
+#[derive(Debug)]
+pub(super) struct Redone {
+    pub(super) policies: Option<Policies>,
+    pub(super) in_force: Option<(PolicyText, Option<PolicyText>)>,
+    pub(super) latest: Timestamp,
+    pub(super) counts: Recovered,
+}
+
+impl<'a> Redo<'a> {
+    pub(super) fn new(engine: &'a Engine, certain_from: u64) -> Self {
+        Self {
+            engine,
+            policies: None,
+            in_force: None,
+            certain_from,
+            latest: Timestamp::default(),
+            counts: Recovered::default(),
+        }
+    }
+
+    pub(super) fn event(&mut self, sequence: u64, event: &Event<'_>) {
+        self.counts.events += 1;
+        self.latest = self.latest.max(event.time());
+        match event {
+            Event::PaymentScored(scored) => self.payment_scored(sequence, scored),
+            Event::OutcomeReported(reported) => self.outcome_reported(sequence, reported),
+            Event::Evicted(evicted) => self.evicted(sequence, evicted),
+            Event::PolicyInForce(in_force) => self.policy_in_force(in_force),
+        }
+    }
+
+    pub(super) fn finish(self) -> Redone {
+        Redone {
+            policies: self.policies,
+            in_force: self.in_force,
+            latest: self.latest,
+            counts: self.counts,
+        }
+    }
+
+    pub(super) fn policy_in_force(&mut self, in_force: &PolicyInForce) {
+        let mut rebuild = |text: &PolicyText| {
+            text.policy().unwrap_or_else(|| {
+                self.counts.policies_changed += 1;
+                text.preset.policy()
+            })
+        };
+        let primary = rebuild(&in_force.policy);
+        let shadow = in_force.shadow.as_ref().map(rebuild);
+        self.in_force = Some((in_force.policy.clone(), in_force.shadow.clone()));
+        let policies = match self.policies.take() {
+            None => Policies::new(primary, shadow),
+            Some(policies) => policies.succeeded_by(primary, shadow),
+        };
+        self.policies = Some(policies.called(Arc::clone(&in_force.policy.version)));
+    }
+
+    fn policies(&self) -> &Policies {
+        self.policies.as_ref().unwrap_or(&self.engine.policies)
+    }
+
+    fn policy(&self) -> &Policy {
+        self.policies().primary()
+    }
+
+    fn payment_scored(&mut self, sequence: u64, scored: &PaymentScored<'_>) {
+        let (payment, now) = (&*scored.payment, scored.time);
+        let Engine {
+            accounts,
+            payees,
+            devices,
+            ..
+        } = self.engine;
+        let answered = Answered {
+            decision: scored.decision,
+            score: scored.score,
+            confirmation: scored.minted,
+            shadow_decision: scored.shadow_decision,
+        };
+        let agreement = accounts.with(&mut accounts.seek(&payment.account_id), |account| {
+            account.apply(sequence, |account| {
+                account.score_again(
+                    self.policies(),
+                    payment,
+                    scored.presented,
+                    &scored.surroundings,
+                    &answered,
+                    now,
+                )
+            })
+        });
+        if scored.decision == Decision::Allow {
+            payees.with(&mut payees.seek(&payment.payee.id), |payee| {
+                payee.apply(sequence, |payee| {
+                    teach_payee(payee, payment, scored.above_doublings, now);
+                });
+            });
+        }
+        if let Some(device_id) = &payment.device_id {
+            let payer = Payer::of(&payment.account_id);
+            devices.with(&mut devices.seek(device_id), |device| {
+                device.apply(sequence, |device| device.note_payer(payer, now));
+            });
+        }
+        match agreement {
+            None | Some(Ok(Agreement::Yes)) => {}
+            Some(Ok(Agreement::No) | Err(_)) => {
+                self.counts.disagreements += u64::from(sequence >= self.certain_from);
+            }
+        }
+    }
+
+    fn outcome_reported(&self, sequence: u64, reported: &OutcomeReported<'_>) {
+        let now = reported.time;
+        let Engine {
+            accounts, payees, ..
+        } = self.engine;
+        let policy = self.policy();
+        let payer = Payer::of(&reported.account_id);
+        match &reported.taught {
+            Taught::Nothing | Taught::Change(..) => {
+                let mut sought = accounts.seek(&*reported.account_id);
+                accounts.with(&mut sought, |account| {
+                    account.apply(sequence, |account| {
+                        account.report_outcome(policy, &reported.payment_id, reported.outcome, now)
+                    })
+                });
+            }
+            Taught::Late => {}
+        }
+        match (&reported.taught, &reported.payee_id) {
+            (Taught::Change(payee_id, change), _) => {
+                payees.with(&mut payees.seek(&**payee_id), |payee| {
+                    payee.apply(sequence, |payee| {
+                        payee.note_outcome(policy, payer, *change, now);
+                    })
+                });
+            }
+            (Taught::Late, Some(payee_id)) => {
+                payees.with(&mut payees.seek(&**payee_id), |payee| {
+                    payee.apply(sequence, |payee| {
+                        payee.note_late_outcome(
+                            policy,
+                            &reported.account_id,
+                            &reported.payment_id,
+                            reported.outcome.payee_risk(),
+                            now,
+                        );
+                    })
+                });
+            }
+            (Taught::Nothing, _) | (Taught::Late, None) => {}
+        }
+    }
+
+    fn evicted(&self, sequence: u64, Evicted { what, .. }: &Evicted<'_>) {
+        let Engine {
+            accounts,
+            payees,
+            devices,
+            ..
+        } = self.engine;
+        match what {
+            EvictedKey::Account(id) => {
+                accounts.forget_if(id, |held| held.applied < sequence);
+            }
+            EvictedKey::Payee(id) => {
+                payees.forget_if(id, |held| held.applied < sequence);
+            }
+            EvictedKey::Device(id) => {
+                devices.forget_if(id, |held| held.applied < sequence);
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! What the health service says: whether calls are taken, and whether the journal works.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tonic::server::NamedService;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use super::door::Door;
+use super::pb::risk_service_server::RiskServiceServer;
+use super::service::Service;
+
+/// What the health service calls the whole server, and the one service in it.
+const NAMES: [&str; 2] = ["", RiskServiceServer::<Service>::NAME];
+
+/// What it calls the journal: not serving while a restart may forget what is answered.
+pub const JOURNAL: &str = "doublecheck.Journal";
+
+/// How often it is looked whether the journal works.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Health as it is before the door opens.
+pub(super) async fn outside() -> HealthReporter {
+    let health = HealthReporter::new();
+    report(&health, &NAMES, ServingStatus::NotServing).await;
+    health
+}
+
+/// Tells health until `shutdown` completes and everybody who asks is told that: whoever watches turns
+/// away before connections close.
+pub(super) async fn tell(shutdown: impl Future<Output = ()>, door: Door, health: HealthReporter) {
+    tokio::select! {
+        () = shutdown => {}
+        () = follow(&door, &health) => {}
+    }
+    report(&health, &NAMES, ServingStatus::NotServing).await;
+}
+
+/// Serving once the door opens; and from then on as the journal is.
+async fn follow(door: &Door, health: &HealthReporter) {
+    let engine = door.opened().await;
+    report(health, &NAMES, ServingStatus::Serving).await;
+    let mut known = None;
+    loop {
+        let works = engine.keeps_its_promise();
+        if known != Some(works) {
+            let status = match works {
+                true => ServingStatus::Serving,
+                false => ServingStatus::NotServing,
+            };
+            report(health, &[JOURNAL], status).await;
+            known = Some(works);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+async fn report(health: &HealthReporter, names: &[&str], status: ServingStatus) {
+    for name in names {
+        health.set_service_status(*name, status).await;
+    }
+}
