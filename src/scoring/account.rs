@@ -15,6 +15,7 @@ use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 use super::{Asked, assess};
 
+mod image;
 mod retry;
 
 /// Everything that is remembered of one account.
