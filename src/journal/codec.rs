@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-pub(super) use crate::scoring::packing::{put_signed, put_varint};
+pub(super) use crate::scoring::packing::{put_float, put_signed, put_varint};
 use crate::scoring::payment::InvalidId;
 
 /// Why bytes are no record: where, reading what, and what is wrong.
@@ -60,12 +60,6 @@ pub(super) type Decoded<T> = Result<T, DecodeError>;
 
 /// How many bytes a number takes at most.
 const VARINT_BYTES_MAX: usize = 10;
-
-/// Writes a float, to the last bit. Those with few digits take few bytes: the last bits of a float, zeros
-/// then, are written as the first of the number.
-pub(super) fn put_float(out: &mut Vec<u8>, number: f64) {
-    put_varint(out, number.to_bits().swap_bytes());
-}
 
 /// Writes a text and its length.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {

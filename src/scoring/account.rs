@@ -16,6 +16,7 @@ use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
 use super::{Asked, assess};
 
 mod again;
+mod image;
 mod retry;
 
 pub use again::{Agreement, Answered};

@@ -12,6 +12,7 @@ use super::policy::Policy;
 use super::time::{Span, Timestamp, remaining_share};
 
 mod distinct;
+mod image;
 mod late_reports;
 mod level;
 mod reports;

@@ -5,7 +5,7 @@
 //! files and wires have formats of their own.
 
 use super::hash::tag_of;
-use super::payment::ID_BYTES_MAX;
+use super::payment::{ID_BYTES_MAX, check_id};
 
 /// Form bytes of an id: up to [`ID_BYTES_MAX`] is a text of that many bytes as it is; the others follow.
 const UUID: u8 = 0x81;
@@ -38,7 +38,13 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value << 1 ^ value >> 63).cast_unsigned());
 }
 
-/// Appends a number to its last bit.
+/// Appends a number to its last bit. Those with few digits take few bytes: the last bits of a float,
+/// zeros then, are written as the first of a whole number.
+pub(crate) fn put_float(out: &mut Vec<u8>, value: f64) {
+    put_varint(out, value.to_bits().swap_bytes());
+}
+
+/// Appends a number to its last bit, in eight bytes.
 pub(super) fn put_f64(out: &mut Vec<u8>, value: f64) {
     out.extend_from_slice(&value.to_le_bytes());
 }
@@ -218,6 +224,27 @@ impl PackedId<'_> {
         self.bytes.len().saturating_add(1)
     }
 
+    /// Whether it is one that may be laid down.
+    pub(super) fn is_sound(self) -> bool {
+        match self.form {
+            UUID => true,
+            form if form > HEX => self.text_bytes() <= 2 * SHORT_BYTES,
+            _ => str::from_utf8(self.bytes).is_ok_and(|text| check_id(text).is_ok()),
+        }
+    }
+
+    /// Its [tag](tag_of).
+    pub(super) fn tag(self) -> u16 {
+        if !is_short(self.form) {
+            return tag_of(self.form, self.bytes);
+        }
+        let mut short = [0; SHORT_BYTES];
+        for (to, byte) in short.iter_mut().zip(self.bytes) {
+            *to = *byte;
+        }
+        tag_of(self.form, &short)
+    }
+
     /// How many bytes its text has.
     #[must_use]
     pub const fn text_bytes(self) -> usize {
@@ -274,6 +301,10 @@ impl<'a> Reader<'a> {
         Self(bytes)
     }
 
+    pub(super) const fn len(&self) -> usize {
+        self.0.len()
+    }
+
     pub(super) fn bytes(&mut self, count: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
@@ -305,6 +336,10 @@ impl<'a> Reader<'a> {
     pub(super) fn signed(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1).cast_signed() ^ (value & 1).cast_signed().wrapping_neg())
+    }
+
+    pub(super) fn float(&mut self) -> Option<f64> {
+        self.varint().map(|bits| f64::from_bits(bits.swap_bytes()))
     }
 
     pub(super) fn f64(&mut self) -> Option<f64> {
@@ -358,6 +393,8 @@ mod tests {
             assert!(reader.0.is_empty());
             assert_eq!(id.text(&mut [0; ID_BYTES_MAX]), text);
             assert_eq!(id.text_bytes(), text.len());
+            assert!(id.is_sound());
+            assert_eq!(id.tag(), Packed::of(text).tag());
             for other in texts {
                 assert_eq!(
                     id == Packed::of(other).id(),

@@ -32,7 +32,7 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
-fn check_id(text: &str) -> Result<(), InvalidId> {
+pub(super) fn check_id(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         Err(InvalidId::Empty)
     } else if text.len() > ID_BYTES_MAX {

@@ -12,6 +12,7 @@ use super::window::RecordRef;
 
 mod amounts;
 mod devices;
+mod image;
 mod level;
 mod listed;
 mod log_amount;

@@ -14,6 +14,7 @@ use super::time::{Span, Timestamp};
 
 mod answer;
 mod detail;
+mod image;
 mod record;
 mod sliding;
 mod spans;
@@ -65,12 +66,14 @@ impl Default for Window {
             details_before: 0,
             running: Running::default(),
             settled: 0,
-            cut_short_until: Timestamp::from_unix_ms(i64::MIN),
+            cut_short_until: Self::NEVER_CUT_SHORT,
         }
     }
 }
 
 impl Window {
+    const NEVER_CUT_SHORT: Timestamp = Timestamp::from_unix_ms(i64::MIN);
+
     /// The totals of window `nth` of [`WINDOWS`], as of the last [`expire`](Self::expire).
     #[must_use]
     pub const fn totals(&self, nth: WindowIndex) -> Totals<'_> {

@@ -9,6 +9,7 @@
 
 mod bounds;
 mod confirmations;
+mod images;
 mod outcomes;
 mod policies;
 mod retries;

@@ -1,5 +1,7 @@
 //! Roughly how many different accounts: sketches of fixed size.
 
+use crate::scoring::image::{put_time, time};
+use crate::scoring::packing::{Reader, put_varint};
 use crate::scoring::time::{Span, Timestamp};
 
 /// Roughly how many different accounts were seen: a bitmap that counts linearly.
@@ -21,6 +23,18 @@ const BITS_MAX: u32 = 256;
 impl<const WORDS: usize> Distinct<WORDS> {
     /// The estimate for each number of bits set, worked out by the compiler: every score reads some.
     const ESTIMATES: [u32; BITS_MAX as usize + 1] = estimates(WORDS);
+
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        self.0.iter().for_each(|bits| put_varint(out, *bits));
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        let mut words = [0; WORDS];
+        for bits in &mut words {
+            *bits = rest.varint()?;
+        }
+        Some(Self(words))
+    }
 
     pub(super) fn insert(&mut self, hash: u64) {
         let word = usize::try_from(hash >> 6).unwrap_or(0).checked_rem(WORDS);
@@ -80,6 +94,25 @@ pub(super) struct RecentAccounts {
 }
 
 impl RecentAccounts {
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            since,
+            current,
+            previous,
+        } = self;
+        put_time(out, *since);
+        current.put_image(out);
+        previous.put_image(out);
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            since: time(rest)?,
+            current: Distinct::read_image(rest)?,
+            previous: Distinct::read_image(rest)?,
+        })
+    }
+
     /// Moves on to the period that `now` is in; returns how many accounts the finished one had, if
     /// one was finished, and how many periods ago it began.
     pub(super) fn advance(&mut self, period: Span, now: Timestamp) -> Option<(u32, Span)> {

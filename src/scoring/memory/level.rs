@@ -1,6 +1,10 @@
 //! What a payee is usually paid, by everybody.
 
+use crate::scoring::image::{
+    DOUBLINGS, QUANTITY, currency, narrow, number, number_f32, optional, put_currency, put_optional,
+};
 use crate::scoring::money::{Currency, Money};
+use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::profile::LogAmount;
 
 /// How many payments what is usual follows: one more moves it by one two-hundredth. Enough to know a
@@ -78,6 +82,28 @@ impl AmountLevel {
         comparable.then(|| (doublings(money) - self.middle_doublings) / deviation)
     }
 
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            currency,
+            payments,
+            middle_doublings,
+            absolute_deviation_doublings,
+        } = *self;
+        put_optional(out, currency, put_currency);
+        put_varint(out, payments.into());
+        put_float(out, middle_doublings);
+        put_float(out, absolute_deviation_doublings);
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            currency: optional(rest, currency)?,
+            payments: narrow(rest).filter(|payments| *payments <= PAYMENTS_FOLLOWED)?,
+            middle_doublings: number(rest, DOUBLINGS)?,
+            absolute_deviation_doublings: number(rest, QUANTITY)?,
+        })
+    }
+
     /// Learns that the payee is paid `money`.
     pub(super) fn note(&mut self, money: Money) {
         if self.currency != Some(money.currency()) {
@@ -149,6 +175,22 @@ impl PriceLevel {
     #[must_use]
     pub fn worth(&self) -> f64 {
         f64::from(self.payments) + UNKNOWN_WORTH
+    }
+
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            payments,
+            above_doublings,
+        } = *self;
+        put_varint(out, payments.into());
+        put_float(out, above_doublings.into());
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            payments: narrow(rest).filter(|payments| *payments <= PRICES_FOLLOWED)?,
+            above_doublings: number_f32(rest, DOUBLINGS)?,
+        })
     }
 
     /// Learns that a payment lay so many doublings above what was to be expected.

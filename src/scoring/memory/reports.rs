@@ -1,7 +1,9 @@
 //! Settled payments and reports against a payee, fading.
 
 use super::RiskChange;
+use crate::scoring::image::{QUANTITY, number, put_time, time};
 use crate::scoring::outcome::PayeeRisk;
+use crate::scoring::packing::{Reader, put_float};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
 
 /// How many payments were settled and how many of them were reported, recent ones counting more.
@@ -23,6 +25,31 @@ pub(super) struct FadingReports {
 }
 
 impl FadingReports {
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self { counts, faded_at } = self;
+        let Reports {
+            settled,
+            weak,
+            strong,
+        } = *counts;
+        for count in [settled, weak, strong] {
+            put_float(out, count);
+        }
+        put_time(out, *faded_at);
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        // What is taken back after it faded leaves less than nothing.
+        let mut count = || number(rest, -QUANTITY.end()..=*QUANTITY.end());
+        let counts = Reports {
+            settled: count()?,
+            weak: count()?,
+            strong: count()?,
+        };
+        let faded_at = time(rest)?;
+        Some(Self { counts, faded_at })
+    }
+
     /// The counts as of `now`, half of which fades every `half_life`.
     pub(super) fn at(&self, half_life: Span, now: Timestamp) -> Reports {
         if self.counts == Reports::default() {

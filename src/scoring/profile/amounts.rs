@@ -2,6 +2,7 @@
 
 use super::listed::Listed;
 use super::log_amount::LogAmount;
+use crate::scoring::money::Money;
 
 /// How many amounts of an account are kept per currency.
 pub const AMOUNTS_KEPT: usize = 32;
@@ -55,6 +56,19 @@ impl<'a> Amounts<'a> {
     pub(super) const fn of(bytes: &'a [u8]) -> Self {
         let (sorted, _) = bytes.as_chunks();
         Self { sorted }
+    }
+
+    /// Whether `bytes` are at most `kept_max` amounts as they are laid down: in order, and each as old as
+    /// its place among them says.
+    pub(super) fn are_sound(bytes: &[u8], kept_max: usize) -> bool {
+        let (sorted, rest) = bytes.as_chunks();
+        let kept = || sorted.iter().map(Kept::read);
+        let ages = kept().fold(0_u32, |ages, kept| ages | 1 << kept.older());
+        rest.is_empty()
+            && sorted.len() <= kept_max
+            && ages.trailing_ones() as usize == sorted.len()
+            && kept().is_sorted()
+            && kept().all(Kept::is_sound)
     }
 
     /// How many there are.
@@ -252,6 +266,11 @@ impl Kept {
         let step = LogAmount::of(amount_minor).step();
         let older = (older as u64).min(OLDER_MAX);
         Self(amount_minor.cast_unsigned() << AMOUNT_FROM | u64::from(step) << OLDER_BITS | older)
+    }
+
+    fn is_sound(self) -> bool {
+        let amount_minor = self.amount_minor();
+        Money::check_amount(amount_minor).is_ok() && self == Self::new(amount_minor, self.older())
     }
 
     const fn read(bytes: &[u8; KEPT_BYTES]) -> Self {

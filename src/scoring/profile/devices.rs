@@ -66,6 +66,13 @@ pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) {
     }
 }
 
+/// Checks that an entry may have been laid down under this tag.
+pub(super) fn check(entry: &[u8], tag: u16) -> Option<()> {
+    let mut rest = Reader::new(entry.get(USES_END..)?);
+    let id = rest.id()?;
+    (id.is_sound() && id.tag() == tag && rest.len() == 0).then_some(())
+}
+
 fn find(listed: &Listed, tag: u16, id: PackedId<'_>) -> Option<(usize, Uses)> {
     listed.find(Kind::Device, tag, |entry| {
         let known = Reader::new(entry.get(USES_END..)?).id()?;

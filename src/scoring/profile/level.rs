@@ -1,7 +1,11 @@
 //! The level of an account's sums, the price levels of its payees taken out.
 
 use super::log_amount::LogAmount;
+use crate::scoring::image::{
+    DOUBLINGS, QUANTITY, currency, narrow, number_f32, optional, put_currency, put_optional,
+};
 use crate::scoring::money::{Currency, Money};
+use crate::scoring::packing::{Reader, put_float, put_varint};
 
 /// How many sums the level follows: one more moves it by one sixtieth.
 const SUMS_FOLLOWED: u16 = 60;
@@ -64,6 +68,28 @@ impl Level {
     #[must_use]
     pub fn variance(&self) -> f64 {
         self.variance.into()
+    }
+
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            currency,
+            sums,
+            middle_doublings,
+            variance,
+        } = *self;
+        put_optional(out, currency, put_currency);
+        put_varint(out, sums.into());
+        put_float(out, middle_doublings.into());
+        put_float(out, variance.into());
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        Some(Self {
+            currency: optional(rest, currency)?,
+            sums: narrow(rest).filter(|sums| *sums <= SUMS_FOLLOWED)?,
+            middle_doublings: number_f32(rest, DOUBLINGS)?,
+            variance: number_f32(rest, QUANTITY)?,
+        })
     }
 
     /// Learns from `money` paid to a payee where sums lie so many doublings above their payers'

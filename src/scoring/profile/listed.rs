@@ -1,6 +1,7 @@
 //! Small things of different lengths, one after the other in one piece of memory.
 
 use crate::scoring::heap;
+use crate::scoring::packing::{Reader, put_varint};
 
 /// What an entry is about. Those of a kind stand together, in the order of the kinds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +26,34 @@ pub(super) const HEAD: usize = 4;
 impl Listed {
     pub(super) const fn heap_bytes(&self) -> usize {
         heap::bytes_of::<u8>(self.bytes.capacity())
+    }
+
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.bytes.len() as u64);
+        out.extend_from_slice(&self.bytes);
+    }
+
+    /// Reads a list in which every entry passes `check`, by its kind, its tag and all of its bytes.
+    pub(super) fn read_image(
+        rest: &mut Reader<'_>,
+        check: impl Fn(Kind, u16, &[u8]) -> Option<()>,
+    ) -> Option<Self> {
+        let bytes = usize::try_from(rest.varint()?).ok()?;
+        let bytes = rest.bytes(bytes)?;
+        let listed = Self {
+            bytes: bytes.to_vec(),
+        };
+        let (mut end, mut last) = (0, 0);
+        for Entry { at, head, bytes } in listed.entries() {
+            // Who looks for one stops at the first that is of a later kind.
+            if head.kind_number() < last {
+                return None;
+            }
+            check(head.kind()?, head.tag(), bytes)?;
+            end = at.saturating_add(bytes.len());
+            last = head.kind_number();
+        }
+        (end == listed.bytes.len()).then_some(listed)
     }
 
     /// Reads a byte of each cache line.
@@ -234,6 +263,20 @@ impl Head {
 
     const fn kind_number(self) -> u32 {
         self.0 >> BEHIND_BITS & KIND_MAX
+    }
+
+    const fn kind(self) -> Option<Kind> {
+        match self.kind_number() {
+            0 => Some(Kind::Amounts),
+            1 => Some(Kind::Device),
+            2 => Some(Kind::Payee),
+            _ => None,
+        }
+    }
+
+    const fn tag(self) -> u16 {
+        let [_, _, low, high] = self.0.to_le_bytes();
+        u16::from_le_bytes([low, high])
     }
 
     /// Whether kind and tag are the same.

@@ -1,6 +1,10 @@
 //! How busy an account usually is: payments and spending per window, when it pays at all.
 
+use crate::scoring::image::{
+    QUANTITY, currency, narrow, number_f32, optional, put_currency, put_optional, put_time, time,
+};
 use crate::scoring::money::Currency;
+use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
 use crate::scoring::window::{WINDOWS, WindowIndex};
 
@@ -46,6 +50,21 @@ impl Pace {
             .map_or(0.0, |pace| pace.sum_usual_minor.into())
     }
 
+    pub(super) fn put_image(&self, out: &mut Vec<u8>) {
+        let Self { windows, currency } = self;
+        put_optional(out, *currency, put_currency);
+        windows.iter().for_each(|pace| pace.put_image(out));
+    }
+
+    pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        let currency = optional(rest, currency)?;
+        let mut windows = [WindowPace::default(); WINDOWS.len()];
+        for pace in &mut windows {
+            *pace = WindowPace::read_image(rest)?;
+        }
+        Some(Self { windows, currency })
+    }
+
     /// Notes how full window `nth` is, the payment just made included.
     pub fn note(
         &mut self,
@@ -64,6 +83,33 @@ impl Pace {
 }
 
 impl WindowPace {
+    fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            since,
+            count_peak,
+            sum_peak_minor,
+            count_usual,
+            sum_usual_minor,
+        } = *self;
+        put_time(out, since);
+        put_varint(out, count_peak.into());
+        for number in [sum_peak_minor, count_usual, sum_usual_minor] {
+            put_float(out, number.into());
+        }
+    }
+
+    fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
+        let (since, count_peak) = (time(rest)?, narrow(rest)?);
+        let mut number = || number_f32(rest, QUANTITY);
+        Some(Self {
+            since,
+            count_peak,
+            sum_peak_minor: number()?,
+            count_usual: number()?,
+            sum_usual_minor: number()?,
+        })
+    }
+
     /// What is usual is learnt when the period is over, which takes a pause: a burst must not make
     /// itself usual while it lasts. Where no pause comes in ten windows running, being busy is what is
     /// usual.

@@ -84,6 +84,16 @@ impl<'a> KnownPayee<'a> {
         })
     }
 
+    /// Checks that an entry may have been laid down under this tag.
+    pub(super) fn check(entry: &'a [u8], tag: u16) -> Option<()> {
+        let known = Self::read(entry)?;
+        let amounts = entry.get(known.amounts_place(0).offset..)?;
+        (known.id.is_sound()
+            && known.id.tag() == tag
+            && Amounts::are_sound(amounts, PAYEE_AMOUNTS_KEPT))
+        .then_some(())
+    }
+
     const fn uses(self) -> Uses {
         Uses {
             times: self.times_paid,

@@ -177,10 +177,24 @@ pub(super) fn read_question(mut rest: Reader<'_>) -> Option<Confirmation> {
 
 /// The answer. `version` tells the policy's version by its number.
 pub(super) fn read(
-    mut rest: Reader<'_>,
+    rest: Reader<'_>,
     decision: Decision,
     version: impl FnOnce(u16) -> Arc<str>,
 ) -> Option<Assessment> {
+    let (policy_number, assessment) = read_all_but(rest)?;
+    Some(assessment(decision, version(policy_number)))
+}
+
+/// Whether this is an answer.
+pub(super) fn is_whole(rest: Reader<'_>) -> bool {
+    read_all_but(rest).is_some()
+}
+
+/// The answer but for its decision and its policy's version: the number of this, and what makes the
+/// answer of the two.
+fn read_all_but(
+    mut rest: Reader<'_>,
+) -> Option<(u16, impl FnOnce(Decision, Arc<str>) -> Assessment)> {
     let rest = &mut rest;
     let [flags, names] = rest.array()?;
     let confirmation = read_confirmation(rest, flags)?;
@@ -199,17 +213,20 @@ pub(super) fn read(
     } else {
         Vec::new()
     };
-    Some(Assessment {
+    let challenge = nth(Challenge::ALL, names & 3)?;
+    let history = nth(History::ALL, names >> 2 & 3)?;
+    let assessment = move |decision, policy_version| Assessment {
         decision,
         score,
         reasons,
-        challenge: nth(Challenge::ALL, names & 3)?,
+        challenge,
         confirmation,
         retry_after,
-        history: nth(History::ALL, names >> 2 & 3)?,
-        policy_version: version(policy_number),
+        history,
+        policy_version,
         shadow_decision: nth(Decision::ALL, names >> 4),
-    })
+    };
+    Some((policy_number, assessment))
 }
 
 fn read_confirmation(rest: &mut Reader<'_>, flags: u8) -> Option<Option<Confirmation>> {

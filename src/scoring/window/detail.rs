@@ -121,11 +121,14 @@ impl<'a> Detail<'a> {
         let has = |flag: u8| flags & flag != 0;
         let mut rest = Reader::new(ids);
         rest.id()?;
-        let mut id = |is_there: bool| if is_there { rest.id() } else { None };
-        let device_id = id(has(HAS_DEVICE));
-        let payment_id = id(true)?;
-        let order_id = id(has(HAS_ORDER));
-        let session_id = id(has(HAS_SESSION));
+        let mut id = |is_there: bool| match is_there {
+            true => rest.id().map(Some),
+            false => Some(None),
+        };
+        let device_id = id(has(HAS_DEVICE))?;
+        let payment_id = id(true)??;
+        let order_id = id(has(HAS_ORDER))?;
+        let session_id = id(has(HAS_SESSION))?;
         let duplicate_window = if has(HAS_DUPLICATE_WINDOW) {
             Some(Span::from_ms(rest.signed()?))
         } else {
@@ -146,6 +149,15 @@ impl<'a> Detail<'a> {
             confirmed_by,
             answer: rest,
         })
+    }
+
+    /// Whether all of it may have been laid down, with a payee of this id.
+    pub(super) fn is_sound(&self, payee_id: PackedId<'_>) -> bool {
+        let optional = [self.order_id, self.device_id, self.session_id];
+        payee_id.is_sound()
+            && self.payment_id.is_sound()
+            && optional.into_iter().flatten().all(PackedId::is_sound)
+            && answer::is_whole(self.answer.clone())
     }
 
     /// The answer that was given. `version` tells the policy's version by its number.

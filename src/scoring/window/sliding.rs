@@ -20,6 +20,15 @@ impl<T> Default for Sliding<T> {
     }
 }
 
+impl<T> From<Vec<T>> for Sliding<T> {
+    fn from(items: Vec<T>) -> Self {
+        Self {
+            items,
+            forgotten: 0,
+        }
+    }
+}
+
 impl<T: Copy + PartialEq> PartialEq for Sliding<T> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()

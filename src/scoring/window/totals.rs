@@ -94,6 +94,24 @@ struct WindowTotal {
 }
 
 impl Running {
+    /// What counting `entries` comes to at `now`, where the windows' own sums are in `currency`.
+    pub(super) fn counted(entries: &[Entry], currency: Option<Currency>, now: Timestamp) -> Self {
+        let mut running = Self {
+            currency,
+            ..Self::default()
+        };
+        for entry in entries {
+            running.add(Tally::of(entry));
+        }
+        running.expire(entries, now);
+        running
+    }
+
+    /// In which currency the windows' own sums are.
+    pub(super) const fn currency(&self) -> Option<Currency> {
+        self.currency
+    }
+
     pub(super) const fn totals(&self, nth: WindowIndex) -> Totals<'_> {
         Totals { nth, running: self }
     }
@@ -250,7 +268,8 @@ impl WindowTotal {
     }
 }
 
-/// What was spent in other currencies than that of the windows' own sums: none of them zero.
+/// What was spent in other currencies than that of the windows' own sums: none of them zero, and in the
+/// order of windows and currencies.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct OtherSums(Vec<OtherSum>);
 
@@ -279,16 +298,21 @@ impl OtherSums {
     }
 
     fn add(&mut self, nth: WindowIndex, tally: Tally) {
-        let mut sums = self.0.iter_mut();
-        match sums.find(|sum| sum.is_for(nth, tally.currency)) {
-            Some(sum) => sum.sum_minor = sum.sum_minor.wrapping_add(tally.spent_minor),
-            None => self.0.push(OtherSum {
-                nth,
-                currency: tally.currency,
-                sum_minor: tally.spent_minor,
-            }),
+        let place = |sum: &OtherSum| (sum.nth, sum.currency);
+        let sum = OtherSum {
+            nth,
+            currency: tally.currency,
+            sum_minor: tally.spent_minor,
+        };
+        match self.0.binary_search_by_key(&place(&sum), place) {
+            Ok(at) => {
+                if let Some(known) = self.0.get_mut(at) {
+                    known.sum_minor = known.sum_minor.wrapping_add(tally.spent_minor);
+                }
+                self.0.retain(|sum| sum.sum_minor != 0);
+            }
+            Err(at) => self.0.insert(at, sum),
         }
-        self.0.retain(|sum| sum.sum_minor != 0);
     }
 
     fn clear(&mut self, nth: WindowIndex) {

@@ -1,0 +1,96 @@
+//! What is known of a payee or a device as bytes, and back.
+
+use super::distinct::{Distinct, RecentAccounts};
+use super::late_reports::LateReports;
+use super::level::{AmountLevel, PriceLevel};
+use super::reports::FadingReports;
+use super::{DeviceMemory, PayeeMemory, Payer};
+use crate::scoring::image::{
+    Image, ImageFault, QUANTITY, number, optional, put_optional, put_time, time,
+};
+use crate::scoring::packing::{Reader, put_float};
+
+impl PayeeMemory {
+    /// Appends an [image](crate::scoring::image) of the memory.
+    pub fn put_image(&self, out: &mut Vec<u8>) {
+        let Self {
+            ever,
+            recent,
+            first_seen,
+            payers_usual,
+            amounts,
+            prices,
+            reports,
+            reports_lately,
+            last_reporter,
+            late_reports,
+            last_told,
+        } = self;
+        ever.put_image(out);
+        recent.put_image(out);
+        put_optional(out, *first_seen, put_time);
+        put_float(out, *payers_usual);
+        amounts.put_image(out);
+        prices.put_image(out);
+        reports.put_image(out);
+        reports_lately.put_image(out);
+        put_optional(out, *last_reporter, put_payer);
+        put_optional(out, late_reports.as_deref(), LateReports::put_image);
+        put_time(out, *last_told);
+    }
+
+    /// The memory of an image.
+    ///
+    /// # Errors
+    /// [`ImageFault`] where the bytes are none.
+    pub fn from_image(bytes: &[u8]) -> Result<Self, ImageFault> {
+        let mut image = Image::new(bytes);
+        let memory = Self {
+            ever: image.part("payers", Distinct::read_image)?,
+            recent: image.part("recent payers", RecentAccounts::read_image)?,
+            first_seen: image.part("first payment", |rest| optional(rest, time))?,
+            payers_usual: image.part("usual number of payers", |rest| number(rest, QUANTITY))?,
+            amounts: image.part("usual amounts", AmountLevel::read_image)?,
+            prices: image.part("price level", PriceLevel::read_image)?,
+            reports: image.part("reports", FadingReports::read_image)?,
+            reports_lately: image.part("reports of the last days", FadingReports::read_image)?,
+            last_reporter: image.part("last reporter", |rest| optional(rest, payer))?,
+            late_reports: image.part("reports that came late", |rest| {
+                optional(rest, |rest| LateReports::read_image(rest).map(Box::new))
+            })?,
+            last_told: image.part("last told", time)?,
+        };
+        image.end().map(|()| memory)
+    }
+}
+
+impl DeviceMemory {
+    /// Appends an [image](crate::scoring::image) of the memory.
+    pub fn put_image(&self, out: &mut Vec<u8>) {
+        let Self { recent, last_used } = self;
+        recent.put_image(out);
+        put_time(out, *last_used);
+    }
+
+    /// The memory of an image.
+    ///
+    /// # Errors
+    /// [`ImageFault`] where the bytes are none.
+    pub fn from_image(bytes: &[u8]) -> Result<Self, ImageFault> {
+        let mut image = Image::new(bytes);
+        let memory = Self {
+            recent: image.part("recent accounts", RecentAccounts::read_image)?,
+            last_used: image.part("last used", time)?,
+        };
+        image.end().map(|()| memory)
+    }
+}
+
+fn put_payer(out: &mut Vec<u8>, payer: Payer) {
+    out.extend_from_slice(&payer.hash.to_le_bytes());
+}
+
+fn payer(rest: &mut Reader<'_>) -> Option<Payer> {
+    let hash = rest.array().map(u64::from_le_bytes)?;
+    Some(Payer { hash })
+}
