@@ -13,6 +13,7 @@ mod logged;
 mod receipt;
 mod recovery;
 mod redo;
+mod states;
 mod tell;
 
 use std::sync::Arc;

@@ -238,11 +238,14 @@ impl Reader {
     fn leave(&mut self, segment: &OpenSegment) -> Result<(), JournalFault> {
         if self.segments.is_empty() {
             self.progress = Progress::Ended;
-            let closed = self.summaries.last().is_some_and(|last| last.closed);
+            let last = self.summaries.last();
+            let (closed, is_empty) =
+                last.map_or((false, true), |last| (last.closed, last.records == 0));
             if segment.finished {
                 self.ending.tail = Tail::Closed;
-            } else if segment.at == SEGMENT_HEADER_BYTES {
-                // It was begun and never used; the next one may have its name.
+            }
+            if is_empty {
+                // It was begun and never used; the next one will have its name.
                 self.cut_from(segment, 0, false);
             } else if !closed {
                 self.ending.unclosed = Some(segment.name.clone());

@@ -350,7 +350,11 @@ impl Window {
             freed as usize,
             KEPT_ROOM.saturating_mul(detail::USUAL_BYTES),
         );
-        self.details_before = left_from;
+        // An empty window is as one that never held anything, whenever it became empty.
+        self.details_before = match self.entries.len() {
+            0 => 0,
+            _ => left_from,
+        };
         self.running.move_down(count);
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.settled = self.settled.saturating_sub(count);

@@ -254,6 +254,21 @@ proptest! {
 }
 
 #[test]
+fn a_life_in_which_nothing_happens_leaves_nothing() {
+    let disk = Simulated::new(1);
+    for life in 0..4 {
+        let (events, ending) = read(&disk, 1).unwrap();
+        assert_eq!(events.len(), life / 2 * 3);
+        let kept = start(&disk, &ending, settings(Ack::Written));
+        if life % 2 == 1 {
+            let from = events.len() as u64 + 1;
+            append_one_by_one(&kept.journal, from..=from + 2);
+        }
+        kept.journal.close().unwrap();
+    }
+}
+
+#[test]
 fn a_journal_is_read_back_whole_over_segments_and_restarts() {
     for &ack in Ack::ALL {
         let disk = Simulated::new(1);

@@ -1,0 +1,130 @@
+//! What a start makes of a journal is what was lost, to the last bit.
+
+use std::thread;
+
+use doublecheck::clock::Clock as _;
+use doublecheck::journal::Ack;
+use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
+use doublecheck::scoring::time::Timestamp;
+use doublecheck::storage::simulated::Simulated;
+
+use crate::support::{Answer, Life, Plan, Town, assert_remembered};
+
+/// How much memory lets a few dozen accounts of these tests be remembered and no more.
+const TIGHT_BYTES: u64 = 270_000;
+
+fn live(town: &mut Town, life: &Life, steps: usize) -> Vec<Answer> {
+    (0..steps).filter_map(|_| town.step(life)).collect()
+}
+
+/// Ends a life in peace; returns when, and the hash of its state.
+fn end(life: &Life) -> (Timestamp, u64) {
+    life.engine.close().unwrap();
+    (life.clock.now(), life.engine.state_hash())
+}
+
+/// That a life begins with what an earlier one ended with.
+fn assert_goes_on(life: &Life, (then, hash): (Timestamp, u64), what: &str) {
+    assert_eq!(life.found.disagreements, 0, "{what}");
+    life.clock.set(then);
+    assert_eq!(life.engine.state_hash(), hash, "{what}");
+}
+
+#[test]
+fn the_state_is_the_same_to_the_last_bit() {
+    for seed in 0..40 {
+        let disk = Simulated::new(seed);
+        let plan = Plan::new(Ack::Written);
+        let mut town = Town::new(seed, "town");
+        let mut last = None;
+        for nth in 0..3 {
+            let what = format!("seed {seed}, life {nth}");
+            let life = plan.start(&disk);
+            if let Some((ended, answer)) = &last {
+                assert_goes_on(&life, *ended, &what);
+                assert_remembered(&life, answer, &what);
+            }
+            let answers = live(&mut town, &life, 400);
+            last = Some((end(&life), answers.last().unwrap().clone()));
+        }
+    }
+}
+
+#[test]
+fn so_it_is_where_threads_raced_for_the_same_payees_and_devices() {
+    for seed in 0..20 {
+        let disk = Simulated::new(seed);
+        let plan = Plan::new(Ack::Written);
+        let mut last = None;
+        for nth in 0..2 {
+            let what = format!("seed {seed}, life {nth}");
+            let life = plan.start(&disk);
+            if let Some(ended) = last {
+                assert_goes_on(&life, ended, &what);
+            }
+            thread::scope(|scope| {
+                for name in ["north", "east", "south", "westside"] {
+                    let life = &life;
+                    scope.spawn(move || live(&mut Town::new(seed + 100 * nth, name), life, 300));
+                }
+            });
+            last = Some(end(&life));
+        }
+    }
+}
+
+#[test]
+fn so_it_is_where_memory_was_tight() {
+    let mut forgotten = 0;
+    for seed in 0..10 {
+        let disk = Simulated::new(seed);
+        let plan = Plan {
+            memory_budget_bytes: Some(TIGHT_BYTES),
+            ..Plan::new(Ack::Written)
+        };
+        let unlimited = Plan::new(Ack::Written);
+        let mut town = Town::new(seed, "town");
+        for nth in 0..3 {
+            let what = format!("seed {seed}, life {nth}");
+            let life = plan.start(&disk);
+            live(&mut town, &life, 600);
+            let evicted = life.engine.bounds_counts();
+            forgotten += evicted.accounts_evicted + evicted.payees_evicted;
+            let ended = end(&life);
+            let life = unlimited.start(&disk);
+            assert_goes_on(&life, ended, &what);
+            life.engine.close().unwrap();
+        }
+    }
+    assert!(forgotten > 500, "{forgotten}");
+}
+
+#[test]
+fn so_it_is_where_policies_changed() {
+    let harsh = [("decision.confirm_from", Value::Number(20.0))];
+    let harsh = Policy::from_preset(Preset::Cautious, "harsh", harsh).unwrap();
+    let lives = [
+        Policies::from(Policy::default()),
+        Policies::new(harsh.clone(), Some(Policy::default())),
+        Policies::new(harsh.clone(), Some(Policy::default())),
+        Policies::new(harsh, Some(Preset::Lenient.policy())),
+        Policies::from(Policy::default()),
+    ];
+    let disk = Simulated::new(1);
+    let mut town = Town::new(1, "town");
+    let mut last = None;
+    for (nth, policies) in lives.into_iter().enumerate() {
+        let plan = Plan {
+            policies,
+            ..Plan::new(Ack::Written)
+        };
+        let life = plan.start(&disk);
+        if let Some((ended, answer)) = &last {
+            assert_goes_on(&life, *ended, &format!("life {nth}"));
+            // The version that answered it is told, not the one in force now.
+            assert_remembered(&life, answer, &format!("life {nth}"));
+        }
+        let answers = live(&mut town, &life, 300);
+        last = Some((end(&life), answers.last().unwrap().clone()));
+    }
+}
