@@ -40,6 +40,7 @@ pub mod record;
 mod frame;
 mod fault;
 mod reader;
+pub mod snapshot;
 mod log;
 mod queue;
 mod commits;
@@ -48,7 +49,9 @@ mod writer;
 
 pub use codec::{DecodeError, DecodeFault};
 pub use commits::Kept;
-pub use fault::{Damage, DamageKind, JournalFault, SET_ASIDE_FLAG};
+pub use fault::{
+    Damage, DamageKind, JournalFault, SET_ASIDE_FLAG, SnapshotDamage, SnapshotDamageKind,
+};
 pub use frame::FORMAT_VERSION;
 pub use reader::{Ending, Reader, SegmentSummary, Tail};
 

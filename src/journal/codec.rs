@@ -87,6 +87,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// How far it has been read.
+    pub(super) const fn offset(&self) -> usize {
+        self.at
+    }
+
     /// That nothing is left.
     pub(super) const fn end(&self, field: &'static str) -> Decoded<()> {
         if self.at < self.bytes.len() {

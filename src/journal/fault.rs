@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 
 use super::codec::DecodeError;
-use super::frame::FORMAT_VERSION;
+use crate::scoring::image::ImageFault;
 
 /// The flag that starts in spite of damage: what stands before it is used, the rest is set aside.
 pub const SET_ASIDE_FLAG: &str = "--set-damage-aside";
@@ -19,15 +19,19 @@ pub enum JournalFault {
         /// Why it failed.
         error: io::Error,
     },
-    /// A segment is of a format that this program does not read.
+    /// A file is of a format that this program does not read.
     Version {
-        /// The segment.
+        /// The file.
         file: String,
         /// Its format.
         found: u32,
+        /// The format that is read.
+        read: u32,
     },
     /// Something that was on the disk is gone or unreadable.
     Damage(Damage),
+    /// A snapshot is damaged, and nothing of it may be used.
+    Snapshot(SnapshotDamage),
 }
 
 /// Something that was on the disk and is gone or unreadable.
@@ -58,6 +62,30 @@ pub enum DamageKind {
     NoRecord(DecodeError),
 }
 
+/// Where a snapshot is not what was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SnapshotDamage {
+    /// The snapshot.
+    pub file: String,
+    /// From which byte on.
+    pub offset: u64,
+    /// What is wrong there.
+    pub kind: SnapshotDamageKind,
+}
+
+/// What is wrong with a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SnapshotDamageKind {
+    /// The bytes are no header or block, or not the one that was written.
+    Unreadable,
+    /// What should stand here is missing.
+    Missing,
+    /// A whole block holds what is no entry.
+    NoEntry(DecodeError),
+    /// An entry holds what is no image.
+    NoImage(ImageFault),
+}
+
 impl JournalFault {
     pub(crate) fn storage(tried: impl fmt::Display) -> impl FnOnce(io::Error) -> Self {
         let tried = tried.to_string();
@@ -69,13 +97,14 @@ impl fmt::Display for JournalFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Storage { tried, error } => write!(f, "{tried}: {error}"),
-            Self::Version { file, found } => write!(
+            Self::Version { file, found, read } => write!(
                 f,
                 "{file}: is of format version {found}; this is Doublecheck {}, which reads version \
-                 {FORMAT_VERSION}",
+                 {read}",
                 env!("CARGO_PKG_VERSION")
             ),
             Self::Damage(damage) => damage.fmt(f),
+            Self::Snapshot(damage) => damage.fmt(f),
         }
     }
 }
@@ -109,11 +138,25 @@ impl fmt::Display for Damage {
     }
 }
 
+impl fmt::Display for SnapshotDamage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { file, offset, kind } = self;
+        write!(f, "{file}: byte {offset}: ")?;
+        match kind {
+            SnapshotDamageKind::Unreadable => f.write_str("damaged")?,
+            SnapshotDamageKind::Missing => f.write_str("something is missing")?,
+            SnapshotDamageKind::NoEntry(error) => write!(f, "not an entry ({error})")?,
+            SnapshotDamageKind::NoImage(fault) => write!(f, "not an image ({fault})")?,
+        }
+        f.write_str("; nothing of this snapshot can be used")
+    }
+}
+
 impl std::error::Error for JournalFault {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Storage { error, .. } => Some(error),
-            Self::Version { .. } | Self::Damage(_) => None,
+            Self::Version { .. } | Self::Damage(_) | Self::Snapshot(_) => None,
         }
     }
 }

@@ -14,7 +14,8 @@ use super::codec::{DecodeError, Decoder};
 use super::event::Event;
 use super::fault::{Damage, DamageKind, JournalFault};
 use super::frame::{
-    Frame, FrameKind, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader, first_of_segment,
+    FORMAT_VERSION, Frame, FrameKind, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader,
+    first_of_segment,
 };
 use super::record::decode_next;
 use crate::storage::{Directory, read_whole};
@@ -310,6 +311,7 @@ fn header_of(name: &str, segment: &[u8]) -> Result<Option<SegmentHeader>, Journa
         Err(HeaderFault::Version(found)) => Err(JournalFault::Version {
             file: name.to_owned(),
             found,
+            read: FORMAT_VERSION,
         }),
     }
 }

@@ -5,7 +5,7 @@
 //! files and wires have formats of their own.
 
 use super::hash::tag_of;
-use super::payment::{ID_BYTES_MAX, check_id};
+use super::payment::{ID_BYTES_MAX, is_id};
 
 /// Form bytes of an id: up to [`ID_BYTES_MAX`] is a text of that many bytes as it is; the others follow.
 const UUID: u8 = 0x81;
@@ -229,7 +229,7 @@ impl PackedId<'_> {
         match self.form {
             UUID => true,
             form if form > HEX => self.text_bytes() <= 2 * SHORT_BYTES,
-            _ => str::from_utf8(self.bytes).is_ok_and(|text| check_id(text).is_ok()),
+            _ => is_id(self.bytes),
         }
     }
 
@@ -239,8 +239,8 @@ impl PackedId<'_> {
             return tag_of(self.form, self.bytes);
         }
         let mut short = [0; SHORT_BYTES];
-        for (to, byte) in short.iter_mut().zip(self.bytes) {
-            *to = *byte;
+        if let Some(place) = short.get_mut(..self.bytes.len()) {
+            place.copy_from_slice(self.bytes);
         }
         tag_of(self.form, &short)
     }

@@ -32,22 +32,29 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
-pub(super) fn check_id(text: &str) -> Result<(), InvalidId> {
+fn check_id(text: &str) -> Result<(), InvalidId> {
     if text.is_empty() {
         Err(InvalidId::Empty)
     } else if text.len() > ID_BYTES_MAX {
         Err(InvalidId::TooLong)
-    } else if !is_plain(text) && text.chars().any(char::is_control) {
+    } else if !is_plain(text.as_bytes()) && text.chars().any(char::is_control) {
         Err(InvalidId::ControlCharacter)
     } else {
         Ok(())
     }
 }
 
+/// Whether these bytes are the text of an id.
+pub(super) fn is_id(bytes: &[u8]) -> bool {
+    let length = 1..=ID_BYTES_MAX;
+    let is_text = || str::from_utf8(bytes).is_ok_and(|text| check_id(text).is_ok());
+    length.contains(&bytes.len()) && (is_plain(bytes) || is_text())
+}
+
 /// Whether all of it is printable ASCII, as almost every id is: one pass without a branch per byte.
-fn is_plain(text: &str) -> bool {
+fn is_plain(text: &[u8]) -> bool {
     let plain = |byte: u8| matches!(byte, b' '..=b'~');
-    text.bytes().fold(true, |all, byte| all & plain(byte))
+    text.iter().fold(true, |all, byte| all & plain(*byte))
 }
 
 macro_rules! id {

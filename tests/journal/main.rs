@@ -8,4 +8,5 @@ mod damage;
 mod events;
 mod faults;
 mod power_cuts;
+mod snapshots;
 mod threads;

@@ -105,6 +105,7 @@ fn payee_type(names: u8) -> Option<PayeeType> {
 
 /// A detail, read to its end.
 pub(super) struct Detail<'a> {
+    pub(super) payee: (PayeeType, PackedId<'a>),
     pub(super) kind: PaymentKind,
     pub(super) payment_id: PackedId<'a>,
     pub(super) order_id: Option<PackedId<'a>>,
@@ -120,7 +121,7 @@ impl<'a> Detail<'a> {
         let ([flags, names], ids) = detail.split_first_chunk()?;
         let has = |flag: u8| flags & flag != 0;
         let mut rest = Reader::new(ids);
-        rest.id()?;
+        let payee = (payee_type(*names)?, rest.id()?);
         let mut id = |is_there: bool| match is_there {
             true => rest.id().map(Some),
             false => Some(None),
@@ -140,6 +141,7 @@ impl<'a> Detail<'a> {
             None
         };
         Some(Self {
+            payee,
             kind: PaymentKind::ALL.get(usize::from(names >> 4)).copied()?,
             payment_id,
             order_id,
@@ -151,9 +153,10 @@ impl<'a> Detail<'a> {
         })
     }
 
-    /// Whether all of it may have been laid down, with a payee of this id.
-    pub(super) fn is_sound(&self, payee_id: PackedId<'_>) -> bool {
+    /// Whether all of it may have been laid down.
+    pub(super) fn is_sound(&self) -> bool {
         let optional = [self.order_id, self.device_id, self.session_id];
+        let (_, payee_id) = self.payee;
         payee_id.is_sound()
             && self.payment_id.is_sound()
             && optional.into_iter().flatten().all(PackedId::is_sound)

@@ -1,6 +1,6 @@
 //! The window as bytes, and back.
 
-use super::detail::{self, Detail};
+use super::detail::Detail;
 use super::record::Entry;
 use super::sliding::Sliding;
 use super::tags::{Tags, TagsApart};
@@ -184,8 +184,8 @@ fn read_entry(
         None => None,
         Some(nth) => Some(*Outcome::ALL.get(usize::from(nth))?),
     };
-    let (_, payee_id) = detail::payee(bytes)?;
-    let read = Detail::read(bytes).filter(|read| read.is_sound(payee_id))?;
+    let read = Detail::read(bytes).filter(Detail::is_sound)?;
+    let (_, payee_id) = read.payee;
     let tag_or_zero = |id: Option<PackedId<'_>>| id.map_or(0, PackedId::tag);
     Some(Entry {
         score_time,

@@ -100,10 +100,16 @@ impl Running {
             currency,
             ..Self::default()
         };
-        for entry in entries {
-            running.add(Tally::of(entry));
+        for (place, entry) in (1..).zip(entries) {
+            let tally = Tally::of(entry);
+            for nth in WindowIndex::ALL {
+                if entry.score_time.within(nth.span(), now) {
+                    running.count(nth, tally);
+                } else if let Some(window) = running.windows.get_mut(nth as usize) {
+                    window.tail = place;
+                }
+            }
         }
-        running.expire(entries, now);
         running
     }
 
