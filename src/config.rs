@@ -15,6 +15,7 @@ mod journal;
 mod memory;
 pub mod policy_file;
 pub mod policy_source;
+mod snapshot;
 mod sources;
 mod threads;
 
@@ -22,9 +23,10 @@ use fault::Fault;
 pub use journal::JournalAck;
 pub use memory::MemoryBudget;
 use policy_source::PolicySource;
+pub use snapshot::{SnapshotEvery, SnapshotInterval, SnapshotJournal};
 use sources::{
-    DATA_DIR, GRPC_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW, Sources,
-    THREADS,
+    DATA_DIR, GRPC_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW,
+    SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, Sources, THREADS,
 };
 pub use threads::Threads;
 
@@ -39,6 +41,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What an answer waits for.
     pub journal_ack: JournalAck,
+    /// How often a snapshot is taken.
+    pub snapshot_every: SnapshotEvery,
     /// How much memory what is remembered may take.
     pub memory_budget: MemoryBudget,
     /// Where the policy is from.
@@ -62,6 +66,10 @@ pub struct Flags {
     pub data_dir: Option<String>,
     /// `--journal-ack`
     pub journal_ack: Option<String>,
+    /// `--snapshot-interval-s`
+    pub snapshot_interval_s: Option<String>,
+    /// `--snapshot-journal-mib`
+    pub snapshot_journal_mib: Option<String>,
     /// `--memory-budget`
     pub memory_budget: Option<String>,
     /// `--policy`
@@ -95,6 +103,14 @@ impl Config {
         let journal_ack = sources.last_of(&JOURNAL_ACK, flags.journal_ack.as_ref(), |text, _| {
             JournalAck::parse(text)
         });
+        let interval_flag = flags.snapshot_interval_s.as_ref();
+        let interval = sources.last_of(&SNAPSHOT_INTERVAL, interval_flag, |text, _| {
+            SnapshotInterval::parse(text)
+        });
+        let journal_flag = flags.snapshot_journal_mib.as_ref();
+        let journal = sources.last_of(&SNAPSHOT_JOURNAL, journal_flag, |text, _| {
+            SnapshotJournal::parse(text)
+        });
         let memory_budget =
             sources.last_of(&MEMORY_BUDGET, flags.memory_budget.as_ref(), |text, _| {
                 MemoryBudget::parse(text)
@@ -124,6 +140,10 @@ impl Config {
             threads: threads.unwrap_or_default(),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("data")),
             journal_ack: journal_ack.unwrap_or_default(),
+            snapshot_every: SnapshotEvery {
+                interval: interval.unwrap_or_default(),
+                journal: journal.unwrap_or_default(),
+            },
             memory_budget: memory_budget.unwrap_or_else(MemoryBudget::of_this_process),
             policy_source,
             policy,
@@ -222,6 +242,8 @@ mod tests {
             threads: None,
             data_dir: None,
             journal_ack: None,
+            snapshot_interval_s: None,
+            snapshot_journal_mib: None,
             memory_budget: None,
             policy: None,
             shadow_policy: None,

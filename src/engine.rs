@@ -13,6 +13,7 @@ mod logged;
 mod receipt;
 mod recovery;
 mod redo;
+mod snapshots;
 mod states;
 mod tell;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
+use crate::journal::event::PolicyInForce;
 use crate::scoring::account::{Account, Refusal, Scored};
 use crate::scoring::confirmation::TokenFault;
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
@@ -54,6 +56,8 @@ pub struct Engine {
     devices: Store<DeviceId, Logged<DeviceMemory>>,
     /// `None`: nothing outlives the process.
     journal: Option<Journal>,
+    /// Every policy that has been in force, as the journal has it.
+    policies_in_force: Vec<PolicyInForce>,
     budget: Budget,
     bounds: BoundsCounters,
     shadow: ShadowCounters,
@@ -97,6 +101,7 @@ impl Engine {
             payees: Store::new(),
             devices: Store::new(),
             journal: None,
+            policies_in_force: Vec::new(),
             budget: Budget::unlimited(),
             bounds: BoundsCounters::default(),
             shadow: ShadowCounters::default(),

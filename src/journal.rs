@@ -237,7 +237,10 @@ impl Journal {
             clock,
             condition: Mutex::new(Condition::Sound),
             observer,
-            counters: Counters::default(),
+            counters: Counters {
+                synced_to: AtomicU64::new(last),
+                ..Counters::default()
+            },
         });
         let writer = Writer::new(Arc::clone(&shared), Arc::clone(&directory), log);
         let spawned = writer.and_then(|writer| {
@@ -280,6 +283,12 @@ impl Journal {
     /// The same, for who cannot await.
     pub fn wait_until_committed(&self, sequence: u64) -> Kept {
         block_on(self.committed(sequence))
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub const fn directory(&self) -> &Arc<dyn Directory> {
+        &self.directory
     }
 
     /// Whether it works.

@@ -181,6 +181,21 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
+    /// Runs `look` on every state, one after the other, and `after` it when nobody waits any more; where
+    /// that says `false`, it ends.
+    pub fn visit(&self, mut look: impl FnMut(&K, &V), mut after: impl FnMut() -> bool) {
+        for slot in 0..self.slab.taken() {
+            let looked = self.slab.at(slot).is_some_and(|slot| {
+                let held = slot.lock();
+                let key = held.key.as_ref();
+                key.map(|key| look(key, &held.value)).is_some()
+            });
+            if looked && !after() {
+                return;
+            }
+        }
+    }
+
     /// Of up to 16 states chosen by random numbers, forgets the one that `rank` puts lowest; returns its
     /// rank, or `None` if none was found. Numbers beyond 16 stand in for those that hit upon nothing.
     /// `farewell` is said to its key while nobody else can make it state anew.

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::settings::Settings;
 use super::{Ended, show};
+use crate::config::SnapshotEvery;
 use crate::scoring::money::Currency;
 use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::{Policy, Scope, Setting};
@@ -58,12 +59,15 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let policy = format!("{} ({})", config.policy.version(), config.policy_source);
     let memory = config.memory_budget;
     let memory = format!("{memory} ({})", memory.source());
+    let SnapshotEvery { interval, journal } = config.snapshot_every;
     let mut rows = vec![
         vec!["config".to_owned(), file],
         vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
         vec!["threads".to_owned(), config.threads.to_string()],
         vec!["data_dir".to_owned(), config.data_dir.display().to_string()],
         vec!["journal.ack".to_owned(), config.journal_ack.to_string()],
+        vec!["snapshot.interval_s".to_owned(), interval.to_string()],
+        vec!["snapshot.journal_mib".to_owned(), journal.to_string()],
         vec!["memory.budget".to_owned(), memory],
         vec!["policy".to_owned(), policy],
     ];

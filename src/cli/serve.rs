@@ -11,9 +11,11 @@ use crate::grpc::listeners::Listeners;
 use crate::journal::SET_ASIDE_FLAG;
 use crate::{grpc, telemetry};
 
+mod keeping;
 mod opening;
 mod sweeping;
 
+use keeping::Keeping;
 use sweeping::Sweeping;
 
 /// Run the service until SIGTERM or SIGINT
@@ -79,9 +81,12 @@ async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
     let engine = Arc::new(engine);
     let _sweeping = Sweeping::start(Arc::clone(&engine))
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
+    let keeping = Keeping::start(Arc::clone(&engine), config.snapshot_every)
+        .map_err(|error| Failure::at_work("starting a thread", &error))?;
     door.open(Arc::clone(&engine));
     tell_ready(config, &engine, address);
     ended(serving.await)?;
+    drop(keeping);
     opening::close(engine).await?;
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())

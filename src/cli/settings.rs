@@ -28,6 +28,14 @@ pub(super) struct Settings {
     /// [env: DOUBLECHECK_JOURNAL_ACK] [default: written]
     #[arg(long, value_name = "none|written|synced")]
     journal_ack: Option<String>,
+    /// After how many seconds a snapshot is taken, 10 to 86400 [file: snapshot.interval_s]
+    /// [env: DOUBLECHECK_SNAPSHOT_INTERVAL_S] [default: 900]
+    #[arg(long, value_name = "SECONDS")]
+    snapshot_interval_s: Option<String>,
+    /// After how many MiB of journal a snapshot is taken, if that is earlier, 1 to 1048576
+    /// [file: snapshot.journal_mib] [env: DOUBLECHECK_SNAPSHOT_JOURNAL_MIB] [default: 512]
+    #[arg(long, value_name = "MIB")]
+    snapshot_journal_mib: Option<String>,
     /// How much memory accounts, payees and devices may take, 16MiB or more: bytes, or MiB, GiB, TiB, MB,
     /// GB, TB [file: memory.budget] [env: DOUBLECHECK_MEMORY_BUDGET] [default: half of what the machine or
     /// the cgroup allows]
@@ -56,6 +64,8 @@ impl Settings {
             threads: self.threads.clone(),
             data_dir: self.data_dir.clone(),
             journal_ack: self.journal_ack.clone(),
+            snapshot_interval_s: self.snapshot_interval_s.clone(),
+            snapshot_journal_mib: self.snapshot_journal_mib.clone(),
             memory_budget: self.memory_budget.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),

@@ -6,6 +6,7 @@ use super::document::{Document, Given, Scalar};
 use super::fault::{Fault, Place, Problem};
 use super::journal::JournalAck;
 use super::memory::MemoryBudget;
+use super::snapshot::{SnapshotInterval, SnapshotJournal};
 use super::threads::Threads;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
@@ -68,11 +69,27 @@ pub(super) const JOURNAL_ACK: Setting = Setting {
     expected: JournalAck::EXPECTED,
 };
 
+pub(super) const SNAPSHOT_INTERVAL: Setting = Setting {
+    path: "snapshot.interval_s",
+    variable: "DOUBLECHECK_SNAPSHOT_INTERVAL_S",
+    flag: "--snapshot-interval-s",
+    expected: SnapshotInterval::EXPECTED,
+};
+
+pub(super) const SNAPSHOT_JOURNAL: Setting = Setting {
+    path: "snapshot.journal_mib",
+    variable: "DOUBLECHECK_SNAPSHOT_JOURNAL_MIB",
+    flag: "--snapshot-journal-mib",
+    expected: SnapshotJournal::EXPECTED,
+};
+
 const SETTINGS: &[Setting] = &[
     GRPC_ADDRESS,
     THREADS,
     DATA_DIR,
     JOURNAL_ACK,
+    SNAPSHOT_INTERVAL,
+    SNAPSHOT_JOURNAL,
     MEMORY_BUDGET,
     POLICY_PATH,
     POLICY_SHADOW,

@@ -25,6 +25,13 @@ impl Engine {
         journal.is_none_or(|journal| matches!(journal.condition(), Condition::Sound))
     }
 
+    /// How many bytes have been written to the journal so far.
+    #[must_use]
+    pub fn journal_bytes(&self) -> u64 {
+        let journal = self.journal.as_ref();
+        journal.map_or(0, |journal| journal.counts().bytes)
+    }
+
     /// Whether the journal has what the receipt stands for, or never will; `None` where that is to be
     /// [waited for](Self::committed).
     #[must_use]

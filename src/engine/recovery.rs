@@ -1,19 +1,24 @@
 //! An engine that goes on where its journal ends.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::Engine;
 use super::redo::{Recovered, Redo, Redone};
-use crate::clock::Clock;
+use super::snapshots::Begun;
+use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce, PolicyText};
-use crate::journal::{Condition, Journal, JournalFault, Reader, Settings, Tail};
+use crate::journal::snapshot::snapshots;
+use crate::journal::{
+    Condition, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage, Tail,
+};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
 use crate::token::{KEY_FILE, TokenKey};
 
 /// After how many events it is told how far the recovery is.
-const TOLD_EVERY: u64 = 1 << 16;
+const TOLD_EVERY: u64 = 1 << 18;
 
 /// Where and how the state is kept.
 #[derive(Debug)]
@@ -27,8 +32,12 @@ pub struct Durability {
 }
 
 /// How far a recovery is.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Progress {
+    /// A snapshot is damaged. Nothing is lost where an older one, or the whole journal, can be read.
+    PassedOver(SnapshotDamage),
+    /// A snapshot with so many accounts has been read.
+    Begun(u64),
     /// So many events of the journal have been done again.
     Redone(u64),
     /// All of them have; this is how the journal ended.
@@ -36,7 +45,7 @@ pub enum Progress {
 }
 
 impl Engine {
-    /// The engine that the journal remembers, or a new one where there is none. It goes on under
+    /// The engine that snapshot and journal remember, or a new one where there is none. It goes on under
     /// `policies`, on the clock that `clock_from` makes: one that does not start before what was written.
     ///
     /// # Errors
@@ -47,33 +56,22 @@ impl Engine {
         clock_from: impl FnOnce(Timestamp) -> Arc<dyn Clock>,
         mut progress: impl FnMut(Progress),
     ) -> Result<Self, JournalFault> {
-        let Durability {
-            directory,
-            settings,
-            sets_damage_aside,
-        } = durability;
-        let token_key = TokenKey::kept_in(&*directory).map_err(JournalFault::storage(KEY_FILE))?;
-        let now = Arc::new(crate::clock::ManualClock::at(Timestamp::default()));
-        let mut engine = Self::new(policies.clone(), now, token_key);
-
-        let mut reader = Reader::from(Arc::clone(&directory), 1)?;
-        if sets_damage_aside {
-            reader = reader.setting_damage_aside();
-        }
-        let mut redo = Redo::new(&engine, 1);
-        for (nth, event) in (1..).zip(&mut reader) {
-            let (sequence, event) = event?;
-            redo.event(sequence, &event);
-            if nth % TOLD_EVERY == 0 {
-                progress(Progress::Redone(nth));
-            }
-        }
-        let redone = redo.finish();
-        let ending = reader.ending().ok_or_else(unread)?;
-        progress(Progress::Ended(redone.counts, ending.tail.clone()));
+        let directory = &durability.directory;
+        let token_key = TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
+        let empty = || {
+            let clock = Arc::new(ManualClock::at(Timestamp::default()));
+            Self::new(policies.clone(), clock, token_key.clone())
+        };
+        let (mut engine, begun) = from_newest_snapshot(&empty, &**directory, &mut progress)?;
+        let (redone, ending) = redo_rest(&engine, begun.as_ref(), &durability, &mut progress)?;
 
         let clock = clock_from(redone.latest);
         engine.clock = Arc::clone(&clock);
+        let Durability {
+            directory,
+            settings,
+            ..
+        } = durability;
         let journal = Journal::start(
             directory,
             &ending,
@@ -96,8 +94,9 @@ impl Engine {
     fn go_on(&mut self, configured: Policies, redone: Redone, journal: Journal) {
         let policy = PolicyText::of(configured.primary());
         let shadow = configured.shadow().map(PolicyText::of);
-        let in_force = redone.in_force.as_ref();
-        let is_in_force = in_force.is_some_and(|known| *known == (policy.clone(), shadow.clone()));
+        self.policies_in_force = redone.policies_in_force;
+        let last = self.policies_in_force.last();
+        let is_in_force = last.is_some_and(|last| last.policy == policy && last.shadow == shadow);
         let (primary, in_shadow) = (configured.primary().clone(), configured.shadow().cloned());
         self.policies = match redone.policies {
             Some(known) if is_in_force => known,
@@ -105,15 +104,73 @@ impl Engine {
             None => configured,
         };
         if !is_in_force {
-            journal.append(&Event::PolicyInForce(PolicyInForce {
+            let in_force = PolicyInForce {
                 time: self.clock.now(),
                 number: self.policies.primary_number(),
                 policy,
                 shadow,
-            }));
+            };
+            self.policies_in_force.push(in_force.clone());
+            journal.append(&Event::PolicyInForce(in_force));
         }
         self.journal = Some(journal);
     }
+}
+
+/// The engine of the newest snapshot that is whole, or an empty one.
+fn from_newest_snapshot(
+    empty: &dyn Fn() -> Engine,
+    directory: &dyn Directory,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Engine, Option<Begun>), JournalFault> {
+    let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    for file in snapshots(directory)? {
+        let engine = empty();
+        match engine.begin_from(directory, &file, threads) {
+            Ok(begun) => {
+                progress(Progress::Begun(begun.summary.counts.accounts));
+                return Ok((engine, Some(begun)));
+            }
+            Err(JournalFault::Snapshot(damage)) => progress(Progress::PassedOver(damage)),
+            Err(fault) => return Err(fault),
+        }
+    }
+    Ok((empty(), None))
+}
+
+/// Does again what the journal has beyond the snapshot.
+fn redo_rest(
+    engine: &Engine,
+    begun: Option<&Begun>,
+    durability: &Durability,
+    progress: &mut dyn FnMut(Progress),
+) -> Result<(Redone, Ending), JournalFault> {
+    let directory = Arc::clone(&durability.directory);
+    let reader = match begun {
+        Some(begun) => Reader::from(directory, begun.summary.journal_from)?,
+        // Where its beginning was forgotten there was a snapshot once: without it that is lost.
+        None if durability.sets_damage_aside => Reader::whole(directory)?,
+        None => Reader::from(directory, 1)?,
+    };
+    let mut reader = match durability.sets_damage_aside {
+        true => reader.setting_damage_aside(),
+        false => reader,
+    };
+    let mut redo = Redo::new(engine);
+    if let Some(begun) = begun {
+        redo.begin_from(begun);
+    }
+    for (nth, event) in (1..).zip(&mut reader) {
+        let (sequence, event) = event?;
+        redo.event(sequence, &event);
+        if nth % TOLD_EVERY == 0 {
+            progress(Progress::Redone(nth));
+        }
+    }
+    let redone = redo.finish();
+    let ending = reader.ending().ok_or_else(unread)?;
+    progress(Progress::Ended(redone.counts, ending.tail.clone()));
+    Ok((redone, ending))
 }
 
 fn tell_condition(condition: &Condition) {

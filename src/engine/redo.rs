@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::snapshots::Begun;
 use super::tell::teach_payee;
 use crate::journal::event::{
     Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
@@ -19,8 +20,8 @@ pub(super) struct Redo<'a> {
     engine: &'a Engine,
     /// The policies in force at the event; `None` before the first.
     policies: Option<Policies>,
-    /// As the journal has the last of them.
-    in_force: Option<(PolicyText, Option<PolicyText>)>,
+    /// All that have been, as the journal has them.
+    policies_in_force: Vec<PolicyInForce>,
     /// From which event on every decision must come out as it did. Before it a key that was forgotten
     /// meanwhile may be missing from the snapshot, and what is made of it is forgotten again.
     certain_from: u64,
@@ -31,6 +32,8 @@ pub(super) struct Redo<'a> {
 /// What was found when the state was made again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovered {
+    /// Accounts that were in the snapshot.
+    pub snapshot_accounts: u64,
     /// Events that were done again.
     pub events: u64,
     /// Payments that would be answered otherwise now than they were: another version of this program
@@ -44,21 +47,32 @@ pub struct Recovered {
 #[derive(Debug)]
 pub(super) struct Redone {
     pub(super) policies: Option<Policies>,
-    pub(super) in_force: Option<(PolicyText, Option<PolicyText>)>,
+    pub(super) policies_in_force: Vec<PolicyInForce>,
     pub(super) latest: Timestamp,
     pub(super) counts: Recovered,
 }
 
 impl<'a> Redo<'a> {
-    pub(super) fn new(engine: &'a Engine, certain_from: u64) -> Self {
+    pub(super) fn new(engine: &'a Engine) -> Self {
         Self {
             engine,
             policies: None,
-            in_force: None,
-            certain_from,
+            policies_in_force: Vec::new(),
+            certain_from: 1,
             latest: Timestamp::default(),
             counts: Recovered::default(),
         }
+    }
+
+    /// Goes on from a snapshot.
+    pub(super) fn begin_from(&mut self, begun: &Begun) {
+        begun
+            .policies
+            .iter()
+            .for_each(|policy| self.policy_in_force(policy));
+        self.certain_from = begun.summary.journal_to;
+        self.latest = begun.latest;
+        self.counts.snapshot_accounts = begun.summary.counts.accounts;
     }
 
     pub(super) fn event(&mut self, sequence: u64, event: &Event<'_>) {
@@ -75,13 +89,13 @@ impl<'a> Redo<'a> {
     pub(super) fn finish(self) -> Redone {
         Redone {
             policies: self.policies,
-            in_force: self.in_force,
+            policies_in_force: self.policies_in_force,
             latest: self.latest,
             counts: self.counts,
         }
     }
 
-    pub(super) fn policy_in_force(&mut self, in_force: &PolicyInForce) {
+    fn policy_in_force(&mut self, in_force: &PolicyInForce) {
         let mut rebuild = |text: &PolicyText| {
             text.policy().unwrap_or_else(|| {
                 self.counts.policies_changed += 1;
@@ -90,7 +104,7 @@ impl<'a> Redo<'a> {
         };
         let primary = rebuild(&in_force.policy);
         let shadow = in_force.shadow.as_ref().map(rebuild);
-        self.in_force = Some((in_force.policy.clone(), in_force.shadow.clone()));
+        self.policies_in_force.push(in_force.clone());
         let policies = match self.policies.take() {
             None => Policies::new(primary, shadow),
             Some(policies) => policies.succeeded_by(primary, shadow),

@@ -3,52 +3,35 @@
 use sha2::{Digest as _, Sha256};
 
 use super::Engine;
-
-/// What a state is the state of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StateKind {
-    /// An account.
-    Account,
-    /// A payee, for all accounts.
-    Payee,
-    /// A device, for all accounts.
-    Device,
-}
-
-/// One state.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct State<'a> {
-    pub(super) kind: StateKind,
-    pub(super) key: &'a str,
-    /// The sequence number of the last event of the journal that is in it.
-    pub(super) applied: u64,
-    pub(super) image: &'a [u8],
-}
+use crate::journal::snapshot::{Key, State};
 
 impl Engine {
-    /// Runs `visit` on every state, as it is when its turn comes, in runs that take a fraction of a
-    /// millisecond each, with a `rest` after each of them; where that says `false`, it ends.
-    pub(super) fn visit_states(
-        &self,
-        mut visit: impl FnMut(State<'_>),
-        mut rest: impl FnMut() -> bool,
-    ) {
-        let mut image = Vec::new();
+    /// Runs `visit` on every state, as it is when its turn comes; where that says `false`, it ends. Nobody
+    /// waits for it, but for the state that is just being copied.
+    pub(super) fn visit_states(&self, mut visit: impl FnMut(&State<'_>) -> bool) {
+        let mut goes_on = true;
         macro_rules! visit_store {
             ($store:ident, $kind:ident) => {
-                self.$store.sweep_in_runs(
-                    |key, held| {
+                let copy = std::cell::RefCell::new((String::new(), 0, Vec::new()));
+                self.$store.visit(
+                    |id, held| {
+                        let (key, applied, image) = &mut *copy.borrow_mut();
+                        key.clear();
+                        key.push_str(id.as_str());
+                        *applied = held.applied;
                         image.clear();
-                        held.state.put_image(&mut image);
-                        visit(State {
-                            kind: StateKind::$kind,
-                            key: key.as_str(),
-                            applied: held.applied,
-                            image: &image,
-                        });
-                        true
+                        held.state.put_image(image);
                     },
-                    &mut rest,
+                    || {
+                        let (key, applied, image) = &*copy.borrow();
+                        goes_on = goes_on
+                            && visit(&State {
+                                key: Key::$kind(key),
+                                applied: *applied,
+                                image,
+                            });
+                        goes_on
+                    },
                 );
             };
         }
@@ -63,17 +46,22 @@ impl Engine {
     pub fn state_hash(&self) -> u64 {
         self.sweep();
         let mut sum = 0_u64;
-        let add = |state: State<'_>| {
+        self.visit_states(|state| {
+            let (kind, key) = match state.key {
+                Key::Account(key) => (1, key),
+                Key::Payee(key) => (2, key),
+                Key::Device(key) => (3, key),
+            };
             let mut hash = Sha256::new();
-            hash.update([state.kind as u8]);
-            hash.update(state.key);
+            hash.update([kind]);
+            hash.update(key);
             // No key has a zero byte in it.
             hash.update([0]);
             hash.update(state.image);
             let [a, b, c, d, e, f, g, h, ..] = hash.finalize().0;
             sum = sum.wrapping_add(u64::from_le_bytes([a, b, c, d, e, f, g, h]));
-        };
-        self.visit_states(add, || true);
+            true
+        });
         sum
     }
 }

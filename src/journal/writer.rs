@@ -130,7 +130,9 @@ impl Writer {
             log.sync()?;
             counters.syncs.fetch_add(1, Ordering::Relaxed);
         }
-        counters.synced_to.store(log.synced_to(), Ordering::Relaxed);
+        counters
+            .synced_to
+            .fetch_max(log.synced_to(), Ordering::Relaxed);
         if is_news && log.is_vouched() {
             self.shared.commits.publish(log.last());
         }
@@ -162,6 +164,9 @@ impl Writer {
         })?;
         self.log = Some(log);
         self.syncer = syncer;
+        // Of what was dropped nothing more will get to the disk.
+        let counters = &self.shared.counters;
+        counters.synced_to.fetch_max(first - 1, Ordering::Relaxed);
         Ok(Some(first))
     }
 

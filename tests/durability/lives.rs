@@ -1,5 +1,6 @@
 //! What a start makes of a journal is what was lost, to the last bit.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use doublecheck::clock::Clock as _;
@@ -71,6 +72,51 @@ fn so_it_is_where_threads_raced_for_the_same_payees_and_devices() {
             last = Some(end(&life));
         }
     }
+}
+
+#[test]
+fn so_it_is_where_snapshots_were_taken_meanwhile() {
+    let (mut snapshots, mut begun_from) = (0, 0);
+    for seed in 0..20 {
+        let disk = Simulated::new(seed);
+        let plan = Plan {
+            memory_budget_bytes: (seed % 3 == 0).then_some(TIGHT_BYTES),
+            ..Plan::new(Ack::Synced)
+        };
+        let unlimited = Plan::new(Ack::Synced);
+        let mut last = None;
+        for nth in 0..3 {
+            let what = format!("seed {seed}, life {nth}");
+            if let Some(ended) = last {
+                let life = unlimited.start(&disk);
+                begun_from += u64::from(life.found.snapshot_accounts > 0);
+                assert_goes_on(&life, ended, &what);
+                life.engine.close().unwrap();
+            }
+            let life = plan.start(&disk);
+            let running = AtomicUsize::new(3);
+            thread::scope(|scope| {
+                for name in ["north", "east", "westside"] {
+                    let (life, running) = (&life, &running);
+                    scope.spawn(move || {
+                        live(&mut Town::new(seed + 100 * nth, name), life, 200);
+                        running.fetch_sub(1, Ordering::SeqCst);
+                    });
+                }
+                while running.load(Ordering::SeqCst) > 0 {
+                    snapshots += u64::from(life.engine.take_snapshot(|| true).unwrap().is_some());
+                }
+            });
+            last = Some(end(&life));
+            if nth == 1 {
+                life.engine.take_snapshot(|| true).unwrap();
+            }
+        }
+    }
+    assert!(
+        snapshots > 60 && begun_from > 30,
+        "{snapshots}, {begun_from}"
+    );
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use doublecheck::clock::{Clock, ManualClock};
 use doublecheck::engine::{Durability, Engine, Kept, OutcomeReport, Progress, Receipt, Recovered};
-use doublecheck::journal::{Ack, JournalFault, Settings, Tail};
+use doublecheck::journal::{Ack, JournalFault, Settings};
 use doublecheck::random::Random;
 use doublecheck::scoring::account::Scored;
 use doublecheck::scoring::assessment::Decision;
@@ -27,7 +27,6 @@ pub(crate) struct Life {
     pub(crate) engine: Engine,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) found: Recovered,
-    pub(crate) tail: Tail,
 }
 
 /// How lives are led.
@@ -69,8 +68,8 @@ impl Plan {
         };
         let mut ended = None;
         let note = |progress| {
-            if let Progress::Ended(found, tail) = progress {
-                ended = Some((found, tail));
+            if let Progress::Ended(found, _) = progress {
+                ended = Some(found);
             }
         };
         let engine = Engine::recover(self.policies.clone(), durability, clock_from, note)?;
@@ -78,12 +77,11 @@ impl Plan {
             Some(bytes_max) => engine.with_memory_budget(bytes_max),
             None => engine,
         };
-        let (found, tail) = ended.unwrap();
+        let found = ended.unwrap();
         Ok(Life {
             engine,
             clock,
             found,
-            tail,
         })
     }
 }

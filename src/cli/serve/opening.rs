@@ -2,15 +2,20 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::cli::Failure;
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::config::Config;
 use crate::engine::{Durability, Engine, Progress, Recovered};
+use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{Ack, JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
 use crate::storage::disk::Disk;
 use crate::token::TokenKey;
+
+/// How long the snapshot at the end may take.
+const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
 /// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
 pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
@@ -31,12 +36,33 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
     })
 }
 
-/// Closes what the engine keeps.
+/// Closes what the engine keeps, and takes a last snapshot, so that the next start has little to do. The
+/// journal is whole without: a snapshot that takes too long is given up.
 pub(super) async fn close(engine: Arc<Engine>) -> Result<(), Failure> {
-    let closed = tokio::task::spawn_blocking(move || engine.close())
+    let close = move || {
+        engine.close()?;
+        let taking = Stopwatch::start();
+        engine.take_snapshot(|| taking.elapsed() < LAST_SNAPSHOT_MAX)
+    };
+    let closed = tokio::task::spawn_blocking(close)
         .await
         .map_err(|error| Failure::at_work("closing the journal", &error))?;
-    closed.map_err(|fault| Failure::at_work("closing the journal", &fault))
+    let snapshot = closed.map_err(|fault| Failure::at_work("closing the journal", &fault))?;
+    if let Some(summary) = snapshot {
+        tell_snapshot(&summary);
+    }
+    Ok(())
+}
+
+/// Tells of a snapshot that was taken.
+pub(super) fn tell_snapshot(summary: &SnapshotSummary) {
+    let SnapshotSummary {
+        file,
+        counts,
+        bytes,
+        ..
+    } = summary;
+    tracing::info!(target: "doublecheck", file, %counts, bytes, "a snapshot was taken");
 }
 
 fn in_memory(policies: Policies) -> Result<Engine, Failure> {
@@ -67,11 +93,19 @@ fn recover(
 
 fn tell(progress: Progress) {
     match progress {
+        Progress::PassedOver(damage) => tracing::error!(
+            target: "doublecheck", %damage,
+            "a snapshot is damaged; an older one and more of the journal are read instead"
+        ),
+        Progress::Begun(accounts) => {
+            tracing::info!(target: "doublecheck", accounts, "a snapshot was read");
+        }
         Progress::Redone(events) => {
             tracing::info!(target: "doublecheck", events, "reading the journal back");
         }
         Progress::Ended(recovered, tail) => {
             let Recovered {
+                snapshot_accounts: _,
                 events,
                 disagreements,
                 policies_changed,

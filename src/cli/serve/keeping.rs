@@ -1,0 +1,82 @@
+//! Snapshots from time to time, and a journal that has failed begun anew, behind the back of the calls.
+
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use super::opening::tell_snapshot;
+use crate::clock::Stopwatch;
+use crate::config::SnapshotEvery;
+use crate::engine::Engine;
+
+/// How often it is looked whether there is anything to do.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// After how many states it rests, and how long: so that a snapshot takes a core for part of the time, and
+/// a call that comes on the same core waits for a fraction of a millisecond.
+const STATES_IN_A_RUN: u32 = 256;
+const REST: Duration = Duration::from_micros(500);
+
+/// A thread that keeps the journal short and sound for as long as this value lives.
+pub(super) struct Keeping {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<thread::JoinHandle<()>>,
+}
+
+impl Keeping {
+    pub(super) fn start(engine: Arc<Engine>, every: SnapshotEvery) -> std::io::Result<Self> {
+        let (stop, stopped) = mpsc::channel();
+        let goes_on =
+            move |after| stopped.recv_timeout(after) == Err(mpsc::RecvTimeoutError::Timeout);
+        let thread = thread::Builder::new()
+            .name("snapshot".to_owned())
+            .spawn(move || keep(&engine, every, goes_on))?;
+        Ok(Self {
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+}
+
+impl Drop for Keeping {
+    /// Waits until it has ended: two snapshots at once would be in each other's way.
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // Had it panicked, the journal would be as good without it.
+            let _ = thread.join();
+        }
+    }
+}
+
+fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> bool) {
+    let mut since = Stopwatch::start();
+    let mut bytes_then = engine.journal_bytes();
+    while goes_on(LOOK_EVERY) {
+        let mut states = 0_u32;
+        let rest = || {
+            states = states.wrapping_add(1);
+            states % STATES_IN_A_RUN != 0 || goes_on(REST)
+        };
+        if !engine.keeps_its_promise() {
+            // It failed and was told; it still fails until it does not.
+            if let Err(fault) = engine.mend_journal(rest) {
+                tracing::debug!(target: "doublecheck", %fault, "the journal still fails");
+            }
+            continue;
+        }
+        let bytes = engine.journal_bytes() - bytes_then;
+        if bytes == 0 || !every.is_due(since.elapsed(), bytes) {
+            continue;
+        }
+        match engine.take_snapshot(rest) {
+            Ok(Some(summary)) => tell_snapshot(&summary),
+            Ok(None) => {}
+            Err(fault) => {
+                tracing::error!(target: "doublecheck", %fault, "a snapshot could not be taken");
+            }
+        }
+        since = Stopwatch::start();
+        bytes_then = engine.journal_bytes();
+    }
+}

@@ -1,0 +1,193 @@
+//! Snapshots: taken while calls go on, and begun from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::Engine;
+use super::logged::Logged;
+use crate::journal::event::PolicyInForce;
+use crate::journal::snapshot::{
+    self, Entry, Key, SnapshotFile, SnapshotReader, SnapshotSummary, SnapshotWriter, State,
+};
+use crate::journal::{Journal, JournalFault};
+use crate::scoring::account::Account;
+use crate::scoring::image::ImageFault;
+use crate::scoring::memory::{DeviceMemory, PayeeMemory};
+use crate::scoring::payment::{AccountId, DeviceId, InvalidId, PayeeId};
+use crate::scoring::time::Timestamp;
+use crate::storage::Directory;
+
+/// How many snapshots are kept: the one before the newest is there if that one is damaged.
+const KEPT: usize = 2;
+
+/// How often it is looked whether the journal is on the disk as far as a snapshot has it.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// How often at most: it is synced every second, unless the storage has failed once more.
+const LOOKS_MAX: usize = 500;
+
+/// What a snapshot gave.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) summary: SnapshotSummary,
+    pub(super) policies: Vec<PolicyInForce>,
+    /// The latest moment that an account in it has seen.
+    pub(super) latest: Timestamp,
+}
+
+impl Engine {
+    /// Takes a snapshot while calls go on; what the journal has before it is then forgotten. `rest` is
+    /// called again and again; where that says `false`, or without a journal, none is taken.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn take_snapshot(
+        &self,
+        rest: impl FnMut() -> bool,
+    ) -> Result<Option<SnapshotSummary>, JournalFault> {
+        match &self.journal {
+            Some(journal) => self.snapshot_beside(journal, KEPT, rest),
+            None => Ok(None),
+        }
+    }
+
+    /// Where the journal has failed: begins it anew, if the storage works again. A snapshot stands for what
+    /// was dropped meanwhile. Returns whether it is sound now.
+    ///
+    /// # Errors
+    /// When the storage still fails.
+    pub fn mend_journal(&self, rest: impl FnMut() -> bool) -> Result<bool, JournalFault> {
+        let Some(journal) = &self.journal else {
+            return Ok(true);
+        };
+        if journal.recover()?.is_some() {
+            // What is older lacks what was dropped.
+            self.snapshot_beside(journal, 1, rest)?;
+        }
+        Ok(self.keeps_its_promise())
+    }
+
+    fn snapshot_beside(
+        &self,
+        journal: &Journal,
+        kept: usize,
+        mut rest: impl FnMut() -> bool,
+    ) -> Result<Option<SnapshotSummary>, JournalFault> {
+        let directory = journal.directory();
+        let journal_from = journal.counts().appended_to + 1;
+        let mut writer = SnapshotWriter::begin(Arc::clone(directory), journal_from)?;
+        for policy in &self.policies_in_force {
+            writer.put_policy(policy.clone())?;
+        }
+        let mut failed = None;
+        let mut goes_on = true;
+        self.visit_states(|state| {
+            failed = writer.put(state).err();
+            goes_on = rest();
+            failed.is_none() && goes_on
+        });
+        if let Some(fault) = failed {
+            return Err(fault);
+        }
+        let journal_to = journal.counts().appended_to + 1;
+        if !goes_on || !is_synced(journal, journal_to, rest) {
+            return Ok(None);
+        }
+        let summary = writer.finish(journal_to)?;
+        journal.snapshot_taken(journal_from);
+        snapshot::forget_older(&**directory, kept)?;
+        if let Some(oldest) = snapshot::snapshots(&**directory)?.last() {
+            journal.forget_before(oldest.journal_from)?;
+        }
+        Ok(Some(summary))
+    }
+
+    /// Takes over what a snapshot holds, on so many threads. Where that fails, so has this engine: what it
+    /// has is nothing whole.
+    pub(super) fn begin_from(
+        &self,
+        directory: &dyn Directory,
+        file: &SnapshotFile,
+        threads: usize,
+    ) -> Result<Begun, JournalFault> {
+        let policies = Mutex::new(Vec::new());
+        let latest = AtomicI64::new(Timestamp::default().unix_ms());
+        let reader = SnapshotReader::open(directory, &file.name)?;
+        let summary = reader.read(threads, |entry| {
+            match entry {
+                Entry::State(state) => {
+                    let seen = self.take_over(&state)?;
+                    latest.fetch_max(seen.unix_ms(), Ordering::Relaxed);
+                }
+                Entry::Policy(policy) => policies.lock().push(policy),
+            }
+            Ok(())
+        })?;
+        let mut policies = policies.into_inner();
+        policies.sort_by_key(|policy| policy.number);
+        Ok(Begun {
+            summary,
+            policies,
+            latest: Timestamp::from_unix_ms(latest.into_inner()),
+        })
+    }
+
+    /// Takes over one state; returns the latest moment it has seen.
+    fn take_over(&self, state: &State<'_>) -> Result<Timestamp, ImageFault> {
+        let State {
+            key,
+            applied,
+            image,
+        } = *state;
+        let no_id = |_: InvalidId| ImageFault {
+            part: "id",
+            offset: 0,
+        };
+        match key {
+            Key::Account(id) => {
+                let id = AccountId::new(id).map_err(no_id)?;
+                let state = Account::from_image(image)?;
+                let latest = state.latest();
+                let held = Logged { state, applied };
+                let mut sought = self.accounts.seek(&id);
+                self.accounts.with(&mut sought, |place| *place = held);
+                Ok(latest)
+            }
+            Key::Payee(id) => {
+                let id = PayeeId::new(id).map_err(no_id)?;
+                let state = PayeeMemory::from_image(image)?;
+                let held = Logged { state, applied };
+                let mut sought = self.payees.seek(&id);
+                self.payees.with(&mut sought, |place| *place = held);
+                Ok(Timestamp::default())
+            }
+            Key::Device(id) => {
+                let id = DeviceId::new(id).map_err(no_id)?;
+                let state = DeviceMemory::from_image(image)?;
+                let held = Logged { state, applied };
+                let mut sought = self.devices.seek(&id);
+                self.devices.with(&mut sought, |place| *place = held);
+                Ok(Timestamp::default())
+            }
+        }
+    }
+}
+
+/// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know
+/// what the journal may still lose, or numbers would be given out twice.
+fn is_synced(journal: &Journal, journal_to: u64, mut rest: impl FnMut() -> bool) -> bool {
+    for _ in 0..LOOKS_MAX {
+        if journal.counts().synced_to + 1 >= journal_to {
+            return true;
+        }
+        if !rest() {
+            return false;
+        }
+        thread::sleep(LOOK_EVERY);
+    }
+    false
+}
