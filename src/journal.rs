@@ -21,6 +21,7 @@
 //! # What is found again
 //! [`Reader`] hands out every event in order and tells how the journal ends. A torn tail is cut off and
 //! told; damage anywhere else is an error that names file, byte and what is lost.
+//! [`snapshot`] keeps the state itself, so that only the end of the journal has to be read.
 
 use std::fmt;
 use std::io;

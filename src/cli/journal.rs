@@ -11,12 +11,14 @@ use crate::storage::disk::Disk;
 
 mod export;
 mod inspect;
+mod snapshot;
 mod verify;
 
 /// Look into a journal: what it holds, whether it is whole, and what was asked and answered
 ///
-/// A journal holds everything that changed the state of a service, in order. These commands only read; of
-/// one that is being written they see what has been written so far, and its end may look torn.
+/// A journal holds everything that changed the state of a service, in order, and beside it snapshots of
+/// that state. These commands only read; of one that is being written they see what has been written so
+/// far, and its end may look torn.
 ///
 /// Examples:
 ///   doublecheck journal inspect data
@@ -32,7 +34,7 @@ pub struct JournalArguments {
 
 #[derive(Debug, clap::Subcommand)]
 enum Command {
-    /// Tell what is in there: segments, records, times, events by kind, and how it ends
+    /// Tell what is in there: segments, records, times, events by kind, how it ends, and snapshots
     Inspect {
         /// The journal's directory
         directory: PathBuf,
@@ -40,7 +42,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Read every record and tell whether anything would be lost on the next start; changes nothing
+    /// Read every record and every snapshot and tell whether anything would be lost on the next start;
+    /// changes nothing
     Verify {
         /// The journal's directory
         directory: PathBuf,
@@ -76,9 +79,14 @@ pub fn run(arguments: &JournalArguments, out: &mut dyn Write) -> Ended {
 }
 
 fn open(directory: &Path) -> Result<Reader, Failure> {
-    let in_error = |error: &dyn std::error::Error| Failure::at_work(directory.display(), error);
-    let disk = Disk::look_at(directory).map_err(|error| in_error(&error))?;
-    Reader::whole(Arc::new(disk)).map_err(|fault| in_error(&fault))
+    let disk = look_at(directory)?;
+    Reader::whole(disk).map_err(|fault| Failure::at_work(directory.display(), &fault))
+}
+
+fn look_at(directory: &Path) -> Result<Arc<Disk>, Failure> {
+    let disk = Disk::look_at(directory);
+    disk.map(Arc::new)
+        .map_err(|error| Failure::at_work(directory.display(), &error))
 }
 
 /// How a journal ends, in words.

@@ -9,7 +9,9 @@ use doublecheck::engine::{Engine, OutcomeReport};
 use doublecheck::journal::event::{
     Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
+use doublecheck::journal::snapshot::{Key, SnapshotWriter, State};
 use doublecheck::journal::{Ack, Journal, Kept, Reader, Settings};
+use doublecheck::scoring::account::Account;
 use doublecheck::scoring::memory::Surroundings;
 use doublecheck::scoring::money::{Currency, Money};
 use doublecheck::scoring::outcome::Outcome;
@@ -240,4 +242,53 @@ fn damage_and_torn_tails_exit_with_1_and_say_where() {
     let ran = run(&["journal", "verify", &folder.path("nowhere")]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("nowhere"), "{ran:?}");
+}
+
+#[test]
+fn snapshots_are_read_and_told() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    written(Path::new(&directory), 40);
+    let mut image = Vec::new();
+    Account::default().put_image(&mut image);
+    let snapshot = |from: u64| {
+        let disk = Arc::new(Disk::open(Path::new(&directory)).unwrap());
+        let mut writer = SnapshotWriter::begin(disk, from).unwrap();
+        let state = State {
+            key: Key::Account("payer-1"),
+            applied: from - 1,
+            image: &image,
+        };
+        writer.put(&state).unwrap();
+        writer.finish(from + 2).unwrap().file
+    };
+    let name = snapshot(3);
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let told = format!("\nsnapshot  {name}: 1 accounts, 0 payees, 0 devices, 0 policies\n");
+    assert!(ran.out.contains(&told), "{ran:?}");
+    let ran = run(&["journal", "inspect", &directory]);
+    assert!(ran.out.contains(&format!("\n{name}  3 ")), "{ran:?}");
+
+    // The journal goes back far enough for the newest one, or its beginning is lost.
+    let first = Path::new(&directory).join("00000000000000000001.journal");
+    let segment = fs::read(&first).unwrap();
+    fs::remove_file(&first).unwrap();
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("records 3 to "), "{ran:?}");
+    fs::write(&first, segment).unwrap();
+
+    let path = Path::new(&directory).join(&name);
+    let mut harmed = fs::read(&path).unwrap();
+    harmed[30] ^= 1;
+    fs::write(&path, &harmed).unwrap();
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    let told = format!("{name}: byte 24: damaged; nothing of this snapshot can be used");
+    assert!(ran.err.contains(&told), "{ran:?}");
+    let ran = run(&["journal", "inspect", &directory, "--json"]);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(found["snapshots"][0]["state"], "unreadable");
+    assert_eq!(found["snapshots"][0]["message"], told);
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::{Ended, Failure, show};
-use super::{open, time, told};
+use super::{open, snapshot, time, told};
 use crate::journal::event::EventKind;
 use crate::journal::{Damage, SegmentSummary, Tail};
 use crate::scoring::time::Timestamp;
@@ -21,6 +21,7 @@ struct Found {
     kinds: BTreeMap<EventKind, u64>,
     next: u64,
     tail: Tail,
+    snapshots: snapshot::Found,
 }
 
 pub(super) fn run(directory: &Path, as_json: bool, out: &mut dyn Write) -> Ended {
@@ -54,6 +55,7 @@ fn look(directory: &Path) -> Result<Found, Failure> {
         kinds,
         next: ending.as_ref().map_or(1, |ending| ending.next),
         tail: ending.map_or(Tail::Open, |ending| ending.tail),
+        snapshots: snapshot::look(directory)?,
     })
 }
 
@@ -88,7 +90,7 @@ impl Found {
         rows.push(vec!["next record".to_owned(), self.next.to_string()]);
         rows.push(vec!["tail".to_owned(), told(&self.tail)]);
         show::table(out, &rows)?;
-        Ok(())
+        snapshot::write(&self.snapshots, out)
     }
 
     fn to_json(&self) -> Value {
@@ -114,6 +116,7 @@ impl Found {
             "events": kinds.collect::<serde_json::Map<_, _>>(),
             "next": self.next,
             "tail": tail_json(&self.tail),
+            "snapshots": snapshot::to_json(&self.snapshots),
         })
     }
 }

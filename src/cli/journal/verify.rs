@@ -4,10 +4,12 @@ use std::io::Write;
 use std::path::Path;
 
 use super::super::{Ended, Failure, show};
-use super::{open, told};
-use crate::journal::Tail;
+use super::{look_at, open, snapshot, told};
+use crate::journal::snapshot::SnapshotSummary;
+use crate::journal::{Reader, Tail};
 
 pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
+    let snapshots = whole_snapshots(directory)?;
     let mut reader = open(directory)?;
     let mut records: u64 = 0;
     for event in reader.by_ref() {
@@ -23,14 +25,29 @@ pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
         )));
     }
     let row = |name: &str, value: String| vec![name.to_owned(), value];
+    let mut rows = vec![
+        row("records", records.to_string()),
+        row("segments", reader.segments().len().to_string()),
+        row("tail", told(&tail)),
+    ];
+    let holds = |snapshot: &SnapshotSummary| {
+        let SnapshotSummary { file, counts, .. } = snapshot;
+        row("snapshot", format!("{file}: {counts}"))
+    };
+    rows.extend(snapshots.iter().map(holds));
     writeln!(out, "ok")?;
-    show::table(
-        out,
-        &[
-            row("records", records.to_string()),
-            row("segments", reader.segments().len().to_string()),
-            row("tail", told(&tail)),
-        ],
-    )?;
+    show::table(out, &rows)?;
     Ok(())
+}
+
+/// The snapshots, all of them whole, and the journal there that the newest has to be gone on with.
+fn whole_snapshots(directory: &Path) -> Result<Vec<SnapshotSummary>, Failure> {
+    let in_error = |fault| Failure::at_work(directory.display(), &fault);
+    let found = snapshot::look(directory)?.into_iter();
+    let whole = found.map(|(_, read)| read.map_err(in_error));
+    let whole: Vec<_> = whole.collect::<Result<_, _>>()?;
+    if let Some(newest) = whole.first() {
+        Reader::from(look_at(directory)?, newest.journal_from).map_err(in_error)?;
+    }
+    Ok(whole)
 }
