@@ -18,6 +18,7 @@ pub mod demo;
 pub mod echo;
 pub mod eval;
 pub mod evidence;
+pub mod import;
 pub mod journal;
 mod json;
 pub mod load;
@@ -63,6 +64,7 @@ enum Command {
     Demo(demo::DemoArguments),
     Replay(replay::ReplayArguments),
     Eval(eval::EvalArguments),
+    Import(import::ImportArguments),
     Load(Box<load::LoadArguments>),
     Journal(journal::JournalArguments),
     #[command(hide = true)]
@@ -84,6 +86,7 @@ pub fn run() -> ExitCode {
         Some(Command::Demo(demo)) => demo::run(demo, &mut out()),
         Some(Command::Replay(replay)) => replay::run(replay),
         Some(Command::Eval(eval)) => eval::run(eval, &mut out()),
+        Some(Command::Import(import)) => import::run(import, &mut out()),
         Some(Command::Load(load)) => load::run(load, &mut out()),
         Some(Command::Journal(journal)) => journal::run(journal, &mut out()),
         Some(Command::Echo(echo)) => echo::run(echo),

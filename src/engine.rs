@@ -8,6 +8,7 @@
 mod budget;
 mod chunk;
 mod evidence;
+mod import;
 mod keys;
 mod logged;
 mod receipt;
@@ -23,7 +24,7 @@ use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::journal::event::PolicyInForce;
 use crate::scoring::account::{Account, Refusal, Scored};
-use crate::scoring::confirmation::TokenFault;
+use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
@@ -156,7 +157,7 @@ impl Engine {
 
     fn score_at<'a>(
         &'a self,
-        mut keys: Keys<'a>,
+        keys: Keys<'a>,
         token: Option<&str>,
         now: Timestamp,
     ) -> Result<(Scored, Receipt), Refusal> {
@@ -169,6 +170,22 @@ impl Engine {
                     .ok_or(Refusal::Token(TokenFault::Wrong))?,
             ),
         };
+        let decide = |account: &mut Account, surroundings: &Surroundings| {
+            let mint = |expire_time| self.token_key.mint(payment, expire_time);
+            account.score(&self.policies, payment, presented, surroundings, mint, now)
+        };
+        self.step(keys, presented, now, decide)
+    }
+
+    /// Takes the step on a payment's account, and on its payee and device: `decide` is the heart of it.
+    fn step<'a>(
+        &'a self,
+        mut keys: Keys<'a>,
+        presented: Option<PresentedToken>,
+        now: Timestamp,
+        decide: impl FnOnce(&mut Account, &Surroundings) -> Result<Scored, Refusal>,
+    ) -> Result<(Scored, Receipt), Refusal> {
+        let payment = keys.payment;
         let surroundings = self.surroundings(&mut keys, now);
         let Keys {
             account,
@@ -177,14 +194,7 @@ impl Engine {
             ..
         } = &mut keys;
         let (scored, receipt) = self.accounts.with(account, |account| {
-            let scored = account.state.score(
-                &self.policies,
-                payment,
-                presented,
-                &surroundings,
-                |expire_time| self.token_key.mint(payment, expire_time),
-                now,
-            )?;
+            let scored = decide(&mut account.state, &surroundings)?;
             if !scored.replayed {
                 let append = || self.append_scored(payment, presented, &surroundings, &scored);
                 account.applied = self.tell_memories(payment, &scored, payee, device, append);

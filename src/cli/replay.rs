@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::{self, BufRead, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
@@ -16,6 +17,7 @@ use crate::config::policy_source::PolicySource;
 use crate::engine::{Engine, OutcomeReport};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::confirmation::ConfirmationToken;
+use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{PayeeId, Payment, PaymentId};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
@@ -179,6 +181,8 @@ pub(super) struct Replay {
     /// The tokens that were handed out, by account and payment.
     tokens: HashMap<Box<str>, ConfirmationToken>,
     summary: Summary,
+    /// Whether the payments were made, whatever the policy says to them.
+    imports: bool,
 }
 
 /// A payment and its answer.
@@ -199,7 +203,27 @@ impl Replay {
             payees: HashMap::new(),
             tokens: HashMap::new(),
             summary: Summary::default(),
+            imports: false,
         }
+    }
+
+    /// One that takes every payment for made, whatever the policy says to it.
+    pub(super) fn importing(policies: impl Into<Policies>) -> Self {
+        Self {
+            imports: true,
+            ..Self::new(policies)
+        }
+    }
+
+    /// What it came to, and the engine that remembers it.
+    pub(super) fn finish(self, elapsed: Duration) -> (Summary, Engine) {
+        let Self {
+            mut summary,
+            engine,
+            ..
+        } = self;
+        summary.finish(&engine, elapsed);
+        (summary, engine)
     }
 
     /// Runs every event of `file` through the engine, and shows `observe` each answered payment with
@@ -226,7 +250,7 @@ impl Replay {
                     let bad = format!("{}:{number}: {reason}", file.path.display());
                     if !file.skip_bad {
                         return Err(Failure::Work(format!(
-                            "error: {bad} (`replay --skip-bad` passes over bad lines)"
+                            "error: {bad} (`--skip-bad` passes over bad lines)"
                         )));
                     }
                     self.summary.add_bad_line();
@@ -270,19 +294,13 @@ impl Replay {
             let key = payment_key(payment.account_id.as_str(), asked.as_str());
             self.tokens.get(&key).map(ToString::to_string)
         });
-        let scored =
-            self.engine
-                .score(&payment, token.as_deref())
-                .map_err(|refusal| match refusal {
-                    Refusal::Conflict(fields) => {
-                        let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
-                        format!(
-                            "payment_id: submitted before with other content: {}",
-                            paths.join(", ")
-                        )
-                    }
-                    Refusal::Token(fault) => fault.to_string(),
-                })?;
+        let scored = if self.imports {
+            self.take_back_asked(&payment, confirms);
+            self.engine.import(&payment)
+        } else {
+            self.engine.score(&payment, token.as_deref())
+        };
+        let scored = scored.map_err(|refusal| told(&refusal))?;
         self.summary.add_payment(&scored);
         let key = payment_key(payment.account_id.as_str(), payment.payment_id.as_str());
         if let Some(confirmation) = &scored.assessment.confirmation {
@@ -290,6 +308,20 @@ impl Replay {
         }
         self.payees.insert(key, payment.payee.id.clone());
         Ok(Decided { payment, scored })
+    }
+
+    /// A payment that another one confirms was asked about, and never made itself.
+    fn take_back_asked(&self, payment: &Payment, confirms: Option<&PaymentId>) {
+        if let Some(asked) = confirms.filter(|asked| **asked != payment.payment_id) {
+            let report = OutcomeReport {
+                account_id: payment.account_id.clone(),
+                payment_id: asked.clone(),
+                outcome: Outcome::NotSent,
+                payee_id: None,
+            };
+            // The question may be older than what the account remembers, and then it is no matter.
+            let _ = self.engine.report_outcome(&report);
+        }
     }
 
     fn outcome(&mut self, mut report: OutcomeReport) {
@@ -301,6 +333,20 @@ impl Replay {
             Ok(_) => self.summary.add_outcome(),
             Err(_unknown) => self.summary.add_unknown_outcome(),
         }
+    }
+}
+
+/// Why a payment was refused, naming the field of its line.
+fn told(refusal: &Refusal) -> String {
+    match refusal {
+        Refusal::Conflict(fields) => {
+            let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
+            format!(
+                "payment_id: submitted before with other content: {}",
+                paths.join(", ")
+            )
+        }
+        Refusal::Token(fault) => fault.to_string(),
     }
 }
 

@@ -79,22 +79,10 @@ impl Engine {
     ) -> Result<Option<SnapshotSummary>, JournalFault> {
         let directory = journal.directory();
         let journal_from = journal.counts().appended_to + 1;
-        let mut writer = SnapshotWriter::begin(Arc::clone(directory), journal_from)?;
-        for policy in &self.policies_in_force {
-            writer.put_policy(policy.clone())?;
-        }
-        let mut failed = None;
-        let mut goes_on = true;
-        self.visit_states(|state| {
-            failed = writer.put(state).err();
-            goes_on = rest();
-            failed.is_none() && goes_on
-        });
-        if let Some(fault) = failed {
-            return Err(fault);
-        }
+        let mut writer = self.begin_snapshot(directory, journal_from)?;
+        let all = self.put_states(&mut writer, &mut rest)?;
         let journal_to = journal.counts().appended_to + 1;
-        if !goes_on || !is_synced(journal, journal_to, rest) {
+        if !all || !is_synced(journal, journal_to, rest) {
             return Ok(None);
         }
         let summary = writer.finish(journal_to)?;
@@ -104,6 +92,34 @@ impl Engine {
             journal.forget_before(oldest.journal_from)?;
         }
         Ok(Some(summary))
+    }
+
+    pub(super) fn begin_snapshot(
+        &self,
+        directory: &Arc<dyn Directory>,
+        journal_from: u64,
+    ) -> Result<SnapshotWriter, JournalFault> {
+        let mut writer = SnapshotWriter::begin(Arc::clone(directory), journal_from)?;
+        for policy in &self.policies_in_force {
+            writer.put_policy(policy.clone())?;
+        }
+        Ok(writer)
+    }
+
+    /// Puts in every state; returns whether `rest` let it.
+    pub(super) fn put_states(
+        &self,
+        writer: &mut SnapshotWriter,
+        mut rest: impl FnMut() -> bool,
+    ) -> Result<bool, JournalFault> {
+        let mut put = Ok(());
+        let mut goes_on = true;
+        self.visit_states(|state| {
+            put = writer.put(state);
+            goes_on = rest();
+            put.is_ok() && goes_on
+        });
+        put.map(|()| goes_on)
     }
 
     /// Takes over what a snapshot holds, on so many threads. Where that fails, so has this engine: what it

@@ -209,9 +209,13 @@ impl Writer {
             }
             log.sync()?;
             log.close(FrameKind::Finished)?;
-            log.sync()
+            log.sync()?;
+            Ok(log.last())
         };
-        closing().map_err(JournalFault::storage("closing the journal"))
+        let last = closing().map_err(JournalFault::storage("closing the journal"))?;
+        let counters = &self.shared.counters;
+        counters.synced_to.fetch_max(last, Ordering::Relaxed);
+        Ok(())
     }
 }
 

@@ -1,8 +1,9 @@
 //! `journal`: what is in one, whether it is whole, and its events as a replay file.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use std::{fs, io, thread};
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::{Engine, OutcomeReport};
@@ -24,12 +25,12 @@ use doublecheck::storage::disk::Disk;
 use doublecheck::token::TokenKey;
 use serde_json::Value;
 
-use crate::support::{Folder, run};
+use crate::support::{Folder, Served, run, serve};
 
 /// A journal of some traffic, with questions that were asked and answered. Returns what was decided:
 /// payment, decision, score.
 fn written(directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
-    let directory = Arc::new(Disk::open(directory).unwrap());
+    let directory = Arc::new(open(directory));
     let mut reader = Reader::whole(directory.clone()).unwrap();
     assert!(reader.next().is_none());
     let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(1_767_225_600_000)));
@@ -244,6 +245,21 @@ fn damage_and_torn_tails_exit_with_1_and_say_where() {
     assert!(ran.err.contains("nowhere"), "{ran:?}");
 }
 
+/// Opens a directory. A process that another test starts has a copy of every open file for a moment, and
+/// with it of the lock.
+fn open(directory: &Path) -> Disk {
+    let is_locked = |opened: &io::Result<Disk>| {
+        let error = opened.as_ref().err();
+        error.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    };
+    let tries = std::iter::repeat_with(|| {
+        thread::sleep(Duration::from_millis(10));
+        Disk::open(directory)
+    });
+    let opened = tries.take(500).find(|opened| !is_locked(opened));
+    opened.expect("nobody else has it open").unwrap()
+}
+
 #[test]
 fn snapshots_are_read_and_told() {
     let folder = Folder::with(&[]);
@@ -252,7 +268,7 @@ fn snapshots_are_read_and_told() {
     let mut image = Vec::new();
     Account::default().put_image(&mut image);
     let snapshot = |from: u64| {
-        let disk = Arc::new(Disk::open(Path::new(&directory)).unwrap());
+        let disk = Arc::new(open(Path::new(&directory)));
         let mut writer = SnapshotWriter::begin(disk, from).unwrap();
         let state = State {
             key: Key::Account("payer-1"),
@@ -291,4 +307,69 @@ fn snapshots_are_read_and_told() {
     let found: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(found["snapshots"][0]["state"], "unreadable");
     assert_eq!(found["snapshots"][0]["message"], told);
+}
+
+#[test]
+fn what_is_imported_is_known_to_the_first_start() {
+    let lines: String = (0..30)
+        .map(|day| {
+            format!(
+                "{{\"type\":\"payment\",\"time\":\"2026-01-{:02}T09:00:00Z\",\"payment_id\":\"p{day}\",\
+                 \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
+                 \"amount_minor\":5000,\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n",
+                day + 1
+            )
+        })
+        .collect();
+    let folder = Folder::with(&[("past.jsonl", &lines)]);
+    let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
+    let ran = run(&["import", &file, "--data-dir", &data]);
+    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    assert!(
+        ran.out
+            .contains("holds           1 accounts, 1 payees, 0 devices"),
+        "{ran:?}"
+    );
+
+    let again = run(&["import", &file, "--data-dir", &data]);
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert!(again.err.contains("data is not empty"), "{again:?}");
+
+    let served = Served::start_with_data(&data);
+    let known = served.score_json("p-now", &[]);
+    assert_eq!(known["history"], "HISTORY_FULL", "{known}");
+    let blind = serve().score_json("p-now", &[]);
+    assert_eq!(blind["history"], "HISTORY_NONE", "{blind}");
+}
+
+#[test]
+fn a_process_that_was_ended_goes_on_where_it_was() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let served = Served::start_with_data(&data);
+    let asked = served.score_json("p-1", &[]);
+    let second = run(&[
+        "serve",
+        "--grpc-address",
+        "127.0.0.1:0",
+        "--data-dir",
+        &data,
+    ]);
+    assert_eq!(second.code, Some(1), "{second:?}");
+    assert!(
+        second.err.contains("another process has it open"),
+        "{second:?}"
+    );
+    served.end();
+    let names = fs::read_dir(&data).unwrap();
+    let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let is_snapshot = |name: String| name.starts_with("snapshot-") && !name.contains('.');
+    assert!(names.into_iter().any(is_snapshot));
+
+    let served = Served::start_with_data(&data);
+    let again = served.score_json("p-1", &[]);
+    assert_eq!(again["replayed"], true, "{again}");
+    assert_eq!(again["decision"], asked["decision"], "{again}");
+    let duplicate = served.score_json("p-2", &[]);
+    assert_eq!(duplicate["decision"], "DECISION_BLOCK", "{duplicate}");
 }

@@ -37,9 +37,9 @@ fn check_says_ok_and_what_is_in_force() {
         assert!(ran.out.contains(part), "{part}: {ran:?}");
     }
     let ran = run(&["check", "--threads", "3"]);
-    assert!(ran.out.contains("\nthreads        3\n"), "{ran:?}");
+    assert!(ran.out.contains("\nthreads               3\n"), "{ran:?}");
     let ran = run(&["check", "--memory-budget", "1024MiB"]);
-    let told = "\nmemory.budget  1GiB (as set)\n";
+    let told = "\nmemory.budget         1GiB (as set)\n";
     assert!(ran.out.contains(told), "{ran:?}");
     let ran = run(&["check"]);
     assert!(ran.out.contains("\nmemory.budget  "), "{ran:?}");

@@ -41,21 +41,30 @@ pub(crate) fn ran(output: &Output) -> Ran {
     }
 }
 
-/// A served process on a free port with a data directory of its own, both gone with the test.
+/// A served process on a free port, gone with the test.
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
-    _data: Folder,
+    /// Its data directory, where that is gone with the test too.
+    data: Option<Folder>,
 }
 
 impl Served {
     pub(crate) fn start(arguments: &[&str]) -> Self {
-        Self::start_on(Folder::with(&[]), arguments)
+        let data = Folder::with(&[]);
+        let mut served = Self::start_on(&data.path("data"), arguments);
+        served.data = Some(data);
+        served
     }
 
-    fn start_on(data: Folder, arguments: &[&str]) -> Self {
+    /// One that goes on with a data directory.
+    pub(crate) fn start_with_data(path: &str) -> Self {
+        Self::start_on(path, &["serve", "--grpc-address", "127.0.0.1:0"])
+    }
+
+    fn start_on(data: &str, arguments: &[&str]) -> Self {
         let mut child = doublecheck(arguments)
-            .env("DOUBLECHECK_DATA_DIR", data.path("data"))
+            .env("DOUBLECHECK_DATA_DIR", data)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
@@ -73,8 +82,16 @@ impl Served {
         Self {
             child,
             address,
-            _data: data,
+            data: None,
         }
+    }
+
+    /// Ends it in peace.
+    pub(crate) fn end(mut self) {
+        let pid = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-TERM", &pid]).status();
+        assert!(killed.unwrap().success());
+        assert!(self.child.wait().unwrap().success());
     }
 
     /// Runs a command against this server.

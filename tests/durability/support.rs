@@ -67,10 +67,10 @@ impl Plan {
             Arc::clone(&clock) as Arc<dyn Clock>
         };
         let mut ended = None;
-        let note = |progress| {
-            if let Progress::Ended(found, _) = progress {
-                ended = Some(found);
-            }
+        let note = |progress| match progress {
+            Progress::Ended(found, _) => ended = Some(found),
+            Progress::PassedOver(damage) => panic!("{damage}"),
+            Progress::Begun(_) | Progress::Redone(_) => {}
         };
         let engine = Engine::recover(self.policies.clone(), durability, clock_from, note)?;
         let engine = match self.memory_budget_bytes {

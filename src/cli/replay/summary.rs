@@ -11,7 +11,7 @@ use crate::telemetry::BoundsCounts;
 
 /// Counts of everything that a replay met.
 #[derive(Debug, Default)]
-pub(super) struct Summary {
+pub(in crate::cli) struct Summary {
     payments: u64,
     replayed: u64,
     decisions: BTreeMap<Decision, u64>,

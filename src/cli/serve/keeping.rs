@@ -56,7 +56,7 @@ fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> boo
         let mut states = 0_u32;
         let rest = || {
             states = states.wrapping_add(1);
-            states % STATES_IN_A_RUN != 0 || goes_on(REST)
+            !states.is_multiple_of(STATES_IN_A_RUN) || goes_on(REST)
         };
         if !engine.keeps_its_promise() {
             // It failed and was told; it still fails until it does not.

@@ -1,6 +1,7 @@
-//! Payments that are scored again, from the record of how they were scored the first time.
+//! Payments that are scored after the fact: again, from the record of how they were scored the first time,
+//! or because they were made before anybody asked.
 
-use super::{Account, Refusal};
+use super::{Account, Refusal, Scored};
 use crate::scoring::assessment::{Assessment, Confirmation, Decision};
 use crate::scoring::confirmation::PresentedToken;
 use crate::scoring::memory::Surroundings;
@@ -31,6 +32,22 @@ pub enum Agreement {
 }
 
 impl Account {
+    /// Remembers a payment of which only is known that it was made: it is scored, and whatever that comes
+    /// to, it was let through.
+    ///
+    /// # Errors
+    /// [`Refusal`] when it contradicts an earlier one.
+    pub fn take_in(
+        &mut self,
+        policies: &Policies,
+        payment: &Payment,
+        surroundings: &Surroundings,
+        now: Timestamp,
+    ) -> Result<Scored, Refusal> {
+        let conclude = |assessment: &mut Assessment, _| assessment.decision = Decision::Allow;
+        self.decide(policies, payment, None, surroundings, conclude, now)
+    }
+
     /// Scores `payment` once more, from a record of how it was scored: with the same state, policies and
     /// surroundings it comes to the same. Where another version of this program thinks otherwise, what
     /// was answered then stands.

@@ -1,0 +1,51 @@
+//! A state made of what happened before anybody asked.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::journal::JournalFault;
+use crate::journal::event::{PolicyInForce, PolicyText};
+use crate::journal::snapshot::SnapshotSummary;
+use crate::scoring::account::{Refusal, Scored};
+use crate::scoring::payment::Payment;
+use crate::storage::Directory;
+use crate::token::{KEY_FILE, TokenKey};
+
+impl Engine {
+    /// Remembers a payment that was made before anybody asked about it. What the policy says to it is noted
+    /// and decides nothing.
+    ///
+    /// # Errors
+    /// [`Refusal`] when the payment contradicts an earlier one; nothing is remembered then.
+    pub fn import(&self, payment: &Payment) -> Result<Scored, Refusal> {
+        let mut keys = self.seek(payment);
+        self.find(&mut keys);
+        keys.fetch();
+        let now = self.clock.now();
+        let (scored, _) = self.step(keys, None, now, |account, surroundings| {
+            account.take_in(&self.policies, payment, surroundings, now)
+        })?;
+        Ok(scored)
+    }
+
+    /// Writes all that is remembered to a directory that is still empty, for an engine to begin from.
+    ///
+    /// # Errors
+    /// When the storage fails.
+    pub fn found(
+        &mut self,
+        directory: &Arc<dyn Directory>,
+    ) -> Result<SnapshotSummary, JournalFault> {
+        TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
+        self.policies_in_force = vec![PolicyInForce {
+            time: self.clock.now(),
+            number: self.policies.primary_number(),
+            policy: PolicyText::of(self.policies.primary()),
+            shadow: self.policies.shadow().map(PolicyText::of),
+        }];
+        // Nothing was journalled so far: the first event will be number 1.
+        let mut writer = self.begin_snapshot(directory, 1)?;
+        self.put_states(&mut writer, || true)?;
+        writer.finish(1)
+    }
+}
