@@ -17,15 +17,13 @@ pub(super) struct Expected {
 }
 
 impl Expected {
-    /// From how many sums on the account's level is known.
-    const SUMS_MIN: u16 = 5;
-
     pub(super) fn of(context: &Context<'_>) -> Option<Self> {
         let level = context.account.profile().level();
-        let sums = level.sums_in(context.payment.money.currency());
-        if sums < Self::SUMS_MIN || !context.knows_the_account() {
+        let currency = context.payment.money.currency();
+        if !level.is_known_in(currency) || !context.knows_the_account() {
             return None;
         }
+        let sums = level.sums_in(currency);
         let prices = context.surroundings.payee.prices;
         let spread = level.variance();
         let unsure = spread / f64::from(sums) + spread / prices.worth();

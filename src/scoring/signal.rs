@@ -15,7 +15,7 @@ use super::findings::Findings;
 use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
-use super::profile::{Amounts, KnownPayee, Spread};
+use super::profile::{Amounts, KnownPayee, LogAmount, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{RecordRef, WindowIndex};
@@ -111,6 +111,25 @@ impl<'a> Context<'a> {
     #[must_use]
     fn expected(&self) -> Option<Expected> {
         *self.expected.get_or_init(|| Expected::of(self))
+    }
+
+    /// The level of what the account pays in this currency, in doublings above one minor unit. A coffee
+    /// every day does not lower it; where it is not known yet, it is the median.
+    #[must_use]
+    pub fn level_doublings(&self) -> Option<f64> {
+        let level = self.account.profile().level();
+        if level.is_known_in(self.payment.money.currency()) {
+            return Some(level.middle_doublings());
+        }
+        self.usual.map(|usual| usual.median.doublings())
+    }
+
+    /// This amount as a multiple of that level.
+    #[must_use]
+    pub fn ratio_to_level(&self) -> Option<f64> {
+        let amount = LogAmount::of(self.payment.money.amount_minor());
+        let level = self.level_doublings()?;
+        Some(LogAmount::ratio(amount.doublings() - level))
     }
 
     /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be

@@ -1,5 +1,7 @@
 //! The amounts paid lately, to all or to one payee, and what is usual among them.
 
+use std::mem;
+
 use super::listed::Listed;
 use super::log_amount::LogAmount;
 use crate::scoring::money::Money;
@@ -124,14 +126,19 @@ impl<'a> Amounts<'a> {
         })
     }
 
-    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three.
+    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three. One that is
+    /// paid again and again, a coffee, is one price, and counts once.
     #[must_use]
     pub fn granularity_minor(self) -> i64 {
+        let different = || {
+            let mut last = 0;
+            let is_another = move |amount: &i64| mem::replace(&mut last, *amount) != *amount;
+            self.minor().filter(is_another)
+        };
+        let count = different().count();
         let divides = |unit: i64| {
-            let mut others = self
-                .minor()
-                .filter(|amount| amount.checked_rem(unit) != Some(0));
-            others.nth(self.sorted.len() / 3).is_none()
+            let mut others = different().filter(|amount| amount.checked_rem(unit) != Some(0));
+            others.nth(count / 3).is_none()
         };
         let mut granularity = 1;
         let mut factors = [5, 2].into_iter().cycle();
@@ -419,6 +426,7 @@ mod tests {
             (&[10, 20, 3], 10),
             (&[10, 20, 3, 4], 1),
             (&[5_000, 1_500, 777], 500),
+            (&[300, 300, 300, 300, 1_253, 2_087], 1),
             (&[AMOUNT_MINOR_MAX], AMOUNT_MINOR_MAX),
             (&[], 1),
         ] {

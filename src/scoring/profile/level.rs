@@ -13,6 +13,9 @@ const SUMS_FOLLOWED: u16 = 60;
 /// From how many sums on one alone moves the level by no more than `DOUBLINGS_HEARD`.
 const SUMS_ROBUST: u16 = 4;
 
+/// From how many sums on the level is known.
+const SUMS_KNOWN: u16 = 5;
+
 /// By how many doublings a sum is taken to be off at most.
 const DOUBLINGS_HEARD: f64 = 2.0;
 
@@ -56,6 +59,12 @@ impl Level {
         } else {
             0
         }
+    }
+
+    /// Whether it is known from enough sums in `currency`.
+    #[must_use]
+    pub fn is_known_in(&self, currency: Currency) -> bool {
+        self.sums_in(currency) >= SUMS_KNOWN
     }
 
     /// The middle of the sums, in doublings above one minor unit.

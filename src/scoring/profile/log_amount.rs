@@ -9,6 +9,9 @@ pub struct LogAmount(u16);
 
 const STEPS: usize = 256;
 
+/// How many bits of a ratio below one are looked at.
+const RATIO_BITS: u32 = 20;
+
 /// How many steps a ratio is taken to have at most: 50 doublings.
 const RATIO_STEPS: f64 = 12_800.0;
 
@@ -85,6 +88,17 @@ impl LogAmount {
         } else {
             mantissa * power
         }
+    }
+
+    /// How many doublings make this ratio, from a millionth on: [`ratio`](Self::ratio) the other way round.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "as far as whole numbers go"
+    )]
+    pub fn doublings_of(ratio: f64) -> f64 {
+        let amount = (ratio * (1_u64 << RATIO_BITS) as f64) as i64;
+        Self::of(amount).doublings() - f64::from(RATIO_BITS)
     }
 
     /// How many steps lie between the two.
@@ -168,6 +182,16 @@ mod tests {
                 "{doublings}: {exact} {ours}"
             );
         }
+    }
+
+    #[test]
+    fn doublings_follow_the_real_logarithms() {
+        for tenths in -100..400 {
+            let doublings = f64::from(tenths) / 10.0;
+            let ours = LogAmount::doublings_of(doublings.exp2());
+            assert!((doublings - ours).abs() < 0.01, "{doublings}: {ours}");
+        }
+        assert_eq!(LogAmount::doublings_of(0.0), -f64::from(RATIO_BITS));
     }
 
     /// Digit by digit, without tables.

@@ -27,8 +27,9 @@ settings! {
         from_nats: f64 = 3.0, 0 => 100, "nats";
         /// From where it fires at full strength.
         full_nats: f64 = 3.6, 0 => 100, "nats";
-        /// Full strength against sums that vary.
-        varied_strength: f64 = 63.0, 0 => 100, "strength";
+        /// Full strength against sums that vary: just enough to ask, so that what looks like abuse stands
+        /// above it.
+        varied_strength: f64 = 61.0, 0 => 100, "strength";
     }
 }
 
@@ -79,7 +80,7 @@ fn varied(
     // What was meant is more, where too little was typed: it lies apart from what else may be meant.
     let is_too_little = expected.doublings_above(typed) < 0.0;
     let pattern_most = if is_too_little {
-        0.0
+        TOO_LITTLE_NATS_MOST
     } else {
         PATTERN_NATS_MOST
     };
@@ -92,23 +93,30 @@ fn varied(
         .profile()
         .amounts(context.payment.money.currency())?;
     // Somebody who pays in fives types fives.
-    let is_as_round = |meant: i64| meant.checked_rem(amounts.granularity_minor()) == Some(0);
-    let explained_nats =
-        |slip, meant| typed_nats - expected.surprise_nats(meant) + pattern_nats(slip, meant, typed);
-    let (slip, nats) = undone(typed)
-        .map(|(slip, meant)| (slip, meant, explained_nats(slip, meant)))
-        .filter(|(_, _, nats)| *nats > settings.from_nats)
-        .filter(|(_, meant, _)| is_as_round(*meant))
-        .map(|(slip, _, nats)| (slip, nats))
-        .max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let granularity_minor = amounts.granularity_minor();
+    let is_as_round = |meant: i64| meant.checked_rem(granularity_minor) == Some(0);
+    // Nobody asks which digit was lost: all that one kind of slip makes this amount of counts together.
+    let mut odds = [0.0; AmountSlip::ALL.len()];
+    for (slip, meant) in undone(typed).filter(|(_, meant)| is_as_round(*meant)) {
+        let nats = typed_nats - expected.surprise_nats(meant) + pattern_nats(slip, meant, typed);
+        if let Some(odds) = odds.get_mut(slip as usize) {
+            *odds += LogAmount::ratio(nats / NATS_PER_DOUBLING);
+        }
+    }
+    let likeliest = AmountSlip::ALL.iter().zip(odds);
+    let (slip, odds) = likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let nats = LogAmount::doublings_of(odds) * NATS_PER_DOUBLING;
     let strength =
         ramp(nats, settings.from_nats, settings.full_nats) * (settings.varied_strength / 100.0);
     let usual = context.usual_of_payee(1).or(context.usual)?;
-    Some((slip, usual.median_minor, strength))
+    Some((*slip, usual.median_minor, strength))
 }
 
 /// What the pattern says at most: a digit typed twice, from one digit.
 const PATTERN_NATS_MOST: f64 = 2.4;
+
+/// The same where too little was typed: any of four keys beside the first.
+const TOO_LITTLE_NATS_MOST: f64 = 0.4;
 
 /// What it says that an amount has the pattern of this slip.
 fn pattern_nats(slip: AmountSlip, meant: i64, typed: i64) -> f64 {
@@ -119,7 +127,9 @@ fn pattern_nats(slip: AmountSlip, meant: i64, typed: i64) -> f64 {
         AmountSlip::ExtraDigit | AmountSlip::DecimalShift => 2.3,
         // Each amount that may be meant makes one that may be typed, which lie further apart than the
         // amounts meant by what they are larger, or closer by what they are smaller.
-        AmountSlip::DoubledDigit | AmountSlip::LostDigit => stretched(),
+        AmountSlip::DoubledDigit => stretched(),
+        // The rarest of them: fingers press once more, or beside, more easily than not at all.
+        AmountSlip::LostDigit => stretched() - 1.0,
         // Nearly three keys lie beside each: which of them takes one nat to say.
         AmountSlip::NeighbourKey => stretched() - 1.0,
     }
@@ -157,7 +167,8 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
 /// twice is a zero too many. Of digits lost or beside the right key only the first is looked at: of the
 /// others nobody can tell.
 fn undone(typed: i64) -> impl Iterator<Item = (AmountSlip, i64)> {
-    let doubled = digits(typed).filter(|at| at.digit != 0 && at.is_as_the_one_before());
+    let is_doubled = |at: &Digit| at.digit != 0 && at.is_as_the_one_before() && at.ends_its_run();
+    let doubled = digits(typed).filter(is_doubled);
     let first = digits(typed).last();
     [
         (typed % 10 == 0).then_some((AmountSlip::ExtraDigit, typed / 10)),
@@ -207,6 +218,11 @@ impl Digit {
     /// Whether it may be the one before it typed twice.
     const fn is_as_the_one_before(self) -> bool {
         self.before % 10 == self.digit
+    }
+
+    /// Whether another digit comes after it, or none.
+    fn ends_its_run(self) -> bool {
+        self.after.checked_div(self.place / 10) != Some(self.digit)
     }
 
     /// The amount without it.
@@ -336,6 +352,10 @@ mod tests {
         let without_first = |amount: i64| amount.to_string()[1..].to_owned();
         for typed in (1..700).chain([1_000, 1_100, 7_700]) {
             let undone: Vec<_> = undone(typed).collect();
+            let mut once = undone.clone();
+            once.sort_unstable_by_key(|(_, meant)| *meant);
+            once.dedup();
+            assert_eq!(once.len(), undone.len(), "{typed}");
             for meant in 1..10_000 {
                 let slip = spelt(meant, typed).filter(|slip| match slip {
                     AmountSlip::ExtraDigit => true,

@@ -28,7 +28,7 @@ settings! {
         /// What share it has then in how unusual an amount is. Raising it lets the payee explain large
         /// amounts, and accuse them, more than the account does.
         everybody_share: f64 = 0.5, 0 => 1, "share";
-        /// From what multiple of the account's median on an amount is a large one.
+        /// From what multiple of the account's level on an amount is a large one.
         large_multiple: f64 = 3.0, 1 => 1000, "times";
         /// How many deviations each large one among the account's last eight amounts adds to one that
         /// is unusual itself: who empties an account does not stop after one payment.
@@ -102,18 +102,18 @@ fn with_everybody(settings: &Settings, context: &Context<'_>, own: f64) -> f64 {
 }
 
 /// How many of the account's last amounts were large.
-#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
 fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
     let currency = context.payment.money.currency();
-    let (Some(amounts), Some(usual)) = (context.account.profile().amounts(currency), context.usual)
-    else {
+    let amounts = context.account.profile().amounts(currency);
+    let (Some(amounts), Some(level)) = (amounts, context.level_doublings()) else {
         return 0;
     };
-    let large_from = usual.median_minor as f64 * settings.large_multiple;
+    let is_large = |amount: i64| {
+        let above = LogAmount::of(amount).doublings() - level;
+        LogAmount::ratio(above) >= settings.large_multiple
+    };
     let newest = amounts.newest_first().take(LARGE_LATELY_OF);
-    newest
-        .map(|amount| u32::from(amount as f64 >= large_from))
-        .sum()
+    newest.map(|amount| u32::from(is_large(amount))).sum()
 }
 
 fn strength(settings: &Settings, deviations: f64) -> f64 {

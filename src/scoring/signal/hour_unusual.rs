@@ -20,7 +20,7 @@ settings! {
         /// What is left of the strength where the account knows the payee: who takes an account over
         /// pays strangers.
         known_payee_factor: f64 = 0.1, 0 => 1, "share";
-        /// Up to what multiple of the account's median an amount is a modest one.
+        /// Up to what multiple of the account's level an amount is a modest one.
         modest_multiple: f64 = 1.5, 0 => 1000, "times";
         /// From what multiple on the hour counts in full.
         large_multiple: f64 = 3.5, 0 => 1000, "times";
@@ -40,8 +40,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if context.known_payee.is_some() {
         strength *= settings.known_payee_factor;
     }
-    let at_stake = context.usual.map_or(0.0, |usual| {
-        let multiple = context.ratio_to(usual.median_minor);
+    let at_stake = context.ratio_to_level().map_or(0.0, |multiple| {
         ramp(multiple, settings.modest_multiple, settings.large_multiple) / 100.0
     });
     strength *= settings.modest_factor + (1.0 - settings.modest_factor) * at_stake;

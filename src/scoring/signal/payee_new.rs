@@ -21,7 +21,7 @@ settings! {
         everyday_novelty: f64 = 1.0, 0.01 => 1, "share";
         /// Share at or below which a new payee is as unusual as can be.
         rare_novelty: f64 = 0.15, 0 => 1, "share";
-        /// What is a small first amount: at most this share of the account's median.
+        /// What is a small first amount: at most this share of the account's level.
         small_share: f64 = 0.5, 0 => 1, "share";
         /// What is left of the strength for a small first amount.
         small_factor: f64 = 0.4, 0 => 1, "share";
@@ -48,8 +48,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         -settings.everyday_novelty,
         -settings.rare_novelty,
     ) / 100.0;
-    if let Some(usual) = context.usual
-        && context.ratio_to(usual.median_minor) <= settings.small_share
+    if context
+        .ratio_to_level()
+        .is_some_and(|multiple| multiple <= settings.small_share)
     {
         strength *= settings.small_factor;
     }

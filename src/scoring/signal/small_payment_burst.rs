@@ -6,6 +6,7 @@
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
+use crate::scoring::profile::LogAmount;
 use crate::scoring::time::Span;
 use crate::scoring::window::RecordRef;
 
@@ -19,7 +20,7 @@ settings! {
         weight: f64 = 1.0, 0 => 1, "share";
         /// How far back the run may reach.
         window_ms: Span = Span::from_minutes(10), 1000 => 3600000, "ms";
-        /// What is small: at most this share of the account's median amount.
+        /// What is small: at most this share of the account's level.
         small_share: f64 = 0.75, 0 => 1, "share";
         /// From how many payments on a run is a burst.
         from: u32 = 5, 2 => 32, "payments";
@@ -39,11 +40,12 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let usual = context.usual.filter(|_| context.knows_the_account())?;
+    let level = context
+        .level_doublings()
+        .filter(|_| context.knows_the_account())?;
     let is_small = |amount_minor| {
-        #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
-        let share = amount_minor as f64 / usual.median_minor.max(1) as f64;
-        share <= settings.small_share
+        let above = LogAmount::of(amount_minor).doublings() - level;
+        LogAmount::ratio(above) <= settings.small_share
     };
     let payment = context.payment;
     let follows = !is_small(payment.money.amount_minor());
