@@ -29,8 +29,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
-use std::task::{Context, Poll, Wake, Waker};
-use std::thread::{self, JoinHandle, Thread};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -47,6 +46,7 @@ mod queue;
 mod commits;
 mod syncer;
 mod writer;
+mod parking;
 
 pub use codec::{DecodeError, DecodeFault};
 pub use commits::Kept;
@@ -64,6 +64,7 @@ use commits::Commits;
 use event::Event;
 use frame::first_of_segment;
 use log::{Log, Standing};
+use parking::block_on;
 use queue::Queue;
 use writer::{Request, Writer};
 
@@ -380,26 +381,5 @@ impl Drop for Journal {
     fn drop(&mut self) {
         // Who wants to know whether it closed well calls `close`.
         let _ = self.close();
-    }
-}
-
-/// Wakes a thread that is parked.
-struct Unpark(Thread);
-
-impl Wake for Unpark {
-    fn wake(self: Arc<Self>) {
-        self.0.unpark();
-    }
-}
-
-fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
-    let mut context = Context::from_waker(&waker);
-    let mut future = std::pin::pin!(future);
-    loop {
-        match future.as_mut().poll(&mut context) {
-            Poll::Ready(done) => return done,
-            Poll::Pending => thread::park(),
-        }
     }
 }

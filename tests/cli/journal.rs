@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 use std::{fs, io, thread};
 
 use doublecheck::clock::ManualClock;
@@ -253,10 +252,10 @@ fn open(directory: &Path) -> Disk {
         error.is_some_and(|error| error.kind() == io::ErrorKind::WouldBlock)
     };
     let tries = std::iter::repeat_with(|| {
-        thread::sleep(Duration::from_millis(10));
+        thread::yield_now();
         Disk::open(directory)
     });
-    let opened = tries.take(500).find(|opened| !is_locked(opened));
+    let opened = tries.take(1_000_000).find(|opened| !is_locked(opened));
     opened.expect("nobody else has it open").unwrap()
 }
 

@@ -4,7 +4,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::stream_payments_request::Item;
@@ -110,7 +111,12 @@ fn request(payment: Payment) -> ScorePaymentRequest {
 type Answered = Vec<(Payment, Assessment)>;
 
 /// Pays one by one until the process is gone.
-async fn pay(mut client: RiskServiceClient<Channel>, life: u64, name: &'static str) -> Answered {
+async fn pay(
+    mut client: RiskServiceClient<Channel>,
+    life: u64,
+    name: &'static str,
+    answers: Arc<AtomicU64>,
+) -> Answered {
     let mut answered = Vec::new();
     for nth in 0.. {
         let payment = payment(life, name, nth);
@@ -118,12 +124,17 @@ async fn pay(mut client: RiskServiceClient<Channel>, life: u64, name: &'static s
             break;
         };
         answered.push((payment, answer.into_inner().assessment.unwrap()));
+        answers.fetch_add(1, Ordering::Relaxed);
     }
     answered
 }
 
 /// Pays in a stream until the process is gone.
-async fn stream(mut client: RiskServiceClient<Channel>, life: u64) -> Answered {
+async fn stream(
+    mut client: RiskServiceClient<Channel>,
+    life: u64,
+    answers_in_all: Arc<AtomicU64>,
+) -> Answered {
     let (items, requests) = tokio::sync::mpsc::channel(usize::try_from(OPEN).unwrap());
     let requests = tokio_stream::wrappers::ReceiverStream::new(requests);
     let item = |nth| StreamPaymentsRequest {
@@ -143,6 +154,7 @@ async fn stream(mut client: RiskServiceClient<Channel>, life: u64) -> Answered {
             panic!("{answer:?}");
         };
         answered.push((payment(life, "stream", answer.sequence), assessment));
+        answers_in_all.fetch_add(1, Ordering::Relaxed);
         if items.send(item(answer.sequence + OPEN)).await.is_err() {
             break;
         }
@@ -150,14 +162,18 @@ async fn stream(mut client: RiskServiceClient<Channel>, life: u64) -> Answered {
     answered
 }
 
-/// Lets clients pay for a while and kills the process; returns what was answered.
-async fn live_and_be_killed(process: Process, life: u64, lasts: Duration) -> Answered {
+/// Lets clients pay until there are so many answers and kills the process; returns what was answered.
+async fn live_and_be_killed(process: Process, life: u64, lasts_answers: u64) -> Answered {
+    let answers = Arc::new(AtomicU64::new(0));
     let mut clients = JoinSet::new();
     for name in ["north", "east", "south"] {
-        clients.spawn(pay(process.client().await, life, name));
+        let answers = Arc::clone(&answers);
+        clients.spawn(pay(process.client().await, life, name, answers));
     }
-    clients.spawn(stream(process.client().await, life));
-    tokio::time::sleep(lasts).await;
+    clients.spawn(stream(process.client().await, life, Arc::clone(&answers)));
+    while answers.load(Ordering::Relaxed) < lasts_answers {
+        tokio::task::yield_now().await;
+    }
     drop(process);
     clients.join_all().await.into_iter().flatten().collect()
 }
@@ -206,9 +222,7 @@ async fn nothing_that_was_answered_is_forgotten() {
     let mut process = Process::start(&data);
     let mut answered_in_all = 0;
     for life in 0..kills() {
-        let lasts = Duration::from_millis(20 + random.below(100));
-        let answered = live_and_be_killed(process, life, lasts).await;
-        assert!(answered.len() > 3, "life {life}: {}", answered.len());
+        let answered = live_and_be_killed(process, life, random.below(4_000)).await;
         answered_in_all += answered.len();
         process = Process::start(&data);
         assert_all_remembered(&process, life, &answered).await;
