@@ -44,7 +44,7 @@ impl Engine {
     /// the same state, in whatever order they came to it.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
-        self.sweep();
+        self.forget_old(self.clock.now(), || true);
         let mut sum = 0_u64;
         self.visit_states(|state| {
             let (kind, key) = match state.key {

@@ -32,6 +32,12 @@ impl Timestamp {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The moment `span` earlier.
+    #[must_use]
+    pub const fn minus(self, span: Span) -> Self {
+        Self(self.0.saturating_sub(span.0))
+    }
+
     /// Whether this moment lies in the half-open window `(now − span, now]`.
     #[must_use]
     pub const fn within(self, span: Span, now: Self) -> bool {

@@ -66,7 +66,7 @@ fn so_it_is_where_threads_raced_for_the_same_payees_and_devices() {
             thread::scope(|scope| {
                 for name in ["north", "east", "south", "westside"] {
                     let life = &life;
-                    scope.spawn(move || live(&mut Town::new(seed + 100 * nth, name), life, 300));
+                    scope.spawn(move || live(&mut Town::calm(seed + 100 * nth, name), life, 300));
                 }
             });
             last = Some(end(&life));
@@ -99,7 +99,7 @@ fn so_it_is_where_snapshots_were_taken_meanwhile() {
                 for name in ["north", "east", "westside"] {
                     let (life, running) = (&life, &running);
                     scope.spawn(move || {
-                        live(&mut Town::new(seed + 100 * nth, name), life, 400);
+                        live(&mut Town::calm(seed + 100 * nth, name), life, 400);
                         running.fetch_sub(1, Ordering::SeqCst);
                     });
                 }
