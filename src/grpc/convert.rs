@@ -3,6 +3,8 @@
 pub(super) mod request;
 pub(super) mod response;
 mod page_token;
+#[cfg(test)]
+mod pinned;
 
 use std::fmt::Display;
 
