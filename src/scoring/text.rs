@@ -94,18 +94,19 @@ struct Masked<'a>(&'a PayeeId);
 
 impl fmt::Display for Masked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let chars: Vec<char> = self.0.as_str().chars().collect();
-        let (head, tail) = match chars.len() {
+        let id = self.0.as_str();
+        let count = id.chars().count();
+        let (head, tail) = match count {
             0..=4 => (0, 0),
             5..=7 => (1, 2),
             8..=9 => (2, 3),
             _ => (3, 4),
         };
-        let shown = |chars: &[char]| chars.iter().collect::<String>();
-        let start = chars.get(..head).map(shown).unwrap_or_default();
-        let end = chars.len().saturating_sub(tail);
-        let end = chars.get(end..).map(shown).unwrap_or_default();
-        write!(f, "{start}****{end}")
+        let place = |nth| id.char_indices().nth(nth).map_or(id.len(), |(at, _)| at);
+        let (start, end) = (place(head), place(count.saturating_sub(tail)));
+        f.write_str(id.get(..start).unwrap_or_default())?;
+        f.write_str("****")?;
+        f.write_str(id.get(end..).unwrap_or_default())
     }
 }
 
