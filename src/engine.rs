@@ -10,6 +10,7 @@ mod chunk;
 mod evidence;
 mod import;
 mod keys;
+mod lanes;
 mod logged;
 mod receipt;
 mod recovery;

@@ -4,7 +4,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::Engine;
-use super::redo::{Recovered, Redo, Redone};
+use super::lanes;
+use super::redo::{Recovered, Redone};
 use super::snapshots::Begun;
 use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce, PolicyText};
@@ -156,18 +157,13 @@ fn redo_rest(
         true => reader.setting_damage_aside(),
         false => reader,
     };
-    let mut redo = Redo::new(engine);
-    if let Some(begun) = begun {
-        redo.begin_from(begun);
-    }
-    for (nth, event) in (1..).zip(&mut reader) {
-        let (sequence, event) = event?;
-        redo.event(sequence, &event);
-        if nth % TOLD_EVERY == 0 {
-            progress(Progress::Redone(nth));
+    let mut told = 0;
+    let redone = lanes::redo(engine, begun, &mut reader, |events| {
+        if events - told >= TOLD_EVERY {
+            told = events;
+            progress(Progress::Redone(events));
         }
-    }
-    let redone = redo.finish();
+    })?;
     let ending = reader.ending().ok_or_else(unread)?;
     progress(Progress::Ended(redone.counts, ending.tail.clone()));
     Ok((redone, ending))

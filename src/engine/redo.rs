@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::lanes::Lane;
 use super::snapshots::Begun;
 use super::tell::teach_payee;
 use crate::journal::event::{
@@ -18,6 +19,7 @@ use crate::scoring::time::Timestamp;
 #[derive(Debug)]
 pub(super) struct Redo<'a> {
     engine: &'a Engine,
+    lane: Lane,
     /// The policies in force at the event; `None` before the first.
     policies: Option<Policies>,
     /// All that have been, as the journal has them.
@@ -52,10 +54,19 @@ pub(super) struct Redone {
     pub(super) counts: Recovered,
 }
 
+impl Redone {
+    /// What two lanes came to.
+    pub(super) fn and(mut self, other: Self) -> Self {
+        self.counts.disagreements += other.counts.disagreements;
+        self
+    }
+}
+
 impl<'a> Redo<'a> {
-    pub(super) fn new(engine: &'a Engine) -> Self {
+    pub(super) fn new(engine: &'a Engine, lane: Lane) -> Self {
         Self {
             engine,
+            lane,
             policies: None,
             policies_in_force: Vec::new(),
             certain_from: 1,
@@ -123,42 +134,50 @@ impl<'a> Redo<'a> {
     fn payment_scored(&mut self, sequence: u64, scored: &PaymentScored<'_>) {
         let (payment, now) = (&*scored.payment, scored.time);
         let Engine {
-            accounts,
-            payees,
-            devices,
-            ..
+            payees, devices, ..
         } = self.engine;
+        if self.lane.has(payment.account_id.as_str()) {
+            self.account_scored(sequence, scored);
+        }
+        let payee_id = &payment.payee.id;
+        if scored.decision == Decision::Allow && self.lane.has(payee_id.as_str()) {
+            payees.with(&mut payees.seek(payee_id), |payee| {
+                payee.apply(sequence, |payee| {
+                    teach_payee(payee, payment, scored.above_doublings, now);
+                });
+            });
+        }
+        if let Some(device_id) = &payment.device_id
+            && self.lane.has(device_id.as_str())
+        {
+            let payer = Payer::of(&payment.account_id);
+            devices.with(&mut devices.seek(device_id), |device| {
+                device.apply(sequence, |device| device.note_payer(payer, now));
+            });
+        }
+    }
+
+    fn account_scored(&mut self, sequence: u64, scored: &PaymentScored<'_>) {
+        let Engine { accounts, .. } = self.engine;
         let answered = Answered {
             decision: scored.decision,
             score: scored.score,
             confirmation: scored.minted,
             shadow_decision: scored.shadow_decision,
         };
-        let agreement = accounts.with(&mut accounts.seek(&payment.account_id), |account| {
+        let mut sought = accounts.seek(&scored.payment.account_id);
+        let agreement = accounts.with(&mut sought, |account| {
             account.apply(sequence, |account| {
                 account.score_again(
                     self.policies(),
-                    payment,
+                    &scored.payment,
                     scored.presented,
                     &scored.surroundings,
                     &answered,
-                    now,
+                    scored.time,
                 )
             })
         });
-        if scored.decision == Decision::Allow {
-            payees.with(&mut payees.seek(&payment.payee.id), |payee| {
-                payee.apply(sequence, |payee| {
-                    teach_payee(payee, payment, scored.above_doublings, now);
-                });
-            });
-        }
-        if let Some(device_id) = &payment.device_id {
-            let payer = Payer::of(&payment.account_id);
-            devices.with(&mut devices.seek(device_id), |device| {
-                device.apply(sequence, |device| device.note_payer(payer, now));
-            });
-        }
         match agreement {
             None | Some(Ok(Agreement::Yes)) => {}
             Some(Ok(Agreement::No) | Err(_)) => {
@@ -175,7 +194,7 @@ impl<'a> Redo<'a> {
         let policy = self.policy();
         let payer = Payer::of(&reported.account_id);
         match &reported.taught {
-            Taught::Nothing | Taught::Change(..) => {
+            Taught::Nothing | Taught::Change(..) if self.lane.has(reported.account_id.as_str()) => {
                 let mut sought = accounts.seek(&*reported.account_id);
                 accounts.with(&mut sought, |account| {
                     account.apply(sequence, |account| {
@@ -183,17 +202,17 @@ impl<'a> Redo<'a> {
                     })
                 });
             }
-            Taught::Late => {}
+            Taught::Nothing | Taught::Change(..) | Taught::Late => {}
         }
         match (&reported.taught, &reported.payee_id) {
-            (Taught::Change(payee_id, change), _) => {
+            (Taught::Change(payee_id, change), _) if self.lane.has(payee_id.as_str()) => {
                 payees.with(&mut payees.seek(&**payee_id), |payee| {
                     payee.apply(sequence, |payee| {
                         payee.note_outcome(policy, payer, *change, now);
                     })
                 });
             }
-            (Taught::Late, Some(payee_id)) => {
+            (Taught::Late, Some(payee_id)) if self.lane.has(payee_id.as_str()) => {
                 payees.with(&mut payees.seek(&**payee_id), |payee| {
                     payee.apply(sequence, |payee| {
                         payee.note_late_outcome(
@@ -206,7 +225,7 @@ impl<'a> Redo<'a> {
                     })
                 });
             }
-            (Taught::Nothing, _) | (Taught::Late, None) => {}
+            (Taught::Nothing | Taught::Change(..) | Taught::Late, _) => {}
         }
     }
 
@@ -218,15 +237,16 @@ impl<'a> Redo<'a> {
             ..
         } = self.engine;
         match what {
-            EvictedKey::Account(id) => {
+            EvictedKey::Account(id) if self.lane.has(id.as_str()) => {
                 accounts.forget_if(id, |held| held.applied < sequence);
             }
-            EvictedKey::Payee(id) => {
+            EvictedKey::Payee(id) if self.lane.has(id.as_str()) => {
                 payees.forget_if(id, |held| held.applied < sequence);
             }
-            EvictedKey::Device(id) => {
+            EvictedKey::Device(id) if self.lane.has(id.as_str()) => {
                 devices.forget_if(id, |held| held.applied < sequence);
             }
+            EvictedKey::Account(_) | EvictedKey::Payee(_) | EvictedKey::Device(_) => {}
         }
     }
 }
