@@ -1,7 +1,11 @@
-//! How fast is a journal written and read back? CPU time of the thread that appends, and of the one that
-//! reads; the files are in memory, the disk's time comes on top.
+//! How fast is a journal written and read back, how long does a restart take, and whom does a snapshot
+//! disturb? The files are in memory, the disk's time comes on top.
 //!
-//! `cargo bench --bench recovery [-- EVENTS]` (1 M unless said); `-- --test` runs a small one.
+//! `append` and `read` are the CPU time of the thread that does it. `redo` is a whole restart from a journal
+//! alone, `begin` one from a snapshot alone, on all cores, by the clock on the wall. `pause` is the longest
+//! that a payment took that was scored while a snapshot was being taken, and while none was.
+//!
+//! `cargo bench --bench recovery [-- EVENTS [ACCOUNTS]]` (1 M each unless said); `-- --test` runs a small one.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -15,9 +19,13 @@ mod common;
 
 use std::borrow::Cow;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use common::{Random, START, Stopwatch, Town};
-use doublecheck::clock::ManualClock;
+use common::{Random, START, Stopwatch, Town, fill, patient_policy};
+use doublecheck::clock::{Clock as _, ManualClock};
+use doublecheck::engine::{Durability, Engine, Progress};
 use doublecheck::journal::event::{Event, PaymentScored};
 use doublecheck::journal::{Ack, Journal, Kept, Reader, Settings};
 use doublecheck::scoring::assessment::Decision;
@@ -31,11 +39,20 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let is_test = arguments.iter().any(|argument| argument == "--test");
-    let asked = arguments.iter().find_map(|argument| argument.parse().ok());
-    let events: u64 = asked.unwrap_or(if is_test { 20_000 } else { 1_000_000 });
+    let mut asked = arguments
+        .iter()
+        .filter_map(|argument| argument.parse().ok());
+    let usual = if is_test { 20_000 } else { 1_000_000 };
+    let events: u64 = asked.next().unwrap_or(usual);
+    let accounts: u64 = asked.next().unwrap_or(usual);
+    journal(events);
+    redo(events);
+    begin_from_a_snapshot(accounts);
+}
 
+fn journal(events: u64) {
     let disk = Simulated::new(1);
-    let journal = begin(&disk);
+    let journal = fresh(&disk);
     let made: Vec<Event<'_>> = traffic(events.min(10_000));
     let stopwatch = Stopwatch::start();
     let times = events.try_into().unwrap();
@@ -70,7 +87,7 @@ fn main() {
     );
 }
 
-fn begin(disk: &Simulated) -> Journal {
+fn fresh(disk: &Simulated) -> Journal {
     let directory = Arc::new(disk.clone());
     let mut reader = Reader::whole(directory.clone()).unwrap();
     assert!(reader.next().is_none());
@@ -114,4 +131,117 @@ fn traffic(events: u64) -> Vec<Event<'static>> {
         })
     };
     (0..events).map(scored).collect()
+}
+
+/// The engine that the disk remembers, and its clock.
+fn recover(disk: &Simulated) -> (Arc<ManualClock>, Engine) {
+    let clock = Arc::new(ManualClock::at(START));
+    let durability = Durability {
+        directory: Arc::new(disk.clone()),
+        settings: Settings {
+            // Nobody is to be refused here, however far the writer is behind.
+            queue_bytes_max: usize::MAX,
+            ..Settings::with_ack(Ack::Written)
+        },
+        sets_damage_aside: false,
+    };
+    let clock_from = |earliest| {
+        clock.set(START.max(earliest));
+        clock.clone() as _
+    };
+    let agrees = |progress| {
+        if let Progress::Ended(recovered, _) = progress {
+            assert_eq!(recovered.disagreements, 0);
+        }
+    };
+    let policies = patient_policy().into();
+    let engine = Engine::recover(policies, durability, clock_from, agrees).unwrap();
+    (clock, engine)
+}
+
+fn redo(events: u64) {
+    let disk = Simulated::new(1);
+    let (clock, engine) = recover(&disk);
+    let town = Town::new(events / 8);
+    fill(&engine, &clock, &town, 8);
+    engine.close().unwrap();
+    let expected = engine.state_hash();
+    let now = clock.now();
+    let started = Instant::now();
+    let (clock, engine) = recover(&disk);
+    let elapsed = started.elapsed();
+    clock.set(now);
+    assert_eq!(engine.state_hash(), expected);
+    let each = elapsed.as_nanos() as f64 / events as f64;
+    println!(
+        "redo    {each:>6.0} ns each, {:.2} M events/s",
+        1_000.0 / each
+    );
+}
+
+fn begin_from_a_snapshot(accounts: u64) {
+    let disk = Simulated::new(1);
+    let (clock, engine) = recover(&disk);
+    let town = Town::new(accounts);
+    fill(&engine, &clock, &town, 4);
+    let (_, longest_alone) = longest_payments(&engine, &town, || thread::sleep(ALONE));
+    let mut bytes = 0;
+    let started = Instant::now();
+    let (payments, longest) = longest_payments(&engine, &town, || {
+        let snapshot = engine.take_snapshot(|| true).unwrap();
+        bytes = snapshot.unwrap().bytes;
+    });
+    let taking = started.elapsed();
+    engine.close().unwrap();
+    let expected = engine.state_hash();
+    let now = clock.now();
+    let started = Instant::now();
+    let (clock, engine) = recover(&disk);
+    let elapsed = started.elapsed();
+    clock.set(now);
+    assert_eq!(engine.state_hash(), expected);
+    assert_eq!(engine.accounts() as u64, accounts);
+    let millions = accounts as f64 / 1e6;
+    let each = bytes as f64 / accounts as f64;
+    println!("{accounts} accounts of 4, with payees and devices {each:.0} B each");
+    println!(
+        "take    {:>6.2} s a million",
+        taking.as_secs_f64() / millions
+    );
+    println!(
+        "begin   {:>6.2} s a million",
+        elapsed.as_secs_f64() / millions
+    );
+    println!("pause   {longest:?} of {payments} payments; without a snapshot {longest_alone:?}");
+}
+
+/// For how long payments are scored without a snapshot, to compare with.
+const ALONE: Duration = Duration::from_secs(1);
+
+/// How many payments were scored during `meanwhile`, and the longest times that any took: the one that only
+/// one in 10,000 exceeded, and the longest of all.
+fn longest_payments(
+    engine: &Engine,
+    town: &Town,
+    meanwhile: impl FnOnce(),
+) -> (usize, [Duration; 2]) {
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let scoring = scope.spawn(|| {
+            let mut random = Random::new(3);
+            let mut took = Vec::new();
+            while !over.load(Ordering::Relaxed) {
+                let payment = town.payment(random.below(town.accounts), &mut random);
+                let started = Instant::now();
+                engine.score(&payment, None).unwrap();
+                took.push(started.elapsed());
+            }
+            took.sort_unstable();
+            let rare = took.len() - 1 - took.len() / 10_000;
+            (took.len(), [took[rare], took[took.len() - 1]])
+        });
+        meanwhile();
+        over.store(true, Ordering::Relaxed);
+        scoring.join().unwrap()
+    })
 }

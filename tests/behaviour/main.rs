@@ -5,6 +5,7 @@ mod support;
 
 mod chunks;
 mod confirm_protocol;
+mod degraded;
 mod evidence_and_listing;
 mod health_and_reflection;
 mod idempotent_retry;

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
-use doublecheck::engine::Engine;
+use doublecheck::engine::{Durability, Engine};
 use doublecheck::grpc;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, batch_score_payments_response::result::Answer};
+use doublecheck::journal::{Ack, Settings};
 use doublecheck::scoring::policy::Policy;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::storage::simulated::Simulated;
 use doublecheck::token::TokenKey;
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -72,13 +74,46 @@ impl Server {
         Self::start_with(address, serve).await
     }
 
+    /// A server that keeps what it answers on this disk.
+    pub(crate) async fn start_on(disk: &Simulated) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let clock = Arc::new(ManualClock::at(START));
+        let durability = Durability {
+            directory: Arc::new(disk.clone()),
+            settings: Settings::with_ack(Ack::Written),
+            sets_damage_aside: false,
+        };
+        let clock_from = |_| Arc::clone(&clock) as _;
+        let policies = Policy::default().into();
+        let engine = Engine::recover(policies, durability, clock_from, |_| ()).unwrap();
+        let serve = async move |engine, stop| {
+            let served = grpc::serve(listener, engine, stop).await;
+            served.map_err(io::Error::other)
+        };
+        Self::start_engine(address, clock, engine, serve).await
+    }
+
     async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(Arc<Engine>, Stop) -> F) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
         let clock = Arc::new(ManualClock::at(START));
         let key = TokenKey::from_bytes(&[7; 32]);
-        let engine = Arc::new(Engine::new(Policy::default(), Arc::clone(&clock) as _, key));
+        let engine = Engine::new(Policy::default(), Arc::clone(&clock) as _, key);
+        Self::start_engine(address, clock, engine, serve).await
+    }
+
+    async fn start_engine<F>(
+        address: SocketAddr,
+        clock: Arc<ManualClock>,
+        engine: Engine,
+        serve: impl FnOnce(Arc<Engine>, Stop) -> F,
+    ) -> Self
+    where
+        F: Future<Output = io::Result<()>> + Send + 'static,
+    {
+        let engine = Arc::new(engine);
         let (shutdown, stop) = oneshot::channel();
         let stop: Stop = Box::pin(async { stop.await.unwrap_or_default() });
         let served = tokio::spawn(serve(engine, stop));

@@ -14,7 +14,7 @@ use super::{
 use crate::storage::{Directory, File};
 
 /// A snapshot that is being written. After an error it is dropped, never continued; what it leaves is
-/// removed when the next one is begun.
+/// removed with it, or when the next one is begun.
 #[derive(Debug)]
 pub struct SnapshotWriter {
     directory: Arc<dyn Directory>,
@@ -29,6 +29,7 @@ pub struct SnapshotWriter {
     place: u32,
     counts: Counts,
     bytes: u64,
+    finished: bool,
 }
 
 impl SnapshotWriter {
@@ -57,6 +58,7 @@ impl SnapshotWriter {
             place: 0,
             counts: Counts::default(),
             bytes: HEADER_BYTES as u64,
+            finished: false,
         })
     }
 
@@ -97,6 +99,7 @@ impl SnapshotWriter {
             .and_then(|()| self.directory.rename(&unfinished_name(self.header), &file))
             .and_then(|()| self.directory.sync())
             .map_err(JournalFault::storage("finishing a snapshot"))?;
+        self.finished = true;
         Ok(SnapshotSummary {
             file,
             journal_from: self.header.journal_from,
@@ -126,6 +129,16 @@ impl SnapshotWriter {
         self.bytes += self.block.len() as u64;
         begin(&mut self.block);
         Ok(())
+    }
+}
+
+impl Drop for SnapshotWriter {
+    /// On a disk that is full it would take the room that is missing.
+    fn drop(&mut self) {
+        if !self.finished {
+            // Where that fails too, the next one sees to it.
+            let _ = self.directory.remove(&unfinished_name(self.header));
+        }
     }
 }
 

@@ -1,0 +1,108 @@
+//! The disk fails while payments are answered: scoring goes on, says so, and the state is whole again once
+//! the disk is.
+
+use doublecheck::clock::Clock as _;
+use doublecheck::journal::Ack;
+use doublecheck::scoring::time::Span;
+use doublecheck::storage::simulated::{Operation, Simulated};
+
+use crate::support::{Life, Plan, Town, assert_remembered, is_kept};
+
+/// Lets the disk fail by `fail` and heal by `heal` in the midst of a life, and looks at the next one.
+fn check(ack: Ack, fail: impl Fn(&Simulated), heal: impl Fn(&Simulated)) {
+    let disk = Simulated::new(3);
+    let plan = Plan::new(ack);
+    let life = plan.start(&disk);
+    let mut town = Town::calm(3, "town");
+    let mut answers = Vec::new();
+    let mut live = |life: &Life, steps| {
+        let stepped = (0..steps).filter_map(|_| town.step(life));
+        let before = answers.len();
+        answers.extend(stepped);
+        answers.get(before..).unwrap_or_default().last().cloned()
+    };
+    let last = live(&life, 100).unwrap();
+    assert!(is_kept(&life.engine, last.receipt));
+    fail(&disk);
+    let last = live(&life, 100).unwrap();
+    assert!(!is_kept(&life.engine, last.receipt), "{ack}");
+    assert!(!life.engine.keeps_its_promise());
+    // It still fails, or no snapshot can be taken; and scoring goes on.
+    assert!(!life.engine.mend_journal(|| true).unwrap_or(false), "{ack}");
+    let last = live(&life, 100).unwrap();
+    assert!(!is_kept(&life.engine, last.receipt), "{ack}");
+
+    heal(&disk);
+    assert!(life.engine.mend_journal(|| true).unwrap(), "{ack}");
+    assert!(life.engine.keeps_its_promise());
+    let last = live(&life, 100).unwrap();
+    assert!(is_kept(&life.engine, last.receipt), "{ack}");
+    life.engine.close().unwrap();
+    let (now, hash) = (life.clock.now(), life.engine.state_hash());
+
+    // What was answered while nothing could be kept is in the snapshot.
+    let life = plan.start(&disk);
+    assert_eq!(life.found.disagreements, 0, "{ack}");
+    life.clock.set(now);
+    assert_eq!(life.engine.state_hash(), hash, "{ack}");
+    let recent = answers.iter().rev().take(40);
+    for answer in recent.filter(|answer| now.since(answer.scored.score_time) < Span::from_hours(24))
+    {
+        let is_last = |other: &&_| same_payment(other, answer);
+        let newest = answers.iter().rev().find(is_last).unwrap();
+        assert_remembered(&life, newest, "after the failure");
+    }
+}
+
+fn same_payment(one: &crate::support::Answer, other: &crate::support::Answer) -> bool {
+    one.payment.payment_id == other.payment.payment_id
+}
+
+#[test]
+fn a_full_disk_degrades_and_comes_back() {
+    for &ack in Ack::ALL {
+        check(
+            ack,
+            |disk| disk.set_bytes_max(0),
+            |disk| disk.set_bytes_max(usize::MAX),
+        );
+    }
+}
+
+#[test]
+fn so_does_one_that_can_only_be_read() {
+    for &ack in Ack::ALL {
+        check(
+            ack,
+            |disk| disk.set_read_only(true),
+            |disk| disk.set_read_only(false),
+        );
+    }
+}
+
+#[test]
+fn so_does_one_that_fails_whatever_is_done() {
+    for operation in [Operation::Write, Operation::Sync, Operation::Change] {
+        let disk = Simulated::new(4);
+        let plan = Plan::new(Ack::Synced);
+        let mut town = Town::calm(4, "town");
+        let life = plan.start(&disk);
+        for successes in 0..40 {
+            disk.fail_after(successes, operation);
+            for _ in 0..10 {
+                town.step(&life);
+            }
+            // Whatever of it fails, the next try goes on from there.
+            while !matches!(life.engine.mend_journal(|| true), Ok(true)) {}
+            let taken = life.engine.take_snapshot(|| true);
+            if taken.is_err() {
+                assert!(life.engine.take_snapshot(|| true).is_ok(), "{operation:?}");
+            }
+        }
+        life.engine.close().unwrap();
+        let (now, hash) = (life.clock.now(), life.engine.state_hash());
+        let life = plan.start(&disk);
+        life.clock.set(now);
+        assert_eq!(life.engine.state_hash(), hash, "{operation:?}");
+    }
+}
