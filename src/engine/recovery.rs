@@ -9,9 +9,10 @@ use super::redo::{Recovered, Redone};
 use super::snapshots::Begun;
 use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce, PolicyText};
-use crate::journal::snapshot::snapshots;
+use crate::journal::snapshot::{SnapshotSummary, snapshots};
 use crate::journal::{
-    Condition, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage, Tail,
+    Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage,
+    Tail,
 };
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
@@ -164,9 +165,41 @@ fn redo_rest(
             progress(Progress::Redone(events));
         }
     })?;
-    let ending = reader.ending().ok_or_else(unread)?;
+    let mut ending = reader.ending().ok_or_else(unread)?;
+    if let Some(begun) = begun {
+        reach(&mut ending, &begun.summary, durability.sets_damage_aside)?;
+    }
     progress(Progress::Ended(redone.counts, ending.tail.clone()));
     Ok((redone, ending))
+}
+
+/// That the journal reaches as far as the snapshot, or there would be events in one account that another one
+/// lacks, and numbers would be given out twice.
+fn reach(
+    ending: &mut Ending,
+    snapshot: &SnapshotSummary,
+    sets_damage_aside: bool,
+) -> Result<(), JournalFault> {
+    let SnapshotSummary {
+        file, journal_to, ..
+    } = snapshot;
+    if ending.next >= *journal_to {
+        return Ok(());
+    }
+    let damage = Damage {
+        file: file.clone(),
+        offset: 0,
+        kind: DamageKind::Missing,
+        lost_from: ending.next,
+        lost_to: Some(journal_to - 1),
+        readable_behind: 0,
+    };
+    if !sets_damage_aside {
+        return Err(JournalFault::Damage(damage));
+    }
+    ending.next = *journal_to;
+    ending.tail = Tail::SetAside(damage);
+    Ok(())
 }
 
 fn tell_condition(condition: &Condition) {

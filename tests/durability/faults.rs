@@ -2,8 +2,9 @@
 //! the disk is.
 
 use doublecheck::clock::Clock as _;
-use doublecheck::journal::Ack;
+use doublecheck::journal::{Ack, JournalFault};
 use doublecheck::scoring::time::Span;
+use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::{Operation, Simulated};
 
 use crate::support::{Life, Plan, Town, assert_remembered, is_kept};
@@ -78,6 +79,32 @@ fn so_does_one_that_can_only_be_read() {
             |disk| disk.set_read_only(false),
         );
     }
+}
+
+#[test]
+fn a_journal_that_ends_before_its_snapshot_is_told() {
+    let disk = Simulated::new(2);
+    let plan = Plan::new(Ack::Synced);
+    let life = plan.start(&disk);
+    let mut town = Town::calm(2, "town");
+    for _ in 0..30 {
+        town.step(&life);
+    }
+    // Events come while the snapshot is taken: it holds some of them, and the journal has to have all.
+    let snapshot = life.engine.take_snapshot(|| {
+        town.step(&life);
+        true
+    });
+    let snapshot = snapshot.unwrap().unwrap();
+    assert!(snapshot.journal_to > snapshot.journal_from);
+    life.engine.close().unwrap();
+    for name in disk.names().unwrap() {
+        if name.ends_with(".journal") {
+            disk.remove(&name).unwrap();
+        }
+    }
+    let fault = plan.try_start(&disk).err().unwrap();
+    assert!(matches!(fault, JournalFault::Damage(_)), "{fault}");
 }
 
 #[test]
