@@ -64,6 +64,8 @@ pub struct Engine {
     journal: Option<Journal>,
     /// Every policy that has been in force, as the journal has it.
     policies_in_force: Vec<PolicyInForce>,
+    /// How much of the journal the start had to read.
+    journal_bytes_read: u64,
     budget: Budget,
     bounds: BoundsCounters,
     shadow: ShadowCounters,
@@ -108,6 +110,7 @@ impl Engine {
             devices: Store::new(),
             journal: None,
             policies_in_force: Vec::new(),
+            journal_bytes_read: 0,
             budget: Budget::unlimited(),
             bounds: BoundsCounters::default(),
             shadow: ShadowCounters::default(),

@@ -25,11 +25,12 @@ impl Engine {
         journal.is_none_or(|journal| matches!(journal.condition(), Condition::Sound))
     }
 
-    /// How many bytes have been written to the journal so far.
+    /// How many bytes have been written to the journal so far, those included that the start had to read.
     #[must_use]
     pub fn journal_bytes(&self) -> u64 {
         let journal = self.journal.as_ref();
-        journal.map_or(0, |journal| journal.counts().bytes)
+        let written = journal.map_or(0, |journal| journal.counts().bytes);
+        self.journal_bytes_read + written
     }
 
     /// Whether the journal has what the receipt stands for, or never will; `None` where that is to be

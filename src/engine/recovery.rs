@@ -97,6 +97,7 @@ impl Engine {
         let policy = PolicyText::of(configured.primary());
         let shadow = configured.shadow().map(PolicyText::of);
         self.policies_in_force = redone.policies_in_force;
+        self.journal_bytes_read = redone.journal_bytes;
         let last = self.policies_in_force.last();
         let is_in_force = last.is_some_and(|last| last.policy == policy && last.shadow == shadow);
         let (primary, in_shadow) = (configured.primary().clone(), configured.shadow().cloned());
@@ -159,12 +160,13 @@ fn redo_rest(
         false => reader,
     };
     let mut told = 0;
-    let redone = lanes::redo(engine, begun, &mut reader, |events| {
+    let mut redone = lanes::redo(engine, begun, &mut reader, |events| {
         if events - told >= TOLD_EVERY {
             told = events;
             progress(Progress::Redone(events));
         }
     })?;
+    redone.journal_bytes = reader.segments().iter().map(|segment| segment.bytes).sum();
     let mut ending = reader.ending().ok_or_else(unread)?;
     if let Some(begun) = begun {
         reach(&mut ending, &begun.summary, durability.sets_damage_aside)?;

@@ -52,6 +52,8 @@ pub(super) struct Redone {
     pub(super) policies_in_force: Vec<PolicyInForce>,
     pub(super) latest: Timestamp,
     pub(super) counts: Recovered,
+    /// How many bytes of journal were read for it.
+    pub(super) journal_bytes: u64,
 }
 
 impl Redone {
@@ -103,6 +105,7 @@ impl<'a> Redo<'a> {
             policies_in_force: self.policies_in_force,
             latest: self.latest,
             counts: self.counts,
+            journal_bytes: 0,
         }
     }
 
