@@ -326,9 +326,9 @@ fn the_newest_are_kept_and_an_unfinished_one_is_none() {
     for from in [99, 5, 100] {
         write(&disk, from, &Content::new()).unwrap();
     }
-    // One of a process that was killed stays behind, one that was given up does not.
-    std::mem::forget(SnapshotWriter::begin(shared(&disk), 200).unwrap());
+    // One that was given up leaves nothing, one of a process that was killed stays behind.
     drop(SnapshotWriter::begin(shared(&disk), 100).unwrap());
+    std::mem::forget(SnapshotWriter::begin(shared(&disk), 200).unwrap());
     disk.put("snapshot-7", vec![0]);
     disk.put("00000000000000000001.journal", vec![0]);
     let listed = snapshots(&disk).unwrap();

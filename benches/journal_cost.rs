@@ -1,0 +1,93 @@
+//! What does it cost that answers outlive the process? The service with `journal.ack` at `none`, `written`
+//! and `synced`, loaded by turns with the same payments: unary, streamed, and in batches of 64.
+//!
+//! `cargo bench --bench journal_cost` prints medians of five rounds and their ratios to `none`; `-- --test`
+//! does so briefly. Journals go to a directory beside the build: what `synced` costs is that disk's to say.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    missing_docs,
+    reason = "a bench"
+)]
+
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// What is loaded, and the arguments that say so.
+const LOADS: [(&str, &[&str]); 3] = [
+    ("unary", &["--mode", "unary", "--in-flight", "32"]),
+    ("stream", &["--mode", "stream", "--in-flight", "64"]),
+    ("batch of 64", &["--mode", "batch", "--in-flight", "2"]),
+];
+
+const ACKS: [&str; 3] = ["none", "written", "synced"];
+
+const FIGURES: [(&str, &str); 5] = [
+    ("payments/s", "rate_per_second"),
+    ("server CPU µs/payment", "server_cpu_us_per_payment"),
+    ("p50 µs", "p50_us"),
+    ("p99 µs", "p99_us"),
+    ("p99.9 µs", "p99_9_us"),
+];
+
+fn main() {
+    let is_brief = std::env::args().any(|argument| argument == "--test");
+    let (rounds, length): (usize, &[&str]) = match is_brief {
+        true => (1, &["--payments", "2000", "--warm-up", "0s"]),
+        false => (5, &["--duration", "2s", "--warm-up", "500ms"]),
+    };
+    println!(
+        "{:24} {:>12} {:>22} {:>22}",
+        "median (÷ none)", "none", "written", "synced"
+    );
+    for (name, arguments) in LOADS {
+        let mut loaded = [const { Vec::new() }; ACKS.len()];
+        for _ in 0..rounds {
+            for (ack, loaded) in ACKS.iter().zip(&mut loaded) {
+                loaded.push(load(&[arguments, length].concat(), ack));
+            }
+        }
+        println!("{name}");
+        for (figure, key) in FIGURES {
+            let [none, written, synced] = loaded.each_ref().map(|rounds| median(rounds, key));
+            println!(
+                "  {figure:22} {none:>12.2} {written:>12.2} ({:>7.3}) {synced:>12.2} ({:>7.3})",
+                written / none,
+                synced / none
+            );
+        }
+    }
+}
+
+/// Runs the load against a server with this `journal.ack`. Every answer is right.
+fn load(arguments: &[&str], ack: &str) -> Value {
+    let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journal_cost");
+    let output = Command::new(env!("CARGO_BIN_EXE_doublecheck"))
+        .args(["load", "--json", "--rounds", "1"])
+        .args(arguments)
+        .args(["--", "--journal-ack", ack, "--data-dir"])
+        .arg(&data)
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", output.status);
+    // The next one begins with nothing; without a journal there is nothing to remove.
+    let _ = fs::remove_dir_all(&data);
+    let loaded: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let side = &loaded["score"];
+    assert!(side["answered"].as_u64() > Some(0), "{loaded}");
+    for empty in ["errors", "wrong"] {
+        assert_eq!(side[empty], Value::Object(Default::default()), "{loaded}");
+    }
+    loaded
+}
+
+fn median(rounds: &[Value], key: &str) -> f64 {
+    let figure = |loaded: &Value| loaded["score"][key]["median"].as_f64();
+    let mut figures: Vec<f64> = rounds.iter().filter_map(figure).collect();
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+}
