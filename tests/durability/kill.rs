@@ -21,7 +21,7 @@ use tonic::transport::Channel;
 /// How often the process is killed. `DOUBLECHECK_KILLS` asks for more.
 fn kills() -> u64 {
     let asked = std::env::var("DOUBLECHECK_KILLS").ok();
-    asked.map_or(12, |asked| asked.parse().expect("a number of kills"))
+    asked.map_or(8, |asked| asked.parse().expect("a number of kills"))
 }
 
 /// How many payments are open at once on the stream.
@@ -222,7 +222,7 @@ async fn nothing_that_was_answered_is_forgotten() {
     let mut process = Process::start(&data);
     let mut answered_in_all = 0;
     for life in 0..kills() {
-        let answered = live_and_be_killed(process, life, random.below(4_000)).await;
+        let answered = live_and_be_killed(process, life, random.below(1_000)).await;
         answered_in_all += answered.len();
         process = Process::start(&data);
         assert_all_remembered(&process, life, &answered).await;
