@@ -46,7 +46,7 @@ class Server:
 
     def __init__(self, binary, threads):
         command = [binary, "serve", "--grpc-address", "127.0.0.1:0", "--threads", str(threads)]
-        command += ["--journal-ack", "none"]
+        command += ["--http-address", "127.0.0.1:0", "--journal-ack", "none"]
         self.process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
         ready = next(line for line in self.process.stderr if "ready" in line)
         self.address = re.search(r"address=(\S+:\d+)", ready).group(1)

@@ -25,7 +25,7 @@ pub use memory::MemoryBudget;
 use policy_source::PolicySource;
 pub use snapshot::{SnapshotEvery, SnapshotInterval, SnapshotJournal};
 use sources::{
-    DATA_DIR, GRPC_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW,
+    DATA_DIR, GRPC_ADDRESS, HTTP_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW,
     SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, Sources, THREADS,
 };
 pub use threads::Threads;
@@ -35,6 +35,8 @@ pub use threads::Threads;
 pub struct Config {
     /// Where gRPC is served.
     pub grpc_address: Address,
+    /// Where metrics and probes are served.
+    pub http_address: Address,
     /// How many threads serve it.
     pub threads: Threads,
     /// Where what is remembered is kept.
@@ -60,6 +62,8 @@ pub struct Config {
 pub struct Flags {
     /// `--grpc-address`
     pub grpc_address: Option<String>,
+    /// `--http-address`
+    pub http_address: Option<String>,
     /// `--threads`
     pub threads: Option<String>,
     /// `--data-dir`
@@ -90,10 +94,9 @@ impl Config {
         flags: &Flags,
     ) -> Result<Self, Vec<Fault>> {
         let mut sources = Sources::new(file, variable);
-        let grpc_address =
-            sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), |text, _| {
-                Address::parse(text)
-            });
+        let address = |text: &str, _: &Path| Address::parse(text);
+        let grpc_address = sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), address);
+        let http_address = sources.last_of(&HTTP_ADDRESS, flags.http_address.as_ref(), address);
         let threads = sources.last_of(&THREADS, flags.threads.as_ref(), |text, _| {
             Threads::parse(text)
         });
@@ -136,7 +139,8 @@ impl Config {
             return Err(faults);
         }
         Ok(Self {
-            grpc_address: grpc_address.unwrap_or_default(),
+            grpc_address: grpc_address.unwrap_or_else(|| Address::local(50_051)),
+            http_address: http_address.unwrap_or_else(|| Address::local(9_464)),
             threads: threads.unwrap_or_default(),
             data_dir: data_dir.unwrap_or_else(|| PathBuf::from("data")),
             journal_ack: journal_ack.unwrap_or_default(),
@@ -170,16 +174,15 @@ impl Address {
         Ok(Self(text.to_owned()))
     }
 
+    /// This machine alone.
+    fn local(port: u16) -> Self {
+        Self(format!("127.0.0.1:{port}"))
+    }
+
     /// The address as `host:port`.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-impl Default for Address {
-    fn default() -> Self {
-        Self("127.0.0.1:50051".to_owned())
     }
 }
 
@@ -239,6 +242,7 @@ mod tests {
         variables: &[],
         flags: Flags {
             grpc_address: None,
+            http_address: None,
             threads: None,
             data_dir: None,
             journal_ack: None,
@@ -254,6 +258,7 @@ mod tests {
     fn nothing_given_is_the_default() {
         let config = load(&NOTHING).unwrap();
         assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
+        assert_eq!(config.http_address.as_str(), "127.0.0.1:9464");
         assert_eq!(config.threads, Threads::default());
         assert_eq!(config.policy_source, PolicySource::default());
         assert_eq!(config.policy, Policy::default());

@@ -12,6 +12,7 @@ mod import;
 mod keys;
 mod lanes;
 mod logged;
+mod observed;
 mod receipt;
 mod recovery;
 mod redo;
@@ -32,7 +33,9 @@ use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::{Span, Timestamp};
 use crate::store::Store;
-use crate::telemetry::{BoundsCounters, BoundsCounts, ShadowCounters, ShadowCounts};
+use crate::telemetry::{
+    BoundsCounters, BoundsCounts, ScoreCounters, ShadowCounters, ShadowCounts, SnapshotCounters,
+};
 use crate::token::TokenKey;
 use budget::Budget;
 pub use budget::MemoryUse;
@@ -66,9 +69,13 @@ pub struct Engine {
     policies_in_force: Vec<PolicyInForce>,
     /// How much of the journal the start had to read.
     journal_bytes_read: u64,
+    /// What it took to be what the journal had.
+    recovered: Recovered,
     budget: Budget,
+    scores: ScoreCounters,
     bounds: BoundsCounters,
     shadow: ShadowCounters,
+    snapshots: SnapshotCounters,
 }
 
 /// A report of what became of a payment.
@@ -111,9 +118,12 @@ impl Engine {
             journal: None,
             policies_in_force: Vec::new(),
             journal_bytes_read: 0,
+            recovered: Recovered::default(),
             budget: Budget::unlimited(),
+            scores: ScoreCounters::default(),
             bounds: BoundsCounters::default(),
             shadow: ShadowCounters::default(),
+            snapshots: SnapshotCounters::default(),
         }
     }
 
@@ -213,9 +223,12 @@ impl Engine {
         self.bounds.add(scored.bounds);
         if !scored.replayed {
             self.keep_to_budget(now);
+            self.scores.add(&scored.assessment);
             if let Some(shadow) = &scored.shadow {
                 self.shadow.add(scored.assessment.decision, shadow.decision);
             }
+        } else {
+            self.scores.add_retry();
         }
         Ok((scored, receipt))
     }
@@ -261,6 +274,7 @@ impl Engine {
             (None, Some(payee_id)) => (Remembered::No, self.tell_late(report, payee_id, now)),
             (None, None) => return Err(UnknownPayment),
         };
+        self.scores.add_outcome(report.outcome);
         self.keep_to_budget(now);
         Ok((remembered, Receipt(sequence)))
     }

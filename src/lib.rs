@@ -24,9 +24,10 @@
 //! - [`storage`]: files, through one small trait; real ones, and ones that fail by seed.
 //! - [`journal`]: what changed the state, as it was: written, read back, judged when it is damaged.
 //! - [`token`]: confirmation tokens, signed.
-//! - [`telemetry`]: logs and counts.
+//! - [`telemetry`]: logs and metrics.
 //! - [`engine`]: all of these put together; what the edge calls.
 //! - [`grpc`]: the wire: validation, conversion, statuses, the server.
+//! - [`http`]: metrics and probes, for who does not speak gRPC.
 //! - [`config`]: files, environment and flags into one checked configuration.
 //! - [`cli`]: one file per command.
 //!
@@ -57,6 +58,7 @@ pub mod telemetry;
 pub mod engine;
 
 pub mod grpc;
+pub mod http;
 
 pub mod config;
 pub mod cli;

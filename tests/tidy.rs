@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use doublecheck::config::policy_file;
 use doublecheck::scoring::policy::{Difference, Policy, Preset, Setting};
 use doublecheck::scoring::signal::Signal;
+use doublecheck::telemetry::families;
 
 /// Who may name whom: `(module, what it may name of this crate)`.
 const ARROWS: &[(&str, &[&str])] = &[
@@ -17,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         &[
             "cli",
             "grpc",
+            "http",
             "engine",
             "config",
             "clock",
@@ -29,7 +31,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["config", "journal", "scoring"]),
-    ("grpc", &["grpc", "engine", "scoring"]),
+    ("http", &["grpc", "telemetry", "scoring"]),
+    ("grpc", &["grpc", "engine", "telemetry", "scoring"]),
     (
         "engine",
         &[
@@ -43,7 +46,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scoring",
         ],
     ),
-    ("telemetry", &["scoring"]),
+    ("telemetry", &["telemetry", "clock", "scoring"]),
     ("token", &["storage", "scoring"]),
     ("journal", &["journal", "storage", "clock", "scoring"]),
     ("storage", &["storage", "random"]),
@@ -385,6 +388,26 @@ fn preset_reference() -> String {
     text + "\n"
 }
 
+/// The metrics as the README must have them.
+fn metrics_reference() -> String {
+    let mut text = "\n| metric | type | labels | what it tells |\n|---|---|---|---|\n".to_owned();
+    for family in families::ALL {
+        let labels: Vec<String> = family
+            .labels
+            .iter()
+            .map(|name| format!("`{name}`"))
+            .collect();
+        text += &format!(
+            "| `{}` | {} | {} | {} |\n",
+            family.name,
+            family.kind.name(),
+            labels.join(", "),
+            family.help.trim()
+        );
+    }
+    text + "\n"
+}
+
 /// The example of a policy file: every setting at its default, as a comment.
 fn example_policy() -> String {
     let mut text = "\
@@ -454,6 +477,7 @@ fn the_readme_explains_every_setting_and_every_reason() {
     };
     let expected = with_block(readme, "presets", &preset_reference());
     let expected = with_block(expected, "policy reference", &policy_reference());
+    let expected = with_block(expected, "metrics", &metrics_reference());
     hold_or_bless("README.md", &with_version(&expected));
 }
 

@@ -27,6 +27,8 @@ impl Ours {
                 "serve",
                 "--grpc-address",
                 "127.0.0.1:0",
+                "--http-address",
+                "127.0.0.1:0",
                 "--journal-ack",
                 "none",
             ])

@@ -63,6 +63,7 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let mut rows = vec![
         vec!["config".to_owned(), file],
         vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
+        vec!["http.address".to_owned(), config.http_address.to_string()],
         vec!["threads".to_owned(), config.threads.to_string()],
         vec!["data_dir".to_owned(), config.data_dir.display().to_string()],
         vec!["journal.ack".to_owned(), config.journal_ack.to_string()],

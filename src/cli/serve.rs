@@ -1,14 +1,18 @@
 //! `serve`: runs the service until it is told to stop.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::settings::Settings;
 use super::{Ended, Failure};
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::grpc::door::Door;
 use crate::grpc::listeners::Listeners;
+use crate::http::Http;
 use crate::journal::SET_ASIDE_FLAG;
+use crate::scoring::time::Timestamp;
 use crate::{grpc, telemetry};
 
 mod keeping;
@@ -21,8 +25,9 @@ use sweeping::Sweeping;
 /// Run the service until SIGTERM or SIGINT
 ///
 /// Needs no configuration: gRPC is served on 127.0.0.1:50051 under the policy `balanced`, and what is
-/// remembered is kept in ./data. Settings come from one TOML file (`--config`), from the environment and
-/// from flags; later wins. Once calls are taken, a line that ends in `ready address=HOST:PORT …` goes to
+/// remembered is kept in ./data. Metrics and probes are on 127.0.0.1:9464: /metrics, /healthz, /readyz.
+/// Settings come from one TOML file (`--config`), from the environment and from flags; later wins. Once
+/// calls are taken, a line that ends in `ready address=HOST:PORT http_address=HOST:PORT …` goes to
 /// standard error; before that the journal is read back, and the health service says NOT_SERVING. On
 /// SIGTERM or SIGINT, open calls finish first.
 ///
@@ -46,6 +51,7 @@ pub struct ServeArguments {
 /// When the configuration is faulty, the address or the data directory is taken, the journal is damaged,
 /// or the transport fails.
 pub fn run(arguments: &ServeArguments) -> Ended {
+    let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
     telemetry::log_to_stderr();
     // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
@@ -53,13 +59,13 @@ pub fn run(arguments: &ServeArguments) -> Ended {
         .enable_all()
         .build()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
-    let served = runtime.block_on(serve(&config, arguments.set_damage_aside));
+    let served = runtime.block_on(serve(&config, arguments.set_damage_aside, started));
     // A recovery that was cut short is not waited for.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
+async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> Ended {
     let asked_for = &config.grpc_address;
     let listeners = Listeners::bind(asked_for.as_str(), config.threads.get())
         .await
@@ -68,6 +74,9 @@ async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
     let door = Door::closed();
+    let asked_for = config.http_address.as_str();
+    let http = Http::start(asked_for, door.clone(), started)
+        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let serving = grpc::serve_on_workers(listeners, door.clone(), stop, grpc::DRAIN_MAX);
     let mut serving = std::pin::pin!(serving);
     let opening = opening::open(config, sets_damage_aside);
@@ -84,7 +93,7 @@ async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
     let keeping = Keeping::start(Arc::clone(&engine), config.snapshot_every)
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
     door.open(Arc::clone(&engine));
-    tell_ready(config, &engine, address);
+    tell_ready(config, &engine, address, http.address());
     ended(serving.await)?;
     drop(keeping);
     opening::close(engine).await?;
@@ -92,7 +101,7 @@ async fn serve(config: &Config, sets_damage_aside: bool) -> Ended {
     Ok(())
 }
 
-fn tell_ready(config: &Config, engine: &Engine, address: std::net::SocketAddr) {
+fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_address: SocketAddr) {
     let Config {
         threads,
         memory_budget,
@@ -102,7 +111,8 @@ fn tell_ready(config: &Config, engine: &Engine, address: std::net::SocketAddr) {
     let policy = engine.policy().version().clone();
     let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
     tracing::info!(
-        target: "doublecheck", %address, %threads, %memory_budget, %journal_ack, %policy, shadow, "ready"
+        target: "doublecheck", %address, %http_address, %threads, %memory_budget, %journal_ack, %policy,
+        shadow, "ready"
     );
 }
 /// Completes when the process is asked to stop. Listens from now on, not from the first poll on.

@@ -15,6 +15,10 @@ pub(super) struct Settings {
     /// [default: 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT")]
     grpc_address: Option<String>,
+    /// Where to serve metrics and probes over HTTP; port 0 picks a free one [file: http.address]
+    /// [env: DOUBLECHECK_HTTP_ADDRESS] [default: 127.0.0.1:9464]
+    #[arg(long, value_name = "HOST:PORT")]
+    http_address: Option<String>,
     /// How many threads serve calls, 1 to 1024 [file: threads] [env: DOUBLECHECK_THREADS]
     /// [default: one for each core]
     #[arg(long, value_name = "NUMBER")]
@@ -61,6 +65,7 @@ impl Settings {
         // Environment and file are looked at by the configuration, which tells their faults apart.
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
+            http_address: self.http_address.clone(),
             threads: self.threads.clone(),
             data_dir: self.data_dir.clone(),
             journal_ack: self.journal_ack.clone(),

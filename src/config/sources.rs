@@ -27,6 +27,13 @@ pub(super) const GRPC_ADDRESS: Setting = Setting {
     expected: "a text",
 };
 
+pub(super) const HTTP_ADDRESS: Setting = Setting {
+    path: "http.address",
+    variable: "DOUBLECHECK_HTTP_ADDRESS",
+    flag: "--http-address",
+    expected: "a text",
+};
+
 pub(super) const THREADS: Setting = Setting {
     path: "threads",
     variable: "DOUBLECHECK_THREADS",
@@ -85,6 +92,7 @@ pub(super) const SNAPSHOT_JOURNAL: Setting = Setting {
 
 const SETTINGS: &[Setting] = &[
     GRPC_ADDRESS,
+    HTTP_ADDRESS,
     THREADS,
     DATA_DIR,
     JOURNAL_ACK,

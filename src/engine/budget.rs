@@ -87,6 +87,15 @@ impl Engine {
         }
     }
 
+    /// How many bytes it may take; `None` where any number.
+    #[must_use]
+    pub const fn memory_budget_bytes(&self) -> Option<u64> {
+        match self.budget.is_unlimited() {
+            true => None,
+            false => Some(self.budget.bytes_max),
+        }
+    }
+
     /// How many bytes all that is remembered takes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {

@@ -96,6 +96,7 @@ impl Engine {
     fn go_on(&mut self, configured: Policies, redone: Redone, journal: Journal) {
         let policy = PolicyText::of(configured.primary());
         let shadow = configured.shadow().map(PolicyText::of);
+        self.recovered = redone.counts;
         self.policies_in_force = redone.policies_in_force;
         self.journal_bytes_read = redone.journal_bytes;
         let last = self.policies_in_force.last();

@@ -75,6 +75,17 @@ impl Engine {
         &self,
         journal: &Journal,
         kept: usize,
+        rest: impl FnMut() -> bool,
+    ) -> Result<Option<SnapshotSummary>, JournalFault> {
+        let tried = self.try_snapshot(journal, kept, rest);
+        self.snapshots.add(&tried);
+        tried
+    }
+
+    fn try_snapshot(
+        &self,
+        journal: &Journal,
+        kept: usize,
         mut rest: impl FnMut() -> bool,
     ) -> Result<Option<SnapshotSummary>, JournalFault> {
         let directory = journal.directory();

@@ -1,15 +1,24 @@
-//! Where calls wait outside while the engine reads its journal back.
+//! Where calls wait outside while the engine reads its journal back, and where they are counted.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::SetOnce;
 
 use super::status::Fault;
 use crate::engine::Engine;
+use crate::telemetry::{CallCounters, Page};
 
 /// The engine, once it is there. Until then every call is told to come again.
 #[derive(Debug, Clone, Default)]
-pub struct Door(Arc<SetOnce<Arc<Engine>>>);
+pub struct Door(Arc<Frame>);
+
+#[derive(Debug, Default)]
+struct Frame {
+    engine: SetOnce<Arc<Engine>>,
+    closing: AtomicBool,
+    calls: CallCounters,
+}
 
 impl Door {
     /// A door that is still closed.
@@ -21,22 +30,49 @@ impl Door {
     /// Opens it, once.
     pub fn open(&self, engine: Arc<Engine>) {
         // A second engine changes nothing.
-        let _ = self.0.set(engine);
+        let _ = self.0.engine.set(engine);
+    }
+
+    /// Whether new calls are welcome: the engine is there, and nobody has asked to stop.
+    #[must_use]
+    pub fn welcomes_calls(&self) -> bool {
+        self.0.engine.get().is_some() && !self.0.closing.load(Ordering::Relaxed)
+    }
+
+    /// Puts the metrics of calls, and of the engine once it is there, on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        self.0.calls.put_on(page);
+        if let Some(engine) = self.0.engine.get() {
+            engine.put_on(page);
+        }
+    }
+
+    /// New calls are still let in, but no longer welcome.
+    pub(super) fn begin_to_close(&self) {
+        self.0.closing.store(true, Ordering::Relaxed);
     }
 
     /// The engine, if the door is open.
     pub(super) fn engine(&self) -> Result<&Arc<Engine>, Fault> {
-        self.0.get().ok_or(Fault::Recovering)
+        self.0.engine.get().ok_or(Fault::Recovering)
     }
 
     /// Waits until the door is open.
     pub(super) async fn opened(&self) -> &Arc<Engine> {
-        self.0.wait().await
+        self.0.engine.wait().await
+    }
+}
+
+impl AsRef<CallCounters> for Door {
+    fn as_ref(&self) -> &CallCounters {
+        &self.0.calls
     }
 }
 
 impl From<Arc<Engine>> for Door {
     fn from(engine: Arc<Engine>) -> Self {
-        Self(Arc::new(SetOnce::new_with(Some(engine))))
+        let door = Self::closed();
+        door.open(engine);
+        door
     }
 }

@@ -34,6 +34,7 @@ pub(super) async fn tell(shutdown: impl Future<Output = ()>, door: Door, health:
         () = shutdown => {}
         () = follow(&door, &health) => {}
     }
+    door.begin_to_close();
     report(&health, &NAMES, ServingStatus::NotServing).await;
 }
 

@@ -13,6 +13,7 @@ use super::pb::risk_service_server::RiskService;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::engine::Engine;
+use crate::telemetry::{Call, Method};
 
 /// The service: the engine behind the wire contract.
 #[derive(Debug)]
@@ -33,6 +34,21 @@ impl Service {
             false => Err(Fault::JournalFull),
         }
     }
+
+    /// Answers a call, and counts it.
+    async fn counted<T>(
+        &self,
+        method: Method,
+        answer: impl Future<Output = Result<T, Status>>,
+    ) -> Result<Response<T>, Status> {
+        let mut call = Call::begin(&self.door, method);
+        let answer = answer.await;
+        match &answer {
+            Ok(_) => call.succeed(),
+            Err(status) => call.fail(status.code().into()),
+        }
+        answer.map(Response::new)
+    }
 }
 
 #[tonic::async_trait]
@@ -43,68 +59,94 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
-        let engine = self.engine_with_room()?;
-        let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
-        let scored = engine.score_with_receipt(&payment, token.as_deref());
-        let (scored, receipt) = scored.map_err(Fault::Refused)?;
-        let kept = engine.committed(receipt).await;
-        Ok(Response::new(pb::ScorePaymentResponse {
-            assessment: Some(response::scored(&payment, &scored, kept)),
-        }))
+        self.counted(Method::ScorePayment, async {
+            let engine = self.engine_with_room()?;
+            let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
+            let scored = engine.score_with_receipt(&payment, token.as_deref());
+            let (scored, receipt) = scored.map_err(Fault::Refused)?;
+            let kept = engine.committed(receipt).await;
+            Ok(pb::ScorePaymentResponse {
+                assessment: Some(response::scored(&payment, &scored, kept)),
+            })
+        })
+        .await
     }
 
     async fn batch_score_payments(
         &self,
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
-        let engine = self.engine_with_room()?;
-        let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
-        let (mut results, receipt) = batch::results(engine, items);
-        batch::note_kept(&mut results, engine.committed(receipt).await);
-        Ok(Response::new(pb::BatchScorePaymentsResponse { results }))
+        self.counted(Method::BatchScorePayments, async {
+            let engine = self.engine_with_room()?;
+            let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
+            let (mut results, receipt) = batch::results(engine, items);
+            batch::note_kept(&mut results, engine.committed(receipt).await);
+            Ok(pb::BatchScorePaymentsResponse { results })
+        })
+        .await
     }
 
     async fn stream_payments(
         &self,
         request: Request<Streaming<pb::StreamPaymentsRequest>>,
     ) -> Result<Response<Answers>, Status> {
-        let engine = Arc::clone(self.door.engine()?);
-        Ok(Response::new(Answers::new(engine, request.into_inner())))
+        let mut call = Call::begin(self.door.clone(), Method::StreamPayments);
+        match self.door.engine() {
+            Ok(engine) => {
+                let engine = Arc::clone(engine);
+                let answers = Answers::new(engine, request.into_inner(), call);
+                Ok(Response::new(answers))
+            }
+            Err(fault) => {
+                let status = Status::from(fault);
+                call.fail(status.code().into());
+                Err(status)
+            }
+        }
     }
 
     async fn report_outcome(
         &self,
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
-        let engine = self.engine_with_room()?;
-        let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
-        let noted = engine.report_outcome_with_receipt(&report);
-        let (noted, receipt) = noted.map_err(Fault::from)?;
-        engine.committed(receipt).await;
-        Ok(Response::new(pb::ReportOutcomeResponse {
-            accepted: Some(response::outcome_accepted(noted)),
-        }))
+        self.counted(Method::ReportOutcome, async {
+            let engine = self.engine_with_room()?;
+            let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
+            let noted = engine.report_outcome_with_receipt(&report);
+            let (noted, receipt) = noted.map_err(Fault::from)?;
+            engine.committed(receipt).await;
+            Ok(pb::ReportOutcomeResponse {
+                accepted: Some(response::outcome_accepted(noted)),
+            })
+        })
+        .await
     }
 
     async fn get_payment(
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        let (account_id, payment_id) =
-            request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
-        let record = self.door.engine()?.payment(&account_id, &payment_id);
-        let record = record.ok_or(Fault::Unknown)?;
-        Ok(Response::new(pb::GetPaymentResponse {
-            record: Some(response::record(&record)),
-        }))
+        self.counted(Method::GetPayment, async {
+            let (account_id, payment_id) =
+                request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
+            let record = self.door.engine()?.payment(&account_id, &payment_id);
+            let record = record.ok_or(Fault::Unknown)?;
+            Ok(pb::GetPaymentResponse {
+                record: Some(response::record(&record)),
+            })
+        })
+        .await
     }
 
     async fn list_payments(
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
-        let records = self.door.engine()?.payments(&listing);
-        Ok(Response::new(response::page(&listing, &records)))
+        self.counted(Method::ListPayments, async {
+            let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
+            let records = self.door.engine()?.payments(&listing);
+            Ok(response::page(&listing, &records))
+        })
+        .await
     }
 }

@@ -13,12 +13,14 @@ use tokio_stream::Stream;
 use tonic::{Status, Streaming};
 
 use super::convert::{InvalidRequest, request, response};
+use super::door::Door;
 use super::pb::stream_payments_request::Item;
 use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
 use super::status::Fault;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::scoring::payment::Payment;
+use crate::telemetry;
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
 /// and not before: a client that does not read is not read from either, but for one chunk.
@@ -35,6 +37,8 @@ pub(super) struct Answers {
     ready: VecDeque<StreamPaymentsResponse>,
     /// Until the journal has what they say.
     committing: Option<Committing>,
+    /// Counted once this ends, however it does.
+    call: telemetry::Call<Door>,
 }
 
 /// Waits for the journal.
@@ -60,7 +64,11 @@ enum Call {
 }
 
 impl Answers {
-    pub(super) fn new(engine: Arc<Engine>, items: Streaming<StreamPaymentsRequest>) -> Self {
+    pub(super) fn new(
+        engine: Arc<Engine>,
+        items: Streaming<StreamPaymentsRequest>,
+        call: telemetry::Call<Door>,
+    ) -> Self {
         Self {
             engine,
             items: Some(items),
@@ -68,6 +76,7 @@ impl Answers {
             taken: Vec::new(),
             ready: VecDeque::new(),
             committing: None,
+            call,
         }
     }
 
@@ -91,6 +100,7 @@ impl Answers {
     }
 
     fn answer_taken(&mut self) {
+        self.call.received(self.taken.len());
         if !self.engine.has_room() {
             let refuse = |item: &Taken| item.response(Err(Fault::JournalFull));
             self.ready
@@ -111,6 +121,16 @@ impl Answers {
                 self.committing = Some(Committing(Box::pin(committed)));
             }
         }
+    }
+
+    /// Every answer was given; what the stream breaks off with, unless it ends well.
+    fn ended(&mut self) -> Option<Status> {
+        let broken_off = self.broken_off.take();
+        match &broken_off {
+            Some(status) => self.call.fail(status.code().into()),
+            None => self.call.succeed(),
+        }
+        broken_off
     }
 
     /// Says in the answers whether a restart may forget them.
@@ -136,8 +156,13 @@ impl Stream for Answers {
             self.committing = None;
             self.note_kept(kept);
         }
-        let answer = self.ready.pop_front().map(Ok);
-        Poll::Ready(answer.or_else(|| self.broken_off.take().map(Err)))
+        match self.ready.pop_front() {
+            Some(answer) => {
+                self.call.sent(1);
+                Poll::Ready(Some(Ok(answer)))
+            }
+            None => Poll::Ready(self.ended().map(Err)),
+        }
     }
 }
 

@@ -2,6 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::families::{
+    DEVICES_FORGOTTEN, EVICTIONS, GUARDS_EVICTED, PAYEES_FORGOTTEN, PAYMENTS_DROPPED,
+};
+use super::page::Page;
 use crate::scoring::account::BoundsCost;
 
 /// What the bounds on memory cost. Nothing is forgotten silently: each loss is counted.
@@ -91,5 +95,19 @@ impl BoundsCounters {
             payees_evicted: count(&self.payees_evicted),
             devices_evicted: count(&self.devices_evicted),
         }
+    }
+}
+
+impl BoundsCounts {
+    /// Puts them on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        let mut evictions = page.family(&EVICTIONS);
+        evictions.put(&["account"], self.accounts_evicted);
+        evictions.put(&["payee"], self.payees_evicted);
+        evictions.put(&["device"], self.devices_evicted);
+        page.one(&GUARDS_EVICTED, self.guards_evicted);
+        page.one(&PAYMENTS_DROPPED, self.payments_dropped);
+        page.one(&PAYEES_FORGOTTEN, self.payees_forgotten);
+        page.one(&DEVICES_FORGOTTEN, self.devices_forgotten);
     }
 }

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::families::SHADOW;
+use super::page::Page;
 use crate::scoring::assessment::Decision;
 
 const DECISIONS: usize = Decision::ALL.len();
@@ -33,5 +35,16 @@ impl ShadowCounts {
     #[must_use]
     pub const fn of(&self, decided: Decision, shadow: Decision) -> u64 {
         self.0[decided as usize][shadow as usize]
+    }
+
+    /// Puts them on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        let mut samples = page.family(&SHADOW);
+        for decided in Decision::ALL {
+            for shadow in Decision::ALL {
+                let labels = [decided.name(), shadow.name()];
+                samples.put(&labels, self.of(*decided, *shadow));
+            }
+        }
     }
 }

@@ -10,6 +10,7 @@ mod evidence_and_listing;
 mod health_and_reflection;
 mod idempotent_retry;
 mod invalid_request;
+mod metrics;
 mod outcome_report;
 mod races;
 mod stream;

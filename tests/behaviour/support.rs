@@ -10,6 +10,7 @@ use std::time::Duration;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::{Durability, Engine};
 use doublecheck::grpc;
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, batch_score_payments_response::result::Answer};
@@ -43,6 +44,7 @@ type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) client: RiskServiceClient<Channel>,
+    pub(crate) door: Door,
     clock: Arc<ManualClock>,
     shutdown: oneshot::Sender<()>,
     served: JoinHandle<io::Result<()>>,
@@ -56,8 +58,8 @@ impl Server {
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = async move |engine, stop| {
-            let served = grpc::serve_and_drain(listener, engine, stop, drain_max).await;
+        let serve = async move |door, stop| {
+            let served = grpc::serve_and_drain(listener, door, stop, drain_max).await;
             served.map_err(io::Error::other)
         };
         Self::start_with(address, serve).await
@@ -68,9 +70,8 @@ impl Server {
         let threads = NonZeroUsize::new(threads).unwrap();
         let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
         let address = listeners.address();
-        let serve = async move |engine, stop| {
-            grpc::serve_on_workers(listeners, engine, stop, drain_max).await
-        };
+        let serve =
+            async move |door, stop| grpc::serve_on_workers(listeners, door, stop, drain_max).await;
         Self::start_with(address, serve).await
     }
 
@@ -87,14 +88,14 @@ impl Server {
         let clock_from = |_| Arc::clone(&clock) as _;
         let policies = Policy::default().into();
         let engine = Engine::recover(policies, durability, clock_from, |_| ()).unwrap();
-        let serve = async move |engine, stop| {
-            let served = grpc::serve(listener, engine, stop).await;
+        let serve = async move |door, stop| {
+            let served = grpc::serve(listener, door, stop).await;
             served.map_err(io::Error::other)
         };
         Self::start_engine(address, clock, engine, serve).await
     }
 
-    async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(Arc<Engine>, Stop) -> F) -> Self
+    async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(Door, Stop) -> F) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
@@ -108,18 +109,19 @@ impl Server {
         address: SocketAddr,
         clock: Arc<ManualClock>,
         engine: Engine,
-        serve: impl FnOnce(Arc<Engine>, Stop) -> F,
+        serve: impl FnOnce(Door, Stop) -> F,
     ) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let engine = Arc::new(engine);
+        let door = Door::from(Arc::new(engine));
         let (shutdown, stop) = oneshot::channel();
         let stop: Stop = Box::pin(async { stop.await.unwrap_or_default() });
-        let served = tokio::spawn(serve(engine, stop));
+        let served = tokio::spawn(serve(door.clone(), stop));
         Self {
             address,
             client: RiskServiceClient::new(connect(address).await),
+            door,
             clock,
             shutdown,
             served,

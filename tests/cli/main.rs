@@ -138,6 +138,37 @@ fn a_taken_port_exits_with_1_and_names_the_address() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     let expected = format!("error: listening on {}: ", served.address);
     assert!(ran.err.contains(&expected), "{ran:?}");
+
+    let http = &["--http-address", &served.http_address];
+    let ran = run(&[&["serve", "--grpc-address", "127.0.0.1:0"], &http[..]].concat());
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let expected = format!("error: listening on {}: ", served.http_address);
+    assert!(ran.err.contains(&expected), "{ran:?}");
+}
+
+#[test]
+fn metrics_and_probes_are_served_over_http() {
+    let served = serve();
+    served.score_json("p-1", &[]);
+    for path in ["/healthz", "/readyz"] {
+        let answer = served.get(path);
+        assert!(
+            answer.starts_with("HTTP/1.1 200 OK\r\n"),
+            "{path}: {answer}"
+        );
+    }
+    let page = served.get("/metrics");
+    for line in [
+        "\ndoublecheck_decisions_total{decision=\"allow\"} 1\n",
+        "\ndoublecheck_accounts 1\n",
+        "\ndoublecheck_journal_degraded 0\n",
+        // The policy in force, and the payment.
+        "\ndoublecheck_journal_appended_total 2\n",
+        "\ndoublecheck_journal_kept_lag_records 0\n",
+        "\ndoublecheck_recovery_events 0\n",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The built program, run and served, and folders for its files.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -9,7 +10,8 @@ use std::thread;
 
 use serde_json::Value;
 
-/// The built program, with nothing of this machine's settings in its environment.
+/// The built program, with nothing of this machine's settings in its environment. Whoever serves does it
+/// on a free port.
 pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_doublecheck"));
     for (name, _) in std::env::vars_os() {
@@ -17,6 +19,7 @@ pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
             command.env_remove(name);
         }
     }
+    command.env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0");
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -45,6 +48,7 @@ pub(crate) fn ran(output: &Output) -> Ran {
 pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
+    pub(crate) http_address: String,
     /// Its data directory, where that is gone with the test too.
     data: Option<Folder>,
 }
@@ -69,12 +73,14 @@ impl Served {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let address = lines
+        let (address, http_address) = lines
             .by_ref()
             .map(Result::unwrap)
             .find_map(|line| {
                 let (_, after) = line.split_once("ready address=")?;
-                Some(after.split(' ').next().unwrap_or(after).to_owned())
+                let (address, after) = after.split_once(" http_address=")?;
+                let http_address = after.split(' ').next()?;
+                Some((address.to_owned(), http_address.to_owned()))
             })
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
@@ -82,8 +88,18 @@ impl Served {
         Self {
             child,
             address,
+            http_address,
             data: None,
         }
+    }
+
+    /// What it answers to a GET over HTTP, head and all.
+    pub(crate) fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http_address).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
     }
 
     /// Ends it in peace.

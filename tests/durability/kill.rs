@@ -47,6 +47,7 @@ impl Process {
     fn start(data: &DataDir) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_doublecheck"))
             .args(["serve", "--grpc-address", "127.0.0.1:0", "--threads", "2"])
+            .args(["--http-address", "127.0.0.1:0"])
             .args(["--snapshot-journal-mib", "1", "--data-dir"])
             .arg(&data.0)
             .stdin(Stdio::null())

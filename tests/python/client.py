@@ -56,7 +56,8 @@ class Server:
         policy = os.path.join(folder, "policy.toml")
         with open(policy, "w", encoding="utf-8") as file:
             file.write(POLICY)
-        command = [os.path.abspath(binary), "serve", "--grpc-address", "127.0.0.1:0", "--policy", policy]
+        command = [os.path.abspath(binary), "serve", "--grpc-address", "127.0.0.1:0"]
+        command += ["--http-address", "127.0.0.1:0", "--policy", policy]
         self.process = subprocess.Popen(command, cwd=folder, stderr=subprocess.PIPE, text=True, encoding="utf-8")
         self.address = None
         self.said = []

@@ -62,6 +62,7 @@ impl OwnServer {
         command
             // Unless asked for, its journal is not what is to be measured either.
             .env("DOUBLECHECK_JOURNAL_ACK", "none")
+            .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
             .args([name, "--grpc-address", "127.0.0.1:0"])
             .args(arguments)
             .stdin(Stdio::null())

@@ -1,0 +1,62 @@
+//! What an engine tells whoever watches it.
+
+use super::{Engine, MemoryUse};
+use crate::journal::{Condition, JournalCounts};
+use crate::telemetry::Page;
+use crate::telemetry::families::{
+    ACCOUNTS, JOURNAL_APPENDED, JOURNAL_DEGRADED, JOURNAL_DROPPED, JOURNAL_FAULTS, JOURNAL_FRAMES,
+    JOURNAL_LAG, JOURNAL_QUEUED, JOURNAL_SYNCS, JOURNAL_UNSYNCED, JOURNAL_WRITTEN, MEMORY,
+    MEMORY_BUDGET, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS,
+};
+
+impl Engine {
+    /// Puts its metrics on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        page.family(&POLICY).put(&[self.policy().version()], 1);
+        self.scores.put_on(page);
+        self.shadow.counts().put_on(page);
+        self.put_memory_on(page);
+        self.bounds.counts().put_on(page);
+        self.put_journal_on(page);
+        self.snapshots.put_on(page);
+        page.one(&RECOVERY_EVENTS, self.recovered.events);
+        page.one(&RECOVERY_DISAGREEMENTS, self.recovered.disagreements);
+    }
+
+    fn put_memory_on(&self, page: &mut Page) {
+        let MemoryUse {
+            accounts_bytes,
+            payees_bytes,
+            devices_bytes,
+        } = self.memory_use();
+        page.one(&ACCOUNTS, self.accounts());
+        let mut memory = page.family(&MEMORY);
+        memory.put(&["accounts"], accounts_bytes);
+        memory.put(&["payees"], payees_bytes);
+        memory.put(&["devices"], devices_bytes);
+        match self.memory_budget_bytes() {
+            Some(bytes_max) => page.one(&MEMORY_BUDGET, bytes_max),
+            None => page.one(&MEMORY_BUDGET, "+Inf"),
+        }
+    }
+
+    /// Without a journal nothing is promised, and nothing is broken: all of it is 0.
+    fn put_journal_on(&self, page: &mut Page) {
+        let journal = self.journal.as_ref();
+        let condition = journal.map_or(Condition::Sound, |journal| journal.condition());
+        let is_degraded = matches!(condition, Condition::Degraded { .. });
+        let counts = journal.map_or_else(JournalCounts::default, |journal| journal.counts());
+        // They are read one after the other, while more is written.
+        let behind = |to: u64| counts.appended_to.saturating_sub(to);
+        page.one(&JOURNAL_DEGRADED, u8::from(is_degraded));
+        page.one(&JOURNAL_APPENDED, counts.appended_to);
+        page.one(&JOURNAL_LAG, behind(counts.kept_to));
+        page.one(&JOURNAL_UNSYNCED, behind(counts.synced_to));
+        page.one(&JOURNAL_QUEUED, counts.queued_bytes);
+        page.one(&JOURNAL_FRAMES, counts.frames);
+        page.one(&JOURNAL_WRITTEN, counts.bytes);
+        page.one(&JOURNAL_SYNCS, counts.syncs);
+        page.one(&JOURNAL_FAULTS, counts.faults);
+        page.one(&JOURNAL_DROPPED, counts.dropped);
+    }
+}

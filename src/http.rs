@@ -1,0 +1,169 @@
+//! Metrics and probes, for tools that do not speak gRPC.
+//!
+//! On a thread of its own: whoever asks here takes nothing from the threads that serve calls.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::runtime;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::grpc::door::Door;
+use crate::scoring::time::Timestamp;
+use crate::telemetry::Page;
+use crate::telemetry::families::{BUILD, STARTED};
+
+/// How many connections are served at once; others wait to be accepted.
+const CONNECTIONS_MAX: usize = 64;
+
+/// How long a connection may take for its one request and answer.
+const CONNECTION_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// How long a request may be.
+const REQUEST_BYTES_MAX: usize = 16 * 1024;
+
+/// After how long it is tried again to accept a connection, where the process has no more files.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(100);
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const METRICS: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+
+/// A thread that answers for as long as this value lives.
+#[derive(Debug)]
+pub struct Http {
+    address: SocketAddr,
+    _stop: oneshot::Sender<()>,
+}
+
+/// What is told of.
+#[derive(Debug)]
+struct Told {
+    door: Door,
+    started: Timestamp,
+}
+
+impl Http {
+    /// Answers on `host_and_port` what is to be told of a service that is called through `door`, in a
+    /// process that was `started` then. With port 0, a free one is picked.
+    ///
+    /// # Errors
+    /// When the host is not known or the port is taken, or the thread cannot start.
+    pub fn start(host_and_port: &str, door: Door, started: Timestamp) -> io::Result<Self> {
+        let listener = TcpListener::bind(host_and_port)?;
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        let runtime = runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        let (stop, stopped) = oneshot::channel();
+        let told = Arc::new(Told { door, started });
+        thread::Builder::new()
+            .name("http".to_owned())
+            .spawn(move || {
+                runtime.block_on(async {
+                    tokio::select! {
+                        // Nothing is ever sent: this is the error of a dropped sender.
+                        _ = stopped => {}
+                        Err(error) = listen(listener, told) => {
+                            tracing::error!(target: "doublecheck", %error, "no metrics are served");
+                        }
+                    }
+                });
+            })?;
+        Ok(Self {
+            address,
+            _stop: stop,
+        })
+    }
+
+    /// Where it answers.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+}
+
+async fn listen(listener: TcpListener, told: Arc<Told>) -> io::Result<Infallible> {
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        let Ok((stream, _)) = listener.accept().await else {
+            tokio::time::sleep(ACCEPT_AGAIN).await;
+            continue;
+        };
+        let told = Arc::clone(&told);
+        tokio::spawn(async move {
+            // What a client broke off, or took too long for, is nobody's loss but its own.
+            let _ = tokio::time::timeout(CONNECTION_TIME_MAX, serve(stream, told)).await;
+            drop(place);
+        });
+    }
+}
+
+/// Serves one request.
+async fn serve(stream: TcpStream, told: Arc<Told>) -> hyper::Result<()> {
+    let answer = service_fn(|request: Request<Incoming>| {
+        let answer = told.answer(request.method(), request.uri().path());
+        async { Ok::<_, Infallible>(answer) }
+    });
+    http1::Builder::new()
+        .keep_alive(false)
+        .max_buf_size(REQUEST_BYTES_MAX)
+        .serve_connection(TokioIo::new(stream), answer)
+        .await
+}
+
+impl Told {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        match (path, method) {
+            ("/metrics", &Method::GET) => {
+                let mut response = text(StatusCode::OK, self.metrics());
+                response.headers_mut().insert(CONTENT_TYPE, METRICS);
+                response
+            }
+            ("/healthz", &Method::GET) => text(StatusCode::OK, "ok\n"),
+            ("/readyz", &Method::GET) => match self.door.welcomes_calls() {
+                true => text(StatusCode::OK, "ready\n"),
+                false => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            },
+            ("/metrics" | "/healthz" | "/readyz", _) => {
+                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
+                let allowed = HeaderValue::from_static("GET");
+                response.headers_mut().insert(ALLOW, allowed);
+                response
+            }
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /metrics, /healthz and /readyz\n",
+            ),
+        }
+    }
+
+    fn metrics(&self) -> String {
+        let mut page = Page::default();
+        page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
+        page.one(&STARTED, self.started.unix_ms() as f64 / 1e3);
+        self.door.put_on(&mut page);
+        page.finish()
+    }
+}
+
+fn text(status: StatusCode, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, TEXT);
+    response
+}

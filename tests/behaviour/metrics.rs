@@ -1,0 +1,219 @@
+//! Metrics and probes: what is told, and to whom.
+
+use std::collections::BTreeSet;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+
+use doublecheck::clock::ManualClock;
+use doublecheck::engine::Engine;
+use doublecheck::grpc::door::Door;
+use doublecheck::grpc::pb;
+use doublecheck::http::Http;
+use doublecheck::random;
+use doublecheck::scoring::policy::Policy;
+use doublecheck::telemetry::families;
+use doublecheck::token::TokenKey;
+use tonic::Code;
+
+use super::support::{START, Server, payment, payment_but, request, score_item};
+
+/// The status line and the rest of the answer to `request`.
+fn ask(address: SocketAddr, request: &str) -> (String, String) {
+    let mut stream = TcpStream::connect(address).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (status, rest) = answer.split_once("\r\n").unwrap();
+    (status.to_owned(), rest.to_owned())
+}
+
+fn get(http: &Http, path: &str) -> (String, String) {
+    let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    ask(http.address(), &request)
+}
+
+/// The metrics without the head of the answer.
+fn metrics(http: &Http) -> String {
+    let (status, rest) = get(http, "/metrics");
+    assert_eq!(status, "HTTP/1.1 200 OK");
+    let (head, page) = rest.split_once("\r\n\r\n").unwrap();
+    assert!(head.contains("text/plain; version=0.0.4"), "{head}");
+    page.to_owned()
+}
+
+fn http_of(server: &Server) -> Http {
+    Http::start("127.0.0.1:0", server.door.clone(), START).unwrap()
+}
+
+/// Every sample of a page without its number.
+fn series(page: &str) -> BTreeSet<&str> {
+    let samples = page.lines().filter(|line| !line.starts_with('#'));
+    let named = samples.map(|line| {
+        let (name, number) = line.rsplit_once(' ').unwrap();
+        assert!(number.parse::<f64>().is_ok(), "{line}");
+        name
+    });
+    named.collect()
+}
+
+/// The number of the one sample that begins with this.
+fn number(page: &str, begins: &str) -> f64 {
+    let mut found = page.lines().filter_map(|line| line.strip_prefix(begins));
+    let number = found.next().unwrap_or_else(|| panic!("{begins}: {page}"));
+    assert_eq!(found.next(), None, "{begins}");
+    let (_, number) = number.rsplit_once(' ').unwrap();
+    number.parse().unwrap()
+}
+
+/// Three payments one by one, one of them a retry, and three in a stream; an outcome; and two calls that
+/// are refused. What is told of it all.
+async fn after_some_traffic() -> String {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    server.ask("p-1", "p-2").await;
+    server.score(payment("p-2")).await.unwrap();
+    server.report("p-1", pb::Outcome::Succeeded).await.unwrap();
+    let items = (3..6).map(|nth| score_item(nth, payment(&format!("p-{nth}"))));
+    server.stream(items.collect()).await;
+    let nobody = payment_but("p-9", |payment| payment.account_id.clear());
+    let refused = server.score(nobody).await.unwrap_err();
+    assert_eq!(refused.code(), Code::InvalidArgument);
+    let unknown = server.report("p-10", pb::Outcome::Succeeded).await;
+    assert_eq!(unknown.unwrap_err().code(), Code::NotFound);
+    metrics(&http)
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_how_they_end() {
+    let page = after_some_traffic().await;
+    let calls = |family: &str, kind: &str, method: &str, code: &str| {
+        let service = "grpc_service=\"doublecheck.v1.RiskService\"";
+        let labels = format!("grpc_type=\"{kind}\",{service},grpc_method=\"{method}\"");
+        number(&page, &format!("grpc_server_{family}{{{labels}{code}"))
+    };
+    let handled = |kind, method, code| {
+        calls(
+            "handled_total",
+            kind,
+            method,
+            &format!(",grpc_code=\"{code}\""),
+        )
+    };
+    assert_eq!(handled("unary", "ScorePayment", "OK"), 3.0);
+    assert_eq!(handled("unary", "ScorePayment", "InvalidArgument"), 1.0);
+    assert_eq!(handled("unary", "ReportOutcome", "OK"), 1.0);
+    assert_eq!(handled("unary", "ReportOutcome", "NotFound"), 1.0);
+    assert_eq!(handled("bidi_stream", "StreamPayments", "OK"), 1.0);
+    assert_eq!(handled("bidi_stream", "StreamPayments", "Canceled"), 0.0);
+    let score = |family| calls(family, "unary", "ScorePayment", "");
+    assert_eq!(score("started_total"), 4.0);
+    assert_eq!(score("handling_seconds_count"), 4.0);
+    assert!(score("handling_seconds_sum") > 0.0);
+    assert_eq!(number(&page, "grpc_server_msg_received_total"), 3.0);
+    assert_eq!(number(&page, "grpc_server_msg_sent_total"), 3.0);
+}
+
+#[tokio::test]
+async fn decisions_and_reasons_are_counted() {
+    let page = after_some_traffic().await;
+    let decided = |decision: &str| {
+        let begins = format!("doublecheck_decisions_total{{decision=\"{decision}\"}}");
+        number(&page, &begins)
+    };
+    let all = decided("allow") + decided("confirm") + decided("block");
+    assert_eq!(all, 5.0);
+    assert_eq!(number(&page, "doublecheck_retries_replayed_total"), 1.0);
+    let reason = "doublecheck_reasons_total{code=\"DUPLICATE_RECENT\",decision=\"confirm\"}";
+    assert!(number(&page, reason) >= 1.0);
+    let outcome = "doublecheck_outcomes_total{outcome=\"succeeded\"}";
+    assert_eq!(number(&page, outcome), 1.0);
+    assert_eq!(number(&page, "doublecheck_accounts"), 1.0);
+    let memory = "doublecheck_memory_bytes{kind=\"accounts\"}";
+    assert!(number(&page, memory) > 0.0);
+}
+
+#[tokio::test]
+async fn every_metric_is_on_the_page_once() {
+    let server = Server::start().await;
+    let page = metrics(&http_of(&server));
+    let told: Vec<&str> = page
+        .lines()
+        .filter_map(|line| line.strip_prefix("# HELP "))
+        .collect();
+    let told: Vec<&str> = told
+        .iter()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let known: Vec<&str> = families::ALL.iter().map(|family| family.name).collect();
+    assert_eq!(told, known);
+}
+
+#[tokio::test]
+async fn strangers_add_no_series_and_leave_no_trace() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    let before = metrics(&http);
+    let stranger = |nth: u64| format!("stranger{:016x}", random::nth(nth));
+    for batch in 0..20 {
+        let requests = (0..1_000).map(|nth| {
+            let nth = batch * 1_000 + nth;
+            request(
+                payment_but(&stranger(nth), |payment| {
+                    payment.account_id = stranger(nth);
+                    payment.device_id = Some(stranger(nth));
+                    payment.payee.as_mut().unwrap().id = stranger(nth);
+                }),
+                "",
+            )
+        });
+        let answers = server.batch(requests.collect()).await.unwrap();
+        assert!(answers.iter().all(Result::is_ok));
+    }
+    let after = metrics(&http);
+    assert_eq!(series(&before), series(&after));
+    assert_eq!(number(&after, "doublecheck_accounts"), 20_000.0);
+    assert!(!after.contains("stranger"), "{after}");
+}
+
+#[tokio::test]
+async fn ready_is_who_takes_calls() {
+    let door = Door::closed();
+    let http = Http::start("127.0.0.1:0", door.clone(), START).unwrap();
+    assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
+    assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 503 Service Unavailable");
+    assert!(!metrics(&http).contains("doublecheck_accounts"));
+    let clock = Arc::new(ManualClock::at(START));
+    let key = TokenKey::from_bytes(&[7; 32]);
+    door.open(Arc::new(Engine::new(Policy::default(), clock, key)));
+    assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 200 OK");
+    assert_eq!(number(&metrics(&http), "doublecheck_accounts"), 0.0);
+
+    let server = Server::start().await;
+    let http = http_of(&server);
+    assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 200 OK");
+    server.shut_down().await.unwrap().unwrap();
+    assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 503 Service Unavailable");
+    assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn other_requests_are_turned_away() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    assert_eq!(get(&http, "/").0, "HTTP/1.1 404 Not Found");
+    assert_eq!(get(&http, "/metrics/").0, "HTTP/1.1 404 Not Found");
+    let posted = "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
+    let (status, rest) = ask(http.address(), posted);
+    assert_eq!(status, "HTTP/1.1 405 Method Not Allowed");
+    assert!(rest.contains("allow: GET\r\n"), "{rest}");
+    let (status, _) = ask(http.address(), "nonsense\r\n\r\n");
+    assert_eq!(status, "HTTP/1.1 400 Bad Request");
+    // One that never ends is not read to its end, whether or not the client hears why.
+    let mut stream = TcpStream::connect(http.address()).unwrap();
+    let endless = format!("GET /metrics HTTP/1.1\r\nX-Long: {}", "long".repeat(10_000));
+    let mut answer = Vec::new();
+    let sent = stream.write_all(endless.as_bytes());
+    let _ = sent.and_then(|()| stream.read_to_end(&mut answer));
+    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 4"));
+}
