@@ -31,7 +31,7 @@ fn main() {
         return measure(*accounts, *payments);
     }
     let sizes = match (is_test, asked.is_empty()) {
-        (true, _) => vec![20_000],
+        (true, _) => vec![50_000],
         (false, true) => vec![100_000, 1_000_000],
         (false, false) => asked,
     };

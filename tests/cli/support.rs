@@ -78,9 +78,11 @@ impl Served {
             .map(Result::unwrap)
             .find_map(|line| {
                 let (_, after) = line.split_once("ready address=")?;
-                let (address, after) = after.split_once(" http_address=")?;
-                let http_address = after.split(' ').next()?;
-                Some((address.to_owned(), http_address.to_owned()))
+                let mut words = after.split(' ');
+                let address = words.next()?.to_owned();
+                // The echo twin has none.
+                let http_address = words.find_map(|word| word.strip_prefix("http_address="));
+                Some((address, http_address.unwrap_or_default().to_owned()))
             })
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
