@@ -192,6 +192,8 @@ fn begin_from_a_snapshot(accounts: u64) {
         bytes = snapshot.unwrap().bytes;
     });
     let taking = started.elapsed();
+    // One that holds what was paid meanwhile, so that no journal is left to be done again.
+    engine.take_snapshot(|| true).unwrap();
     engine.close().unwrap();
     let expected = engine.state_hash();
     let now = clock.now();
