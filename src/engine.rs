@@ -20,12 +20,13 @@ mod snapshots;
 mod states;
 mod tell;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
-use crate::journal::event::PolicyInForce;
-use crate::scoring::account::{Account, Refusal, Scored};
+use crate::journal::event::{PolicyInForce, Taught};
+use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
 use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
@@ -266,13 +267,25 @@ impl Engine {
                     .state
                     .report_outcome(policy, &report.payment_id, report.outcome, now)?;
             self.bounds.add(noted.bounds);
-            account.applied = self.tell_payee(report, &noted);
+            let OutcomeNoted {
+                time,
+                payee,
+                risk_change,
+                ..
+            } = noted;
+            let taught = risk_change.map_or(Taught::Nothing, |change| {
+                Taught::Change(Cow::Owned(payee.id), change)
+            });
+            account.applied = self.tell_reported(report, taught, time);
             Some(account.applied)
         });
-        let (remembered, sequence) = match (noted.flatten(), &report.payee_id) {
-            (Some(sequence), _) => (Remembered::Yes, sequence),
-            (None, Some(payee_id)) => (Remembered::No, self.tell_late(report, payee_id, now)),
-            (None, None) => return Err(UnknownPayment),
+        let (remembered, sequence) = match noted.flatten() {
+            Some(sequence) => (Remembered::Yes, sequence),
+            None if report.payee_id.is_some() => {
+                let sequence = self.tell_reported(report, Taught::Late, now);
+                (Remembered::No, sequence)
+            }
+            None => return Err(UnknownPayment),
         };
         self.scores.add_outcome(report.outcome);
         self.keep_to_budget(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use crate::journal::JournalFault;
-use crate::journal::event::{PolicyInForce, PolicyText};
+use crate::journal::event::PolicyInForce;
 use crate::journal::snapshot::SnapshotSummary;
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
@@ -37,12 +37,7 @@ impl Engine {
         directory: &Arc<dyn Directory>,
     ) -> Result<SnapshotSummary, JournalFault> {
         TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
-        self.policies_in_force = vec![PolicyInForce {
-            time: self.clock.now(),
-            number: self.policies.primary_number(),
-            policy: PolicyText::of(self.policies.primary()),
-            shadow: self.policies.shadow().map(PolicyText::of),
-        }];
+        self.policies_in_force = vec![PolicyInForce::of(&self.policies, self.clock.now())];
         // Nothing was journalled so far: the first event will be number 1.
         let mut writer = self.begin_snapshot(directory, 1)?;
         self.put_states(&mut writer, || true)?;

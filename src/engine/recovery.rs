@@ -8,7 +8,7 @@ use super::lanes;
 use super::redo::{Recovered, Redone};
 use super::snapshots::Begun;
 use crate::clock::{Clock, ManualClock};
-use crate::journal::event::{Event, PolicyInForce, PolicyText};
+use crate::journal::event::{Event, PolicyInForce};
 use crate::journal::snapshot::{SnapshotSummary, snapshots};
 use crate::journal::{
     Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage,
@@ -65,7 +65,9 @@ impl Engine {
             Self::new(policies.clone(), clock, token_key.clone())
         };
         let (mut engine, begun) = from_newest_snapshot(&empty, &**directory, &mut progress)?;
-        let (redone, ending) = redo_rest(&engine, begun.as_ref(), &durability, &mut progress)?;
+        let (redone, ending, journal_bytes_read) =
+            redo_rest(&engine, begun.as_ref(), &durability, &mut progress)?;
+        engine.journal_bytes_read = journal_bytes_read;
 
         let clock = clock_from(redone.latest);
         engine.clock = Arc::clone(&clock);
@@ -94,26 +96,21 @@ impl Engine {
     }
 
     fn go_on(&mut self, configured: Policies, redone: Redone, journal: Journal) {
-        let policy = PolicyText::of(configured.primary());
-        let shadow = configured.shadow().map(PolicyText::of);
         self.recovered = redone.counts;
         self.policies_in_force = redone.policies_in_force;
-        self.journal_bytes_read = redone.journal_bytes;
+        let now = self.clock.now();
+        let asked = PolicyInForce::of(&configured, now);
         let last = self.policies_in_force.last();
-        let is_in_force = last.is_some_and(|last| last.policy == policy && last.shadow == shadow);
-        let (primary, in_shadow) = (configured.primary().clone(), configured.shadow().cloned());
+        let is_in_force =
+            last.is_some_and(|last| last.policy == asked.policy && last.shadow == asked.shadow);
+        let (primary, shadow) = (configured.primary().clone(), configured.shadow().cloned());
         self.policies = match redone.policies {
             Some(known) if is_in_force => known,
-            Some(known) => known.succeeded_by(primary, in_shadow),
+            Some(known) => known.succeeded_by(primary, shadow),
             None => configured,
         };
         if !is_in_force {
-            let in_force = PolicyInForce {
-                time: self.clock.now(),
-                number: self.policies.primary_number(),
-                policy,
-                shadow,
-            };
+            let in_force = PolicyInForce::of(&self.policies, now);
             self.policies_in_force.push(in_force.clone());
             journal.append(&Event::PolicyInForce(in_force));
         }
@@ -142,13 +139,13 @@ fn from_newest_snapshot(
     Ok((empty(), None))
 }
 
-/// Does again what the journal has beyond the snapshot.
+/// Does again what the journal has beyond the snapshot. Tells how it ends, and how many bytes it took.
 fn redo_rest(
     engine: &Engine,
     begun: Option<&Begun>,
     durability: &Durability,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Redone, Ending), JournalFault> {
+) -> Result<(Redone, Ending, u64), JournalFault> {
     let directory = Arc::clone(&durability.directory);
     let reader = match begun {
         Some(begun) => Reader::from(directory, begun.summary.journal_from)?,
@@ -161,19 +158,19 @@ fn redo_rest(
         false => reader,
     };
     let mut told = 0;
-    let mut redone = lanes::redo(engine, begun, &mut reader, |events| {
+    let redone = lanes::redo(engine, begun, &mut reader, |events| {
         if events - told >= TOLD_EVERY {
             told = events;
             progress(Progress::Redone(events));
         }
     })?;
-    redone.journal_bytes = reader.segments().iter().map(|segment| segment.bytes).sum();
     let mut ending = reader.ending().ok_or_else(unread)?;
     if let Some(begun) = begun {
         reach(&mut ending, &begun.summary, durability.sets_damage_aside)?;
     }
     progress(Progress::Ended(redone.counts, ending.tail.clone()));
-    Ok((redone, ending))
+    let journal_bytes = reader.segments().iter().map(|segment| segment.bytes).sum();
+    Ok((redone, ending, journal_bytes))
 }
 
 /// That the journal reaches as far as the snapshot, or there would be events in one account that another one

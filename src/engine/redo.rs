@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::Engine;
 use super::lanes::Lane;
 use super::snapshots::Begun;
-use super::tell::teach_payee;
+use super::tell::{teach_payee, teach_payee_outcome};
 use crate::journal::event::{
     Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
@@ -52,8 +52,6 @@ pub(super) struct Redone {
     pub(super) policies_in_force: Vec<PolicyInForce>,
     pub(super) latest: Timestamp,
     pub(super) counts: Recovered,
-    /// How many bytes of journal were read for it.
-    pub(super) journal_bytes: u64,
 }
 
 impl Redone {
@@ -105,7 +103,6 @@ impl<'a> Redo<'a> {
             policies_in_force: self.policies_in_force,
             latest: self.latest,
             counts: self.counts,
-            journal_bytes: 0,
         }
     }
 
@@ -190,45 +187,33 @@ impl<'a> Redo<'a> {
     }
 
     fn outcome_reported(&self, sequence: u64, reported: &OutcomeReported<'_>) {
-        let now = reported.time;
         let Engine {
             accounts, payees, ..
         } = self.engine;
+        let OutcomeReported {
+            time,
+            account_id,
+            payment_id,
+            outcome,
+            taught,
+            ..
+        } = reported;
         let policy = self.policy();
-        let payer = Payer::of(&reported.account_id);
-        match &reported.taught {
-            Taught::Nothing | Taught::Change(..) if self.lane.has(reported.account_id.as_str()) => {
-                let mut sought = accounts.seek(&*reported.account_id);
-                accounts.with(&mut sought, |account| {
-                    account.apply(sequence, |account| {
-                        account.report_outcome(policy, &reported.payment_id, reported.outcome, now)
-                    })
-                });
-            }
-            Taught::Nothing | Taught::Change(..) | Taught::Late => {}
+        if *taught != Taught::Late && self.lane.has(account_id.as_str()) {
+            accounts.with(&mut accounts.seek(&**account_id), |account| {
+                account.apply(sequence, |account| {
+                    account.report_outcome(policy, payment_id, *outcome, *time)
+                })
+            });
         }
-        match (&reported.taught, &reported.payee_id) {
-            (Taught::Change(payee_id, change), _) if self.lane.has(payee_id.as_str()) => {
-                payees.with(&mut payees.seek(&**payee_id), |payee| {
-                    payee.apply(sequence, |payee| {
-                        payee.note_outcome(policy, payer, *change, now);
-                    })
-                });
-            }
-            (Taught::Late, Some(payee_id)) if self.lane.has(payee_id.as_str()) => {
-                payees.with(&mut payees.seek(&**payee_id), |payee| {
-                    payee.apply(sequence, |payee| {
-                        payee.note_late_outcome(
-                            policy,
-                            &reported.account_id,
-                            &reported.payment_id,
-                            reported.outcome.payee_risk(),
-                            now,
-                        );
-                    })
-                });
-            }
-            (Taught::Nothing | Taught::Change(..) | Taught::Late, _) => {}
+        if let Some(payee_id) = reported.taught_payee()
+            && self.lane.has(payee_id.as_str())
+        {
+            payees.with(&mut payees.seek(payee_id), |payee| {
+                payee.apply(sequence, |payee| {
+                    teach_payee_outcome(payee, policy, reported)
+                })
+            });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Snapshots: taken while calls go on, and begun from.
 
+use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -20,6 +21,7 @@ use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, InvalidId, PayeeId};
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
+use crate::store::{Footprint, Store};
 
 /// How many snapshots are kept: the one before the newest is there if that one is damaged.
 const KEPT: usize = 2;
@@ -176,32 +178,34 @@ impl Engine {
         };
         match key {
             Key::Account(id) => {
-                let id = AccountId::new(id).map_err(no_id)?;
                 let state = Account::from_image(image)?;
                 let latest = state.latest();
-                let held = Logged { state, applied };
-                let mut sought = self.accounts.seek(&id);
-                self.accounts.with(&mut sought, |place| *place = held);
+                let id = AccountId::new(id).map_err(no_id)?;
+                place(&self.accounts, &id, Logged { state, applied });
                 Ok(latest)
             }
             Key::Payee(id) => {
-                let id = PayeeId::new(id).map_err(no_id)?;
                 let state = PayeeMemory::from_image(image)?;
-                let held = Logged { state, applied };
-                let mut sought = self.payees.seek(&id);
-                self.payees.with(&mut sought, |place| *place = held);
+                let id = PayeeId::new(id).map_err(no_id)?;
+                place(&self.payees, &id, Logged { state, applied });
                 Ok(Timestamp::default())
             }
             Key::Device(id) => {
-                let id = DeviceId::new(id).map_err(no_id)?;
                 let state = DeviceMemory::from_image(image)?;
-                let held = Logged { state, applied };
-                let mut sought = self.devices.seek(&id);
-                self.devices.with(&mut sought, |place| *place = held);
+                let id = DeviceId::new(id).map_err(no_id)?;
+                place(&self.devices, &id, Logged { state, applied });
                 Ok(Timestamp::default())
             }
         }
     }
+}
+
+fn place<K, V>(store: &Store<K, V>, key: &K, state: V)
+where
+    K: Borrow<str> + Clone + Footprint,
+    V: Default + Footprint,
+{
+    store.with(&mut store.seek(key), |place| *place = state);
 }
 
 /// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know

@@ -6,11 +6,12 @@ use std::borrow::Cow;
 use super::logged::Logged;
 use super::{Engine, OutcomeReport};
 use crate::journal::event::{Event, OutcomeReported, PaymentScored, Taught};
-use crate::scoring::account::{OutcomeNoted, Scored};
+use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 use crate::scoring::confirmation::PresentedToken;
 use crate::scoring::memory::{DeviceMemory, PayeeMemory, Payer, Surroundings};
 use crate::scoring::payment::{DeviceId, PayeeId, Payment};
+use crate::scoring::policy::Policy;
 use crate::scoring::time::Timestamp;
 use crate::store::Sought;
 
@@ -26,6 +27,32 @@ pub(super) fn teach_payee(
 ) {
     memory.note_payer(Payer::of(&payment.account_id), now);
     memory.note_amount(payment.money, above_doublings);
+}
+
+/// What the memory of a payee learns of a report.
+pub(super) fn teach_payee_outcome(
+    memory: &mut PayeeMemory,
+    policy: &Policy,
+    reported: &OutcomeReported<'_>,
+) {
+    let OutcomeReported {
+        time,
+        account_id,
+        payment_id,
+        outcome,
+        taught,
+        ..
+    } = reported;
+    match taught {
+        Taught::Nothing => {}
+        Taught::Change(_, change) => {
+            memory.note_outcome(policy, Payer::of(account_id), *change, *time);
+        }
+        Taught::Late => {
+            let risk = outcome.payee_risk();
+            memory.note_late_outcome(policy, account_id, payment_id, risk, *time);
+        }
+    }
 }
 
 impl Engine {
@@ -59,38 +86,32 @@ impl Engine {
         }
     }
 
-    /// Tells of an outcome whose payment its account remembers. Returns the sequence number of the event.
-    pub(super) fn tell_payee(&self, report: &OutcomeReport, noted: &OutcomeNoted) -> u64 {
-        let now = noted.time;
-        let Some(change) = noted.risk_change else {
-            return self.append_report(report, Taught::Nothing, now);
-        };
-        let payee_id = &noted.payee.id;
-        self.payees.with(&mut self.payees.seek(payee_id), |payee| {
-            let payer = Payer::of(&report.account_id);
-            payee.state.note_outcome(self.policy(), payer, change, now);
-            let taught = Taught::Change(Cow::Borrowed(payee_id), change);
-            payee.applied = self.append_report(report, taught, now);
-            payee.applied
-        })
-    }
-
-    /// Tells of an outcome whose payment its account does not remember. Returns the same.
-    pub(super) fn tell_late(
+    /// Tells the payee what a report taught, at `now` by the account's time. Returns the sequence number of
+    /// the event.
+    pub(super) fn tell_reported(
         &self,
         report: &OutcomeReport,
-        payee_id: &PayeeId,
+        taught: Taught<'_>,
         now: Timestamp,
     ) -> u64 {
+        let reported = OutcomeReported {
+            time: now,
+            account_id: Cow::Borrowed(&report.account_id),
+            payment_id: Cow::Borrowed(&report.payment_id),
+            outcome: report.outcome,
+            payee_id: report.payee_id.as_ref().map(Cow::Borrowed),
+            taught,
+        };
+        let append = |reported| match &self.journal {
+            Some(journal) => journal.append(&Event::OutcomeReported(reported)),
+            None => 0,
+        };
+        let Some(payee_id) = reported.taught_payee() else {
+            return append(reported);
+        };
         self.payees.with(&mut self.payees.seek(payee_id), |payee| {
-            payee.state.note_late_outcome(
-                self.policy(),
-                &report.account_id,
-                &report.payment_id,
-                report.outcome.payee_risk(),
-                now,
-            );
-            payee.applied = self.append_report(report, Taught::Late, now);
+            teach_payee_outcome(&mut payee.state, self.policy(), &reported);
+            payee.applied = append(reported.clone());
             payee.applied
         })
     }
@@ -109,19 +130,5 @@ impl Engine {
         let number = self.policies.primary_number();
         let scored = PaymentScored::new(payment, presented, surroundings, number, scored);
         journal.append(&Event::PaymentScored(scored))
-    }
-
-    fn append_report(&self, report: &OutcomeReport, taught: Taught<'_>, now: Timestamp) -> u64 {
-        let Some(journal) = &self.journal else {
-            return 0;
-        };
-        journal.append(&Event::OutcomeReported(OutcomeReported {
-            time: now,
-            account_id: Cow::Borrowed(&report.account_id),
-            payment_id: Cow::Borrowed(&report.payment_id),
-            outcome: report.outcome,
-            payee_id: report.payee_id.as_ref().map(Cow::Borrowed),
-            taught,
-        }))
     }
 }

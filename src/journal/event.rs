@@ -15,7 +15,7 @@ use crate::scoring::confirmation::PresentedToken;
 use crate::scoring::memory::{RiskChange, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
-use crate::scoring::policy::{Policy, Preset, Value};
+use crate::scoring::policy::{Policies, Policy, Preset, Value};
 use crate::scoring::time::Timestamp;
 
 /// One thing that happened. Borrowed where it is written down, owned where it is read back.
@@ -104,6 +104,18 @@ pub struct OutcomeReported<'a> {
     pub taught: Taught<'a>,
 }
 
+impl OutcomeReported<'_> {
+    /// The payee that it taught about, if it taught anything.
+    #[must_use]
+    pub fn taught_payee(&self) -> Option<&PayeeId> {
+        match &self.taught {
+            Taught::Nothing => None,
+            Taught::Change(payee_id, _) => Some(payee_id),
+            Taught::Late => self.payee_id.as_deref(),
+        }
+    }
+}
+
 /// What a report taught about the payee. It depends on the account, and stands in the record so that the
 /// payee's memory can be made again without.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,6 +160,19 @@ pub struct PolicyInForce {
     pub policy: PolicyText,
     /// The one in its shadow, if there was one.
     pub shadow: Option<PolicyText>,
+}
+
+impl PolicyInForce {
+    /// The policies that came into force at `time`.
+    #[must_use]
+    pub fn of(policies: &Policies, time: Timestamp) -> Self {
+        Self {
+            time,
+            number: policies.primary_number(),
+            policy: PolicyText::of(policies.primary()),
+            shadow: policies.shadow().map(PolicyText::of),
+        }
+    }
 }
 
 /// A policy as it is written down.
