@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use doublecheck::config::Threads;
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
 use doublecheck::grpc::{Settings, pb, workers};
@@ -28,7 +29,7 @@ pub fn serve(redis_url: &str, script: &str) -> String {
                 .await
                 .unwrap();
             told.send(listeners.address().to_string()).unwrap();
-            let routes = move || {
+            let routes = move |_| {
                 // A connection for each worker, as all else.
                 let composed = Composed {
                     redis: redis.clone(),
@@ -38,9 +39,15 @@ pub fn serve(redis_url: &str, script: &str) -> String {
                 Routes::new(RiskServiceServer::new(composed))
             };
             let never = std::future::pending();
-            workers::run(listeners, routes, Settings::default(), never)
-                .await
-                .unwrap();
+            workers::run(
+                listeners,
+                Door::closed(),
+                routes,
+                Settings::default(),
+                never,
+            )
+            .await
+            .unwrap();
         });
     });
     address.recv().unwrap()
