@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::grpc::limits::Limits;
 use crate::scoring::policy::Policy;
 
 mod document;
@@ -55,6 +56,8 @@ pub struct Config {
     pub shadow_source: Option<PolicySource>,
     /// The shadow policy, if there is one.
     pub shadow: Option<Policy>,
+    /// How much clients may ask of the edge.
+    pub limits: Limits,
 }
 
 /// The settings that flags of the command line give.
@@ -80,6 +83,8 @@ pub struct Flags {
     pub policy: Option<String>,
     /// `--shadow-policy`
     pub shadow_policy: Option<String>,
+    /// Those of limits, each by its flag.
+    pub limits: Vec<(&'static str, String)>,
 }
 
 impl Config {
@@ -122,6 +127,7 @@ impl Config {
             sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
         let shadow_flag = flags.shadow_policy.as_ref();
         let shadow_source = sources.last_of(&POLICY_SHADOW, shadow_flag, PolicySource::named);
+        let limits = sources.limits(&flags.limits);
 
         let mut faults = sources.faults;
         // The file's own first, in its order.
@@ -153,6 +159,7 @@ impl Config {
             policy,
             shadow_source,
             shadow,
+            limits,
         })
     }
 }
@@ -251,6 +258,7 @@ mod tests {
             memory_budget: None,
             policy: None,
             shadow_policy: None,
+            limits: Vec::new(),
         },
     };
 
@@ -308,6 +316,42 @@ mod tests {
                 "doublecheck.toml:1:11: threads: must be a whole number from 1 to 1024",
                 "DOUBLECHECK_THREADS: must be a whole number from 1 to 1024",
                 "--threads: must be a whole number from 1 to 1024",
+            ]
+        );
+    }
+
+    #[test]
+    fn limits_come_from_every_source_and_each_fault_names_its_own() {
+        let limits = |file, variables, flag: &str| {
+            let flags = Flags {
+                limits: vec![("--limits-connections", flag.to_owned())],
+                ..Flags::default()
+            };
+            let given = Given {
+                file,
+                variables,
+                flags,
+            };
+            load(&given).map(|config| config.limits)
+        };
+        let file = "[limits]\nconnections = 5\nidle_s = 60\n[admission]\nqueue_ms = \"7\"\n";
+        let found = limits(file, &[("DOUBLECHECK_LIMITS_IDLE_S", "61")], "6").unwrap();
+        let expected = Limits {
+            connections: 6,
+            idle_s: 61,
+            queue_ms: 7,
+            ..Limits::default()
+        };
+        assert_eq!(found, expected);
+        let file = "[limits]\nconections = 5\nidle_s = 0\n";
+        let faults = limits(file, &[("DOUBLECHECK_ADMISSION_QUEUE_MS", "soon")], "many");
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                "doublecheck.toml:2:1: limits.conections: no such setting; did you mean `limits.connections`?",
+                "doublecheck.toml:3:10: limits.idle_s: must be a whole number from 1 to 2592000",
+                "--limits-connections: must be a whole number from 1 to 1000000",
+                "DOUBLECHECK_ADMISSION_QUEUE_MS: must be a whole number from 1 to 60000",
             ]
         );
     }

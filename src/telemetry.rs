@@ -14,11 +14,13 @@ mod sharded;
 mod calls;
 mod scores;
 mod bounds;
+mod edge;
 mod shadow;
 mod snapshots;
 
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
+pub use edge::{CallRefused, ConnectionClosed, ConnectionRefused, EdgeCounters};
 pub use page::{Distribution, Family, Kind, Page, Samples};
 pub use scores::ScoreCounters;
 pub use shadow::{ShadowCounters, ShadowCounts};

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::settings::Settings;
 use super::{Ended, show};
 use crate::config::SnapshotEvery;
+use crate::grpc::limits::{Limit, Limits};
 use crate::scoring::money::Currency;
 use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::{Policy, Scope, Setting};
@@ -70,8 +71,10 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
         vec!["snapshot.interval_s".to_owned(), interval.to_string()],
         vec!["snapshot.journal_mib".to_owned(), journal.to_string()],
         vec!["memory.budget".to_owned(), memory],
-        vec!["policy".to_owned(), policy],
     ];
+    let limit = |limit: &Limit| vec![limit.path.to_owned(), config.limits.of(limit).to_string()];
+    rows.extend(Limits::ALL.iter().map(limit));
+    rows.push(vec!["policy".to_owned(), policy]);
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {
         let shadow = format!("{} ({source})", shadow.version());
         rows.push(vec!["shadow".to_owned(), shadow]);
