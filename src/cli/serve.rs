@@ -108,8 +108,9 @@ fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_addres
         journal_ack,
         ..
     } = config;
-    let policy = engine.policy().version().clone();
-    let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
+    let policies = engine.policies();
+    let policy = policies.primary().version();
+    let shadow = policies.shadow().map(|shadow| &**shadow.version());
     tracing::info!(
         target: "doublecheck", %address, %http_address, %threads, %memory_budget, %journal_ack, %policy,
         shadow, "ready"
