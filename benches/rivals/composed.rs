@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use doublecheck::config::Threads;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
 use doublecheck::grpc::{DRAIN_MAX, pb, workers};
 use redis::aio::MultiplexedConnection;
+use std::num::NonZeroUsize;
 use tokio::sync::OnceCell;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
@@ -24,9 +24,8 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             .enable_all()
             .build();
         runtime.unwrap().block_on(async move {
-            let listeners = Listeners::bind("127.0.0.1:0", Threads::default().get())
-                .await
-                .unwrap();
+            let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
             told.send(listeners.address().to_string()).unwrap();
             let router = move || {
                 // A connection for each worker, as all else.

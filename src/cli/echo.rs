@@ -34,7 +34,7 @@ pub fn run(arguments: &EchoArguments) -> Ended {
 async fn serve(config: &Config) -> Ended {
     let asked_for = config.grpc_address.as_str();
     let threads = config.threads;
-    let listeners = Listeners::bind(asked_for, threads.get())
+    let listeners = Listeners::bind(asked_for, threads)
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;

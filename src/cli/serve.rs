@@ -18,9 +18,11 @@ use crate::{grpc, telemetry};
 mod keeping;
 mod opening;
 mod sweeping;
+mod warnings;
 
 use keeping::Keeping;
 use sweeping::Sweeping;
+pub(super) use warnings::warnings;
 
 /// Run the service until SIGTERM or SIGINT
 ///
@@ -54,6 +56,9 @@ pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
     telemetry::log_to_stderr();
+    for warning in warnings(&config, started) {
+        tracing::warn!(target: "doublecheck", "{warning}");
+    }
     // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -67,7 +72,7 @@ pub fn run(arguments: &ServeArguments) -> Ended {
 
 async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> Ended {
     let asked_for = &config.grpc_address;
-    let listeners = Listeners::bind(asked_for.as_str(), config.threads.get())
+    let listeners = Listeners::bind(asked_for.as_str(), config.threads)
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let address = listeners.address();

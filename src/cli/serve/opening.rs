@@ -19,7 +19,7 @@ const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
 /// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
 pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
-    let policies = Policies::new(config.policy.clone(), config.shadow.clone());
+    let policies = config.contents.policies.clone();
     let engine = match config.journal_ack.ack() {
         None => in_memory(policies)?,
         Some(ack) => {
