@@ -5,11 +5,11 @@ use std::time::SystemTime;
 
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
-use doublecheck::grpc::{DRAIN_MAX, pb, workers};
+use doublecheck::grpc::{Settings, pb, workers};
 use redis::aio::MultiplexedConnection;
 use std::num::NonZeroUsize;
 use tokio::sync::OnceCell;
-use tonic::transport::Server;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Answer, direct};
@@ -27,17 +27,17 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
             told.send(listeners.address().to_string()).unwrap();
-            let router = move || {
+            let routes = move || {
                 // A connection for each worker, as all else.
                 let composed = Composed {
                     redis: redis.clone(),
                     connection: OnceCell::new(),
                     script: Arc::clone(&script),
                 };
-                Server::builder().add_service(RiskServiceServer::new(composed))
+                Routes::new(RiskServiceServer::new(composed))
             };
             let never = std::future::pending();
-            workers::run(listeners, router, never, DRAIN_MAX)
+            workers::run(listeners, routes, Settings::default(), never)
                 .await
                 .unwrap();
         });

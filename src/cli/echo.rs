@@ -40,7 +40,7 @@ async fn serve(config: &Config) -> Ended {
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, %threads, "ready");
-    grpc::serve_echo_on_workers(listeners, stop, grpc::DRAIN_MAX)
+    grpc::serve_echo_on_workers(listeners, grpc::Settings::default(), stop)
         .await
         .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
 }

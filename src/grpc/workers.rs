@@ -8,35 +8,36 @@ use std::future::Future;
 use std::io;
 use std::net::TcpListener;
 use std::thread;
-use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 
-use super::drain;
+use super::Settings;
+use super::connections::Edge;
 use super::listeners::Listeners;
 
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or `drain_max` has passed; what is open beyond it is closed.
+/// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
-/// `router` is called on each worker: what it makes anew, such as reference counts, no two cores share.
+/// `routes` is called on each worker: what it makes anew, such as reference counts, no two cores share.
 /// A worker that fails takes the others with it, for half of a service would look like a whole one.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
     listeners: Listeners,
-    router: impl Fn() -> Router + Clone + Send + 'static,
+    routes: impl Fn() -> Routes + Clone + Send + 'static,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
-    drain_max: Duration,
 ) -> io::Result<()> {
+    let edge = Edge::new(&settings.limits);
     // Dropping it tells every worker to stop, however this function ends.
     let (stop, stopping) = watch::channel(());
     let mut workers = JoinSet::new();
     for (nth, listener) in listeners.each.into_iter().enumerate() {
-        let (router, mut stopping) = (router.clone(), stopping.clone());
+        let (edge, routes, mut stopping) = (edge.clone(), routes.clone(), stopping.clone());
         let stopped = async move {
             // Nothing is ever sent: this is the error of a dropped sender.
             let _ = stopping.changed().await;
@@ -44,7 +45,13 @@ pub async fn run(
         let (ended, end) = oneshot::channel();
         thread::Builder::new()
             .name(format!("grpc-{nth}"))
-            .spawn(move || ended.send(work(listener, router, stopped, drain_max)))?;
+            .spawn(move || {
+                let serve = async |listener| {
+                    edge.serve(listener, routes(), stopped, settings.drain_max)
+                        .await;
+                };
+                ended.send(work(listener, serve))
+            })?;
         workers.spawn(async {
             let panicked = |_| Err(io::Error::other("a worker panicked"));
             end.await.unwrap_or_else(panicked)
@@ -62,18 +69,13 @@ pub async fn run(
 }
 
 /// One worker's life.
-fn work(
-    listener: TcpListener,
-    router: impl FnOnce() -> Router,
-    stop: impl Future<Output = ()>,
-    drain_max: Duration,
-) -> io::Result<()> {
+fn work(listener: TcpListener, serve: impl AsyncFnOnce(tokio::net::TcpListener)) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let serving = drain::serve(listener, router(), stop, drain_max);
-        serving.await.map_err(io::Error::other)
+        serve(listener).await;
+        Ok(())
     })
 }

@@ -58,9 +58,13 @@ impl Server {
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let settings = grpc::Settings {
+            drain_max,
+            ..Default::default()
+        };
         let serve = async move |door, stop| {
-            let served = grpc::serve_and_drain(listener, door, stop, drain_max).await;
-            served.map_err(io::Error::other)
+            grpc::serve(listener, door, settings, stop).await;
+            Ok(())
         };
         Self::start_with(address, serve).await
     }
@@ -70,8 +74,12 @@ impl Server {
         let threads = NonZeroUsize::new(threads).unwrap();
         let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
         let address = listeners.address();
+        let settings = grpc::Settings {
+            drain_max,
+            ..Default::default()
+        };
         let serve =
-            async move |door, stop| grpc::serve_on_workers(listeners, door, stop, drain_max).await;
+            async move |door, stop| grpc::serve_on_workers(listeners, door, settings, stop).await;
         Self::start_with(address, serve).await
     }
 
@@ -89,8 +97,8 @@ impl Server {
         let policies = Policy::default().into();
         let engine = Engine::recover(policies, durability, clock_from, |_| ()).unwrap();
         let serve = async move |door, stop| {
-            let served = grpc::serve(listener, door, stop).await;
-            served.map_err(io::Error::other)
+            grpc::serve(listener, door, grpc::Settings::default(), stop).await;
+            Ok(())
         };
         Self::start_engine(address, clock, engine, serve).await
     }
