@@ -199,15 +199,25 @@ impl Role {
 }
 
 impl Denial {
+    /// The names of all of them.
+    pub const REASONS: [&str; 5] = [
+        "CREDENTIALS_MISSING",
+        "CREDENTIALS_MALFORMED",
+        "TOKEN_UNKNOWN",
+        "TOKEN_EXPIRED",
+        "ROLE_MISSING",
+    ];
+
     /// Its name, as programs read it.
     #[must_use]
     pub const fn reason(self) -> &'static str {
+        let [missing, malformed, unknown, expired, needs_role] = Self::REASONS;
         match self {
-            Self::Missing => "CREDENTIALS_MISSING",
-            Self::Malformed => "CREDENTIALS_MALFORMED",
-            Self::Unknown => "TOKEN_UNKNOWN",
-            Self::Expired => "TOKEN_EXPIRED",
-            Self::NeedsRole(_) => "ROLE_MISSING",
+            Self::Missing => missing,
+            Self::Malformed => malformed,
+            Self::Unknown => unknown,
+            Self::Expired => expired,
+            Self::NeedsRole(_) => needs_role,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod workers;
 pub mod limits;
 mod places;
 mod connections;
+pub mod entry;
 mod service;
 mod batch;
 mod stream;
@@ -29,6 +30,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use connections::Edge;
 use door::Door;
+use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
@@ -38,16 +40,21 @@ use service::Service;
 /// under 1 MiB. A larger message gets OUT_OF_RANGE, by tonic.
 const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// How long open calls may go on after shutdown began. A health `Watch` and an idle stream never end
-/// by themselves.
+/// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How the edge serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// How much clients may ask of it.
     pub limits: Limits,
-    /// How long open calls may go on after shutdown began.
+    /// Who gets in.
+    pub entry: Entry,
+    /// Whether tools may ask what is served.
+    pub reflection: bool,
+    /// How long calls are still taken once shutdown was announced.
+    pub drain_grace: Duration,
+    /// How long open calls may go on after that.
     pub drain_max: Duration,
 }
 
@@ -55,6 +62,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            entry: Entry::default(),
+            reflection: true,
+            drain_grace: Duration::ZERO,
             drain_max: DRAIN_MAX,
         }
     }
@@ -74,8 +84,8 @@ pub async fn serve_on_workers(
 ) -> io::Result<()> {
     let door = door.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone());
-    let tools = tools(health);
+    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let tools = tools(health, settings.reflection);
     let routes = move || routes(door.clone(), tools.clone());
     workers::run(listeners, routes, settings, stop).await
 }
@@ -103,11 +113,10 @@ pub async fn serve(
 ) {
     let door = door.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone());
-    let routes = routes(door, tools(health));
-    let Settings { limits, drain_max } = settings;
-    let edge = Edge::new(&limits);
-    edge.serve(listener, routes, stop, drain_max).await;
+    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let routes = routes(door, tools(health, settings.reflection));
+    let edge = Edge::new(&settings);
+    edge.serve(listener, routes, stop, settings.drain_max).await;
 }
 
 fn routes(door: Door, tools: Routes) -> Routes {
@@ -118,8 +127,12 @@ fn routes(door: Door, tools: Routes) -> Routes {
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that
 /// reflection answers from take megabytes and milliseconds to make.
-fn tools(health: HealthReporter) -> Routes {
+fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
     let health = HealthService::from_health_reporter(health);
+    let tools = Routes::new(HealthServer::new(health));
+    if !has_reflection {
+        return tools;
+    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
@@ -129,7 +142,5 @@ fn tools(health: HealthReporter) -> Routes {
     let v1 = reflection().build_v1().expect("descriptors are valid");
     // What Python's and older tools speak.
     let v1alpha = reflection().build_v1alpha().expect("descriptors are valid");
-    Routes::new(HealthServer::new(health))
-        .add_service(v1)
-        .add_service(v1alpha)
+    tools.add_service(v1).add_service(v1alpha)
 }

@@ -12,14 +12,18 @@ pub mod families;
 mod page;
 mod sharded;
 mod calls;
+mod entry;
 mod scores;
 mod bounds;
 mod shadow;
 mod snapshots;
+mod reloads;
 
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
+pub use entry::{EntryCounters, HandshakeFailure};
 pub use page::{Distribution, Family, Kind, Page, Samples};
+pub use reloads::{ReloadCounters, Reloaded};
 pub use scores::ScoreCounters;
 pub use shadow::{ShadowCounters, ShadowCounts};
 pub use snapshots::SnapshotCounters;

@@ -34,7 +34,18 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("config", &["config", "journal", "access", "tls", "scoring"]),
     ("http", &["grpc", "telemetry", "scoring"]),
-    ("grpc", &["grpc", "engine", "telemetry", "scoring"]),
+    (
+        "grpc",
+        &[
+            "grpc",
+            "engine",
+            "telemetry",
+            "clock",
+            "access",
+            "tls",
+            "scoring",
+        ],
+    ),
     (
         "engine",
         &[
@@ -48,7 +59,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scoring",
         ],
     ),
-    ("telemetry", &["telemetry", "clock", "scoring"]),
+    ("telemetry", &["telemetry", "clock", "access", "scoring"]),
     ("token", &["storage", "scoring"]),
     ("journal", &["journal", "storage", "clock", "scoring"]),
     ("storage", &["storage", "random"]),

@@ -101,24 +101,24 @@ impl Files {
         })
     }
 
-    /// Every file that is to be watched for changes.
+    /// The files of policies.
     #[must_use]
-    pub fn paths(&self) -> Vec<PathBuf> {
-        let policies = [Some(&self.policy), self.shadow.as_ref()];
-        let policies = policies
-            .into_iter()
-            .flatten()
-            .filter_map(PolicySource::path);
-        let tls = self.tls.iter().flat_map(|tls| {
-            let TlsFiles {
-                certificate,
-                key,
-                client_ca,
-            } = tls;
-            [Some(certificate), Some(key), client_ca.as_ref()]
-                .into_iter()
-                .flatten()
-        });
-        policies.chain(&self.tokens).chain(tls).cloned().collect()
+    pub fn policy_paths(&self) -> Vec<PathBuf> {
+        let sources = [Some(&self.policy), self.shadow.as_ref()];
+        let sources = sources.into_iter().flatten();
+        sources.filter_map(PolicySource::path).cloned().collect()
+    }
+
+    /// The files of certificates and of the key.
+    #[must_use]
+    pub fn tls_paths(&self) -> Vec<PathBuf> {
+        let paths = |tls: &TlsFiles| {
+            [
+                Some(tls.certificate.clone()),
+                Some(tls.key.clone()),
+                tls.client_ca.clone(),
+            ]
+        };
+        self.tls.iter().flat_map(paths).flatten().collect()
     }
 }

@@ -47,7 +47,7 @@ fn nothing_given_is_the_default() {
     assert_eq!(config.threads.get() as u64, cores());
     assert_eq!(config.files.policy, PolicySource::default());
     assert_eq!(config.contents.policies, Policy::default().into());
-    assert_eq!(config.files.paths(), Vec::<PathBuf>::new());
+    assert_eq!(config.files.policy_paths(), Vec::<PathBuf>::new());
     assert!(config.contents.access.is_none() && config.contents.tls.is_none());
     assert!(config.reflection && !config.insecure);
     let paths: Vec<&str> = config

@@ -15,25 +15,34 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio_rustls::rustls::ServerConfig;
+use tonic::Status;
 use tonic::codegen::Service as _;
 use tonic::service::Routes;
 
-use super::limits::Limits;
+use super::Settings;
+use super::entry::Entry;
 use super::places::{Place, Places};
+use crate::access::Fingerprint;
 
 /// After how long it is tried again to accept a connection, where the process has no more files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+
+/// How long agreeing on TLS may take.
+const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
 
 /// What the workers share of the edge.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
     places: Arc<Places>,
+    entry: Entry,
 }
 
 impl Edge {
-    pub(super) fn new(limits: &Limits) -> Self {
-        let places = Places::new(limits);
-        Self { places }
+    pub(super) fn new(settings: &Settings) -> Self {
+        let places = Places::new(&settings.limits);
+        let entry = settings.entry.clone();
+        Self { places, entry }
     }
 
     /// Serves `routes` on this runtime until `stop` completes and the calls that are open then have
@@ -49,6 +58,7 @@ impl Edge {
         let server = Server {
             http2: self.http2(),
             routes: routes.prepare(),
+            entry: self.entry.clone(),
         };
         let (drain, draining) = watch::channel(());
         tokio::select! {
@@ -106,6 +116,7 @@ impl Edge {
 struct Server {
     http2: http2::Builder<TokioExecutor>,
     routes: Routes,
+    entry: Entry,
 }
 
 /// A connection that was accepted.
@@ -130,21 +141,56 @@ impl Connection {
             tracing::debug!(target: "doublecheck", %error, %address, "a connection ended at once");
             return;
         }
-        // Whatever has to be agreed on before HTTP/2 begins belongs here: on this task it holds nobody up.
-        server.converse(stream, draining).await;
+        match server.entry.tls() {
+            None => server.converse(stream, None, draining).await,
+            Some(tls) => server.converse_by_tls(stream, tls, draining).await,
+        }
         drop(place);
     }
 }
 
 impl Server {
+    /// Agrees on TLS first. On this task that holds nobody up.
+    async fn converse_by_tls(
+        self,
+        stream: TcpStream,
+        tls: Arc<ServerConfig>,
+        mut draining: watch::Receiver<()>,
+    ) {
+        let agreed = tokio::select! {
+            agreed = self.entry.agree_on_tls(stream, tls, HANDSHAKE_MAX) => agreed,
+            _ = draining.changed() => return,
+        };
+        match agreed {
+            Ok((stream, certificate)) => self.converse(stream, certificate, draining).await,
+            Err(failure) => {
+                tracing::debug!(target: "doublecheck", reason = failure.name(), "no TLS was agreed on");
+            }
+        }
+    }
+
     /// Speaks HTTP/2 on `io` until it ends, or `draining` tells to let no more calls begin.
     async fn converse(
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Option<Fingerprint>,
         mut draining: watch::Receiver<()>,
     ) {
-        let Self { http2, routes } = self;
-        let answer = service_fn(move |request: Request<Incoming>| routes.clone().call(request));
+        let Self {
+            http2,
+            routes,
+            entry,
+        } = self;
+        let answer = service_fn(move |request: Request<Incoming>| {
+            let admitted = entry.admit(&request, certificate);
+            let mut routes = routes.clone();
+            async move {
+                match admitted {
+                    Ok(()) => routes.call(request).await,
+                    Err(fault) => Ok(Status::from(fault).into_http()),
+                }
+            }
+        });
         let mut conversation = pin!(http2.serve_connection(TokioIo::new(io), answer));
         let ended = tokio::select! {
             ended = &mut conversation => ended,

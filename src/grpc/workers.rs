@@ -32,7 +32,7 @@ pub async fn run(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let edge = Edge::new(&settings.limits);
+    let edge = Edge::new(&settings);
     // Dropping it tells every worker to stop, however this function ends.
     let (stop, stopping) = watch::channel(());
     let mut workers = JoinSet::new();

@@ -38,6 +38,15 @@ families! {
     /// Answers that streams were given.
     ITEMS_SENT = Counter "grpc_server_msg_sent_total" ["grpc_type", "grpc_service", "grpc_method"];
 
+    /// Connections that ended before TLS was agreed on, by why.
+    HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
+    /// Calls refused for what they showed of who they are from, by why.
+    CALLS_DENIED = Counter "doublecheck_calls_denied_total" ["reason"];
+    /// When the certificate in use ends, in seconds since 1970; absent without TLS.
+    CERTIFICATE_EXPIRY = Gauge "doublecheck_tls_certificate_expiry_seconds" [];
+    /// Files that changed and were read again, by what they hold and how that was taken.
+    RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
+
     /// 1, with the version of the policy in force.
     POLICY = Gauge "doublecheck_policy_info" ["version"];
     /// Payments decided, by decision.
