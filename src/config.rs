@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use crate::grpc::limits::Limits;
 use crate::tls::TlsFiles;
 
 mod address;
@@ -73,6 +74,8 @@ pub struct Config {
     pub snapshot_every: SnapshotEvery,
     /// How much memory what is remembered may take.
     pub memory_budget: MemoryBudget,
+    /// How much clients may ask of the edge.
+    pub limits: Limits,
     /// The files that settings name.
     pub files: Files,
     /// What they hold.
@@ -120,6 +123,8 @@ pub struct Flags {
     pub policy: Option<String>,
     /// `--shadow-policy`
     pub shadow_policy: Option<String>,
+    /// Those of limits, each by its flag.
+    pub limits: Vec<(&'static str, String)>,
 }
 
 impl Config {
@@ -156,6 +161,7 @@ impl Config {
         let memory_flag = flags.memory_budget.as_ref();
         let budget_max = MemoryBudget::of_this_process();
         let memory_budget = s.last_or(&MEMORY_BUDGET, memory_flag, budget, budget_max);
+        let limits = s.limits(&flags.limits);
         let files = files(s, flags);
 
         let reachable = grpc_address.is_reachable_from_outside() == Some(true);
@@ -195,6 +201,7 @@ impl Config {
                 journal_bytes: journal_mib << 20,
             },
             memory_budget,
+            limits,
             files,
             contents,
             effective,

@@ -8,9 +8,12 @@ pub mod health;
 pub mod listeners;
 pub mod workers;
 pub mod limits;
+pub mod admission;
 mod places;
 mod connections;
 pub mod entry;
+mod calls;
+mod deadline;
 mod service;
 mod batch;
 mod stream;
@@ -21,6 +24,7 @@ pub mod pb;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -28,6 +32,7 @@ use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use admission::Admission;
 use connections::Edge;
 use door::Door;
 use entry::Entry;
@@ -35,10 +40,6 @@ use limits::Limits;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
 use service::Service;
-
-/// The largest message taken, in bytes. A batch of 1,000 payments with every id at its longest is
-/// under 1 MiB. A larger message gets OUT_OF_RANGE, by tonic.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -86,8 +87,10 @@ pub async fn serve_on_workers(
     let health = health::outside().await;
     let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
     let tools = tools(health, settings.reflection);
-    let routes = move || routes(door.clone(), tools.clone());
-    workers::run(listeners, routes, settings, stop).await
+    let edge = door.clone();
+    let limits = settings.limits;
+    let routes = move |admission| routes(&limits, door.clone(), admission, tools.clone());
+    workers::run(listeners, edge, routes, settings, stop).await
 }
 
 /// Serves the echo twin, which allows every payment unread, in the same way.
@@ -99,7 +102,9 @@ pub async fn serve_echo_on_workers(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    workers::run(listeners, echo::routes, settings, shutdown).await
+    let limits = settings.limits;
+    let routes = move |_| echo::routes(&limits);
+    workers::run(listeners, Door::closed(), routes, settings, shutdown).await
 }
 
 /// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open
@@ -114,15 +119,20 @@ pub async fn serve(
     let door = door.into();
     let health = health::outside().await;
     let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
-    let routes = routes(door, tools(health, settings.reflection));
-    let edge = Edge::new(&settings);
-    edge.serve(listener, routes, stop, settings.drain_max).await;
+    let (limits, tools) = (settings.limits, tools(health, settings.reflection));
+    let edge = Edge::new(door.clone(), settings, 1);
+    let routes = |admission| routes(&limits, door, admission, tools);
+    edge.serve(listener, routes, stop).await;
 }
 
-fn routes(door: Door, tools: Routes) -> Routes {
-    let risk =
-        RiskServiceServer::new(Service::new(door)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    tools.add_service(risk)
+fn routes(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Routes {
+    tools.add_service(risk_service(limits, Service::new(door, admission)))
+}
+
+/// Compression is not taken: payments are small, and what is packed can be made to unfold to anything.
+fn risk_service<T>(limits: &Limits, service: T) -> RiskServiceServer<T> {
+    let message_bytes_max = usize::try_from(limits.message_bytes).unwrap_or(usize::MAX);
+    RiskServiceServer::new(service).max_decoding_message_size(message_bytes_max)
 }
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that

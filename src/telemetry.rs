@@ -15,12 +15,14 @@ mod calls;
 mod entry;
 mod scores;
 mod bounds;
+mod edge;
 mod shadow;
 mod snapshots;
 mod reloads;
 
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
+pub use edge::{CallRefused, ConnectionClosed, ConnectionRefused, EdgeCounters};
 pub use entry::{EntryCounters, HandshakeFailure};
 pub use page::{Distribution, Family, Kind, Page, Samples};
 pub use reloads::{ReloadCounters, Reloaded};

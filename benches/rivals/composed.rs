@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
 use doublecheck::grpc::{Settings, pb, workers};
@@ -27,7 +28,7 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
             told.send(listeners.address().to_string()).unwrap();
-            let routes = move || {
+            let routes = move |_| {
                 // A connection for each worker, as all else.
                 let composed = Composed {
                     redis: redis.clone(),
@@ -37,9 +38,15 @@ pub fn serve(redis_url: &str, script: &str) -> String {
                 Routes::new(RiskServiceServer::new(composed))
             };
             let never = std::future::pending();
-            workers::run(listeners, routes, Settings::default(), never)
-                .await
-                .unwrap();
+            workers::run(
+                listeners,
+                Door::closed(),
+                routes,
+                Settings::default(),
+                never,
+            )
+            .await
+            .unwrap();
         });
     });
     address.recv().unwrap()

@@ -29,8 +29,13 @@ pub(super) struct Server {
     )]
     server: String,
     /// The token to call it with
-    #[arg(long, env = "DOUBLECHECK_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[arg(
+        long,
+        value_name = "TOKEN",
+        env = "DOUBLECHECK_BEARER_TOKEN",
+        hide_env_values = true
+    )]
+    bearer_token: Option<String>,
     /// The roots that its certificate must come from, in PEM; the URL begins with https:// then
     #[arg(long, value_name = "FILE", env = "DOUBLECHECK_TLS_CA")]
     tls_ca: Option<PathBuf>,
@@ -121,11 +126,15 @@ impl Server {
             let header = format!("Bearer {token}").parse();
             // What it is must not be told.
             let mut header: MetadataValue<Ascii> =
-                header.map_err(|_| Failure::Usage("--token: is no token".to_owned()))?;
+                header.map_err(|_| Failure::Usage("--bearer-token: is no token".to_owned()))?;
             header.set_sensitive(true);
             Ok(header)
         };
-        self.token.as_ref().map(header).transpose().map(Bearer)
+        self.bearer_token
+            .as_ref()
+            .map(header)
+            .transpose()
+            .map(Bearer)
     }
 }
 

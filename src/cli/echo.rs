@@ -42,7 +42,11 @@ async fn serve(config: &Config) -> Ended {
         .first();
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, %threads, "ready");
-    grpc::serve_echo_on_workers(listeners, grpc::Settings::default(), stop)
+    let settings = grpc::Settings {
+        limits: config.limits,
+        ..Default::default()
+    };
+    grpc::serve_echo_on_workers(listeners, settings, stop)
         .await
         .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
 }

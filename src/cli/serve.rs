@@ -144,11 +144,11 @@ fn grpc_settings(config: &Config) -> grpc::Settings {
     let Contents { access, tls, .. } = &config.contents;
     let clock = Arc::new(SystemClock::start());
     grpc::Settings {
+        limits: config.limits,
         entry: Entry::new(access.clone(), tls.clone(), clock),
         reflection: config.reflection,
         drain_grace: config.drain_grace,
         drain_max: config.drain_deadline,
-        ..Default::default()
     }
 }
 

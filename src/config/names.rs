@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 
 use super::journal::JournalAck;
 use super::memory::MemoryBudget;
+use crate::grpc::limits::{Limit, Limits};
 
 /// The names that a setting goes by, and what it takes.
 #[derive(Debug)]
@@ -25,6 +26,18 @@ pub(super) enum Takes {
     Flag,
     /// A whole number within bounds.
     Whole(RangeInclusive<u64>),
+}
+
+impl Setting {
+    pub(super) const fn of(limit: &Limit) -> Self {
+        Self {
+            path: limit.path,
+            variable: limit.variable,
+            flag: limit.flag,
+            expected: limit.expected,
+            takes: Takes::Text,
+        }
+    }
 }
 
 macro_rules! settings {
@@ -78,7 +91,7 @@ const OTHER_VARIABLES: &[&str] = &[
     "DOUBLECHECK_CONFIG",
     "DOUBLECHECK_LOG",
     "DOUBLECHECK_SERVER",
-    "DOUBLECHECK_TOKEN",
+    "DOUBLECHECK_BEARER_TOKEN",
     "DOUBLECHECK_TLS_CA",
     "DOUBLECHECK_TLS_CLIENT_CERTIFICATE",
     "DOUBLECHECK_TLS_CLIENT_KEY",
@@ -94,10 +107,19 @@ pub(super) fn is_unknown(variable: &str) -> bool {
         && !is_of_kubernetes(variable)
 }
 
+/// Every setting by its path.
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    let settings = SETTINGS.iter().map(|setting| setting.path);
+    settings.chain(Limits::ALL.iter().map(|limit| limit.path))
+}
+
 /// Every variable that is known.
 pub(super) fn variables() -> impl Iterator<Item = &'static str> {
     let settings = SETTINGS.iter().map(|setting| setting.variable);
-    settings.chain(OTHER_VARIABLES.iter().copied())
+    let limits = Limits::ALL.iter().map(|limit| limit.variable);
+    settings
+        .chain(limits)
+        .chain(OTHER_VARIABLES.iter().copied())
 }
 
 /// Kubernetes tells each container of the services around it in variables of their names, and one of them

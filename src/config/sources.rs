@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use super::document::{Document, Given, Scalar};
 use super::effective::{Effective, Origin};
 use super::fault::{Fault, Place, Problem};
-use super::names::{PREFIX, SETTINGS, Setting, Takes, is_unknown, variables};
+use super::names::{PREFIX, Setting, Takes, is_unknown, paths, variables};
+use crate::grpc::limits::Limits;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
 /// The environment, by variable.
@@ -74,6 +75,21 @@ impl<'a> Sources<'a> {
     pub(super) fn flag(&mut self, setting: &Setting, flag: Option<&String>, default: bool) -> bool {
         let parse = |text: &str, _: &Path| text.parse().map_err(|_| setting.expected);
         self.last_or(setting, flag, parse, default)
+    }
+
+    /// The limits, each as the last source has it; `flags` give theirs by flag.
+    pub(super) fn limits(&mut self, flags: &[(&str, String)]) -> Limits {
+        let mut limits = Limits::default();
+        for limit in Limits::ALL {
+            let flag = flags.iter().find(|(flag, _)| *flag == limit.flag);
+            let flag = flag.map(|(_, text)| text);
+            let parse = |text: &str, _: &Path| limit.parse(text);
+            limits.set(
+                limit,
+                self.last_or(&Setting::of(limit), flag, parse, limit.default),
+            );
+        }
+        limits
     }
 
     /// The path of a file or directory.
@@ -178,7 +194,7 @@ impl<'a> Sources<'a> {
 }
 
 fn unknown_settings(file: &Document) -> Vec<Fault> {
-    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    let known: Vec<&str> = paths().collect();
     let is_section = |path: &str| {
         known.iter().any(|known| {
             known

@@ -55,9 +55,9 @@ fn nothing_given_is_the_default() {
         .iter()
         .map(|effective| effective.path)
         .collect();
-    assert_eq!(paths.len(), names::SETTINGS.len());
-    for (setting, effective) in names::SETTINGS.iter().zip(&config.effective) {
-        assert!(paths.contains(&setting.path), "{}", setting.path);
+    assert_eq!(paths.len(), names::paths().count());
+    for (path, effective) in names::paths().zip(&config.effective) {
+        assert!(paths.contains(&path), "{path}");
         assert_eq!(effective.origin, Origin::Default, "{}", effective.path);
     }
 }
@@ -343,4 +343,40 @@ fn a_certificate_and_its_key_are_given_together() {
     assert_eq!(told, ["--tls-certificate: must be given for TLS"]);
     let told = faults("[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
     assert!(told[0].starts_with("a.pem: cannot be read: "), "{told:?}");
+}
+
+#[test]
+fn limits_come_from_every_source_and_each_fault_names_its_own() {
+    let limits = |file, variables, flag: &str| {
+        let flags = Flags {
+            limits: vec![("--limits-connections", flag.to_owned())],
+            ..Flags::default()
+        };
+        let given = Given {
+            file,
+            variables,
+            flags,
+        };
+        load(&given).map(|config| config.limits)
+    };
+    let file = "[limits]\nconnections = 5\nidle_s = 60\n[admission]\nqueue_ms = \"7\"\n";
+    let found = limits(file, &[("DOUBLECHECK_LIMITS_IDLE_S", "61")], "6").unwrap();
+    let expected = Limits {
+        connections: 6,
+        idle_s: 61,
+        queue_ms: 7,
+        ..Limits::default()
+    };
+    assert_eq!(found, expected);
+    let file = "[limits]\nconections = 5\nidle_s = 0\n";
+    let faults = limits(file, &[("DOUBLECHECK_ADMISSION_QUEUE_MS", "soon")], "many");
+    assert_eq!(
+        faults.unwrap_err(),
+        [
+            "doublecheck.toml:2:1: limits.conections: no such setting; did you mean `limits.connections`?",
+            "doublecheck.toml:3:10: limits.idle_s: must be a whole number from 1 to 2592000",
+            "--limits-connections: must be a whole number from 1 to 1000000",
+            "DOUBLECHECK_ADMISSION_QUEUE_MS: must be a whole number from 1 to 60000",
+        ]
+    );
 }

@@ -2,63 +2,91 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
 use hyper::server::conn::http2;
-use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
-use tonic::Status;
-use tonic::codegen::Service as _;
 use tonic::service::Routes;
 
 use super::Settings;
+use super::admission::Admission;
+use super::calls::{Calls, Shared};
+use super::door::Door;
 use super::entry::Entry;
+use super::limits::Limits;
 use super::places::{Place, Places};
 use crate::access::Fingerprint;
+use crate::telemetry::{ConnectionClosed, ConnectionRefused, HandshakeFailure};
+
+mod frames;
+mod life;
+mod pulse;
+
+use life::{Life, Verdict};
+pub(super) use pulse::Pulse;
+use pulse::Watched;
 
 /// After how long it is tried again to accept a connection, where the process has no more files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
-/// How long agreeing on TLS may take.
-const HANDSHAKE_MAX: Duration = Duration::from_secs(5);
+/// After how long of silence, how often and how many times the kernel asks whether the other end is there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVE_ASKS: u32 = 3;
 
 /// What the workers share of the edge.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
+    door: Door,
+    settings: Settings,
+    workers: usize,
     places: Arc<Places>,
-    entry: Entry,
 }
 
 impl Edge {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let places = Places::new(&settings.limits);
-        let entry = settings.entry.clone();
-        Self { places, entry }
+    /// The edge of so many workers, counted at the `door`.
+    pub(super) fn new(door: Door, settings: Settings, workers: usize) -> Self {
+        Self {
+            door,
+            workers,
+            places: Places::new(&settings.limits),
+            settings,
+        }
     }
 
-    /// Serves `routes` on this runtime until `stop` completes and the calls that are open then have
-    /// ended, or `drain_max` has passed. Connections that are open beyond it live until the runtime does
-    /// not.
+    /// Serves as one of the workers, on this runtime, until `stop` completes and the calls that are open
+    /// then have ended, or the time for that has passed. Connections that are open beyond it live until
+    /// the runtime does not.
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
-        routes: Routes,
+        routes: impl FnOnce(Arc<Admission>) -> Routes,
         stop: impl Future<Output = ()>,
-        drain_max: Duration,
     ) {
+        let Settings {
+            limits,
+            ref entry,
+            drain_max,
+            ..
+        } = self.settings;
+        let admission = Arc::new(Admission::new(&limits, self.workers));
         let server = Server {
-            http2: self.http2(),
-            routes: routes.prepare(),
-            entry: self.entry.clone(),
+            http2: http2(&limits),
+            routes: routes(Arc::clone(&admission)).prepare(),
+            admission,
+            door: self.door.clone(),
+            entry: entry.clone(),
+            limits,
         };
         let (drain, draining) = watch::channel(());
         tokio::select! {
@@ -68,18 +96,10 @@ impl Edge {
         // Who comes now is refused at once, not left waiting.
         drop((listener, draining));
         drain.send_replace(());
-        if tokio::time::timeout(drain_max, drain.closed())
-            .await
-            .is_err()
-        {
+        let drained = tokio::time::timeout(drain_max, drain.closed());
+        if drained.await.is_err() {
             tracing::warn!(?drain_max, "calls were still open at the drain deadline");
         }
-    }
-
-    fn http2(&self) -> http2::Builder<TokioExecutor> {
-        let mut http2 = http2::Builder::new(TokioExecutor::new());
-        http2.timer(TokioTimer::new());
-        http2
     }
 
     /// Accepts connections, each to be served on a task of its own.
@@ -89,34 +109,40 @@ impl Edge {
         server: &Server,
         draining: &watch::Receiver<()>,
     ) -> Infallible {
+        let counters = self.door.edge();
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
+                    counters.refused(ConnectionRefused::Accept);
                     tracing::debug!(target: "doublecheck", %error, "a connection could not be accepted");
-                    tokio::time::sleep(ACCEPT_AGAIN).await;
+                    sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
             };
-            // Without a place it is closed at once: by dropping it.
-            if let Ok(place) = self.places.take(address.ip()) {
-                let connection = Connection {
-                    stream,
-                    address,
-                    place,
-                };
-                tokio::spawn(connection.serve(server.clone(), draining.clone()));
+            match self.places.take(address.ip()) {
+                Ok(place) => {
+                    counters.accepted();
+                    let connection = Connection { stream, address };
+                    let serving = connection.serve(server.clone(), draining.clone(), place);
+                    tokio::spawn(serving);
+                }
+                // Dropping it closes it.
+                Err(why) => counters.refused(why),
             }
         }
     }
 }
 
-/// What connections are served with.
-#[derive(Debug, Clone)]
-struct Server {
-    http2: http2::Builder<TokioExecutor>,
-    routes: Routes,
-    entry: Entry,
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    // The settings keep the limits far below.
+    let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(number(limits.streams_per_connection))
+        .max_header_list_size(number(limits.metadata_bytes));
+    http2
 }
 
 /// A connection that was accepted.
@@ -124,83 +150,120 @@ struct Server {
 struct Connection {
     stream: TcpStream,
     address: SocketAddr,
-    /// Given back once the connection is closed.
-    place: Place,
 }
 
 impl Connection {
-    /// Serves it until the client leaves, or is asked to and its calls have ended.
-    async fn serve(self, server: Server, draining: watch::Receiver<()>) {
-        let Self {
-            stream,
-            address,
-            place,
-        } = self;
-        // A small answer must not wait for more to come.
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(target: "doublecheck", %error, %address, "a connection ended at once");
-            return;
-        }
-        match server.entry.tls() {
-            None => server.converse(stream, None, draining).await,
-            Some(tls) => server.converse_by_tls(stream, tls, draining).await,
-        }
+    /// Serves it until the client leaves, or is asked to and its calls have ended; then gives back its
+    /// place.
+    async fn serve(self, server: Server, draining: watch::Receiver<()>, place: Place) {
+        let Self { stream, address } = self;
+        let door = server.door.clone();
+        let closed = match prepare(&stream) {
+            Ok(()) => match server.entry.tls() {
+                None => server.converse(stream, None, address, draining).await,
+                Some(tls) => server.converse_by_tls(stream, tls, address, draining).await,
+            },
+            Err(_) => ConnectionClosed::Broken,
+        };
+        door.edge().closed(closed);
+        tracing::debug!(target: "doublecheck", %address, why = %closed, "a connection ended");
         drop(place);
     }
 }
 
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    // A small answer must not wait for more to come.
+    stream.set_nodelay(true)?;
+    // A client that vanished without a word would keep its place and its streams for long.
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_ASKS);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// What connections are served with.
+#[derive(Debug, Clone)]
+struct Server {
+    http2: http2::Builder<TokioExecutor>,
+    routes: Routes,
+    admission: Arc<Admission>,
+    door: Door,
+    entry: Entry,
+    limits: Limits,
+}
+
 impl Server {
-    /// Agrees on TLS first. On this task that holds nobody up.
+    /// Agrees on TLS first: on this task that holds nobody up.
     async fn converse_by_tls(
         self,
         stream: TcpStream,
         tls: Arc<ServerConfig>,
+        address: SocketAddr,
         mut draining: watch::Receiver<()>,
-    ) {
+    ) -> ConnectionClosed {
+        let within = Duration::from_millis(self.limits.handshake_ms);
         let agreed = tokio::select! {
-            agreed = self.entry.agree_on_tls(stream, tls, HANDSHAKE_MAX) => agreed,
-            _ = draining.changed() => return,
+            agreed = self.entry.agree_on_tls(stream, tls, within) => agreed,
+            _ = draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
-            Ok((stream, certificate)) => self.converse(stream, certificate, draining).await,
-            Err(failure) => {
-                tracing::debug!(target: "doublecheck", reason = failure.name(), "no TLS was agreed on");
-            }
+            Ok((io, certificate)) => self.converse(io, certificate, address, draining).await,
+            Err(HandshakeFailure::Timeout) => ConnectionClosed::Handshake,
+            Err(_) => ConnectionClosed::Broken,
         }
     }
 
-    /// Speaks HTTP/2 on `io` until it ends, or `draining` tells to let no more calls begin.
+    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to.
     async fn converse(
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
+        address: SocketAddr,
         mut draining: watch::Receiver<()>,
-    ) {
-        let Self {
-            http2,
-            routes,
-            entry,
-        } = self;
-        let answer = service_fn(move |request: Request<Incoming>| {
-            let admitted = entry.admit(&request, certificate);
-            let mut routes = routes.clone();
-            async move {
-                match admitted {
-                    Ok(()) => routes.call(request).await,
-                    Err(fault) => Ok(Status::from(fault).into_http()),
-                }
-            }
-        });
-        let mut conversation = pin!(http2.serve_connection(TokioIo::new(io), answer));
-        let ended = tokio::select! {
-            ended = &mut conversation => ended,
-            _ = draining.changed() => {
-                conversation.as_mut().graceful_shutdown();
-                conversation.await
-            }
+    ) -> ConnectionClosed {
+        let mut life = Life::new(&self.limits, address.port());
+        let pulse = Arc::new(Pulse::default());
+        let io = TokioIo::new(Watched::new(io, Arc::clone(&pulse)));
+        let shared = Shared {
+            door: self.door,
+            admission: self.admission,
+            entry: self.entry,
+            certificate,
+            pulse: Arc::clone(&pulse),
         };
-        if let Err(error) = ended {
-            tracing::debug!(target: "doublecheck", %error, "a connection broke off");
+        let calls = Calls {
+            routes: self.routes,
+            shared: Arc::new(shared),
+        };
+        let mut conversation = pin!(self.http2.serve_connection(io, calls));
+        let mut look = pin!(sleep(life.first_look()));
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut conversation => return how_ended(ended.is_ok(), &life, &pulse),
+                _ = draining.changed(), if life.leaving().is_none() => {
+                    life.leave(ConnectionClosed::Shutdown);
+                    conversation.as_mut().graceful_shutdown();
+                }
+                () = &mut look => match life.look(&pulse) {
+                    Verdict::Live(time) => look.set(sleep(time)),
+                    Verdict::AskToLeave(time) => {
+                        conversation.as_mut().graceful_shutdown();
+                        look.set(sleep(time));
+                    }
+                    Verdict::Close(why) => return why,
+                },
+            }
         }
+    }
+}
+
+fn how_ended(well: bool, life: &Life, pulse: &Pulse) -> ConnectionClosed {
+    match life.leaving() {
+        _ if pulse.is_flooded() => ConnectionClosed::Flood,
+        Some(why) => why,
+        None if well => ConnectionClosed::Client,
+        None => ConnectionClosed::Broken,
     }
 }

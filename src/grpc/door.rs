@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 
 use super::status::Fault;
 use crate::engine::Engine;
-use crate::telemetry::{CallCounters, Page};
+use crate::telemetry::{CallCounters, CallRefused, EdgeCounters, Page};
 
 /// The engine, once it is there. Until then every call is told to come again.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,7 @@ struct Frame {
     engine: SetOnce<Arc<Engine>>,
     closing: AtomicBool,
     calls: CallCounters,
+    edge: EdgeCounters,
 }
 
 impl Door {
@@ -42,9 +43,25 @@ impl Door {
     /// Puts the metrics of calls, and of the engine once it is there, on a page.
     pub fn put_on(&self, page: &mut Page) {
         self.0.calls.put_on(page);
+        self.0.edge.put_on(page);
         if let Some(engine) = self.0.engine.get() {
             engine.put_on(page);
         }
+    }
+
+    /// Where connections and refusals are counted.
+    pub(super) fn edge(&self) -> &EdgeCounters {
+        &self.0.edge
+    }
+
+    /// The engine, if what it answers can be kept.
+    pub(super) fn engine_with_room(&self) -> Result<&Arc<Engine>, Fault> {
+        let engine = self.engine()?;
+        if engine.has_room() {
+            return Ok(engine);
+        }
+        self.edge().calls_refused(CallRefused::Journal, 1);
+        Err(Fault::Busy(CallRefused::Journal))
     }
 
     /// New calls are still let in, but no longer welcome.

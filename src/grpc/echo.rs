@@ -8,16 +8,17 @@ use tokio_stream::Stream;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::MESSAGE_BYTES_MAX;
+use super::limits::Limits;
 use super::pb::batch_score_payments_response::{self, result};
-use super::pb::risk_service_server::{RiskService, RiskServiceServer};
+use super::pb::risk_service_server::RiskService;
 use super::pb::{self, stream_payments_request, stream_payments_response};
+use super::risk_service;
 
 /// As long as the version of the policy `balanced`, so that answers are of one size.
 const POLICY_VERSION: &str = "balanced-00000000";
 
-pub(super) fn routes() -> Routes {
-    Routes::new(RiskServiceServer::new(Echo).max_decoding_message_size(MESSAGE_BYTES_MAX))
+pub(super) fn routes(limits: &Limits) -> Routes {
+    Routes::new(risk_service(limits, Echo))
 }
 
 #[derive(Debug)]

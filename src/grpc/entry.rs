@@ -12,8 +12,7 @@ use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
 use super::pb::risk_service_server::SERVICE_NAME;
-use super::status::Fault;
-use crate::access::{Access, Credentials, Fingerprint, Need, Role};
+use crate::access::{Access, Credentials, Denial, Fingerprint, Need, Role};
 use crate::clock::{Clock, SystemClock};
 use crate::telemetry::{EntryCounters, HandshakeFailure, Page};
 use crate::tls::Tls;
@@ -67,7 +66,7 @@ impl Entry {
         &self,
         call: &Request<B>,
         certificate: Option<Fingerprint>,
-    ) -> Result<(), Fault> {
+    ) -> Result<(), Denial> {
         let access = self.0.access.load();
         let Some(access) = &*access else {
             return Ok(());
@@ -79,10 +78,7 @@ impl Entry {
         };
         let needs = needs(call.uri().path());
         let admitted = access.check(credentials, needs, || self.0.clock.now());
-        admitted.map_err(|denial| {
-            self.0.counters.add_denial(denial);
-            Fault::Denied(denial)
-        })
+        admitted.inspect_err(|denial| self.0.counters.add_denial(*denial))
     }
 
     /// What a connection that begins now agrees on TLS with, if it is to.

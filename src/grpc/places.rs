@@ -7,6 +7,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use super::limits::Limits;
+use crate::telemetry::ConnectionRefused;
 
 /// Whoever has an IPv6 address has this many bits of addresses more.
 const IPV6_HOST_BITS: u32 = 64;
@@ -14,24 +15,15 @@ const IPV6_HOST_BITS: u32 = 64;
 /// The places, shared by all workers.
 #[derive(Debug)]
 pub(super) struct Places {
-    connections_max: usize,
-    per_network_max: usize,
+    connections_max: u64,
+    per_network_max: u64,
     taken: Mutex<Taken>,
 }
 
 #[derive(Debug, Default)]
 struct Taken {
-    connections: usize,
-    by_network: HashMap<IpAddr, usize>,
-}
-
-/// Why there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Full {
-    /// Every place is taken.
-    All,
-    /// Every place for this address is.
-    Address,
+    connections: u64,
+    by_network: HashMap<IpAddr, u64>,
 }
 
 /// A place. Free again once this is dropped.
@@ -51,15 +43,15 @@ impl Places {
     }
 
     /// Takes a place for a connection from `address`.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, Full> {
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, ConnectionRefused> {
         let network = network_of(address);
         let mut taken = self.taken.lock();
         if taken.connections >= self.connections_max {
-            return Err(Full::All);
+            return Err(ConnectionRefused::Connections);
         }
         let from_there = taken.by_network.get(&network).copied().unwrap_or_default();
         if from_there >= self.per_network_max {
-            return Err(Full::Address);
+            return Err(ConnectionRefused::ConnectionsPerAddress);
         }
         taken.connections += 1;
         taken.by_network.insert(network, from_there + 1);
@@ -97,10 +89,11 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(connections: usize, connections_per_address: usize) -> Arc<Places> {
+    fn places(connections: u64, connections_per_address: u64) -> Arc<Places> {
         Places::new(&Limits {
             connections,
             connections_per_address,
+            ..Limits::DEFAULT
         })
     }
 
@@ -114,13 +107,19 @@ mod tests {
         let (a, b) = (ip("192.0.2.1"), ip("192.0.2.2"));
         let first = places.take(a).unwrap();
         let _second = places.take(a).unwrap();
-        assert_eq!(places.take(a).unwrap_err(), Full::Address);
+        assert_eq!(
+            places.take(a).unwrap_err(),
+            ConnectionRefused::ConnectionsPerAddress
+        );
         let third = places.take(b).unwrap();
-        assert_eq!(places.take(b).unwrap_err(), Full::All);
+        assert_eq!(places.take(b).unwrap_err(), ConnectionRefused::Connections);
         drop(first);
         let _again = places.take(a).unwrap();
         drop(third);
-        assert_eq!(places.take(a).unwrap_err(), Full::Address);
+        assert_eq!(
+            places.take(a).unwrap_err(),
+            ConnectionRefused::ConnectionsPerAddress
+        );
         let _and_again = places.take(b).unwrap();
         assert_eq!(places.taken.lock().connections, 3);
     }
@@ -139,10 +138,13 @@ mod tests {
         let places = places(9, 1);
         let _one = places.take(ip("2001:db8:0:1::1")).unwrap();
         let same = places.take(ip("2001:db8:0:1:ffff::2"));
-        assert_eq!(same.unwrap_err(), Full::Address);
+        assert_eq!(same.unwrap_err(), ConnectionRefused::ConnectionsPerAddress);
         let _other = places.take(ip("2001:db8:0:2::1")).unwrap();
         let _plain = places.take(ip("192.0.2.1")).unwrap();
         let mapped = places.take(ip("::ffff:192.0.2.1"));
-        assert_eq!(mapped.unwrap_err(), Full::Address);
+        assert_eq!(
+            mapped.unwrap_err(),
+            ConnectionRefused::ConnectionsPerAddress
+        );
     }
 }

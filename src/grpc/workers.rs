@@ -7,6 +7,7 @@
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
 
 use tokio::runtime;
@@ -15,24 +16,29 @@ use tokio::task::JoinSet;
 use tonic::service::Routes;
 
 use super::Settings;
+use super::admission::Admission;
 use super::connections::Edge;
+use super::door::Door;
 use super::listeners::Listeners;
 
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
 /// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
-/// `routes` is called on each worker: what it makes anew, such as reference counts, no two cores share.
+/// Connections are counted at the `door`. `routes` is called on each worker: what it makes anew, such as
+/// reference counts, no two cores share.
+///
 /// A worker that fails takes the others with it, for half of a service would look like a whole one.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
     listeners: Listeners,
-    routes: impl Fn() -> Routes + Clone + Send + 'static,
+    door: Door,
+    routes: impl Fn(Arc<Admission>) -> Routes + Clone + Send + 'static,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let edge = Edge::new(&settings);
+    let edge = Edge::new(door, settings, listeners.each.len());
     // Dropping it tells every worker to stop, however this function ends.
     let (stop, stopping) = watch::channel(());
     let mut workers = JoinSet::new();
@@ -45,13 +51,7 @@ pub async fn run(
         let (ended, end) = oneshot::channel();
         thread::Builder::new()
             .name(format!("grpc-{nth}"))
-            .spawn(move || {
-                let serve = async |listener| {
-                    edge.serve(listener, routes(), stopped, settings.drain_max)
-                        .await;
-                };
-                ended.send(work(listener, serve))
-            })?;
+            .spawn(move || ended.send(work(listener, &edge, routes, stopped)))?;
         workers.spawn(async {
             let panicked = |_| Err(io::Error::other("a worker panicked"));
             end.await.unwrap_or_else(panicked)
@@ -69,13 +69,18 @@ pub async fn run(
 }
 
 /// One worker's life.
-fn work(listener: TcpListener, serve: impl AsyncFnOnce(tokio::net::TcpListener)) -> io::Result<()> {
+fn work(
+    listener: TcpListener,
+    edge: &Edge,
+    routes: impl FnOnce(Arc<Admission>) -> Routes,
+    stop: impl Future<Output = ()>,
+) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        serve(listener).await;
+        edge.serve(listener, routes, stop).await;
         Ok(())
     })
 }

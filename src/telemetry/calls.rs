@@ -147,6 +147,11 @@ impl<C: AsRef<CallCounters>> Call<C> {
         self.code = code.filter(|code| *code < CODES.len()).unwrap_or(UNKNOWN);
     }
 
+    /// Where it is counted.
+    pub const fn counters(&self) -> &C {
+        &self.counters
+    }
+
     /// So many items have come.
     pub fn received(&self, items: usize) {
         let counter = &self.counters.as_ref().items.own().received;

@@ -27,6 +27,15 @@ families! {
     /// When the process started, in seconds since 1970.
     STARTED = Gauge "process_start_time_seconds" [];
 
+    /// Connections that ended before TLS was agreed on, by why.
+    HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
+    /// Calls refused for what they showed of who they are from, by why.
+    CALLS_DENIED = Counter "doublecheck_calls_denied_total" ["reason"];
+    /// When the certificate in use ends, in seconds since 1970; absent without TLS.
+    CERTIFICATE_EXPIRY = Gauge "doublecheck_tls_certificate_expiry_seconds" [];
+    /// Files that changed and were read again, by what they hold and how that was taken.
+    RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
+
     /// Calls that began.
     CALLS_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"];
     /// Calls that ended, by the status they ended with; Canceled: the client left before.
@@ -38,14 +47,16 @@ families! {
     /// Answers that streams were given.
     ITEMS_SENT = Counter "grpc_server_msg_sent_total" ["grpc_type", "grpc_service", "grpc_method"];
 
-    /// Connections that ended before TLS was agreed on, by why.
-    HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
-    /// Calls refused for what they showed of who they are from, by why.
-    CALLS_DENIED = Counter "doublecheck_calls_denied_total" ["reason"];
-    /// When the certificate in use ends, in seconds since 1970; absent without TLS.
-    CERTIFICATE_EXPIRY = Gauge "doublecheck_tls_certificate_expiry_seconds" [];
-    /// Files that changed and were read again, by what they hold and how that was taken.
-    RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
+    /// Connections that are open.
+    CONNECTIONS_OPEN = Gauge "doublecheck_connections_open" [];
+    /// Connections that were accepted and had a place.
+    CONNECTIONS_ACCEPTED = Counter "doublecheck_connections_accepted_total" [];
+    /// Connections that were not served, by the limit that was reached; accept: the process has no more files.
+    CONNECTIONS_REFUSED = Counter "doublecheck_connections_refused_total" ["reason"];
+    /// Connections that ended, by why.
+    CONNECTIONS_CLOSED = Counter "doublecheck_connections_closed_total" ["reason"];
+    /// Calls, and items of streams, refused before anything was done for them, by what was full.
+    ADMISSION_REFUSALS = Counter "doublecheck_admission_refusals_total" ["reason"];
 
     /// 1, with the version of the policy in force.
     POLICY = Gauge "doublecheck_policy_info" ["version"];

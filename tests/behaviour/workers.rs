@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
@@ -47,7 +48,7 @@ async fn connections_are_spread_over_the_workers() {
     let address = listeners.address();
     let calls: Arc<[AtomicUsize; WORKERS]> = Arc::default();
     let (counters, started) = (Arc::clone(&calls), Arc::new(AtomicUsize::new(0)));
-    let routes = move || {
+    let routes = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         let counters = Arc::clone(&counters);
         counting(move || {
@@ -58,6 +59,7 @@ async fn connections_are_spread_over_the_workers() {
     let stopped = async { stopped.await.unwrap_or_default() };
     let served = tokio::spawn(workers::run(
         listeners,
+        Door::closed(),
         routes,
         Settings::default(),
         stopped,
@@ -130,13 +132,20 @@ async fn what_is_open_beyond_the_deadline_is_closed_on_every_worker() {
 #[tokio::test]
 async fn a_worker_that_fails_takes_the_others_with_it() {
     let started = Arc::new(AtomicUsize::new(0));
-    let routes = move || {
+    let routes = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         assert_ne!(nth, WORKERS / 2, "this one fails");
         counting(|| {})
     };
     let never = std::future::pending();
-    let ended = workers::run(listeners().await, routes, Settings::default(), never).await;
+    let ended = workers::run(
+        listeners().await,
+        Door::closed(),
+        routes,
+        Settings::default(),
+        never,
+    )
+    .await;
     assert_eq!(ended.unwrap_err().to_string(), "a worker panicked");
 }
 

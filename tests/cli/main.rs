@@ -6,7 +6,10 @@ mod eval;
 mod journal;
 mod load;
 mod policies;
+mod reload;
 mod report;
+mod restarts;
+mod settings;
 mod support;
 
 use std::io::Read as _;
@@ -17,6 +20,15 @@ use std::process::Stdio;
 use serde_json::Value;
 
 use support::{Folder, Served, doublecheck, ran, run, serve};
+
+/// What a table says of `name`: its value, and where that is from.
+fn row(table: &str, name: &str) -> String {
+    let said = |line: &str| {
+        let cells = line.strip_prefix(name)?.strip_prefix(' ')?;
+        Some(cells.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    table.lines().find_map(said).unwrap()
+}
 
 #[test]
 fn check_says_ok_and_what_is_in_force() {
@@ -36,15 +48,20 @@ fn check_says_ok_and_what_is_in_force() {
     for part in ["localhost:7", "strict-", "decision.confirm_from", "40.0"] {
         assert!(ran.out.contains(part), "{part}: {ran:?}");
     }
-    let ran = run(&["check", "--threads", "3"]);
-    assert!(ran.out.contains("\nthreads               3\n"), "{ran:?}");
-    let ran = run(&["check", "--memory-budget", "1024MiB"]);
-    let told = "\nmemory.budget         1GiB (as set)\n";
-    assert!(ran.out.contains(told), "{ran:?}");
+    for (flag, given, setting, told) in [
+        ("--threads", "3", "threads", "3"),
+        ("--memory-budget", "1024MiB", "memory.budget", "1GiB"),
+        ("--limits-idle-s", "60", "limits.idle_s", "60"),
+        ("--admission-queue-ms", "7", "admission.queue_ms", "7"),
+    ] {
+        let ran = run(&["check", flag, given]);
+        assert_eq!(row(&ran.out, setting), format!("{told} {flag}"), "{ran:?}");
+    }
     let ran = run(&["check"]);
-    assert!(ran.out.contains("\nmemory.budget  "), "{ran:?}");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("127.0.0.1:50051"), "{ran:?}");
+    assert_eq!(row(&ran.out, "grpc.address"), "127.0.0.1:50051 default");
+    assert_eq!(row(&ran.out, "tls.key"), "- default");
+    assert_ne!(row(&ran.out, "memory.budget"), "");
 }
 
 #[test]

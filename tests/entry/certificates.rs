@@ -151,7 +151,7 @@ fn every_fault_of_a_file_names_it() {
             .map_or_else(|fault| fault.to_string(), |_| "fine".to_owned());
         fault
             .rsplit_once('/')
-            .map_or(fault.clone(), |(_, told)| told.to_owned())
+            .map_or_else(|| fault.clone(), |(_, told)| told.to_owned())
     };
     let Pair {
         certificate, key, ..

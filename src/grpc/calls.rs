@@ -1,0 +1,216 @@
+//! The calls of one connection: let in or refused, given up at their deadline, and counted as open.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{self, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::HeaderValue;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use tonic::body::Body;
+use tonic::codegen::Service as TowerService;
+use tonic::server::NamedService as _;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+
+use super::admission::Admission;
+use super::connections::Pulse;
+use super::deadline::{self, Wait};
+use super::door::Door;
+use super::entry::Entry;
+use super::pb::risk_service_server::RiskServiceServer;
+use super::service::Service as Risk;
+use super::status::Fault;
+use crate::access::{Denial, Fingerprint};
+use crate::clock::Stopwatch;
+use crate::telemetry::{Call, Method};
+
+/// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
+/// is RESOURCE_EXHAUSTED, and clients know that.
+const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+
+/// The calls of one connection.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) routes: Routes,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What they share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) door: Door,
+    pub(super) admission: Arc<Admission>,
+    pub(super) entry: Entry,
+    /// What the client has shown.
+    pub(super) certificate: Option<Fingerprint>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Service<Request<Incoming>> for Calls {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let method = method(request.uri().path());
+        let Shared {
+            entry, certificate, ..
+        } = &*self.shared;
+        let denied = entry.admit(&request, *certificate).err();
+        let deadline = deadline::of(request.headers());
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(deadline);
+        }
+        Answering {
+            method,
+            denied,
+            waiting: Some(Stopwatch::start()),
+            deadline: deadline.map(Wait::new),
+            answer: self.routes.clone().call(request),
+            open: Some(OpenCall::begin(&self.shared)),
+        }
+    }
+}
+
+/// Which method of the service it is; `None` for other services.
+fn method(path: &str) -> Option<Method> {
+    let path = path.strip_prefix('/')?;
+    let (service, method) = path.split_once('/')?;
+    let is_ours = service == RiskServiceServer::<Risk>::NAME;
+    is_ours.then(|| Method::from_name(method)).flatten()
+}
+
+/// A call that is open until this is dropped.
+#[derive(Debug)]
+struct OpenCall(Arc<Shared>);
+
+impl OpenCall {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.pulse.begin_call();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.pulse.end_call();
+    }
+}
+
+/// A call on its way to its answer.
+#[derive(Debug)]
+pub(super) struct Answering {
+    method: Option<Method>,
+    /// Why its caller may not make it.
+    denied: Option<Denial>,
+    /// Until its first turn.
+    waiting: Option<Stopwatch>,
+    deadline: Option<Wait>,
+    answer: <Routes as TowerService<Request<Incoming>>>::Future,
+    /// Until it is answered; goes on with the answer.
+    open: Option<OpenCall>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Some(waiting) = this.waiting.take()
+            && let Err(fault) = this.let_on(&waiting)
+        {
+            return Poll::Ready(Ok(this.refuse(fault)));
+        }
+        if let Poll::Ready(Ok(response)) = Pin::new(&mut this.answer).poll(cx) {
+            return Poll::Ready(Ok(this.answered(response)));
+        }
+        // Who has its message knows of the deadline and has ended by now: this one still waits for it.
+        if let Some(deadline) = &mut this.deadline
+            && deadline.poll(cx).is_ready()
+        {
+            return Poll::Ready(Ok(this.refuse(Fault::DeadlineExceeded)));
+        }
+        Poll::Pending
+    }
+}
+
+impl Answering {
+    /// Whether it goes on, now that its turn has come and nothing was done for it.
+    fn let_on(&self, waiting: &Stopwatch) -> Result<(), Fault> {
+        if let Some(denial) = self.denied {
+            return Err(Fault::Denied(denial));
+        }
+        if self.deadline.as_ref().is_some_and(Wait::is_over) {
+            return Err(Fault::DeadlineExceeded);
+        }
+        match (self.method, &self.open) {
+            (Some(method), Some(OpenCall(shared))) if Admission::concerns(method) => {
+                shared.admission.let_on(waiting.elapsed())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The answer to a call that its method has not seen.
+    fn refuse(&mut self, fault: Fault) -> Response<Answer> {
+        if let (Some(OpenCall(shared)), Fault::Busy(why)) = (&self.open, &fault) {
+            shared.door.edge().calls_refused(*why, 1);
+        }
+        let status = Status::from(fault);
+        self.count_unseen(status.code());
+        self.with_open(status.into_http())
+    }
+
+    fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
+        if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
+            && *code == OUT_OF_RANGE
+        {
+            *code = RESOURCE_EXHAUSTED;
+            self.count_unseen(Code::ResourceExhausted);
+        }
+        self.with_open(response)
+    }
+
+    /// Counts how a call ended that its method has not seen, and so has not counted.
+    fn count_unseen(&self, code: Code) {
+        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
+            Call::begin(&shared.door, method).fail(code.into());
+        }
+    }
+
+    fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
+        let open = self.open.take();
+        response.map(|body| Answer { body, _open: open })
+    }
+}
+
+/// An answer on its way to the client; its call is open until it has left.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Body,
+    _open: Option<OpenCall>,
+}
+
+impl body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
