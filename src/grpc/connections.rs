@@ -243,10 +243,11 @@ impl Server {
                 biased;
                 ended = &mut conversation => return how_ended(ended.is_ok(), &life, &pulse),
                 _ = draining.changed(), if life.leaving().is_none() => {
-                    life.leave(ConnectionClosed::Shutdown);
+                    life.drain();
                     conversation.as_mut().graceful_shutdown();
                 }
-                () = &mut look => match life.look(&pulse) {
+                // At the end, the time for draining is what counts.
+                () = &mut look, if !life.is_draining() => match life.look(&pulse) {
                     Verdict::Live(time) => look.set(sleep(time)),
                     Verdict::AskToLeave(time) => {
                         conversation.as_mut().graceful_shutdown();

@@ -1,11 +1,15 @@
 //! Connections: how many there may be, and how long they may say and do nothing.
 
+use std::time::Duration;
+
 use doublecheck::grpc::limits::Limits;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Server, connect, payment};
+use crate::support::{PATIENT, Server, connect, payment, score_item};
 use crate::wire::{PREFACE, Raw, SETTINGS, frame};
 
 const OPEN: &str = "doublecheck_connections_open";
@@ -21,14 +25,14 @@ async fn beyond_the_limits_connections_are_closed_at_once_and_places_are_given_b
         (
             Limits {
                 connections: 8,
-                ..Limits::default()
+                ..PATIENT
             },
             "connections",
         ),
         (
             Limits {
                 connections_per_address: 8,
-                ..Limits::default()
+                ..PATIENT
             },
             "connections_per_address",
         ),
@@ -53,8 +57,8 @@ async fn beyond_the_limits_connections_are_closed_at_once_and_places_are_given_b
         server.until(OPEN, 8).await;
         // Whoever has a place is served: it is asked to leave only at the end.
         let served = server.shut_down();
-        assert_eq!(again.cut().await.goaway, NO_ERROR);
-        drop(held);
+        again.asked_to_leave().await;
+        drop((held, again));
         served.await.unwrap().unwrap();
     }
 }
@@ -63,7 +67,7 @@ async fn beyond_the_limits_connections_are_closed_at_once_and_places_are_given_b
 async fn who_does_not_greet_in_time_is_out() {
     let limits = Limits {
         handshake_ms: 50,
-        ..Limits::default()
+        ..PATIENT
     };
     let server = Server::start_within(limits).await;
     let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0]);
@@ -87,7 +91,7 @@ async fn an_idle_connection_is_asked_to_leave_and_one_that_watches_is_not() {
     let limits = Limits {
         idle_s: 1,
         handshake_ms: 50,
-        ..Limits::default()
+        ..PATIENT
     };
     let server = Server::start_within(limits).await;
     let channel = connect(server.address).await;
@@ -114,7 +118,7 @@ async fn an_old_connection_is_asked_to_leave_and_closed_after_its_grace() {
     let limits = Limits {
         connection_age_s: 1,
         connection_grace_s: 1,
-        ..Limits::default()
+        ..PATIENT
     };
     let server = Server::start_within(limits).await;
     let watch = HealthClient::new(connect(server.address).await)
@@ -125,4 +129,27 @@ async fn an_old_connection_is_asked_to_leave_and_closed_after_its_grace() {
     // The server's own client left when it was asked to; the watch did not, and was closed.
     server.until(AGE, 2).await;
     server.score(payment("p1")).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_is_open_at_the_end_has_the_time_for_draining() {
+    let limits = Limits {
+        handshake_ms: 50,
+        ..PATIENT
+    };
+    let server = Server::start_within(limits).await;
+    let (items, inbound) = mpsc::channel(1);
+    let mut client = server.client.clone();
+    let answers = client.stream_payments(ReceiverStream::new(inbound)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let served = server.shut_down();
+    // Well after it would have been looked at whether the client has greeted.
+    let looked_at = Duration::from_millis(200);
+    let silence = tokio::time::timeout(looked_at, answers.message()).await;
+    assert!(silence.is_err(), "{silence:?}");
+    items.send(score_item(7, payment("p1"))).await.unwrap();
+    assert_eq!(answers.message().await.unwrap().unwrap().sequence, 7);
+    drop(items);
+    assert!(answers.message().await.unwrap().is_none());
+    served.await.unwrap().unwrap();
 }

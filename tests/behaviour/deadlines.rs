@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use tonic::Code;
 
 use crate::held::Held;
-use crate::support::{Server, payment, payment_but, request};
+use crate::support::{PATIENT, Server, payment, payment_but, request};
 use crate::wire::{Ended, SCORE, STREAM, Wire, framed};
 
 const EXCEEDED: &str = "grpc_server_handled_total{grpc_type=\"unary\",\
@@ -18,7 +17,7 @@ const WAITING: &str = "doublecheck_journal_kept_lag_records";
 
 /// A server that has written down what it began with.
 async fn server_on(disk: &Arc<Held>) -> Server {
-    let server = Server::start_within_on(Limits::default(), Arc::clone(disk) as _).await;
+    let server = Server::start_within_on(PATIENT, Arc::clone(disk) as _).await;
     let other = payment_but("p0", |p| "other".clone_into(&mut p.account_id));
     server.score(other).await.unwrap();
     server

@@ -10,7 +10,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt as _;
 
 use crate::held::Held;
-use crate::support::{Server, outcome_of, payment, payment_but, request};
+use crate::support::{PATIENT, Server, outcome_of, payment, payment_but, request};
 use crate::wire::{Ended, HEALTH, REPORT, SCORE, Wire, framed};
 
 const STARTED: &str = "grpc_server_started_total{grpc_type=\"unary\",\
@@ -48,8 +48,7 @@ async fn in_an_open_loop_as_many_as_are_let_in_wait_and_all_others_are_told_at_o
     const CALLS: usize = 100;
     let limits = Limits {
         in_flight: LET_IN as u64,
-        queue_ms: 60_000,
-        ..Limits::default()
+        ..PATIENT
     };
     let disk = Held::new();
     let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
@@ -90,8 +89,7 @@ async fn in_an_open_loop_as_many_as_are_let_in_wait_and_all_others_are_told_at_o
 async fn reports_and_health_are_let_in_where_payments_are_not() {
     let limits = Limits {
         in_flight: 1,
-        queue_ms: 60_000,
-        ..Limits::default()
+        ..PATIENT
     };
     let disk = Held::new();
     let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
@@ -121,8 +119,7 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
 async fn a_call_that_never_sends_its_message_takes_no_place() {
     let limits = Limits {
         in_flight: 1,
-        queue_ms: 60_000,
-        ..Limits::default()
+        ..PATIENT
     };
     let server = Server::start_within(limits).await;
     let wire = Wire::connect(server.address).await;
@@ -148,7 +145,7 @@ async fn a_call_that_waits_too_long_for_its_turn_is_refused_and_not_scored() {
     let limits = Limits {
         queue_ms: 1,
         streams_per_connection: CALLS as u64,
-        ..Limits::default()
+        ..PATIENT
     };
     let server = Server::start_within(limits).await;
     let wire = Wire::connect(server.address).await;

@@ -42,6 +42,12 @@ pub(crate) type Rpc<T> = Result<T, Status>;
 /// What makes another payment of a payment.
 pub(crate) type Change = fn(&mut pb::Payment);
 
+/// A machine that is busy with other things must not decide a test.
+pub(crate) const PATIENT: Limits = Limits {
+    queue_ms: 60_000,
+    ..Limits::DEFAULT
+};
+
 type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(crate) struct Server {
@@ -61,6 +67,7 @@ impl Server {
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
         Self::start_with_settings(grpc::Settings {
             drain_max,
+            limits: PATIENT,
             ..Default::default()
         })
         .await
@@ -83,6 +90,7 @@ impl Server {
         let address = listeners.address();
         let settings = grpc::Settings {
             drain_max,
+            limits: PATIENT,
             ..Default::default()
         };
         let serve =
@@ -107,7 +115,7 @@ impl Server {
 
     /// A server that keeps what it answers on this disk.
     pub(crate) async fn start_on(disk: &Simulated) -> Self {
-        Self::start_within_on(Limits::default(), Arc::new(disk.clone())).await
+        Self::start_within_on(PATIENT, Arc::new(disk.clone())).await
     }
 
     /// A server that keeps what it answers in this directory, with these limits.

@@ -235,6 +235,17 @@ impl Raw {
         cut
     }
 
+    /// Reads until the server asks to leave.
+    pub(crate) async fn asked_to_leave(&mut self) {
+        let mut head = [0; 9];
+        while head[3] != GOAWAY {
+            self.0.read_exact(&mut head).await.unwrap();
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            self.0.read_exact(&mut payload).await.unwrap();
+        }
+    }
+
     /// Reads until the server ends it.
     pub(crate) async fn cut(&mut self) -> Cut {
         until_cut(&mut self.0).await

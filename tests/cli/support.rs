@@ -69,8 +69,31 @@ impl Served {
         Self::start_on(path, &["serve", "--grpc-address", "127.0.0.1:0"])
     }
 
+    /// One that may have so many files open, connections included.
+    pub(crate) fn start_with_files(files_max: u32, arguments: &[&str]) -> Self {
+        let plain = doublecheck(arguments);
+        let mut limited = Command::new("sh");
+        let script = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
+        limited.args(["-c", &script]).arg(plain.get_program());
+        limited.args(plain.get_args()).stdin(Stdio::null());
+        for (name, value) in plain.get_envs() {
+            match value {
+                Some(value) => limited.env(name, value),
+                None => limited.env_remove(name),
+            };
+        }
+        let data = Folder::with(&[]);
+        let mut served = Self::spawn(limited, &data.path("data"));
+        served.data = Some(data);
+        served
+    }
+
     pub(crate) fn start_on(data: &str, arguments: &[&str]) -> Self {
-        let mut child = doublecheck(arguments)
+        Self::spawn(doublecheck(arguments), data)
+    }
+
+    fn spawn(mut command: Command, data: &str) -> Self {
+        let mut child = command
             .env("DOUBLECHECK_DATA_DIR", data)
             .stderr(Stdio::piped())
             .spawn()

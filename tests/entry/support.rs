@@ -10,6 +10,7 @@ use doublecheck::access::Access;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
 use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::{self, pb};
 use doublecheck::scoring::policy::Policy;
@@ -43,6 +44,11 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let settings = grpc::Settings {
             entry: entry.clone(),
+            limits: Limits {
+                // However busy the machine is.
+                queue_ms: 60_000,
+                ..Limits::DEFAULT
+            },
             ..Default::default()
         };
         let served = grpc::serve(

@@ -67,9 +67,14 @@ impl Life {
         self.leaving
     }
 
-    /// The client was asked to leave: for as long as it needs for its calls.
-    pub(super) const fn leave(&mut self, why: ConnectionClosed) {
-        self.leaving = Some(why);
+    /// The client was asked to leave, for the service stops.
+    pub(super) const fn drain(&mut self) {
+        self.leaving = Some(ConnectionClosed::Shutdown);
+    }
+
+    /// Whether it was.
+    pub(super) const fn is_draining(&self) -> bool {
+        matches!(self.leaving, Some(ConnectionClosed::Shutdown))
     }
 
     /// What to do, now that the time to look has come.
