@@ -3,9 +3,9 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use hyper::body::{self, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderValue;
 use hyper::service::Service;
 use hyper::{Request, Response};
@@ -23,7 +23,7 @@ use super::entry::Entry;
 use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::status::Fault;
-use crate::access::{Denial, Fingerprint};
+use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
 use crate::telemetry::{Call, Method};
 
@@ -57,20 +57,18 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         let method = method(request.uri().path());
-        let Shared {
-            entry, certificate, ..
-        } = &*self.shared;
-        let denied = entry.admit(&request, *certificate).err();
         let deadline = deadline::of(request.headers());
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(deadline);
         }
         Answering {
             method,
-            denied,
-            waiting: Some(Stopwatch::start()),
             deadline: deadline.map(Wait::new),
-            answer: self.routes.clone().call(request),
+            stage: Stage::Waiting(Some(Waiting {
+                since: Stopwatch::start(),
+                routes: self.routes.clone(),
+                request,
+            })),
             open: Some(OpenCall::begin(&self.shared)),
         }
     }
@@ -105,14 +103,29 @@ impl Drop for OpenCall {
 #[derive(Debug)]
 pub(super) struct Answering {
     method: Option<Method>,
-    /// Why its caller may not make it.
-    denied: Option<Denial>,
-    /// Until its first turn.
-    waiting: Option<Stopwatch>,
     deadline: Option<Wait>,
-    answer: <Routes as TowerService<Request<Incoming>>>::Future,
+    stage: Stage,
     /// Until it is answered; goes on with the answer.
     open: Option<OpenCall>,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+enum Stage {
+    /// It waits for its first turn.
+    Waiting(Option<Waiting>),
+    /// It goes on.
+    Let(<Routes as TowerService<Request<Incoming>>>::Future),
+    /// It is refused, once its message has gone by: HTTP/2 takes a client for a nuisance that sends what
+    /// nobody waits for any more, and this one has done nothing wrong.
+    Refused(Option<Incoming>, Fault),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    since: Stopwatch,
+    routes: Routes,
+    request: Request<Incoming>,
 }
 
 impl Future for Answering {
@@ -120,13 +133,20 @@ impl Future for Answering {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        if let Some(waiting) = this.waiting.take()
-            && let Err(fault) = this.let_on(&waiting)
+        if let Stage::Waiting(waiting) = &mut this.stage
+            && let Some(waiting) = waiting.take()
         {
-            return Poll::Ready(Ok(this.refuse(fault)));
+            this.stage = this.turn(waiting);
         }
-        if let Poll::Ready(Ok(response)) = Pin::new(&mut this.answer).poll(cx) {
-            return Poll::Ready(Ok(this.answered(response)));
+        let answered = match &mut this.stage {
+            Stage::Waiting(_) => Poll::Pending,
+            Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
+            Stage::Refused(message, fault) => pass_over(message, cx).map(|()| Err(fault.clone())),
+        };
+        match answered {
+            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(this.answered(response))),
+            Poll::Ready(Err(fault)) => return Poll::Ready(Ok(this.refuse(fault))),
+            Poll::Pending => {}
         }
         // Who has its message knows of the deadline and has ended by now: this one still waits for it.
         if let Some(deadline) = &mut this.deadline
@@ -138,21 +158,39 @@ impl Future for Answering {
     }
 }
 
+/// Takes a message and lets it go.
+fn pass_over(message: &mut Option<Incoming>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(message) = message {
+        while let Some(Ok(_)) = ready!(Pin::new(&mut *message).poll_frame(cx)) {}
+    }
+    Poll::Ready(())
+}
+
 impl Answering {
-    /// Whether it goes on, now that its turn has come and nothing was done for it.
-    fn let_on(&self, waiting: &Stopwatch) -> Result<(), Fault> {
-        if let Some(denial) = self.denied {
-            return Err(Fault::Denied(denial));
+    /// What becomes of it, now that its turn has come and nothing was done for it so far.
+    fn turn(&self, waiting: Waiting) -> Stage {
+        let Waiting {
+            since,
+            mut routes,
+            request,
+        } = waiting;
+        let gives_way = self.method.is_some_and(Admission::concerns);
+        if let Some(OpenCall(shared)) = &self.open
+            && let Err(denial) = shared.entry.admit(&request, shared.certificate)
+        {
+            let message = gives_way.then(|| request.into_body());
+            return Stage::Refused(message, Fault::Denied(denial));
         }
         if self.deadline.as_ref().is_some_and(Wait::is_over) {
-            return Err(Fault::DeadlineExceeded);
+            return Stage::Refused(None, Fault::DeadlineExceeded);
         }
-        match (self.method, &self.open) {
-            (Some(method), Some(OpenCall(shared))) if Admission::concerns(method) => {
-                shared.admission.let_on(waiting.elapsed())
-            }
-            _ => Ok(()),
+        if let Some(OpenCall(shared)) = &self.open
+            && gives_way
+            && let Err(fault) = shared.admission.let_on(since.elapsed())
+        {
+            return Stage::Refused(Some(request.into_body()), fault);
         }
+        Stage::Let(routes.call(request))
     }
 
     /// The answer to a call that its method has not seen.

@@ -352,3 +352,18 @@ fn a_reader_that_leaves_early_is_no_failure() {
     stderr.read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_remembered_lies_on_large_pages() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        // This system has none.
+        return;
+    }
+    let served = serve();
+    let maps = format!("/proc/{}/smaps", served.child.id());
+    let maps = std::fs::read_to_string(maps).unwrap();
+    // `hg`: the system was asked for them.
+    let asked = |line: &str| line.starts_with("VmFlags:") && line.contains(" hg");
+    assert!(maps.lines().any(asked), "{maps}");
+}
