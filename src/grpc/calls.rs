@@ -57,18 +57,26 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         let method = method(request.uri().path());
+        let Shared {
+            entry, certificate, ..
+        } = &*self.shared;
+        let denied = entry.admit(&request, *certificate).err();
         let deadline = deadline::of(request.headers());
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(deadline);
         }
-        Answering {
-            method,
-            deadline: deadline.map(Wait::new),
-            stage: Stage::Waiting(Some(Waiting {
+        let stage = match denied {
+            Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
+            None => Stage::Waiting(Some(Waiting {
                 since: Stopwatch::start(),
                 routes: self.routes.clone(),
                 request,
             })),
+        };
+        Answering {
+            method,
+            deadline: deadline.map(Wait::new),
+            stage,
             open: Some(OpenCall::begin(&self.shared)),
         }
     }
@@ -174,18 +182,11 @@ impl Answering {
             mut routes,
             request,
         } = waiting;
-        let gives_way = self.method.is_some_and(Admission::concerns);
-        if let Some(OpenCall(shared)) = &self.open
-            && let Err(denial) = shared.entry.admit(&request, shared.certificate)
-        {
-            let message = gives_way.then(|| request.into_body());
-            return Stage::Refused(message, Fault::Denied(denial));
-        }
         if self.deadline.as_ref().is_some_and(Wait::is_over) {
             return Stage::Refused(None, Fault::DeadlineExceeded);
         }
-        if let Some(OpenCall(shared)) = &self.open
-            && gives_way
+        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open)
+            && Admission::concerns(method)
             && let Err(fault) = shared.admission.let_on(since.elapsed())
         {
             return Stage::Refused(Some(request.into_body()), fault);
