@@ -26,9 +26,6 @@ mod snapshot;
 mod sources;
 pub mod tokens_file;
 
-#[cfg(test)]
-mod tests;
-
 pub use address::Address;
 pub use effective::{Effective, Origin};
 use fault::Fault;
@@ -153,10 +150,7 @@ impl Config {
         let ack = |text: &str, _: &Path| JournalAck::parse(text);
         let journal_ack = flags.journal_ack.as_ref();
         let journal_ack = s.last_or(&JOURNAL_ACK, journal_ack, ack, JournalAck::default());
-        let interval_flag = flags.snapshot_interval_s.as_ref();
-        let interval_s = s.whole(&SNAPSHOT_INTERVAL, interval_flag, 15 * 60);
-        let journal_flag = flags.snapshot_journal_mib.as_ref();
-        let journal_mib = s.whole(&SNAPSHOT_JOURNAL, journal_flag, 512);
+        let snapshot_every = snapshot_every(s, flags);
         let budget = |text: &str, _: &Path| MemoryBudget::parse(text);
         let memory_flag = flags.memory_budget.as_ref();
         let budget_max = MemoryBudget::of_this_process();
@@ -196,16 +190,23 @@ impl Config {
             drain_deadline: Duration::from_secs(deadline_s),
             data_dir,
             journal_ack,
-            snapshot_every: SnapshotEvery {
-                interval: Duration::from_secs(interval_s),
-                journal_bytes: journal_mib << 20,
-            },
+            snapshot_every,
             memory_budget,
             limits,
             files,
             contents,
             effective,
         })
+    }
+}
+
+fn snapshot_every(sources: &mut Sources<'_>, flags: &Flags) -> SnapshotEvery {
+    let (interval_s, journal_mib) = (&flags.snapshot_interval_s, &flags.snapshot_journal_mib);
+    let interval_s = sources.whole(&SNAPSHOT_INTERVAL, interval_s.as_ref(), 15 * 60);
+    let journal_mib = sources.whole(&SNAPSHOT_JOURNAL, journal_mib.as_ref(), 512);
+    SnapshotEvery {
+        interval: Duration::from_secs(interval_s),
+        journal_bytes: journal_mib << 20,
     }
 }
 
@@ -248,3 +249,6 @@ fn cores() -> u64 {
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     cores.get() as u64
 }
+
+#[cfg(test)]
+mod tests;

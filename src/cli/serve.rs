@@ -26,6 +26,7 @@ mod warnings;
 
 use keeping::Keeping;
 use reloading::{Reloading, Reloads, Watched};
+use signals::Hangups;
 pub(super) use signals::StopSignals;
 use sweeping::Sweeping;
 pub(super) use warnings::warnings;
@@ -88,6 +89,7 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     refuse_open_door(&config, address)?;
     let unheard = |error| Failure::at_work("waiting for signals", &error);
     let stop = StopSignals::listen().map_err(unheard)?.first();
+    let hangups = Hangups::listen().map_err(unheard)?;
     let mut insisted = std::pin::pin!(StopSignals::listen().map_err(unheard)?.second());
 
     let door = Door::closed();
@@ -123,9 +125,9 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
         counters,
         tell_settings: settings_teller(&config, arguments),
     };
-    let _reloading = Reloading::start(reloads, watched)
-        .and_then(|reloading| reloading.on_hangup().map(|()| reloading))
+    let reloading = Reloading::start(reloads, watched)
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
+    reloading.ask_at(hangups);
     door.open(Arc::clone(&engine));
     tell_ready(&config, &engine, address, http.address());
     let mut hurried = false;

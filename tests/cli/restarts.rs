@@ -25,6 +25,8 @@ const CALLERS: usize = 4;
 const GRACE_MS: &str = "1500";
 
 fn start(data: &str, grace_ms: &str) -> Served {
+    // A busy machine is another matter than a restart.
+    let patient = ["--admission-queue-ms", "60000"];
     let address = [
         "serve",
         "--grpc-address",
@@ -32,10 +34,8 @@ fn start(data: &str, grace_ms: &str) -> Served {
         "--drain-deadline-s",
         "600",
     ];
-    Served::start_on(
-        data,
-        &[&address[..], &["--drain-grace-ms", grace_ms]].concat(),
-    )
+    let grace = ["--drain-grace-ms", grace_ms];
+    Served::start_on(data, &[&address[..], &patient, &grace].concat())
 }
 
 async fn connect(address: &str) -> Channel {

@@ -9,6 +9,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
+use super::signals::Hangups;
 use super::warnings::of_certificate;
 use crate::access::Fingerprint;
 use crate::clock::{Clock as _, SystemClock};
@@ -76,24 +77,17 @@ impl Reloading {
     }
 
     /// Reads all of them again at each SIGHUP.
-    #[cfg(unix)]
-    pub(super) fn on_hangup(&self) -> std::io::Result<()> {
-        use tokio::signal::unix::{SignalKind, signal};
-
+    pub(super) fn ask_at(&self, mut hangups: Hangups) {
         let asked = self.asked.clone();
-        let mut hangup = signal(SignalKind::hangup())?;
         tokio::spawn(async move {
-            while hangup.recv().await.is_some() && asked.send(()).is_ok() {
+            loop {
+                hangups.next().await;
                 tracing::info!(target: "doublecheck", signal = "SIGHUP", "reading files again");
+                if asked.send(()).is_err() {
+                    return;
+                }
             }
         });
-        Ok(())
-    }
-
-    /// Here nothing asks for it.
-    #[cfg(not(unix))]
-    pub(super) fn on_hangup(&self) -> std::io::Result<()> {
-        Ok(())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Being asked to stop.
+//! Being asked to stop, or to read files again.
 
 /// Asks to stop: SIGTERM and SIGINT. Each value hears all of them from when it was made.
 #[cfg(unix)]
@@ -60,5 +60,32 @@ impl StopSignals {
         self.next().await;
         let signal = self.next().await;
         tracing::warn!(target: "doublecheck", signal, "stopping at once");
+    }
+}
+
+/// SIGHUPs: from when this was made they end nobody.
+pub(super) struct Hangups {
+    #[cfg(unix)]
+    hangup: tokio::signal::unix::Signal,
+}
+
+impl Hangups {
+    pub(super) fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            #[cfg(unix)]
+            hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one.
+    pub(super) async fn next(&mut self) {
+        #[cfg(unix)]
+        let next = self.hangup.recv().await;
+        #[cfg(not(unix))]
+        let next: Option<()> = None;
+        if next.is_none() {
+            // There will be no more.
+            std::future::pending().await
+        }
     }
 }
