@@ -31,9 +31,10 @@ impl Engine {
             .with_existing(
                 &mut self.accounts.seek(account_id),
                 |Logged { state: account, .. }| {
-                    account.advance(self.policy(), now);
+                    let policies = self.in_force.now();
+                    account.advance(policies.primary(), now);
                     let record = account.record(payment_id)?;
-                    record.record(account_id, |number| self.policies.version(number))
+                    record.record(account_id, |number| policies.version(number))
                 },
             )
             .flatten()
@@ -44,8 +45,9 @@ impl Engine {
     pub fn payments(&self, listing: &Listing) -> Vec<Record> {
         let now = self.clock.now();
         let list = |Logged { state: account, .. }: &mut Logged<Account>| {
-            account.advance(self.policy(), now);
-            listed(account, listing, |number| self.policies.version(number))
+            let policies = self.in_force.now();
+            account.advance(policies.primary(), now);
+            listed(account, listing, |number| policies.version(number))
         };
         self.accounts
             .with_existing(&mut self.accounts.seek(&listing.account_id), list)

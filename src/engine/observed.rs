@@ -12,7 +12,8 @@ use crate::telemetry::families::{
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
-        page.family(&POLICY).put(&[self.policy().version()], 1);
+        let policies = self.in_force.now();
+        page.family(&POLICY).put(&[policies.primary().version()], 1);
         self.scores.put_on(page);
         self.shadow.counts().put_on(page);
         self.put_memory_on(page);

@@ -7,6 +7,7 @@ use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
+use crate::access::Denial;
 use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;
 use crate::scoring::confirmation::TokenFault;
@@ -31,6 +32,8 @@ pub(super) enum Fault {
     Refused(Refusal),
     /// The payment is not remembered.
     Unknown,
+    /// It is not allowed.
+    Denied(Denial),
     /// The engine still reads its journal back.
     Recovering,
     /// There is more to do than can be done in time.
@@ -78,6 +81,15 @@ impl From<Fault> for Status {
             Fault::Unknown => {
                 let message = "the account has no such payment that is remembered".to_owned();
                 refused(Code::NotFound, message, "PAYMENT_UNKNOWN", String::new())
+            }
+            Fault::Denied(denial) => {
+                let code = match denial {
+                    Denial::NeedsRole(_) => Code::PermissionDenied,
+                    Denial::Missing | Denial::Malformed | Denial::Unknown | Denial::Expired => {
+                        Code::Unauthenticated
+                    }
+                };
+                refused(code, denial.to_string(), denial.reason(), String::new())
             }
             Fault::Recovering => {
                 let message = "the state is still being read back".to_owned();
@@ -194,4 +206,29 @@ fn paths(fields: &[ContentField]) -> String {
         .map(|field| format!("payment.{}", field.path()))
         .collect();
     paths.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_says_when_to_come_again_and_nothing_else_does() {
+        let busy = CallRefused::ALL.iter().copied().map(Fault::Busy);
+        for fault in busy.chain([Fault::Recovering]) {
+            let ended = tonic::Status::from(fault.clone());
+            let pushback = ended.metadata().get(RETRY_PUSHBACK).unwrap();
+            assert_eq!(pushback, "100", "{fault:?}");
+            let delay = ended.get_details_retry_info().unwrap().retry_delay;
+            assert_eq!(delay.unwrap().as_millis(), 100, "{fault:?}");
+        }
+        let invalid = InvalidRequest::field("payment", "must be set");
+        for fault in [invalid.into(), Fault::Unknown, Fault::DeadlineExceeded] {
+            let ended = tonic::Status::from(fault.clone());
+            assert_eq!(ended.metadata().get(RETRY_PUSHBACK), None, "{fault:?}");
+            assert!(ended.get_details_retry_info().is_none(), "{fault:?}");
+        }
+    }
 }

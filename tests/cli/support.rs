@@ -6,6 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use serde_json::Value;
@@ -51,6 +52,8 @@ pub(crate) struct Served {
     pub(crate) http_address: String,
     /// Its data directory, where that is gone with the test too.
     data: Option<Folder>,
+    /// What it logs once it is ready.
+    log: mpsc::Receiver<String>,
 }
 
 impl Served {
@@ -85,7 +88,7 @@ impl Served {
         served
     }
 
-    fn start_on(data: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start_on(data: &str, arguments: &[&str]) -> Self {
         Self::spawn(doublecheck(arguments), data)
     }
 
@@ -109,13 +112,43 @@ impl Served {
             })
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let (logged, log) = mpsc::channel();
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                // A test that does not listen is fine.
+                let _ = logged.send(line);
+            });
+        });
         Self {
             child,
             address,
             http_address,
             data: None,
+            log,
         }
+    }
+
+    /// Waits until it logs a line with `part` in it; returns the line.
+    pub(crate) fn logged(&self, part: &str) -> String {
+        let line = self.log.iter().find(|line| line.contains(part));
+        line.unwrap_or_else(|| panic!("it ended without a word of {part}"))
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// What a metric says, by its name and labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {page}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// What it answers to a GET over HTTP, head and all.
@@ -129,9 +162,7 @@ impl Served {
 
     /// Ends it in peace.
     pub(crate) fn end(mut self) {
-        let pid = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(killed.unwrap().success());
+        self.signal("-TERM");
         assert!(self.child.wait().unwrap().success());
     }
 
