@@ -2,6 +2,9 @@
 //!
 //! A call is decoded, converted, scored and encoded on one task, its own, on the one thread of its
 //! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
+//!
+//! A connection has a place (`places`) and a life (`connections`); its calls (`calls`) are let in or refused
+//! (`admission`), and given up at their deadline (`deadline`), before the service sees them or while it waits.
 
 pub mod door;
 pub mod health;

@@ -207,3 +207,28 @@ fn paths(fields: &[ContentField]) -> String {
         .collect();
     paths.join(",")
 }
+
+#[cfg(test)]
+mod tests {
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_passes_says_when_to_come_again_and_nothing_else_does() {
+        let busy = CallRefused::ALL.iter().copied().map(Fault::Busy);
+        for fault in busy.chain([Fault::Recovering]) {
+            let ended = tonic::Status::from(fault.clone());
+            let pushback = ended.metadata().get(RETRY_PUSHBACK).unwrap();
+            assert_eq!(pushback, "100", "{fault:?}");
+            let delay = ended.get_details_retry_info().unwrap().retry_delay;
+            assert_eq!(delay.unwrap().as_millis(), 100, "{fault:?}");
+        }
+        let invalid = InvalidRequest::field("payment", "must be set");
+        for fault in [invalid.into(), Fault::Unknown, Fault::DeadlineExceeded] {
+            let ended = tonic::Status::from(fault.clone());
+            assert_eq!(ended.metadata().get(RETRY_PUSHBACK), None, "{fault:?}");
+            assert!(ended.get_details_retry_info().is_none(), "{fault:?}");
+        }
+    }
+}

@@ -100,17 +100,11 @@ impl Server {
 
     /// A server with these limits.
     pub(crate) async fn start_within(limits: Limits) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let settings = grpc::Settings {
+        Self::start_with_settings(grpc::Settings {
             limits,
             ..Default::default()
-        };
-        let serve = async move |door, stop| {
-            grpc::serve(listener, door, settings, stop).await;
-            Ok(())
-        };
-        Self::start_with(address, serve).await
+        })
+        .await
     }
 
     /// A server that keeps what it answers on this disk.
