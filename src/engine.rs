@@ -26,7 +26,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::journal::event::{PolicyInForce, Taught};
-use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
+use crate::scoring::account::{Account, BoundsCost, OutcomeNoted, Refusal, Scored};
 use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
@@ -221,8 +221,11 @@ impl Engine {
             // An answer that is given again waits for what the first one waits for.
             Ok((scored, Receipt(account.applied)))
         })?;
-        self.bounds.add(scored.bounds);
+        self.count_cost(scored.bounds);
         if !scored.replayed {
+            if presented.is_some() {
+                self.scores.add_confirmed();
+            }
             self.keep_to_budget(now);
             self.scores.add(&scored.assessment);
             if let Some(shadow) = &scored.shadow {
@@ -266,7 +269,10 @@ impl Engine {
                 account
                     .state
                     .report_outcome(policy, &report.payment_id, report.outcome, now)?;
-            self.bounds.add(noted.bounds);
+            self.count_cost(noted.bounds);
+            if noted.says_no {
+                self.scores.add_cancelled();
+            }
             let OutcomeNoted {
                 time,
                 payee,
@@ -330,13 +336,18 @@ impl Engine {
     fn forget_old(&self, now: Timestamp, mut rest: impl FnMut() -> bool) {
         let bring_up = |_: &AccountId, account: &mut Logged<Account>| {
             let (_, bounds) = account.state.advance(self.policy(), now);
-            self.bounds.add(bounds);
+            self.count_cost(bounds);
             !account.state.is_blank()
         };
         self.accounts.sweep_in_runs(bring_up, &mut rest);
         let is_used = |device: &DeviceMemory| now.since(device.last_used()) < DEVICE_IDLE_MAX;
         self.devices
             .sweep_in_runs(|_, device| is_used(&device.state), rest);
+    }
+
+    fn count_cost(&self, cost: BoundsCost) {
+        self.bounds.add(cost);
+        self.scores.add_expired(cost.questions_expired);
     }
 
     fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {

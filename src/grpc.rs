@@ -10,6 +10,7 @@ pub mod workers;
 mod drain;
 mod service;
 mod batch;
+mod rejected;
 mod stream;
 mod convert;
 mod status;
@@ -30,6 +31,7 @@ use tonic_health::server::{HealthReporter, HealthService};
 use door::Door;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
+use rejected::CountRejected;
 use service::Service;
 
 /// The largest message taken, in bytes. A batch of 1,000 payments with every id at its longest is
@@ -103,9 +105,9 @@ pub async fn serve_and_drain(
 }
 
 fn router(door: Door, tools: Routes) -> Router {
-    let risk =
-        RiskServiceServer::new(Service::new(door)).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Server::builder().add_routes(tools.add_service(risk))
+    let service = RiskServiceServer::new(Service::new(door.clone()))
+        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Server::builder().add_routes(tools.add_service(CountRejected { service, door }))
 }
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that

@@ -22,8 +22,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::grpc::door::Door;
 use crate::scoring::time::Timestamp;
-use crate::telemetry::Page;
-use crate::telemetry::families::{BUILD, STARTED};
+use crate::telemetry::families::BUILD;
+use crate::telemetry::{Page, Process};
 
 /// How many connections are served at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -51,7 +51,7 @@ pub struct Http {
 #[derive(Debug)]
 struct Told {
     door: Door,
-    started: Timestamp,
+    process: Process,
 }
 
 impl Http {
@@ -68,7 +68,10 @@ impl Http {
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel();
-        let told = Arc::new(Told { door, started });
+        let told = Arc::new(Told {
+            door,
+            process: Process { started },
+        });
         thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
@@ -155,7 +158,7 @@ impl Told {
     fn metrics(&self) -> String {
         let mut page = Page::default();
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
-        page.one(&STARTED, self.started.unix_ms() as f64 / 1e3);
+        self.process.put_on(&mut page);
         self.door.put_on(&mut page);
         page.finish()
     }

@@ -10,6 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 pub mod families;
 mod page;
+mod process;
 mod sharded;
 mod calls;
 mod scores;
@@ -20,6 +21,7 @@ mod snapshots;
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
 pub use page::{Distribution, Family, Kind, Page, Samples};
+pub use process::Process;
 pub use scores::ScoreCounters;
 pub use shadow::{ShadowCounters, ShadowCounts};
 pub use snapshots::SnapshotCounters;

@@ -31,7 +31,8 @@ impl Engine {
             .with_existing(
                 &mut self.accounts.seek(account_id),
                 |Logged { state: account, .. }| {
-                    account.advance(self.policy(), now);
+                    let (_, cost) = account.advance(self.policy(), now);
+                    self.count_cost(cost);
                     let record = account.record(payment_id)?;
                     record.record(account_id, |number| self.policies.version(number))
                 },
@@ -44,7 +45,8 @@ impl Engine {
     pub fn payments(&self, listing: &Listing) -> Vec<Record> {
         let now = self.clock.now();
         let list = |Logged { state: account, .. }: &mut Logged<Account>| {
-            account.advance(self.policy(), now);
+            let (_, cost) = account.advance(self.policy(), now);
+            self.count_cost(cost);
             listed(account, listing, |number| self.policies.version(number))
         };
         self.accounts

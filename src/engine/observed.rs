@@ -12,7 +12,11 @@ use crate::telemetry::families::{
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
-        page.family(&POLICY).put(&[self.policy().version()], 1);
+        let mut policies = page.family(&POLICY);
+        policies.put(&["primary", self.policy().version()], 1);
+        if let Some(shadow) = self.shadow_policy() {
+            policies.put(&["shadow", shadow.version()], 1);
+        }
         self.scores.put_on(page);
         self.shadow.counts().put_on(page);
         self.put_memory_on(page);

@@ -29,6 +29,8 @@ named! {
         GetPayment = "GetPayment",
         /// Tells what is remembered of an account.
         ListPayments = "ListPayments",
+        /// Whatever else is called by a name that the service does not have.
+        Unknown = "unknown",
     }
 }
 
@@ -40,8 +42,16 @@ impl Method {
             | Self::BatchScorePayments
             | Self::ReportOutcome
             | Self::GetPayment
-            | Self::ListPayments => "unary",
+            | Self::ListPayments
+            | Self::Unknown => "unary",
         }
+    }
+
+    /// The method that a request for this path calls.
+    #[must_use]
+    pub fn at(path: &str) -> Self {
+        let name = path.rsplit('/').next().and_then(Self::from_name);
+        name.unwrap_or(Self::Unknown)
     }
 
     const fn labels(self) -> [&'static str; 3] {
@@ -143,8 +153,7 @@ impl<C: AsRef<CallCounters>> Call<C> {
 
     /// It ends with the status of this number.
     pub fn fail(&mut self, code: i32) {
-        let code = usize::try_from(code).ok();
-        self.code = code.filter(|code| *code < CODES.len()).unwrap_or(UNKNOWN);
+        self.code = known(code);
     }
 
     /// So many items have come.
@@ -158,6 +167,12 @@ impl<C: AsRef<CallCounters>> Call<C> {
         let counter = &self.counters.as_ref().items.own().sent;
         counter.fetch_add(items as u64, Ordering::Relaxed);
     }
+}
+
+/// The code of this number, or what stands for one that there is not.
+fn known(code: i32) -> usize {
+    let code = usize::try_from(code).ok();
+    code.filter(|code| *code < CODES.len()).unwrap_or(UNKNOWN)
 }
 
 impl<C: AsRef<CallCounters>> Drop for Call<C> {
@@ -182,6 +197,13 @@ impl<C: AsRef<CallCounters>> fmt::Debug for Call<C> {
 }
 
 impl CallCounters {
+    /// Counts a call that ended with the status of this number before the service heard of it.
+    pub fn add_rejected(&self, method: Method, code: i32) {
+        let own = &self.calls.own()[method as usize];
+        own.started.fetch_add(1, Ordering::Relaxed);
+        own.handled[known(code)].fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Puts them on a page.
     pub fn put_on(&self, page: &mut Page) {
         let mut started = page.family(&CALLS_STARTED);
