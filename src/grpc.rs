@@ -11,6 +11,7 @@ mod drain;
 mod service;
 mod batch;
 mod rejected;
+mod routed;
 mod stream;
 mod convert;
 mod status;

@@ -10,6 +10,7 @@ use super::convert::{request, response};
 use super::door::Door;
 use super::pb;
 use super::pb::risk_service_server::RiskService;
+use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::engine::Engine;
@@ -61,7 +62,9 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
         self.counted(Method::ScorePayment, async {
             let engine = self.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&payment.account_id)?;
             let scored = engine.score_with_receipt(&payment, token.as_deref());
             let (scored, receipt) = scored.map_err(Fault::Refused)?;
             let kept = engine.committed(receipt).await;
@@ -78,7 +81,9 @@ impl RiskService for Service {
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
         self.counted(Method::BatchScorePayments, async {
             let engine = self.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check_all(&items)?;
             let (mut results, receipt) = batch::results(engine, items);
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
@@ -94,8 +99,7 @@ impl RiskService for Service {
         match self.door.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
-                let answers = Answers::new(engine, request.into_inner(), call);
-                Ok(Response::new(answers))
+                Ok(Response::new(Answers::new(engine, request, call)))
             }
             Err(fault) => {
                 let status = Status::from(fault);
@@ -111,7 +115,9 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
         self.counted(Method::ReportOutcome, async {
             let engine = self.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&report.account_id)?;
             let noted = engine.report_outcome_with_receipt(&report);
             let (noted, receipt) = noted.map_err(Fault::from)?;
             engine.committed(receipt).await;
@@ -127,8 +133,10 @@ impl RiskService for Service {
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         self.counted(Method::GetPayment, async {
+            let routed_by = RoutedBy::of(request.metadata());
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&account_id)?;
             let record = self.door.engine()?.payment(&account_id, &payment_id);
             let record = record.ok_or(Fault::Unknown)?;
             Ok(pb::GetPaymentResponse {
@@ -143,7 +151,9 @@ impl RiskService for Service {
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         self.counted(Method::ListPayments, async {
+            let routed_by = RoutedBy::of(request.metadata());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&listing.account_id)?;
             let records = self.door.engine()?.payments(&listing);
             Ok(response::page(&listing, &records))
         })

@@ -10,16 +10,17 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio_stream::Stream;
-use tonic::{Status, Streaming};
+use tonic::{Request, Status, Streaming};
 
 use super::convert::{InvalidRequest, request, response};
 use super::door::Door;
 use super::pb::stream_payments_request::Item;
 use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
+use super::routed::RoutedBy;
 use super::status::Fault;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
-use crate::scoring::payment::Payment;
+use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry;
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
@@ -29,6 +30,7 @@ pub(super) struct Answers {
     engine: Arc<Engine>,
     /// Until they have ended.
     items: Option<Streaming<StreamPaymentsRequest>>,
+    routed_by: RoutedBy,
     /// What the client's side broke off with: told after the answers to all that came before.
     broken_off: Option<Status>,
     /// Empty but while a chunk is taken in and answered; kept for its memory.
@@ -66,12 +68,13 @@ enum Call {
 impl Answers {
     pub(super) fn new(
         engine: Arc<Engine>,
-        items: Streaming<StreamPaymentsRequest>,
+        request: Request<Streaming<StreamPaymentsRequest>>,
         call: telemetry::Call<Door>,
     ) -> Self {
         Self {
             engine,
-            items: Some(items),
+            routed_by: RoutedBy::of(request.metadata()),
+            items: Some(request.into_inner()),
             broken_off: None,
             taken: Vec::new(),
             ready: VecDeque::new(),
@@ -86,7 +89,10 @@ impl Answers {
             && self.taken.len() < CHUNK_CALLS_MAX
         {
             match Pin::new(items).poll_next(cx) {
-                Poll::Ready(Some(Ok(item))) => self.taken.push(Taken::from(item)),
+                Poll::Ready(Some(Ok(item))) => {
+                    let item = Taken::from(item).routed_by(&self.routed_by);
+                    self.taken.push(item);
+                }
                 Poll::Ready(Some(Err(status))) => {
                     self.broken_off = Some(status);
                     self.items = None;
@@ -183,6 +189,15 @@ impl From<StreamPaymentsRequest> for Taken {
 }
 
 impl Taken {
+    /// The same, refused where it is of another account than the stream was routed by.
+    fn routed_by(self, routed_by: &RoutedBy) -> Self {
+        let call = self.call.and_then(|call| {
+            routed_by.check(call.account_id())?;
+            Ok(call)
+        });
+        Self { call, ..self }
+    }
+
     const fn payment(&self) -> Option<&Payment> {
         match &self.call {
             Ok(Call::Score(payment, _)) => Some(payment),
@@ -204,6 +219,13 @@ impl Taken {
 }
 
 impl Call {
+    const fn account_id(&self) -> &AccountId {
+        match self {
+            Self::Score(payment, _) => &payment.account_id,
+            Self::Report(report) => &report.account_id,
+        }
+    }
+
     fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
         Ok(match self {
             Self::Score(payment, token) => {

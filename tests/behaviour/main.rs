@@ -13,5 +13,6 @@ mod invalid_request;
 mod metrics;
 mod outcome_report;
 mod races;
+mod routed;
 mod stream;
 mod workers;

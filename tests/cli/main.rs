@@ -6,6 +6,8 @@ mod eval;
 mod journal;
 mod load;
 mod policies;
+#[cfg(unix)]
+mod proxy;
 mod report;
 mod support;
 

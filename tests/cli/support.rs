@@ -24,6 +24,25 @@ pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
     command
 }
 
+/// Whether a program that others make is on this machine. Where it is not, says that a test is skipped;
+/// `.ci/run` installs it.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let is_there = Command::new(program).arg("-h").output().is_ok();
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "CI has no {program}");
+        writeln!(std::io::stderr(), "skipped: there is no {program} here").unwrap();
+    }
+    is_there
+}
+
+/// The number of the one sample on a page of metrics that begins with this.
+pub(crate) fn metric(page: &str, begins: &str) -> f64 {
+    let mut found = page.lines().filter_map(|line| line.strip_prefix(begins));
+    let number = found.next().unwrap_or_else(|| panic!("{begins}: {page}"));
+    assert_eq!(found.next(), None, "{begins}");
+    number.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
 /// How a run ended, and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -64,6 +83,11 @@ impl Served {
     /// One that goes on with a data directory.
     pub(crate) fn start_with_data(path: &str) -> Self {
         Self::start_on(path, &["serve", "--grpc-address", "127.0.0.1:0"])
+    }
+
+    /// One that goes on with a data directory and takes a given address.
+    pub(crate) fn start_at(address: &str, data: &str) -> Self {
+        Self::start_on(data, &["serve", "--grpc-address", address])
     }
 
     fn start_on(data: &str, arguments: &[&str]) -> Self {
