@@ -56,7 +56,7 @@ families! {
     REASONS = Counter "doublecheck_reasons_total" ["code", "decision"];
     /// Retries that got the answer of the first call again.
     RETRIES = Counter "doublecheck_retries_replayed_total" [];
-    /// Questions to payers: asked, confirmed, cancelled (an outcome said so), expired (unanswered as the payment settled).
+    /// Questions to payers: asked, confirmed, cancelled (an outcome says so), expired (payment settled unanswered).
     CONFIRMATIONS = Counter "doublecheck_confirmations_total" ["event"];
     /// Outcomes reported and taken, repeated reports included.
     OUTCOMES = Counter "doublecheck_outcomes_total" ["outcome"];

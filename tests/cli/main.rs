@@ -10,6 +10,7 @@ mod policies;
 mod proxy;
 mod report;
 mod support;
+mod watched;
 
 use std::io::Read as _;
 #[cfg(unix)]
