@@ -12,6 +12,7 @@ use crate::scoring::policy::Policy;
 mod document;
 pub mod fault;
 mod journal;
+mod log;
 mod memory;
 pub mod policy_file;
 pub mod policy_source;
@@ -21,6 +22,7 @@ mod threads;
 
 use fault::Fault;
 pub use journal::JournalAck;
+pub use log::{LogSample, LogSettings};
 pub use memory::MemoryBudget;
 use policy_source::PolicySource;
 pub use snapshot::{SnapshotEvery, SnapshotInterval, SnapshotJournal};
@@ -47,6 +49,8 @@ pub struct Config {
     pub snapshot_every: SnapshotEvery,
     /// How much memory what is remembered may take.
     pub memory_budget: MemoryBudget,
+    /// What is logged, and how.
+    pub log: LogSettings,
     /// Where the policy is from.
     pub policy_source: PolicySource,
     /// The policy.
@@ -76,6 +80,12 @@ pub struct Flags {
     pub snapshot_journal_mib: Option<String>,
     /// `--memory-budget`
     pub memory_budget: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<String>,
+    /// `--log-filter`
+    pub log_filter: Option<String>,
+    /// `--log-sample`
+    pub log_sample: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
     /// `--shadow-policy`
@@ -118,6 +128,7 @@ impl Config {
             sources.last_of(&MEMORY_BUDGET, flags.memory_budget.as_ref(), |text, _| {
                 MemoryBudget::parse(text)
             });
+        let log = LogSettings::load(&mut sources, flags);
         let policy_source =
             sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
         let shadow_flag = flags.shadow_policy.as_ref();
@@ -149,6 +160,7 @@ impl Config {
                 journal: journal.unwrap_or_default(),
             },
             memory_budget: memory_budget.unwrap_or_else(MemoryBudget::of_this_process),
+            log,
             policy_source,
             policy,
             shadow_source,
@@ -249,6 +261,9 @@ mod tests {
             snapshot_interval_s: None,
             snapshot_journal_mib: None,
             memory_budget: None,
+            log_format: None,
+            log_filter: None,
+            log_sample: None,
             policy: None,
             shadow_policy: None,
         },

@@ -37,7 +37,7 @@ use crate::store::Store;
 use crate::telemetry::{
     BoundsCounters, BoundsCounts, ScoreCounters, ShadowCounters, ShadowCounts, SnapshotCounters,
 };
-use crate::token::TokenKey;
+use crate::token::{Alias, TokenKey};
 use budget::Budget;
 pub use budget::MemoryUse;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
@@ -147,6 +147,12 @@ impl Engine {
     #[must_use]
     pub const fn shadow_policy(&self) -> Option<&Policy> {
         self.policies.shadow()
+    }
+
+    /// The name under which an account, a payee or a device is logged.
+    #[must_use]
+    pub fn alias(&self, id: &str) -> Alias {
+        self.token_key.alias(id)
     }
 
     /// Scores a payment and remembers it. `token` is what the payer's "yes" is presented with.

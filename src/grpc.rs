@@ -10,6 +10,7 @@ pub mod workers;
 mod drain;
 mod service;
 mod batch;
+mod noted;
 mod rejected;
 mod routed;
 mod stream;

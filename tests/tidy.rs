@@ -30,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scoring",
         ],
     ),
-    ("config", &["config", "journal", "scoring"]),
+    ("config", &["config", "journal", "telemetry", "scoring"]),
     ("http", &["grpc", "telemetry", "scoring"]),
     ("grpc", &["grpc", "engine", "telemetry", "scoring"]),
     (

@@ -70,6 +70,9 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
         vec!["snapshot.interval_s".to_owned(), interval.to_string()],
         vec!["snapshot.journal_mib".to_owned(), journal.to_string()],
         vec!["memory.budget".to_owned(), memory],
+        vec!["log.format".to_owned(), config.log.format.to_string()],
+        vec!["log.filter".to_owned(), config.log.filter.to_string()],
+        vec!["log.sample".to_owned(), config.log.sample.to_string()],
         vec!["policy".to_owned(), policy],
     ];
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {

@@ -53,7 +53,7 @@ pub struct ServeArguments {
 pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
-    telemetry::log_to_stderr();
+    telemetry::log_to_stderr(config.log.format, &config.log.filter);
     // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -73,7 +73,7 @@ async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> 
     let address = listeners.address();
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
-    let door = Door::closed();
+    let door = Door::logging(config.log.sample.sample());
     let asked_for = config.http_address.as_str();
     let http = Http::start(asked_for, door.clone(), started)
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::document::{Document, Given, Scalar};
 use super::fault::{Fault, Place, Problem};
 use super::journal::JournalAck;
+use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, LogSample};
 use super::memory::MemoryBudget;
 use super::snapshot::{SnapshotInterval, SnapshotJournal};
 use super::threads::Threads;
@@ -90,6 +91,27 @@ pub(super) const SNAPSHOT_JOURNAL: Setting = Setting {
     expected: SnapshotJournal::EXPECTED,
 };
 
+pub(super) const LOG_FORMAT: Setting = Setting {
+    path: "log.format",
+    variable: "DOUBLECHECK_LOG_FORMAT",
+    flag: "--log-format",
+    expected: FORMAT_EXPECTED,
+};
+
+pub(super) const LOG_FILTER: Setting = Setting {
+    path: "log.filter",
+    variable: "DOUBLECHECK_LOG",
+    flag: "--log-filter",
+    expected: FILTER_EXPECTED,
+};
+
+pub(super) const LOG_SAMPLE: Setting = Setting {
+    path: "log.sample",
+    variable: "DOUBLECHECK_LOG_SAMPLE",
+    flag: "--log-sample",
+    expected: LogSample::EXPECTED,
+};
+
 const SETTINGS: &[Setting] = &[
     GRPC_ADDRESS,
     HTTP_ADDRESS,
@@ -99,6 +121,9 @@ const SETTINGS: &[Setting] = &[
     SNAPSHOT_INTERVAL,
     SNAPSHOT_JOURNAL,
     MEMORY_BUDGET,
+    LOG_FORMAT,
+    LOG_FILTER,
+    LOG_SAMPLE,
     POLICY_PATH,
     POLICY_SHADOW,
 ];

@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 
 use super::status::Fault;
 use crate::engine::Engine;
-use crate::telemetry::{CallCounters, Page};
+use crate::telemetry::{CallCounters, Page, Sample};
 
 /// The engine, once it is there. Until then every call is told to come again.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,7 @@ struct Frame {
     engine: SetOnce<Arc<Engine>>,
     closing: AtomicBool,
     calls: CallCounters,
+    disturbed: Sample,
 }
 
 impl Door {
@@ -25,6 +26,15 @@ impl Door {
     #[must_use]
     pub fn closed() -> Self {
         Self::default()
+    }
+
+    /// The same, where so many of those whose payments are disturbed are logged.
+    #[must_use]
+    pub fn logging(disturbed: Sample) -> Self {
+        Self(Arc::new(Frame {
+            disturbed,
+            ..Frame::default()
+        }))
     }
 
     /// Opens it, once.
@@ -45,6 +55,11 @@ impl Door {
         if let Some(engine) = self.0.engine.get() {
             engine.put_on(page);
         }
+    }
+
+    /// Which payments that are asked about or blocked are logged.
+    pub(super) fn disturbed(&self) -> &Sample {
+        &self.0.disturbed
     }
 
     /// New calls are still let in, but no longer welcome.

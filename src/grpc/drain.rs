@@ -32,6 +32,6 @@ pub(super) async fn serve(
     if let Ok(result) = tokio::time::timeout(drain_max, serving).await {
         return result;
     }
-    tracing::warn!(?drain_max, "calls were still open at the drain deadline");
+    tracing::warn!(target: "doublecheck", ?drain_max, "calls were still open at the drain deadline");
     Ok(())
 }

@@ -8,13 +8,14 @@ use tonic::{Request, Response, Status, Streaming};
 use super::batch;
 use super::convert::{request, response};
 use super::door::Door;
+use super::noted::{Noted, trace_of};
 use super::pb;
 use super::pb::risk_service_server::RiskService;
 use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::engine::Engine;
-use crate::telemetry::{Call, Method};
+use crate::telemetry::{Call, Method, TraceContext};
 
 /// The service: the engine behind the wire contract.
 #[derive(Debug)]
@@ -33,6 +34,15 @@ impl Service {
         match engine.has_room() {
             true => Ok(engine),
             false => Err(Fault::JournalFull),
+        }
+    }
+
+    fn noted<'a>(&'a self, engine: &'a Engine, trace: Option<TraceContext>) -> Noted<'a> {
+        let door = &self.door;
+        Noted {
+            door,
+            engine,
+            trace,
         }
     }
 
@@ -63,10 +73,12 @@ impl RiskService for Service {
         self.counted(Method::ScorePayment, async {
             let engine = self.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata());
+            let trace = trace_of(request.metadata());
             let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&payment.account_id)?;
             let scored = engine.score_with_receipt(&payment, token.as_deref());
             let (scored, receipt) = scored.map_err(Fault::Refused)?;
+            self.noted(engine, trace).note(&payment, &scored);
             let kept = engine.committed(receipt).await;
             Ok(pb::ScorePaymentResponse {
                 assessment: Some(response::scored(&payment, &scored, kept)),
@@ -82,9 +94,10 @@ impl RiskService for Service {
         self.counted(Method::BatchScorePayments, async {
             let engine = self.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata());
+            let trace = trace_of(request.metadata());
             let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check_all(&items)?;
-            let (mut results, receipt) = batch::results(engine, items);
+            let (mut results, receipt) = batch::results(self.noted(engine, trace), items);
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
         })
@@ -99,7 +112,12 @@ impl RiskService for Service {
         match self.door.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
-                Ok(Response::new(Answers::new(engine, request, call)))
+                Ok(Response::new(Answers::new(
+                    self.door.clone(),
+                    engine,
+                    request,
+                    call,
+                )))
             }
             Err(fault) => {
                 let status = Status::from(fault);
@@ -154,8 +172,10 @@ impl RiskService for Service {
             let routed_by = RoutedBy::of(request.metadata());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&listing.account_id)?;
-            let records = self.door.engine()?.payments(&listing);
-            Ok(response::page(&listing, &records))
+            let engine = self.door.engine()?;
+            let records = engine.payments(&listing);
+            let alias = engine.alias(listing.account_id.as_str());
+            Ok(response::page(&listing, &records, alias.to_string()))
         })
         .await
     }

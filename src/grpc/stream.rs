@@ -14,6 +14,7 @@ use tonic::{Request, Status, Streaming};
 
 use super::convert::{InvalidRequest, request, response};
 use super::door::Door;
+use super::noted::{Noted, trace_of};
 use super::pb::stream_payments_request::Item;
 use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
@@ -21,16 +22,18 @@ use super::routed::RoutedBy;
 use super::status::Fault;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::scoring::payment::{AccountId, Payment};
-use crate::telemetry;
+use crate::telemetry::{self, TraceContext};
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
 /// and not before: a client that does not read is not read from either, but for one chunk.
 #[derive(Debug)]
 pub(super) struct Answers {
+    door: Door,
     engine: Arc<Engine>,
     /// Until they have ended.
     items: Option<Streaming<StreamPaymentsRequest>>,
     routed_by: RoutedBy,
+    trace: Option<TraceContext>,
     /// What the client's side broke off with: told after the answers to all that came before.
     broken_off: Option<Status>,
     /// Empty but while a chunk is taken in and answered; kept for its memory.
@@ -67,12 +70,15 @@ enum Call {
 
 impl Answers {
     pub(super) fn new(
+        door: Door,
         engine: Arc<Engine>,
         request: Request<Streaming<StreamPaymentsRequest>>,
         call: telemetry::Call<Door>,
     ) -> Self {
         Self {
+            door,
             engine,
+            trace: trace_of(request.metadata()),
             routed_by: RoutedBy::of(request.metadata()),
             items: Some(request.into_inner()),
             broken_off: None,
@@ -115,7 +121,13 @@ impl Answers {
         }
         let payments = self.taken.iter().filter_map(Taken::payment);
         let mut chunk = self.engine.chunk(payments);
-        let answers = self.taken.iter().map(|item| item.answer(&mut chunk));
+        let noted = Noted {
+            door: &self.door,
+            engine: &self.engine,
+            trace: self.trace,
+        };
+        let answers = self.taken.iter();
+        let answers = answers.map(|item| item.answer(noted, &mut chunk));
         self.ready.extend(answers);
         let receipt = chunk.receipt();
         self.taken.clear();
@@ -205,9 +217,9 @@ impl Taken {
         }
     }
 
-    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
+    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
         let call = self.call.as_ref().map_err(Fault::clone);
-        self.response(call.and_then(|call| call.answer(chunk)))
+        self.response(call.and_then(|call| call.answer(noted, chunk)))
     }
 
     fn response(&self, answer: Result<Answer, Fault>) -> StreamPaymentsResponse {
@@ -226,10 +238,11 @@ impl Call {
         }
     }
 
-    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
+    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
         Ok(match self {
             Self::Score(payment, token) => {
                 let scored = chunk.score(payment, token.as_deref())?;
+                noted.note(payment, &scored);
                 Answer::Assessment(response::scored(payment, &scored, Kept::Yes))
             }
             Self::Report(report) => {

@@ -5,6 +5,8 @@
 mod eval;
 mod journal;
 mod load;
+#[cfg(unix)]
+mod logs;
 mod policies;
 #[cfg(unix)]
 mod proxy;

@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
+use std::{mem, thread};
 
 use serde_json::Value;
 
@@ -30,7 +30,9 @@ pub(crate) fn is_installed(program: &str) -> bool {
     let is_there = Command::new(program).arg("-h").output().is_ok();
     if !is_there {
         assert!(std::env::var_os("CI").is_none(), "CI has no {program}");
-        writeln!(std::io::stderr(), "skipped: there is no {program} here").unwrap();
+        // Past the test runner, which keeps what a test that passes says to itself.
+        let mut err = std::io::stderr();
+        writeln!(err, "skipped: there is no {program} here").unwrap();
     }
     is_there
 }
@@ -68,6 +70,8 @@ pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
     pub(crate) http_address: String,
+    /// What it logs, for as long as it does.
+    log: thread::JoinHandle<String>,
     /// Its data directory, where that is gone with the test too.
     data: Option<Folder>,
 }
@@ -90,31 +94,30 @@ impl Served {
         Self::start_on(data, &["serve", "--grpc-address", address])
     }
 
-    fn start_on(data: &str, arguments: &[&str]) -> Self {
+    pub(crate) fn start_on(data: &str, arguments: &[&str]) -> Self {
         let mut child = doublecheck(arguments)
             .env("DOUBLECHECK_DATA_DIR", data)
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut log = String::new();
         let (address, http_address) = lines
             .by_ref()
             .map(Result::unwrap)
-            .find_map(|line| {
-                let (_, after) = line.split_once("ready address=")?;
-                let mut words = after.split(' ');
-                let address = words.next()?.to_owned();
-                // The echo twin has none.
-                let http_address = words.find_map(|word| word.strip_prefix("http_address="));
-                Some((address, http_address.unwrap_or_default().to_owned()))
-            })
+            .inspect(|line| log += &format!("{line}\n"))
+            .find_map(|line| ready(&line))
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
-        thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let log = thread::spawn(move || {
+            let rest = lines.map_while(Result::ok);
+            rest.fold(log, |log, line| log + &line + "\n")
+        });
         Self {
             child,
             address,
             http_address,
+            log,
             data: None,
         }
     }
@@ -128,12 +131,24 @@ impl Served {
         answer
     }
 
-    /// Ends it in peace.
-    pub(crate) fn end(mut self) {
+    /// Ends it at once, by force. What it logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.log()
+    }
+
+    /// Ends it in peace. What it logged.
+    pub(crate) fn end(mut self) -> String {
         let pid = self.child.id().to_string();
         let killed = Command::new("kill").args(["-TERM", &pid]).status();
         assert!(killed.unwrap().success());
         assert!(self.child.wait().unwrap().success());
+        self.log()
+    }
+
+    fn log(&mut self) -> String {
+        let log = mem::replace(&mut self.log, thread::spawn(String::new));
+        log.join().unwrap()
     }
 
     /// Runs a command against this server.
@@ -171,6 +186,20 @@ impl Served {
             "succeeded",
         ])
     }
+}
+
+/// The addresses in the line that says that calls are taken, be it for people or for programs.
+fn ready(line: &str) -> Option<(String, String)> {
+    if let Ok(event) = serde_json::from_str::<Value>(line) {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        return (event["message"] == "ready").then(|| (text("address"), text("http_address")));
+    }
+    let (_, after) = line.split_once("ready address=")?;
+    let mut words = after.split(' ');
+    let address = words.next()?.to_owned();
+    // The echo twin has none.
+    let http_address = words.find_map(|word| word.strip_prefix("http_address="));
+    Some((address, http_address.unwrap_or_default().to_owned()))
 }
 
 impl Drop for Served {

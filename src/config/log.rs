@@ -1,0 +1,85 @@
+//! What is logged, and how.
+
+use std::fmt;
+
+use super::Flags;
+use super::sources::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, Sources};
+use crate::telemetry::{LogFilter, LogFormat, Sample};
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// How events are written.
+    pub format: LogFormat,
+    /// Which events are.
+    pub filter: LogFilter,
+    /// Of how many disturbed payments one is.
+    pub sample: LogSample,
+}
+
+impl LogSettings {
+    /// As the sources give them.
+    pub(super) fn load<V: Fn(&str) -> Option<String>>(
+        sources: &mut Sources<V>,
+        flags: &Flags,
+    ) -> Self {
+        let format = sources.last_of(&LOG_FORMAT, flags.log_format.as_ref(), |text, _| {
+            LogFormat::from_name(text).ok_or(FORMAT_EXPECTED)
+        });
+        let filter = sources.last_of(&LOG_FILTER, flags.log_filter.as_ref(), |text, _| {
+            LogFilter::parse(text).map_err(|_| FILTER_EXPECTED)
+        });
+        let sample = sources.last_of(&LOG_SAMPLE, flags.log_sample.as_ref(), |text, _| {
+            LogSample::parse(text)
+        });
+        Self {
+            format: format.unwrap_or(LogFormat::Pretty),
+            filter: filter.unwrap_or_default(),
+            sample: sample.unwrap_or_default(),
+        }
+    }
+}
+
+/// How events are written: for people unless told otherwise, wherever they go, so that what reads them today
+/// reads them tomorrow.
+pub(super) const FORMAT_EXPECTED: &str = "one of pretty, json";
+
+pub(super) const FILTER_EXPECTED: &str =
+    "levels, such as info or warn,doublecheck=debug (off, error, warn, info, debug, trace)";
+
+/// Of how many payments that are asked about or blocked one is logged; 0: none is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogSample(u32);
+
+impl LogSample {
+    /// What the setting must be.
+    pub(super) const EXPECTED: &str = "a whole number from 0 to 1000000";
+
+    const MAX: u32 = 1_000_000;
+
+    /// Takes `text` as a number of payments.
+    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
+        match text.parse() {
+            Ok(one_in) if one_in <= Self::MAX => Ok(Self(one_in)),
+            Ok(_) | Err(_) => Err(Self::EXPECTED),
+        }
+    }
+
+    /// The sample to take.
+    #[must_use]
+    pub const fn sample(self) -> Sample {
+        Sample::one_in(self.0)
+    }
+}
+
+impl Default for LogSample {
+    fn default() -> Self {
+        Self(100)
+    }
+}
+
+impl fmt::Display for LogSample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
