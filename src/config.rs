@@ -14,6 +14,7 @@ pub mod fault;
 mod journal;
 mod log;
 mod memory;
+mod otlp;
 pub mod policy_file;
 pub mod policy_source;
 mod snapshot;
@@ -24,6 +25,7 @@ use fault::Fault;
 pub use journal::JournalAck;
 pub use log::{LogSample, LogSettings};
 pub use memory::MemoryBudget;
+pub use otlp::OtlpEndpoint;
 use policy_source::PolicySource;
 pub use snapshot::{SnapshotEvery, SnapshotInterval, SnapshotJournal};
 use sources::{
@@ -86,6 +88,8 @@ pub struct Flags {
     pub log_filter: Option<String>,
     /// `--log-sample`
     pub log_sample: Option<String>,
+    /// `--otlp-endpoint`
+    pub otlp_endpoint: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
     /// `--shadow-policy`
@@ -264,6 +268,7 @@ mod tests {
             log_format: None,
             log_filter: None,
             log_sample: None,
+            otlp_endpoint: None,
             policy: None,
             shadow_policy: None,
         },

@@ -13,6 +13,8 @@ mod batch;
 mod noted;
 mod rejected;
 mod routed;
+#[cfg(feature = "otlp")]
+mod traced;
 mod stream;
 mod convert;
 mod status;
@@ -109,7 +111,10 @@ pub async fn serve_and_drain(
 fn router(door: Door, tools: Routes) -> Router {
     let service = RiskServiceServer::new(Service::new(door.clone()))
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Server::builder().add_routes(tools.add_service(CountRejected { service, door }))
+    let service = CountRejected { service, door };
+    #[cfg(feature = "otlp")]
+    let service = traced::Traced(service);
+    Server::builder().add_routes(tools.add_service(service))
 }
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that

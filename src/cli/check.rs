@@ -75,6 +75,9 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
         vec!["log.sample".to_owned(), config.log.sample.to_string()],
         vec!["policy".to_owned(), policy],
     ];
+    if let Some(endpoint) = &config.log.otlp_endpoint {
+        rows.push(vec!["otlp.endpoint".to_owned(), endpoint.to_string()]);
+    }
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {
         let shadow = format!("{} ({source})", shadow.version());
         rows.push(vec!["shadow".to_owned(), shadow]);

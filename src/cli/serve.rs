@@ -18,9 +18,13 @@ use crate::{grpc, telemetry};
 mod keeping;
 mod opening;
 mod sweeping;
+#[cfg(feature = "otlp")]
+mod traces;
 
 use keeping::Keeping;
 use sweeping::Sweeping;
+#[cfg(feature = "otlp")]
+use traces::Traces;
 
 /// Run the service until SIGTERM or SIGINT
 ///
@@ -73,6 +77,13 @@ async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> 
     let address = listeners.address();
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
 
+    #[cfg(feature = "otlp")]
+    let traces = config
+        .log
+        .otlp_endpoint
+        .as_ref()
+        .map(Traces::send_to)
+        .transpose()?;
     let door = Door::logging(config.log.sample.sample());
     let asked_for = config.http_address.as_str();
     let http = Http::start(asked_for, door.clone(), started)
@@ -97,6 +108,10 @@ async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> 
     ended(serving.await)?;
     drop(keeping);
     opening::close(engine).await?;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())
 }

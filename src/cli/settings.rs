@@ -57,6 +57,10 @@ pub(super) struct Settings {
     /// [file: log.sample] [env: DOUBLECHECK_LOG_SAMPLE] [default: 100]
     #[arg(long, value_name = "COUNT")]
     log_sample: Option<String>,
+    /// Where an OpenTelemetry collector takes the spans of calls whose caller records a trace; only in builds
+    /// with the feature otlp [file: otlp.endpoint] [env: DOUBLECHECK_OTLP_ENDPOINT] [default: nowhere]
+    #[arg(long, value_name = "http://HOST:PORT")]
+    otlp_endpoint: Option<String>,
     /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
     /// [file: policy.path] [env: DOUBLECHECK_POLICY] [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
@@ -87,6 +91,7 @@ impl Settings {
             log_format: self.log_format.clone(),
             log_filter: self.log_filter.clone(),
             log_sample: self.log_sample.clone(),
+            otlp_endpoint: self.otlp_endpoint.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),
         };

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::Flags;
-use super::sources::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, Sources};
+use super::sources::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, OTLP_ENDPOINT, Sources};
+use super::{Flags, OtlpEndpoint};
 use crate::telemetry::{LogFilter, LogFormat, Sample};
 
 /// What is logged, and how.
@@ -15,6 +15,8 @@ pub struct LogSettings {
     pub filter: LogFilter,
     /// Of how many disturbed payments one is.
     pub sample: LogSample,
+    /// Where the spans of traced calls are sent, if they are.
+    pub otlp_endpoint: Option<OtlpEndpoint>,
 }
 
 impl LogSettings {
@@ -32,7 +34,12 @@ impl LogSettings {
         let sample = sources.last_of(&LOG_SAMPLE, flags.log_sample.as_ref(), |text, _| {
             LogSample::parse(text)
         });
+        let otlp_endpoint = flags.otlp_endpoint.as_ref();
+        let otlp_endpoint = sources.last_of(&OTLP_ENDPOINT, otlp_endpoint, |text, _| {
+            OtlpEndpoint::parse(text)
+        });
         Self {
+            otlp_endpoint,
             format: format.unwrap_or(LogFormat::Pretty),
             filter: filter.unwrap_or_default(),
             sample: sample.unwrap_or_default(),

@@ -7,6 +7,7 @@ use super::fault::{Fault, Place, Problem};
 use super::journal::JournalAck;
 use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, LogSample};
 use super::memory::MemoryBudget;
+use super::otlp::OtlpEndpoint;
 use super::snapshot::{SnapshotInterval, SnapshotJournal};
 use super::threads::Threads;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
@@ -112,6 +113,13 @@ pub(super) const LOG_SAMPLE: Setting = Setting {
     expected: LogSample::EXPECTED,
 };
 
+pub(super) const OTLP_ENDPOINT: Setting = Setting {
+    path: "otlp.endpoint",
+    variable: "DOUBLECHECK_OTLP_ENDPOINT",
+    flag: "--otlp-endpoint",
+    expected: OtlpEndpoint::EXPECTED,
+};
+
 const SETTINGS: &[Setting] = &[
     GRPC_ADDRESS,
     HTTP_ADDRESS,
@@ -124,6 +132,7 @@ const SETTINGS: &[Setting] = &[
     LOG_FORMAT,
     LOG_FILTER,
     LOG_SAMPLE,
+    OTLP_ENDPOINT,
     POLICY_PATH,
     POLICY_SHADOW,
 ];

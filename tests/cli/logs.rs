@@ -222,6 +222,10 @@ fn faults_in_what_to_log_are_told() {
             "{ran:?}"
         );
     }
+    // Without the feature it must be left out, and with it be an address.
+    let ran = run(&["check", "--otlp-endpoint", "collector"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.starts_with("--otlp-endpoint: must be "), "{ran:?}");
     let ran = run(&["check", "--log-format", "json", "--log-sample", "0"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(

@@ -14,6 +14,8 @@ mod policies;
 mod proxy;
 mod report;
 mod support;
+#[cfg(feature = "otlp")]
+mod traces;
 mod watched;
 
 use std::io::Read as _;
