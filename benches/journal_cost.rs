@@ -10,28 +10,15 @@
     reason = "a bench"
 )]
 
+mod loads;
+
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
+use loads::{FIGURES, LOADS};
 use serde_json::Value;
 
-/// What is loaded, and the arguments that say so.
-const LOADS: [(&str, &[&str]); 3] = [
-    ("unary", &["--mode", "unary", "--in-flight", "32"]),
-    ("stream", &["--mode", "stream", "--in-flight", "64"]),
-    ("batch of 64", &["--mode", "batch", "--in-flight", "2"]),
-];
-
 const ACKS: [&str; 3] = ["none", "written", "synced"];
-
-const FIGURES: [(&str, &str); 5] = [
-    ("payments/s", "rate_per_second"),
-    ("server CPU µs/payment", "server_cpu_us_per_payment"),
-    ("p50 µs", "p50_us"),
-    ("p99 µs", "p99_us"),
-    ("p99.9 µs", "p99_9_us"),
-];
 
 fn main() {
     let is_brief = std::env::args().any(|argument| argument == "--test");
@@ -62,26 +49,22 @@ fn main() {
     }
 }
 
-/// Runs the load against a server with this `journal.ack`. Every answer is right.
+/// Loads a server with this `journal.ack`.
 fn load(arguments: &[&str], ack: &str) -> Value {
     let data = Path::new(env!("CARGO_TARGET_TMPDIR")).join("journal_cost");
-    let output = Command::new(env!("CARGO_BIN_EXE_doublecheck"))
-        .args(["load", "--json", "--rounds", "1"])
-        .args(arguments)
-        .args(["--", "--journal-ack", ack, "--data-dir"])
-        .arg(&data)
-        .stderr(Stdio::inherit())
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{arguments:?}: {}", output.status);
+    let kept_in = data.to_str().unwrap();
+    let served = [
+        "--rounds",
+        "1",
+        "--",
+        "--journal-ack",
+        ack,
+        "--data-dir",
+        kept_in,
+    ];
+    let loaded = loads::load(&[arguments, &served].concat(), &["score"]);
     // The next one begins with nothing; without a journal there is nothing to remove.
     let _ = fs::remove_dir_all(&data);
-    let loaded: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let side = &loaded["score"];
-    assert!(side["answered"].as_u64() > Some(0), "{loaded}");
-    for empty in ["errors", "wrong"] {
-        assert_eq!(side[empty], Value::Object(Default::default()), "{loaded}");
-    }
     loaded
 }
 

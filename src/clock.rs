@@ -69,6 +69,30 @@ impl Stopwatch {
     }
 }
 
+/// A moment by which something must be done, by the machine's steady clock.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadline(Instant);
+
+impl Deadline {
+    /// The moment so long from now; `None` where that is farther than clocks go.
+    #[must_use]
+    pub fn after(time: Duration) -> Option<Self> {
+        Instant::now().checked_add(time).map(Self)
+    }
+
+    /// Whether it has passed.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.left().is_zero()
+    }
+
+    /// How long it is until then.
+    #[must_use]
+    pub fn left(self) -> Duration {
+        self.0.saturating_duration_since(Instant::now())
+    }
+}
+
 /// A clock moved by hand: replay sets it to recorded time, tests and the demonstration to any.
 #[derive(Debug)]
 pub struct ManualClock {

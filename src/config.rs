@@ -7,6 +7,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::grpc::limits::Limits;
 use crate::scoring::policy::Policy;
 
 mod document;
@@ -61,6 +62,8 @@ pub struct Config {
     pub shadow_source: Option<PolicySource>,
     /// The shadow policy, if there is one.
     pub shadow: Option<Policy>,
+    /// How much clients may ask of the edge.
+    pub limits: Limits,
 }
 
 /// The settings that flags of the command line give.
@@ -94,6 +97,8 @@ pub struct Flags {
     pub policy: Option<String>,
     /// `--shadow-policy`
     pub shadow_policy: Option<String>,
+    /// Those of limits, each by its flag.
+    pub limits: Vec<(&'static str, String)>,
 }
 
 impl Config {
@@ -111,21 +116,20 @@ impl Config {
         let address = |text: &str, _: &Path| Address::parse(text);
         let grpc_address = sources.last_of(&GRPC_ADDRESS, flags.grpc_address.as_ref(), address);
         let http_address = sources.last_of(&HTTP_ADDRESS, flags.http_address.as_ref(), address);
-        let threads = sources.last_of(&THREADS, flags.threads.as_ref(), |text, _| {
-            Threads::parse(text)
-        });
+        let threads = |text: &str, _: &Path| Threads::parse(text);
+        let threads = sources.last_of(&THREADS, flags.threads.as_ref(), threads);
         let data_dir = sources.last_of(&DATA_DIR, flags.data_dir.as_ref(), |text, folder| {
             Ok(folder.join(text))
         });
         let journal_ack = sources.last_of(&JOURNAL_ACK, flags.journal_ack.as_ref(), |text, _| {
             JournalAck::parse(text)
         });
-        let interval_flag = flags.snapshot_interval_s.as_ref();
-        let interval = sources.last_of(&SNAPSHOT_INTERVAL, interval_flag, |text, _| {
+        let interval = flags.snapshot_interval_s.as_ref();
+        let interval = sources.last_of(&SNAPSHOT_INTERVAL, interval, |text, _| {
             SnapshotInterval::parse(text)
         });
-        let journal_flag = flags.snapshot_journal_mib.as_ref();
-        let journal = sources.last_of(&SNAPSHOT_JOURNAL, journal_flag, |text, _| {
+        let journal = flags.snapshot_journal_mib.as_ref();
+        let journal = sources.last_of(&SNAPSHOT_JOURNAL, journal, |text, _| {
             SnapshotJournal::parse(text)
         });
         let memory_budget =
@@ -137,6 +141,7 @@ impl Config {
             sources.last_of(&POLICY_PATH, flags.policy.as_ref(), PolicySource::named);
         let shadow_flag = flags.shadow_policy.as_ref();
         let shadow_source = sources.last_of(&POLICY_SHADOW, shadow_flag, PolicySource::named);
+        let limits = sources.limits(&flags.limits);
 
         let mut faults = sources.faults;
         // The file's own first, in its order.
@@ -169,6 +174,7 @@ impl Config {
             policy,
             shadow_source,
             shadow,
+            limits,
         })
     }
 }
@@ -271,6 +277,7 @@ mod tests {
             otlp_endpoint: None,
             policy: None,
             shadow_policy: None,
+            limits: Vec::new(),
         },
     };
 
@@ -328,6 +335,42 @@ mod tests {
                 "doublecheck.toml:1:11: threads: must be a whole number from 1 to 1024",
                 "DOUBLECHECK_THREADS: must be a whole number from 1 to 1024",
                 "--threads: must be a whole number from 1 to 1024",
+            ]
+        );
+    }
+
+    #[test]
+    fn limits_come_from_every_source_and_each_fault_names_its_own() {
+        let limits = |file, variables, flag: &str| {
+            let flags = Flags {
+                limits: vec![("--limits-connections", flag.to_owned())],
+                ..Flags::default()
+            };
+            let given = Given {
+                file,
+                variables,
+                flags,
+            };
+            load(&given).map(|config| config.limits)
+        };
+        let file = "[limits]\nconnections = 5\nidle_s = 60\n[admission]\nqueue_ms = \"7\"\n";
+        let found = limits(file, &[("DOUBLECHECK_LIMITS_IDLE_S", "61")], "6").unwrap();
+        let expected = Limits {
+            connections: 6,
+            idle_s: 61,
+            queue_ms: 7,
+            ..Limits::default()
+        };
+        assert_eq!(found, expected);
+        let file = "[limits]\nconections = 5\nidle_s = 0\n";
+        let faults = limits(file, &[("DOUBLECHECK_ADMISSION_QUEUE_MS", "soon")], "many");
+        assert_eq!(
+            faults.unwrap_err(),
+            [
+                "doublecheck.toml:2:1: limits.conections: no such setting; did you mean `limits.connections`?",
+                "doublecheck.toml:3:10: limits.idle_s: must be a whole number from 1 to 2592000",
+                "--limits-connections: must be a whole number from 1 to 1000000",
+                "DOUBLECHECK_ADMISSION_QUEUE_MS: must be a whole number from 1 to 60000",
             ]
         );
     }

@@ -7,11 +7,15 @@ pub mod door;
 pub mod health;
 pub mod listeners;
 pub mod workers;
-mod drain;
+pub mod limits;
+pub mod admission;
+mod places;
+mod connections;
+mod calls;
+mod deadline;
 mod service;
 mod batch;
 mod noted;
-mod rejected;
 mod routed;
 #[cfg(feature = "otlp")]
 mod traced;
@@ -23,98 +27,106 @@ pub mod pb;
 
 use std::future::Future;
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tonic::service::Routes;
-use tonic::transport::server::Router;
-use tonic::transport::{Error, Server};
 use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
+use admission::Admission;
+use connections::Edge;
 use door::Door;
+use limits::Limits;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
-use rejected::CountRejected;
 use service::Service;
-
-/// The largest message taken, in bytes. A batch of 1,000 payments with every id at its longest is
-/// under 1 MiB. A larger message gets OUT_OF_RANGE, by tonic.
-const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// How long open calls may go on after shutdown began. A health `Watch` and an idle stream never end
 /// by themselves.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
+/// How the edge serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// How much clients may ask of it.
+    pub limits: Limits,
+    /// How long open calls may go on after shutdown began.
+    pub drain_max: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            limits: Limits::default(),
+            drain_max: DRAIN_MAX,
+        }
+    }
+}
+
 /// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or `drain_max` has passed. While the `door` is closed every call is UNAVAILABLE, and so says
-/// the health service.
+/// have ended, or the time for that has passed. While the `door` is closed every call is UNAVAILABLE, and
+/// so says the health service.
 ///
 /// # Errors
-/// When a thread cannot start, or the transport fails.
+/// When a thread cannot start.
 pub async fn serve_on_workers(
     listeners: Listeners,
     door: impl Into<Door>,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
-    drain_max: Duration,
 ) -> io::Result<()> {
     let door = door.into();
     let health = health::outside().await;
     let stop = health::tell(shutdown, door.clone(), health.clone());
     let tools = tools(health);
-    let router = move || router(door.clone(), tools.clone());
-    workers::run(listeners, router, stop, drain_max).await
+    let edge = door.clone();
+    let routes = move |admission| routes(&settings.limits, door.clone(), admission, tools.clone());
+    workers::run(listeners, edge, routes, settings, stop).await
 }
 
 /// Serves the echo twin, which allows every payment unread, in the same way.
 ///
 /// # Errors
-/// When a thread cannot start, or the transport fails.
+/// When a thread cannot start.
 pub async fn serve_echo_on_workers(
     listeners: Listeners,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
-    drain_max: Duration,
 ) -> io::Result<()> {
-    workers::run(listeners, echo::router, shutdown, drain_max).await
+    let routes = move |_| echo::routes(&settings.limits);
+    workers::run(listeners, Door::closed(), routes, settings, shutdown).await
 }
 
 /// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open
-/// then have ended, or [`DRAIN_MAX`] has passed.
-///
-/// # Errors
-/// When the transport fails.
+/// then have ended, or the time for that has passed. Connections that are open beyond it live until the
+/// runtime does not.
 pub async fn serve(
     listener: TcpListener,
     door: impl Into<Door>,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
-) -> Result<(), Error> {
-    serve_and_drain(listener, door, shutdown, DRAIN_MAX).await
-}
-
-/// As [`serve`], with another limit than [`DRAIN_MAX`]. Connections that are open beyond it live until
-/// the runtime does not.
-///
-/// # Errors
-/// When the transport fails.
-pub async fn serve_and_drain(
-    listener: TcpListener,
-    door: impl Into<Door>,
-    shutdown: impl Future<Output = ()>,
-    drain_max: Duration,
-) -> Result<(), Error> {
+) {
     let door = door.into();
     let health = health::outside().await;
     let stop = health::tell(shutdown, door.clone(), health.clone());
-    drain::serve(listener, router(door, tools(health)), stop, drain_max).await
+    let edge = Edge::new(door.clone(), settings, 1);
+    let routes = |admission| routes(&settings.limits, door, admission, tools(health));
+    edge.serve(listener, routes, stop).await;
 }
 
-fn router(door: Door, tools: Routes) -> Router {
-    let service = RiskServiceServer::new(Service::new(door.clone()))
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let service = CountRejected { service, door };
+fn routes(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Routes {
+    let service = risk_service(limits, Service::new(door, admission));
     #[cfg(feature = "otlp")]
     let service = traced::Traced(service);
-    Server::builder().add_routes(tools.add_service(service))
+    tools.add_service(service)
+}
+
+/// Compression is not taken: payments are small, and what is packed can be made to unfold to anything.
+fn risk_service<T>(limits: &Limits, service: T) -> RiskServiceServer<T> {
+    let message_bytes_max = usize::try_from(limits.message_bytes).unwrap_or(usize::MAX);
+    RiskServiceServer::new(service).max_decoding_message_size(message_bytes_max)
 }
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that

@@ -36,6 +36,7 @@ use parking_lot::Mutex;
 
 pub mod event;
 mod codec;
+mod header;
 pub mod record;
 mod frame;
 mod fault;

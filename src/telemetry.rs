@@ -13,11 +13,13 @@ mod log;
 mod trace;
 mod scores;
 mod bounds;
+mod edge;
 mod shadow;
 mod snapshots;
 
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
+pub use edge::{CallRefused, ConnectionClosed, ConnectionRefused, EdgeCounters};
 pub use log::{LogFilter, LogFormat, Sample, log_to_stderr};
 pub use page::{Distribution, Family, Kind, Page, Samples};
 pub use process::Process;

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use doublecheck::config::policy_file;
+use doublecheck::grpc::limits::Limits;
 use doublecheck::scoring::policy::{Difference, Policy, Preset, Setting};
 use doublecheck::scoring::signal::Signal;
 use doublecheck::telemetry::families;
@@ -30,9 +31,12 @@ const ARROWS: &[(&str, &[&str])] = &[
             "scoring",
         ],
     ),
-    ("config", &["config", "journal", "telemetry", "scoring"]),
+    (
+        "config",
+        &["config", "grpc", "journal", "telemetry", "scoring"],
+    ),
     ("http", &["grpc", "telemetry", "scoring"]),
-    ("grpc", &["grpc", "engine", "telemetry", "scoring"]),
+    ("grpc", &["grpc", "engine", "clock", "telemetry", "scoring"]),
     (
         "engine",
         &[
@@ -388,6 +392,22 @@ fn preset_reference() -> String {
     text + "\n"
 }
 
+/// The limits as the README must have them.
+fn limits_reference() -> String {
+    let mut text =
+        "\n| setting | default | range | what it limits |\n|---|---|---|---|\n".to_owned();
+    for limit in Limits::ALL {
+        let range = limit.expected.trim_start_matches("a whole number from ");
+        text += &format!(
+            "| `{}` | {} | {range} | {} |\n",
+            limit.path,
+            limit.default,
+            limit.what.concat().trim()
+        );
+    }
+    text + "\n"
+}
+
 /// The metrics as the README must have them.
 fn metrics_reference() -> String {
     let mut text = "\n| metric | type | labels | what it tells |\n|---|---|---|---|\n".to_owned();
@@ -477,6 +497,7 @@ fn the_readme_explains_every_setting_and_every_reason() {
     };
     let expected = with_block(readme, "presets", &preset_reference());
     let expected = with_block(expected, "policy reference", &policy_reference());
+    let expected = with_block(expected, "limits", &limits_reference());
     let expected = with_block(expected, "metrics", &metrics_reference());
     hold_or_bless("README.md", &with_version(&expected));
 }

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use doublecheck::config::Threads;
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
-use doublecheck::grpc::{DRAIN_MAX, pb, workers};
+use doublecheck::grpc::{Settings, pb, workers};
 use redis::aio::MultiplexedConnection;
 use tokio::sync::OnceCell;
-use tonic::transport::Server;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::{Answer, direct};
@@ -28,19 +29,25 @@ pub fn serve(redis_url: &str, script: &str) -> String {
                 .await
                 .unwrap();
             told.send(listeners.address().to_string()).unwrap();
-            let router = move || {
+            let routes = move |_| {
                 // A connection for each worker, as all else.
                 let composed = Composed {
                     redis: redis.clone(),
                     connection: OnceCell::new(),
                     script: Arc::clone(&script),
                 };
-                Server::builder().add_service(RiskServiceServer::new(composed))
+                Routes::new(RiskServiceServer::new(composed))
             };
             let never = std::future::pending();
-            workers::run(listeners, router, never, DRAIN_MAX)
-                .await
-                .unwrap();
+            workers::run(
+                listeners,
+                Door::closed(),
+                routes,
+                Settings::default(),
+                never,
+            )
+            .await
+            .unwrap();
         });
     });
     address.recv().unwrap()

@@ -5,6 +5,7 @@ use std::io::Write;
 use super::settings::Settings;
 use super::{Ended, show};
 use crate::config::SnapshotEvery;
+use crate::grpc::limits::{Limit, Limits};
 use crate::scoring::money::Currency;
 use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::{Policy, Scope, Setting};
@@ -73,11 +74,13 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
         vec!["log.format".to_owned(), config.log.format.to_string()],
         vec!["log.filter".to_owned(), config.log.filter.to_string()],
         vec!["log.sample".to_owned(), config.log.sample.to_string()],
-        vec!["policy".to_owned(), policy],
     ];
     if let Some(endpoint) = &config.log.otlp_endpoint {
         rows.push(vec!["otlp.endpoint".to_owned(), endpoint.to_string()]);
     }
+    let limit = |limit: &Limit| vec![limit.path.to_owned(), config.limits.of(limit).to_string()];
+    rows.extend(Limits::ALL.iter().map(limit));
+    rows.push(vec!["policy".to_owned(), policy]);
     if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {
         let shadow = format!("{} ({source})", shadow.version());
         rows.push(vec!["shadow".to_owned(), shadow]);

@@ -40,7 +40,11 @@ async fn serve(config: &Config) -> Ended {
     let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, %threads, "ready");
-    grpc::serve_echo_on_workers(listeners, stop, grpc::DRAIN_MAX)
+    let settings = grpc::Settings {
+        limits: config.limits,
+        ..Default::default()
+    };
+    grpc::serve_echo_on_workers(listeners, settings, stop)
         .await
         .map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
 }

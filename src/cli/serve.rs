@@ -88,7 +88,11 @@ async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> 
     let asked_for = config.http_address.as_str();
     let http = Http::start(asked_for, door.clone(), started)
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
-    let serving = grpc::serve_on_workers(listeners, door.clone(), stop, grpc::DRAIN_MAX);
+    let settings = grpc::Settings {
+        limits: config.limits,
+        ..Default::default()
+    };
+    let serving = grpc::serve_on_workers(listeners, door.clone(), settings, stop);
     let mut serving = std::pin::pin!(serving);
     let opening = opening::open(config, sets_damage_aside);
     let ended = |result: std::io::Result<()>| {

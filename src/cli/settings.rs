@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use super::Failure;
 use crate::config::{Config, Flags};
 
+mod limits;
+
+use limits::LimitFlags;
+
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Settings {
@@ -69,6 +73,8 @@ pub(super) struct Settings {
     /// [file: policy.shadow] [env: DOUBLECHECK_SHADOW_POLICY]
     #[arg(long, value_name = "NAME|FILE")]
     shadow_policy: Option<String>,
+    #[command(flatten)]
+    limits: LimitFlags,
 }
 
 impl Settings {
@@ -94,6 +100,7 @@ impl Settings {
             otlp_endpoint: self.otlp_endpoint.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),
+            limits: self.limits.0.clone(),
         };
         Config::load(self.config.as_deref(), variable, &flags)
             .map_err(|faults| Failure::faulty(&faults))

@@ -10,6 +10,7 @@ use super::memory::MemoryBudget;
 use super::otlp::OtlpEndpoint;
 use super::snapshot::{SnapshotInterval, SnapshotJournal};
 use super::threads::Threads;
+use crate::grpc::limits::{Limit, Limits};
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
 /// The names that a setting goes by.
@@ -137,6 +138,17 @@ const SETTINGS: &[Setting] = &[
     POLICY_SHADOW,
 ];
 
+impl Setting {
+    const fn of(limit: &Limit) -> Self {
+        Self {
+            path: limit.path,
+            variable: limit.variable,
+            flag: limit.flag,
+            expected: limit.expected,
+        }
+    }
+}
+
 /// Where settings come from, and what is wrong with them so far.
 pub(super) struct Sources<V> {
     file: Option<Document>,
@@ -157,6 +169,18 @@ impl<V: Fn(&str) -> Option<String>> Sources<V> {
             variable,
             faults,
         }
+    }
+
+    /// The limits, each as the last source has it; `flags` give theirs by flag.
+    pub(super) fn limits(&mut self, flags: &[(&str, String)]) -> Limits {
+        let mut limits = Limits::default();
+        for limit in Limits::ALL {
+            let flag = flags.iter().find(|(flag, _)| *flag == limit.flag);
+            let flag = flag.map(|(_, text)| text);
+            let number = self.last_of(&Setting::of(limit), flag, |text, _| limit.parse(text));
+            limits.set(limit, number.unwrap_or(limit.default));
+        }
+        limits
     }
 
     /// The value of `setting` from the last source that gives it. What earlier sources give is
@@ -213,7 +237,9 @@ impl<V: Fn(&str) -> Option<String>> Sources<V> {
 }
 
 fn unknown_settings(file: &Document) -> Vec<Fault> {
-    let known: Vec<&str> = SETTINGS.iter().map(|setting| setting.path).collect();
+    let limits = Limits::ALL.iter().map(|limit| limit.path);
+    let known = SETTINGS.iter().map(|setting| setting.path).chain(limits);
+    let known: Vec<&str> = known.collect();
     let is_section = |path: &str| {
         known.iter().any(|known| {
             known

@@ -7,13 +7,17 @@ use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment};
 use crate::store::{Sought, Store};
 
+pub(super) type SoughtAccount<'a> = Sought<'a, AccountId, Logged<Account>>;
+pub(super) type SoughtPayee<'a> = Sought<'a, PayeeId, Logged<PayeeMemory>>;
+pub(super) type SoughtDevice<'a> = Sought<'a, DeviceId, Logged<DeviceMemory>>;
+
 /// A payment and its account, payee and device, each hashed once.
 #[derive(Debug)]
 pub(super) struct Keys<'a> {
     pub(super) payment: &'a Payment,
-    pub(super) account: Sought<'a, AccountId, Logged<Account>>,
-    pub(super) payee: Sought<'a, PayeeId, Logged<PayeeMemory>>,
-    pub(super) device: Option<Sought<'a, DeviceId, Logged<DeviceMemory>>>,
+    pub(super) account: SoughtAccount<'a>,
+    pub(super) payee: SoughtPayee<'a>,
+    pub(super) device: Option<SoughtDevice<'a>>,
 }
 
 impl Engine {

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::chunk::CHUNK_CALLS_MAX;
+use super::keys::{SoughtAccount, SoughtDevice, SoughtPayee};
 use super::lanes::Lane;
 use super::snapshots::Begun;
 use super::tell::{teach_payee, teach_payee_outcome};
@@ -14,6 +16,7 @@ use crate::scoring::assessment::Decision;
 use crate::scoring::memory::Payer;
 use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::Timestamp;
+use crate::store::Store;
 
 /// Does again, event by event.
 #[derive(Debug)]
@@ -62,6 +65,34 @@ impl Redone {
     }
 }
 
+/// Those keys of an event that are one lane's.
+#[derive(Debug, Default)]
+struct OwnKeys<'e> {
+    account: Option<SoughtAccount<'e>>,
+    payee: Option<SoughtPayee<'e>>,
+    device: Option<SoughtDevice<'e>>,
+}
+
+impl<'e> OwnKeys<'e> {
+    fn find(&mut self, engine: &'e Engine) {
+        if let Some(account) = &mut self.account {
+            engine.accounts.find(account);
+        }
+        if let Some(payee) = &mut self.payee {
+            engine.payees.find(payee);
+        }
+        if let Some(device) = &mut self.device {
+            engine.devices.find(device);
+        }
+    }
+
+    fn fetch(&self) {
+        self.account.iter().for_each(Store::fetch);
+        self.payee.iter().for_each(Store::fetch);
+        self.device.iter().for_each(Store::fetch);
+    }
+}
+
 impl<'a> Redo<'a> {
     pub(super) fn new(engine: &'a Engine, lane: Lane) -> Self {
         Self {
@@ -86,11 +117,51 @@ impl<'a> Redo<'a> {
         self.counts.snapshot_accounts = begun.summary.counts.accounts;
     }
 
-    pub(super) fn event(&mut self, sequence: u64, event: &Event<'_>) {
+    /// Does again what these events say was done to the keys of this lane.
+    pub(super) fn events(&mut self, events: &[(u64, Event<'_>)]) {
+        let engine = self.engine;
+        for events in events.chunks(CHUNK_CALLS_MAX) {
+            let mut keys: Vec<_> = events.iter().map(|(_, event)| self.own(event)).collect();
+            // As in a chunk of calls, the waits for memory overlap.
+            keys.iter_mut().for_each(|keys| keys.find(engine));
+            keys.iter().for_each(OwnKeys::fetch);
+            for ((sequence, event), keys) in events.iter().zip(keys) {
+                self.event(*sequence, event, keys);
+            }
+        }
+    }
+
+    /// The keys of the event that are this lane's.
+    fn own<'e>(&self, event: &'e Event<'_>) -> OwnKeys<'e>
+    where
+        'a: 'e,
+    {
+        let Event::PaymentScored(scored) = event else {
+            return OwnKeys::default();
+        };
+        let (engine, lane) = (self.engine, self.lane);
+        let payment = &*scored.payment;
+        let device_id = payment.device_id.as_ref();
+        OwnKeys {
+            account: lane
+                .has(payment.account_id.as_str())
+                .then(|| engine.accounts.seek(&payment.account_id)),
+            payee: (scored.decision == Decision::Allow && lane.has(payment.payee.id.as_str()))
+                .then(|| engine.payees.seek(&payment.payee.id)),
+            device: device_id
+                .filter(|device_id| lane.has(device_id.as_str()))
+                .map(|device_id| engine.devices.seek(device_id)),
+        }
+    }
+
+    fn event<'e>(&mut self, sequence: u64, event: &Event<'_>, keys: OwnKeys<'e>)
+    where
+        'a: 'e,
+    {
         self.counts.events += 1;
         self.latest = self.latest.max(event.time());
         match event {
-            Event::PaymentScored(scored) => self.payment_scored(sequence, scored),
+            Event::PaymentScored(scored) => self.payment_scored(sequence, scored, keys),
             Event::OutcomeReported(reported) => self.outcome_reported(sequence, reported),
             Event::Evicted(evicted) => self.evicted(sequence, evicted),
             Event::PolicyInForce(in_force) => self.policy_in_force(in_force),
@@ -131,42 +202,47 @@ impl<'a> Redo<'a> {
         self.policies().primary()
     }
 
-    fn payment_scored(&mut self, sequence: u64, scored: &PaymentScored<'_>) {
+    fn payment_scored<'e>(&mut self, sequence: u64, scored: &PaymentScored<'_>, keys: OwnKeys<'e>)
+    where
+        'a: 'e,
+    {
         let (payment, now) = (&*scored.payment, scored.time);
         let Engine {
             payees, devices, ..
         } = self.engine;
-        if self.lane.has(payment.account_id.as_str()) {
-            self.account_scored(sequence, scored);
+        if let Some(account) = keys.account {
+            self.account_scored(sequence, scored, account);
         }
-        let payee_id = &payment.payee.id;
-        if scored.decision == Decision::Allow && self.lane.has(payee_id.as_str()) {
-            payees.with(&mut payees.seek(payee_id), |payee| {
+        if let Some(mut payee) = keys.payee {
+            payees.with(&mut payee, |payee| {
                 payee.apply(sequence, |payee| {
                     teach_payee(payee, payment, scored.above_doublings, now);
                 });
             });
         }
-        if let Some(device_id) = &payment.device_id
-            && self.lane.has(device_id.as_str())
-        {
+        if let Some(mut device) = keys.device {
             let payer = Payer::of(&payment.account_id);
-            devices.with(&mut devices.seek(device_id), |device| {
+            devices.with(&mut device, |device| {
                 device.apply(sequence, |device| device.note_payer(payer, now));
             });
         }
     }
 
-    fn account_scored(&mut self, sequence: u64, scored: &PaymentScored<'_>) {
-        let Engine { accounts, .. } = self.engine;
+    fn account_scored<'e>(
+        &mut self,
+        sequence: u64,
+        scored: &PaymentScored<'_>,
+        mut sought: SoughtAccount<'e>,
+    ) where
+        'a: 'e,
+    {
         let answered = Answered {
             decision: scored.decision,
             score: scored.score,
             confirmation: scored.minted,
             shadow_decision: scored.shadow_decision,
         };
-        let mut sought = accounts.seek(&scored.payment.account_id);
-        let agreement = accounts.with(&mut sought, |account| {
+        let agreement = self.engine.accounts.with(&mut sought, |account| {
             account.apply(sequence, |account| {
                 account.score_again(
                     self.policies(),

@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 
 use super::status::Fault;
 use crate::engine::Engine;
-use crate::telemetry::{CallCounters, Page, Sample};
+use crate::telemetry::{CallCounters, CallRefused, EdgeCounters, Page, Sample};
 
 /// The engine, once it is there. Until then every call is told to come again.
 #[derive(Debug, Clone, Default)]
@@ -19,6 +19,7 @@ struct Frame {
     closing: AtomicBool,
     calls: CallCounters,
     disturbed: Sample,
+    edge: EdgeCounters,
 }
 
 impl Door {
@@ -52,6 +53,7 @@ impl Door {
     /// Puts the metrics of calls, and of the engine once it is there, on a page.
     pub fn put_on(&self, page: &mut Page) {
         self.0.calls.put_on(page);
+        self.0.edge.put_on(page);
         if let Some(engine) = self.0.engine.get() {
             engine.put_on(page);
         }
@@ -60,6 +62,21 @@ impl Door {
     /// Which payments that are asked about or blocked are logged.
     pub(super) fn disturbed(&self) -> &Sample {
         &self.0.disturbed
+    }
+
+    /// Where connections and refusals are counted.
+    pub(super) fn edge(&self) -> &EdgeCounters {
+        &self.0.edge
+    }
+
+    /// The engine, if what it answers can be kept.
+    pub(super) fn engine_with_room(&self) -> Result<&Arc<Engine>, Fault> {
+        let engine = self.engine()?;
+        if engine.has_room() {
+            return Ok(engine);
+        }
+        self.edge().calls_refused(CallRefused::Journal, 1);
+        Err(Fault::Busy(CallRefused::Journal))
     }
 
     /// New calls are still let in, but no longer welcome.

@@ -5,21 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio_stream::Stream;
-use tonic::transport::Server;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::MESSAGE_BYTES_MAX;
+use super::limits::Limits;
 use super::pb::batch_score_payments_response::{self, result};
-use super::pb::risk_service_server::{RiskService, RiskServiceServer};
+use super::pb::risk_service_server::RiskService;
 use super::pb::{self, stream_payments_request, stream_payments_response};
+use super::risk_service;
 
 /// As long as the version of the policy `balanced`, so that answers are of one size.
 const POLICY_VERSION: &str = "balanced-00000000";
 
-pub(super) fn router() -> Router {
-    let echo = RiskServiceServer::new(Echo).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Server::builder().add_service(echo)
+pub(super) fn routes(limits: &Limits) -> Routes {
+    Routes::new(risk_service(limits, Echo))
 }
 
 #[derive(Debug)]

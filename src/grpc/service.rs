@@ -5,8 +5,10 @@ use std::sync::Arc;
 
 use tonic::{Request, Response, Status, Streaming};
 
+use super::admission::{Admission, InFlight};
 use super::batch;
 use super::convert::{request, response};
+use super::deadline;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
 use super::pb;
@@ -14,6 +16,7 @@ use super::pb::risk_service_server::RiskService;
 use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
+use crate::clock::Deadline;
 use crate::engine::Engine;
 use crate::telemetry::{Call, Method, TraceContext};
 
@@ -21,20 +24,21 @@ use crate::telemetry::{Call, Method, TraceContext};
 #[derive(Debug)]
 pub(super) struct Service {
     door: Door,
+    admission: Arc<Admission>,
 }
 
 impl Service {
-    pub(super) const fn new(door: Door) -> Self {
-        Self { door }
+    pub(super) const fn new(door: Door, admission: Arc<Admission>) -> Self {
+        Self { door, admission }
     }
 
-    /// The engine, if what it answers can be kept.
-    fn engine_with_room(&self) -> Result<&Arc<Engine>, Fault> {
-        let engine = self.door.engine()?;
-        match engine.has_room() {
-            true => Ok(engine),
-            false => Err(Fault::JournalFull),
+    /// Lets a call in, and counts it where it is not.
+    fn enter(&self) -> Result<InFlight<'_>, Fault> {
+        let entered = self.admission.enter();
+        if let Err(Fault::Busy(why)) = entered {
+            self.door.edge().calls_refused(why, 1);
         }
+        entered
     }
 
     fn noted<'a>(&'a self, engine: &'a Engine, trace: Option<TraceContext>) -> Noted<'a> {
@@ -46,20 +50,25 @@ impl Service {
         }
     }
 
-    /// Answers a call, and counts it.
+    /// Answers a call before its deadline, and counts it.
     async fn counted<T>(
         &self,
         method: Method,
+        deadline: Option<Deadline>,
         answer: impl Future<Output = Result<T, Status>>,
     ) -> Result<Response<T>, Status> {
         let mut call = Call::begin(&self.door, method);
-        let answer = answer.await;
+        let answer = deadline::within(deadline, answer).await;
         match &answer {
             Ok(_) => call.succeed(),
             Err(status) => call.fail(status.code().into()),
         }
         answer.map(Response::new)
     }
+}
+
+fn deadline_of<T>(request: &Request<T>) -> Option<Deadline> {
+    request.extensions().get().copied()
 }
 
 #[tonic::async_trait]
@@ -70,8 +79,9 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
-        self.counted(Method::ScorePayment, async {
-            let engine = self.engine_with_room()?;
+        self.counted(Method::ScorePayment, deadline_of(&request), async {
+            let _in_flight = self.enter()?;
+            let engine = self.door.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata());
             let trace = trace_of(request.metadata());
             let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
@@ -91,8 +101,9 @@ impl RiskService for Service {
         &self,
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
-        self.counted(Method::BatchScorePayments, async {
-            let engine = self.engine_with_room()?;
+        self.counted(Method::BatchScorePayments, deadline_of(&request), async {
+            let _in_flight = self.enter()?;
+            let engine = self.door.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata());
             let trace = trace_of(request.metadata());
             let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
@@ -112,12 +123,9 @@ impl RiskService for Service {
         match self.door.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
-                Ok(Response::new(Answers::new(
-                    self.door.clone(),
-                    engine,
-                    request,
-                    call,
-                )))
+                let deadline = deadline_of(&request);
+                let answers = Answers::new(engine, request, deadline, call);
+                Ok(Response::new(answers))
             }
             Err(fault) => {
                 let status = Status::from(fault);
@@ -131,8 +139,8 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
-        self.counted(Method::ReportOutcome, async {
-            let engine = self.engine_with_room()?;
+        self.counted(Method::ReportOutcome, deadline_of(&request), async {
+            let engine = self.door.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&report.account_id)?;
@@ -150,7 +158,8 @@ impl RiskService for Service {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        self.counted(Method::GetPayment, async {
+        self.counted(Method::GetPayment, deadline_of(&request), async {
+            let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata());
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
@@ -168,7 +177,8 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        self.counted(Method::ListPayments, async {
+        self.counted(Method::ListPayments, deadline_of(&request), async {
+            let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&listing.account_id)?;

@@ -3,6 +3,7 @@
 use prost::Message as _;
 use prost_types::Any;
 use tonic::Code;
+use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
@@ -11,15 +12,16 @@ use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;
 use crate::scoring::confirmation::TokenFault;
 use crate::scoring::payment::ContentField;
+use crate::telemetry::CallRefused;
 
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "doublecheck";
 
 /// When it makes sense to try again where the service needs a moment.
-const RETRY_DELAY: prost_types::Duration = prost_types::Duration {
-    seconds: 0,
-    nanos: 100_000_000,
-};
+const RETRY_DELAY_MS: i32 = 100;
+
+/// How clients of gRPC are told, which then try again by themselves.
+const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// Why a request gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,8 +34,10 @@ pub(super) enum Fault {
     Unknown,
     /// The engine still reads its journal back.
     Recovering,
-    /// The journal cannot keep up: what would be answered could not be kept.
-    JournalFull,
+    /// There is more to do than can be done in time.
+    Busy(CallRefused),
+    /// The client waits no longer.
+    DeadlineExceeded,
     /// It is of another account than the one that it was routed by.
     Misrouted,
 }
@@ -87,10 +91,11 @@ impl From<Fault> for Status {
                     String::new(),
                 ))
             }
-            Fault::JournalFull => {
-                let message = "the journal is behind: nothing was done".to_owned();
-                let code = Code::ResourceExhausted;
-                later(refused(code, message, "JOURNAL_FULL", String::new()))
+            Fault::Busy(why) => busy(why),
+            Fault::DeadlineExceeded => {
+                let message = "the time for the answer is over".to_owned();
+                let code = Code::DeadlineExceeded;
+                refused(code, message, "DEADLINE_EXCEEDED", String::new())
             }
             Fault::Misrouted => {
                 let message = format!("the header {HEADER} names another account");
@@ -105,10 +110,30 @@ impl From<Fault> for Status {
 /// The end of a call: the same, in the trailers.
 impl From<Fault> for tonic::Status {
     fn from(fault: Fault) -> Self {
+        let is_passing = matches!(fault, Fault::Recovering | Fault::Busy(_));
         let status = Status::from(fault);
         let details = status.encode_to_vec().into();
-        Self::with_details(Code::from_i32(status.code), status.message, details)
+        let code = Code::from_i32(status.code);
+        let mut ended = Self::with_details(code, status.message, details);
+        if is_passing {
+            let delay = MetadataValue::from(RETRY_DELAY_MS);
+            ended.metadata_mut().insert(RETRY_PUSHBACK, delay);
+        }
+        ended
     }
+}
+
+fn busy(why: CallRefused) -> Status {
+    let (message, reason) = match why {
+        CallRefused::Journal => ("the journal is behind: nothing was done", "JOURNAL_FULL"),
+        CallRefused::InFlight => ("too many calls are open: nothing was done", "OVERLOADED"),
+        CallRefused::Queue => (
+            "the call waited for too long: nothing was done",
+            "OVERLOADED",
+        ),
+    };
+    let code = Code::ResourceExhausted;
+    later(refused(code, message.to_owned(), reason, String::new()))
 }
 
 fn invalid(request: InvalidRequest) -> Status {
@@ -161,7 +186,10 @@ fn refused_naming(
 /// The same, with when it makes sense to try again.
 fn later(mut status: Status) -> Status {
     let value = pb::RetryInfo {
-        retry_delay: Some(RETRY_DELAY),
+        retry_delay: Some(prost_types::Duration {
+            seconds: 0,
+            nanos: RETRY_DELAY_MS * 1_000_000,
+        }),
     };
     status.details.push(Any {
         type_url: RetryInfo::TYPE_URL.to_owned(),

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio_stream::Stream;
-use tonic::{Request, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::convert::{InvalidRequest, request, response};
+use super::deadline::Wait;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
 use super::pb::stream_payments_request::Item;
@@ -20,15 +21,15 @@ use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
 use super::routed::RoutedBy;
 use super::status::Fault;
+use crate::clock::Deadline;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::scoring::payment::{AccountId, Payment};
-use crate::telemetry::{self, TraceContext};
+use crate::telemetry::{self, CallRefused, TraceContext};
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
 /// and not before: a client that does not read is not read from either, but for one chunk.
 #[derive(Debug)]
 pub(super) struct Answers {
-    door: Door,
     engine: Arc<Engine>,
     /// Until they have ended.
     items: Option<Streaming<StreamPaymentsRequest>>,
@@ -42,6 +43,8 @@ pub(super) struct Answers {
     ready: VecDeque<StreamPaymentsResponse>,
     /// Until the journal has what they say.
     committing: Option<Committing>,
+    /// When nobody listens any more.
+    deadline: Option<Wait>,
     /// Counted once this ends, however it does.
     call: telemetry::Call<Door>,
 }
@@ -70,13 +73,12 @@ enum Call {
 
 impl Answers {
     pub(super) fn new(
-        door: Door,
         engine: Arc<Engine>,
         request: Request<Streaming<StreamPaymentsRequest>>,
+        deadline: Option<Deadline>,
         call: telemetry::Call<Door>,
     ) -> Self {
         Self {
-            door,
             engine,
             trace: trace_of(request.metadata()),
             routed_by: RoutedBy::of(request.metadata()),
@@ -85,6 +87,7 @@ impl Answers {
             taken: Vec::new(),
             ready: VecDeque::new(),
             committing: None,
+            deadline: deadline.map(Wait::new),
             call,
         }
     }
@@ -99,10 +102,7 @@ impl Answers {
                     let item = Taken::from(item).routed_by(&self.routed_by);
                     self.taken.push(item);
                 }
-                Poll::Ready(Some(Err(status))) => {
-                    self.broken_off = Some(status);
-                    self.items = None;
-                }
+                Poll::Ready(Some(Err(status))) => self.break_off(status),
                 Poll::Ready(None) => self.items = None,
                 Poll::Pending if self.taken.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
@@ -111,10 +111,23 @@ impl Answers {
         Poll::Ready(())
     }
 
+    /// Nothing more is taken in.
+    fn break_off(&mut self, status: Status) {
+        // See `calls`: an item that is too long.
+        let status = match status.code() {
+            Code::OutOfRange => Status::resource_exhausted(status.message()),
+            _ => status,
+        };
+        self.broken_off = Some(status);
+        self.items = None;
+    }
+
     fn answer_taken(&mut self) {
         self.call.received(self.taken.len());
         if !self.engine.has_room() {
-            let refuse = |item: &Taken| item.response(Err(Fault::JournalFull));
+            let edge = self.call.counters().edge();
+            edge.calls_refused(CallRefused::Journal, self.taken.len());
+            let refuse = |item: &Taken| item.response(Err(Fault::Busy(CallRefused::Journal)));
             self.ready
                 .extend(self.taken.drain(..).map(|item| refuse(&item)));
             return;
@@ -122,7 +135,7 @@ impl Answers {
         let payments = self.taken.iter().filter_map(Taken::payment);
         let mut chunk = self.engine.chunk(payments);
         let noted = Noted {
-            door: &self.door,
+            door: self.call.counters(),
             engine: &self.engine,
             trace: self.trace,
         };
@@ -165,7 +178,14 @@ impl Stream for Answers {
     type Item = Result<StreamPaymentsResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if self.ready.is_empty() {
+        if let Some(deadline) = &mut self.deadline
+            && deadline.poll(cx).is_ready()
+        {
+            self.deadline = None;
+            self.ready.clear();
+            self.committing = None;
+            self.break_off(Fault::DeadlineExceeded.into());
+        } else if self.ready.is_empty() {
             ready!(self.take_in(cx));
             self.answer_taken();
         }

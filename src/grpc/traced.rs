@@ -49,7 +49,8 @@ where
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let header = request.headers().get(TRACEPARENT);
         let trace = header.and_then(|header| TraceContext::sampled(header.to_str().ok()?));
-        let method = Method::at(request.uri().path());
+        let name = request.uri().path().rsplit('/').next();
+        let method = Method::named(name.unwrap_or_default());
         Tracing {
             span: trace.map(|trace| begin(trace, S::NAME, method)),
             answering: self.0.call(request),

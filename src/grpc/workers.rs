@@ -7,36 +7,43 @@
 use std::future::Future;
 use std::io;
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
 
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 
-use super::drain;
+use super::Settings;
+use super::admission::Admission;
+use super::connections::Edge;
+use super::door::Door;
 use super::listeners::Listeners;
 
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or `drain_max` has passed; what is open beyond it is closed.
+/// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
-/// `router` is called on each worker: what it makes anew, such as reference counts, no two cores share.
+/// Connections are counted at the `door`. `routes` is called on each worker: what it makes anew, such as
+/// reference counts, no two cores share.
+///
 /// A worker that fails takes the others with it, for half of a service would look like a whole one.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
     listeners: Listeners,
-    router: impl Fn() -> Router + Clone + Send + 'static,
+    door: Door,
+    routes: impl Fn(Arc<Admission>) -> Routes + Clone + Send + 'static,
+    settings: Settings,
     shutdown: impl Future<Output = ()>,
-    drain_max: Duration,
 ) -> io::Result<()> {
+    let edge = Edge::new(door, settings, listeners.each.len());
     // Dropping it tells every worker to stop, however this function ends.
     let (stop, stopping) = watch::channel(());
     let mut workers = JoinSet::new();
     for (nth, listener) in listeners.each.into_iter().enumerate() {
-        let (router, mut stopping) = (router.clone(), stopping.clone());
+        let (edge, routes, mut stopping) = (edge.clone(), routes.clone(), stopping.clone());
         let stopped = async move {
             // Nothing is ever sent: this is the error of a dropped sender.
             let _ = stopping.changed().await;
@@ -44,7 +51,7 @@ pub async fn run(
         let (ended, end) = oneshot::channel();
         thread::Builder::new()
             .name(format!("grpc-{nth}"))
-            .spawn(move || ended.send(work(listener, router, stopped, drain_max)))?;
+            .spawn(move || ended.send(work(listener, &edge, routes, stopped)))?;
         workers.spawn(async {
             let panicked = |_| Err(io::Error::other("a worker panicked"));
             end.await.unwrap_or_else(panicked)
@@ -64,16 +71,16 @@ pub async fn run(
 /// One worker's life.
 fn work(
     listener: TcpListener,
-    router: impl FnOnce() -> Router,
+    edge: &Edge,
+    routes: impl FnOnce(Arc<Admission>) -> Routes,
     stop: impl Future<Output = ()>,
-    drain_max: Duration,
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        let serving = drain::serve(listener, router(), stop, drain_max);
-        serving.await.map_err(io::Error::other)
+        edge.serve(listener, routes, stop).await;
+        Ok(())
     })
 }

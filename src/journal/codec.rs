@@ -124,7 +124,19 @@ impl<'a> Decoder<'a> {
         array.map_err(|_| self.fault(field, DecodeFault::Ended))
     }
 
+    #[inline]
     pub(super) fn varint(&mut self, field: &'static str) -> Decoded<u64> {
+        match self.bytes.get(self.at) {
+            // Most numbers are as small as that.
+            Some(byte) if *byte < 0x80 => {
+                self.at += 1;
+                Ok(u64::from(*byte))
+            }
+            _ => self.long_varint(field),
+        }
+    }
+
+    fn long_varint(&mut self, field: &'static str) -> Decoded<u64> {
         let from = self.at;
         let mut number = 0;
         for shift in (0..).step_by(7).take(VARINT_BYTES_MAX) {

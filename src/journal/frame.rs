@@ -13,14 +13,18 @@
 //! Numbers are little-endian. A checksum (CRC-32C) covers all of its header before it, and the payload.
 
 use super::codec::{Decoded, Decoder};
+use super::header::{FileKind, HeaderFault};
 
 /// The version of the format that is written, and the only one so far that is read.
 pub const FORMAT_VERSION: u32 = 1;
 
-const SEGMENT_MAGIC: [u8; 8] = *b"\xfeDCHKJ\xff\n";
+const SEGMENT: FileKind<2> = FileKind {
+    magic: *b"\xfeDCHKJ\xff\n",
+    version: FORMAT_VERSION,
+};
 
-/// How many bytes a segment's header has: in every version, so that each can tell the others.
-pub(super) const SEGMENT_HEADER_BYTES: usize = 32;
+/// How many bytes a segment's header has.
+pub(super) const SEGMENT_HEADER_BYTES: usize = FileKind::<2>::HEADER_BYTES;
 
 /// How many bytes a frame's header has.
 pub(super) const FRAME_HEADER_BYTES: usize = 32;
@@ -59,48 +63,14 @@ pub(super) struct SegmentHeader {
     pub(super) synced_to: u64,
 }
 
-/// Why a segment's header says nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum HeaderFault {
-    Unreadable,
-    Version(u32),
-}
-
 impl SegmentHeader {
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(SEGMENT_HEADER_BYTES);
-        bytes.extend_from_slice(&SEGMENT_MAGIC);
-        bytes.extend_from_slice(&FORMAT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&self.first.to_le_bytes());
-        bytes.extend_from_slice(&self.synced_to.to_le_bytes());
-        let checksum = crc32c::crc32c(&bytes);
-        bytes.extend_from_slice(&checksum.to_le_bytes());
-        bytes
+        SEGMENT.header([self.first, self.synced_to])
     }
 
     pub(super) fn read(segment: &[u8]) -> Result<Self, HeaderFault> {
-        let (header, version, checksum) =
-            Self::fields(segment).map_err(|_| HeaderFault::Unreadable)?;
-        let covered = segment.get(..SEGMENT_HEADER_BYTES - CHECKSUM_BYTES);
-        if !segment.starts_with(&SEGMENT_MAGIC) || covered.map(crc32c::crc32c) != Some(checksum) {
-            return Err(HeaderFault::Unreadable);
-        }
-        if version != FORMAT_VERSION {
-            return Err(HeaderFault::Version(version));
-        }
-        Ok(header)
-    }
-
-    fn fields(segment: &[u8]) -> Decoded<(Self, u32, u32)> {
-        let mut decoder = Decoder::new(segment);
-        decoder.array::<8>("magic")?;
-        let version = u32::from_le_bytes(decoder.array("version")?);
-        let header = Self {
-            first: u64::from_le_bytes(decoder.array("first")?),
-            synced_to: u64::from_le_bytes(decoder.array("synced to")?),
-        };
-        let checksum = u32::from_le_bytes(decoder.array("checksum")?);
-        Ok((header, version, checksum))
+        let [first, synced_to] = SEGMENT.read(segment)?;
+        Ok(Self { first, synced_to })
     }
 }
 

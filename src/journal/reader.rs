@@ -14,9 +14,9 @@ use super::codec::{DecodeError, Decoder};
 use super::event::Event;
 use super::fault::{Damage, DamageKind, JournalFault};
 use super::frame::{
-    FORMAT_VERSION, Frame, FrameKind, HeaderFault, SEGMENT_HEADER_BYTES, SegmentHeader,
-    first_of_segment,
+    FORMAT_VERSION, Frame, FrameKind, SEGMENT_HEADER_BYTES, SegmentHeader, first_of_segment,
 };
+use super::header::HeaderFault;
 use super::record::decode_next;
 use crate::storage::{Directory, read_whole};
 

@@ -76,10 +76,11 @@ impl Hints {
         }
     }
 
-    /// Makes room for this many keys, if there is not enough.
+    /// Makes room for this many keys, if there is not enough: at more than half full, buckets begin to
+    /// overflow, and whoever finds no hint goes to the map, which takes longer than all the rest.
     pub(super) fn make_room(&self, keys: usize) {
         let in_use = self.in_use.load(Ordering::Relaxed);
-        if keys / 3 * 2 > capacity(in_use) && in_use + 1 < TABLES {
+        if keys > capacity(in_use) / 2 && in_use + 1 < TABLES {
             self.begin(in_use + 1);
         }
     }

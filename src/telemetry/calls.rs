@@ -47,11 +47,10 @@ impl Method {
         }
     }
 
-    /// The method that a request for this path calls.
+    /// The method of this name, or what stands for one that there is not.
     #[must_use]
-    pub fn at(path: &str) -> Self {
-        let name = path.rsplit('/').next().and_then(Self::from_name);
-        name.unwrap_or(Self::Unknown)
+    pub fn named(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Unknown)
     }
 
     const fn labels(self) -> [&'static str; 3] {
@@ -156,6 +155,11 @@ impl<C: AsRef<CallCounters>> Call<C> {
         self.code = known(code);
     }
 
+    /// Where it is counted.
+    pub const fn counters(&self) -> &C {
+        &self.counters
+    }
+
     /// So many items have come.
     pub fn received(&self, items: usize) {
         let counter = &self.counters.as_ref().items.own().received;
@@ -197,13 +201,6 @@ impl<C: AsRef<CallCounters>> fmt::Debug for Call<C> {
 }
 
 impl CallCounters {
-    /// Counts a call that ended with the status of this number before the service heard of it.
-    pub fn add_rejected(&self, method: Method, code: i32) {
-        let own = &self.calls.own()[method as usize];
-        own.started.fetch_add(1, Ordering::Relaxed);
-        own.handled[known(code)].fetch_add(1, Ordering::Relaxed);
-    }
-
     /// Puts them on a page.
     pub fn put_on(&self, page: &mut Page) {
         let mut started = page.family(&CALLS_STARTED);

@@ -48,6 +48,17 @@ families! {
     /// Answers that streams were given.
     ITEMS_SENT = Counter "grpc_server_msg_sent_total" ["grpc_type", "grpc_service", "grpc_method"];
 
+    /// Connections that are open.
+    CONNECTIONS_OPEN = Gauge "doublecheck_connections_open" [];
+    /// Connections that were accepted and had a place.
+    CONNECTIONS_ACCEPTED = Counter "doublecheck_connections_accepted_total" [];
+    /// Connections that were not served, by the limit that was reached; accept: the process has no more files.
+    CONNECTIONS_REFUSED = Counter "doublecheck_connections_refused_total" ["reason"];
+    /// Connections that ended, by why.
+    CONNECTIONS_CLOSED = Counter "doublecheck_connections_closed_total" ["reason"];
+    /// Calls, and items of streams, refused before anything was done for them, by what was full.
+    ADMISSION_REFUSALS = Counter "doublecheck_admission_refusals_total" ["reason"];
+
     /// 1, with the version of the policy: the primary one decides, a shadow is only asked.
     POLICY = Gauge "doublecheck_policy_info" ["role", "version"];
     /// Payments decided, by decision.

@@ -123,6 +123,6 @@ async fn what_came_before_a_break_is_answered_first() {
             assert_eq!(answer.sequence, sequence);
         }
         let broken_off = answers.next().await.unwrap().unwrap_err();
-        assert_eq!(broken_off.code(), Code::OutOfRange, "{good}");
+        assert_eq!(broken_off.code(), Code::ResourceExhausted, "{good}");
     }
 }

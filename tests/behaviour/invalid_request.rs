@@ -221,7 +221,7 @@ async fn a_message_of_more_than_4_mib_is_not_taken() {
     let server = Server::start().await;
     let payment_of = |bytes| payment_but("p1", |p| p.device_id = Some("d".repeat(bytes)));
     let status = server.score(payment_of(4 << 20)).await.unwrap_err();
-    assert_eq!(status.code(), Code::OutOfRange);
+    assert_eq!(status.code(), Code::ResourceExhausted);
     // Just under it, it is read, and refused for what it is.
     let status = server.score(payment_of((4 << 20) - 200)).await.unwrap_err();
     assert_eq!(status.code(), Code::InvalidArgument);

@@ -1,17 +1,23 @@
 //! What Doublecheck does, seen from outside: real calls over real connections. One file per behaviour.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
+mod held;
 mod support;
+mod wire;
 
 mod chunks;
 mod confirm_protocol;
+mod connections;
+mod deadlines;
 mod degraded;
 mod evidence_and_listing;
+mod floods;
 mod health_and_reflection;
 mod idempotent_retry;
 mod invalid_request;
 mod metrics;
 mod outcome_report;
+mod overload;
 mod races;
 mod routed;
 mod stream;

@@ -201,7 +201,7 @@ async fn calls_that_never_reach_the_service_are_counted() {
     let unknown = call("/doublecheck.v1.RiskService/PayTwice", 1).await;
     assert_eq!(unknown, Code::Unimplemented);
     let large = call("/doublecheck.v1.RiskService/BatchScorePayments", 5 << 20).await;
-    assert_eq!(large, Code::OutOfRange);
+    assert_eq!(large, Code::ResourceExhausted);
     let garbled = call("/doublecheck.v1.RiskService/ListPayments", 1).await;
     assert_eq!(garbled, Code::Internal);
     // The service itself refuses this one, and nobody else counts it.
@@ -214,7 +214,7 @@ async fn calls_that_never_reach_the_service_are_counted() {
         number(&page, &format!("grpc_server_handled_total{{{labels}"))
     };
     assert_eq!(handled("unknown", "Unimplemented"), 1.0);
-    assert_eq!(handled("BatchScorePayments", "OutOfRange"), 1.0);
+    assert_eq!(handled("BatchScorePayments", "ResourceExhausted"), 1.0);
     assert_eq!(handled("ListPayments", "Internal"), 1.0);
     assert_eq!(handled("BatchScorePayments", "InvalidArgument"), 1.0);
     assert!(!page.contains("PayTwice"));

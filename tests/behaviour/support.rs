@@ -11,13 +11,16 @@ use doublecheck::clock::ManualClock;
 use doublecheck::engine::{Durability, Engine};
 use doublecheck::grpc;
 use doublecheck::grpc::door::Door;
+use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, batch_score_payments_response::result::Answer};
 use doublecheck::journal::{Ack, Settings};
 use doublecheck::scoring::policy::Policy;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::storage::Directory;
 use doublecheck::storage::simulated::Simulated;
+use doublecheck::telemetry::Page;
 use doublecheck::token::TokenKey;
 use prost::Message as _;
 use tokio::net::TcpListener;
@@ -58,9 +61,13 @@ impl Server {
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let settings = grpc::Settings {
+            drain_max,
+            ..Default::default()
+        };
         let serve = async move |door, stop| {
-            let served = grpc::serve_and_drain(listener, door, stop, drain_max).await;
-            served.map_err(io::Error::other)
+            grpc::serve(listener, door, settings, stop).await;
+            Ok(())
         };
         Self::start_with(address, serve).await
     }
@@ -70,27 +77,55 @@ impl Server {
         let threads = NonZeroUsize::new(threads).unwrap();
         let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
         let address = listeners.address();
+        let settings = grpc::Settings {
+            drain_max,
+            ..Default::default()
+        };
         let serve =
-            async move |door, stop| grpc::serve_on_workers(listeners, door, stop, drain_max).await;
+            async move |door, stop| grpc::serve_on_workers(listeners, door, settings, stop).await;
+        Self::start_with(address, serve).await
+    }
+
+    /// A server with these limits.
+    pub(crate) async fn start_within(limits: Limits) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = grpc::Settings {
+            limits,
+            ..Default::default()
+        };
+        let serve = async move |door, stop| {
+            grpc::serve(listener, door, settings, stop).await;
+            Ok(())
+        };
         Self::start_with(address, serve).await
     }
 
     /// A server that keeps what it answers on this disk.
     pub(crate) async fn start_on(disk: &Simulated) -> Self {
+        Self::start_within_on(Limits::default(), Arc::new(disk.clone())).await
+    }
+
+    /// A server that keeps what it answers in this directory, with these limits.
+    pub(crate) async fn start_within_on(limits: Limits, directory: Arc<dyn Directory>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let durability = Durability {
-            directory: Arc::new(disk.clone()),
+            directory,
             settings: Settings::with_ack(Ack::Written),
             sets_damage_aside: false,
         };
         let clock_from = |_| Arc::clone(&clock) as _;
         let policies = Policy::default().into();
         let engine = Engine::recover(policies, durability, clock_from, |_| ()).unwrap();
+        let settings = grpc::Settings {
+            limits,
+            ..Default::default()
+        };
         let serve = async move |door, stop| {
-            let served = grpc::serve(listener, door, stop).await;
-            served.map_err(io::Error::other)
+            grpc::serve(listener, door, settings, stop).await;
+            Ok(())
         };
         Self::start_engine(address, clock, engine, serve).await
     }
@@ -125,6 +160,22 @@ impl Server {
             clock,
             shutdown,
             served,
+        }
+    }
+
+    /// What a sample of the metrics is now.
+    pub(crate) fn metric(&self, sample: &str) -> u64 {
+        let mut page = Page::default();
+        self.door.put_on(&mut page);
+        let page = page.finish();
+        let number = page.lines().find_map(|line| line.strip_prefix(sample));
+        number.unwrap().trim().parse().unwrap()
+    }
+
+    /// Waits until a sample of the metrics is this.
+    pub(crate) async fn until(&self, sample: &str, number: u64) {
+        while self.metric(sample) != number {
+            tokio::task::yield_now().await;
         }
     }
 

@@ -5,15 +5,15 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
-use doublecheck::grpc::{DRAIN_MAX, workers};
+use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
-use tonic::transport::Server as Transport;
-use tonic::transport::server::Router;
+use tonic::service::Routes;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -33,13 +33,13 @@ async fn listeners() -> Listeners {
 }
 
 /// A service that counts its calls.
-fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Router {
+fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Routes {
     let health = HealthService::from_health_reporter(HealthReporter::new());
     let count = move |request| {
         calls();
         Result::<_, Status>::Ok(request)
     };
-    Transport::builder().add_service(HealthServer::with_interceptor(health, count))
+    Routes::new(HealthServer::with_interceptor(health, count))
 }
 
 #[tokio::test]
@@ -48,7 +48,7 @@ async fn connections_are_spread_over_the_workers() {
     let address = listeners.address();
     let calls: Arc<[AtomicUsize; WORKERS]> = Arc::default();
     let (counters, started) = (Arc::clone(&calls), Arc::new(AtomicUsize::new(0)));
-    let router = move || {
+    let routes = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         let counters = Arc::clone(&counters);
         counting(move || {
@@ -57,7 +57,13 @@ async fn connections_are_spread_over_the_workers() {
     };
     let (stop, stopped) = oneshot::channel::<()>();
     let stopped = async { stopped.await.unwrap_or_default() };
-    let served = tokio::spawn(workers::run(listeners, router, stopped, DRAIN_MAX));
+    let served = tokio::spawn(workers::run(
+        listeners,
+        Door::closed(),
+        routes,
+        Settings::default(),
+        stopped,
+    ));
 
     for _ in 0..CONNECTIONS {
         let mut client = HealthClient::new(connect(address).await);
@@ -126,13 +132,20 @@ async fn what_is_open_beyond_the_deadline_is_closed_on_every_worker() {
 #[tokio::test]
 async fn a_worker_that_fails_takes_the_others_with_it() {
     let started = Arc::new(AtomicUsize::new(0));
-    let router = move || {
+    let routes = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         assert_ne!(nth, WORKERS / 2, "this one fails");
         counting(|| {})
     };
     let never = std::future::pending();
-    let ended = workers::run(listeners().await, router, never, DRAIN_MAX).await;
+    let ended = workers::run(
+        listeners().await,
+        Door::closed(),
+        routes,
+        Settings::default(),
+        never,
+    )
+    .await;
     assert_eq!(ended.unwrap_err().to_string(), "a worker panicked");
 }
 

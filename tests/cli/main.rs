@@ -27,6 +27,12 @@ use serde_json::Value;
 
 use support::{Folder, Served, doublecheck, ran, run, serve};
 
+/// What a table says of `name`.
+fn row<'a>(table: &'a str, name: &str) -> &'a str {
+    let said = |line: &'a str| line.strip_prefix(name)?.strip_prefix(' ');
+    table.lines().find_map(said).unwrap().trim()
+}
+
 #[test]
 fn check_says_ok_and_what_is_in_force() {
     let folder = Folder::with(&[
@@ -45,15 +51,24 @@ fn check_says_ok_and_what_is_in_force() {
     for part in ["localhost:7", "strict-", "decision.confirm_from", "40.0"] {
         assert!(ran.out.contains(part), "{part}: {ran:?}");
     }
-    let ran = run(&["check", "--threads", "3"]);
-    assert!(ran.out.contains("\nthreads               3\n"), "{ran:?}");
-    let ran = run(&["check", "--memory-budget", "1024MiB"]);
-    let told = "\nmemory.budget         1GiB (as set)\n";
-    assert!(ran.out.contains(told), "{ran:?}");
+    for (flag, given, setting, told) in [
+        ("--threads", "3", "threads", "3"),
+        (
+            "--memory-budget",
+            "1024MiB",
+            "memory.budget",
+            "1GiB (as set)",
+        ),
+        ("--limits-idle-s", "60", "limits.idle_s", "60"),
+        ("--admission-queue-ms", "7", "admission.queue_ms", "7"),
+    ] {
+        let ran = run(&["check", flag, given]);
+        assert_eq!(row(&ran.out, setting), told, "{ran:?}");
+    }
     let ran = run(&["check"]);
-    assert!(ran.out.contains("\nmemory.budget  "), "{ran:?}");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("127.0.0.1:50051"), "{ran:?}");
+    assert_eq!(row(&ran.out, "grpc.address"), "127.0.0.1:50051");
+    assert_ne!(row(&ran.out, "memory.budget"), "");
 }
 
 #[test]
@@ -343,4 +358,19 @@ fn a_reader_that_leaves_early_is_no_failure() {
     let mut stderr = child.stderr.take().unwrap();
     stderr.read_to_string(&mut err).unwrap();
     assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_is_remembered_lies_on_large_pages() {
+    if !std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists() {
+        // This system has none.
+        return;
+    }
+    let served = serve();
+    let maps = format!("/proc/{}/smaps", served.child.id());
+    let maps = std::fs::read_to_string(maps).unwrap();
+    // `hg`: the system was asked for them.
+    let asked = |line: &str| line.starts_with("VmFlags:") && line.contains(" hg");
+    assert!(maps.lines().any(asked), "{maps}");
 }

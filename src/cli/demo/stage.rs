@@ -45,10 +45,12 @@ impl Stage {
             TokenKey::from_bytes(&[0; 32]),
         );
         let (open, closed) = oneshot::channel::<()>();
-        tokio::spawn(grpc::serve(listener, Arc::new(engine), async {
+        let told = async {
             // Whoever held the other end is gone: either way the story is over.
             let _ = closed.await;
-        }));
+        };
+        let settings = grpc::Settings::default();
+        tokio::spawn(grpc::serve(listener, Arc::new(engine), settings, told));
         let channel = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|error| Failure::at_work(format!("connecting to {address}"), &error))?
             .connect()

@@ -10,16 +10,19 @@
 //! The last block closes the snapshot, and nothing follows it.
 
 use super::super::codec::{Decoded, Decoder};
-use super::super::frame::HeaderFault;
+use super::super::header::{FileKind, HeaderFault};
 
 /// The version of the format that is written, and the only one so far that is read. The images in it are
 /// part of it.
 pub const SNAPSHOT_VERSION: u32 = 1;
 
-const MAGIC: [u8; 8] = *b"\xfeDCHKS\xff\n";
+const SNAPSHOT: FileKind<1> = FileKind {
+    magic: *b"\xfeDCHKS\xff\n",
+    version: SNAPSHOT_VERSION,
+};
 
-/// How many bytes a snapshot's header has: in every version, so that each can tell the others.
-pub(super) const HEADER_BYTES: usize = 24;
+/// How many bytes a snapshot's header has.
+pub(super) const HEADER_BYTES: usize = FileKind::<1>::HEADER_BYTES;
 
 /// How many bytes a block's header has.
 pub(super) const BLOCK_HEADER_BYTES: usize = 20;
@@ -41,46 +44,18 @@ pub(super) struct Header {
 
 impl Header {
     pub(super) fn to_bytes(self) -> Vec<u8> {
-        let mut bytes = self.covered();
-        bytes.extend_from_slice(&self.seed().to_le_bytes());
-        bytes
-    }
-
-    /// What its checksum covers.
-    fn covered(self) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(HEADER_BYTES);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.extend_from_slice(&SNAPSHOT_VERSION.to_le_bytes());
-        bytes.extend_from_slice(&self.journal_from.to_le_bytes());
-        bytes
+        SNAPSHOT.header([self.journal_from])
     }
 
     pub(super) fn read(bytes: &[u8]) -> Result<Self, HeaderFault> {
-        let (header, version, checksum) =
-            Self::fields(bytes).map_err(|_| HeaderFault::Unreadable)?;
-        let covered = bytes.get(..HEADER_BYTES - CHECKSUM_BYTES);
-        if !bytes.starts_with(&MAGIC) || covered.map(crc32c::crc32c) != Some(checksum) {
-            return Err(HeaderFault::Unreadable);
-        }
-        if version != SNAPSHOT_VERSION {
-            return Err(HeaderFault::Version(version));
-        }
-        Ok(header)
-    }
-
-    fn fields(bytes: &[u8]) -> Decoded<(Self, u32, u32)> {
-        let mut decoder = Decoder::new(bytes);
-        decoder.array::<8>("magic")?;
-        let version = u32::from_le_bytes(decoder.array("version")?);
-        let journal_from = u64::from_le_bytes(decoder.array("journal from")?);
-        let checksum = u32::from_le_bytes(decoder.array("checksum")?);
-        Ok((Self { journal_from }, version, checksum))
+        let [journal_from] = SNAPSHOT.read(bytes)?;
+        Ok(Self { journal_from })
     }
 
     /// What the checksums of its blocks begin with: its own. That of all of it would be the same for
     /// every header.
     pub(super) fn seed(self) -> u32 {
-        crc32c::crc32c(&self.covered())
+        SNAPSHOT.checksum([self.journal_from])
     }
 }
 

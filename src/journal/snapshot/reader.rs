@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 
 use super::super::codec::Decoder;
 use super::super::fault::{JournalFault, SnapshotDamage, SnapshotDamageKind};
-use super::super::frame::HeaderFault;
+use super::super::header::HeaderFault;
 use super::block::{
     BLOCK_HEADER_BYTES, BlockHeader, BlockKind, HEADER_BYTES, Header, SNAPSHOT_VERSION,
 };

@@ -1,0 +1,248 @@
+//! The calls of one connection: let in or refused, given up at their deadline, and counted as open.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
+use hyper::header::HeaderValue;
+use hyper::service::Service;
+use hyper::{Request, Response};
+use tonic::body::Body;
+use tonic::codegen::Service as TowerService;
+use tonic::server::NamedService as _;
+use tonic::service::Routes;
+use tonic::{Code, Status};
+
+use super::admission::Admission;
+use super::connections::Pulse;
+use super::deadline::{self, Wait};
+use super::door::Door;
+use super::pb::risk_service_server::RiskServiceServer;
+use super::service::Service as Risk;
+use super::status::Fault;
+use crate::clock::Stopwatch;
+use crate::telemetry::{Call, Method};
+
+/// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
+/// is RESOURCE_EXHAUSTED, and clients know that.
+const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
+const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+
+/// The calls of one connection.
+#[derive(Debug)]
+pub(super) struct Calls {
+    pub(super) routes: Routes,
+    pub(super) shared: Arc<Shared>,
+}
+
+/// What they share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) door: Door,
+    pub(super) admission: Arc<Admission>,
+    pub(super) pulse: Arc<Pulse>,
+}
+
+impl Service<Request<Incoming>> for Calls {
+    type Response = Response<Answer>;
+    type Error = Infallible;
+    type Future = Answering;
+
+    fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let method = method(request.uri().path());
+        let deadline = deadline::of(request.headers());
+        if let Some(deadline) = deadline {
+            request.extensions_mut().insert(deadline);
+        }
+        Answering {
+            method,
+            deadline: deadline.map(Wait::new),
+            stage: Stage::Waiting(Some(Waiting {
+                since: Stopwatch::start(),
+                routes: self.routes.clone(),
+                request,
+            })),
+            open: Some(OpenCall::begin(&self.shared)),
+        }
+    }
+}
+
+/// Which method of the service it is; `None` for other services.
+fn method(path: &str) -> Option<Method> {
+    let path = path.strip_prefix('/')?;
+    let (service, method) = path.split_once('/')?;
+    let is_ours = service == RiskServiceServer::<Risk>::NAME;
+    is_ours.then(|| Method::named(method))
+}
+
+/// A call that is open until this is dropped.
+#[derive(Debug)]
+struct OpenCall(Arc<Shared>);
+
+impl OpenCall {
+    fn begin(shared: &Arc<Shared>) -> Self {
+        shared.pulse.begin_call();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for OpenCall {
+    fn drop(&mut self) {
+        self.0.pulse.end_call();
+    }
+}
+
+/// A call on its way to its answer.
+#[derive(Debug)]
+pub(super) struct Answering {
+    method: Option<Method>,
+    deadline: Option<Wait>,
+    stage: Stage,
+    /// Until it is answered; goes on with the answer.
+    open: Option<OpenCall>,
+}
+
+/// How far a call has come.
+#[derive(Debug)]
+enum Stage {
+    /// It waits for its first turn.
+    Waiting(Option<Waiting>),
+    /// It goes on.
+    Let(<Routes as TowerService<Request<Incoming>>>::Future),
+    /// It is refused, once its message has gone by: HTTP/2 takes a client for a nuisance that sends what
+    /// nobody waits for any more, and this one has done nothing wrong.
+    Refused(Option<Incoming>, Fault),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    since: Stopwatch,
+    routes: Routes,
+    request: Request<Incoming>,
+}
+
+impl Future for Answering {
+    type Output = Result<Response<Answer>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        if let Stage::Waiting(waiting) = &mut this.stage
+            && let Some(waiting) = waiting.take()
+        {
+            this.stage = this.turn(waiting);
+        }
+        let answered = match &mut this.stage {
+            Stage::Waiting(_) => Poll::Pending,
+            Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
+            Stage::Refused(message, fault) => pass_over(message, cx).map(|()| Err(fault.clone())),
+        };
+        match answered {
+            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(this.answered(response))),
+            Poll::Ready(Err(fault)) => return Poll::Ready(Ok(this.refuse(fault))),
+            Poll::Pending => {}
+        }
+        // Who has its message knows of the deadline and has ended by now: this one still waits for it.
+        if let Some(deadline) = &mut this.deadline
+            && deadline.poll(cx).is_ready()
+        {
+            return Poll::Ready(Ok(this.refuse(Fault::DeadlineExceeded)));
+        }
+        Poll::Pending
+    }
+}
+
+/// Takes a message and lets it go.
+fn pass_over(message: &mut Option<Incoming>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(message) = message {
+        while let Some(Ok(_)) = ready!(Pin::new(&mut *message).poll_frame(cx)) {}
+    }
+    Poll::Ready(())
+}
+
+impl Answering {
+    /// What becomes of it, now that its turn has come and nothing was done for it so far.
+    fn turn(&self, waiting: Waiting) -> Stage {
+        let Waiting {
+            since,
+            mut routes,
+            request,
+        } = waiting;
+        if self.deadline.as_ref().is_some_and(Wait::is_over) {
+            return Stage::Refused(None, Fault::DeadlineExceeded);
+        }
+        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open)
+            && Admission::concerns(method)
+            && let Err(fault) = shared.admission.let_on(since.elapsed())
+        {
+            return Stage::Refused(Some(request.into_body()), fault);
+        }
+        Stage::Let(routes.call(request))
+    }
+
+    /// The answer to a call that its method has not seen.
+    fn refuse(&mut self, fault: Fault) -> Response<Answer> {
+        if let (Some(OpenCall(shared)), Fault::Busy(why)) = (&self.open, &fault) {
+            shared.door.edge().calls_refused(*why, 1);
+        }
+        let status = Status::from(fault);
+        self.count_unseen(status.code());
+        self.with_open(status.into_http())
+    }
+
+    fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
+        let headers = response.headers_mut();
+        // What the service itself refuses, and counts, has details; what tonic does has none.
+        let is_seen = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+        if let Some(code) = headers.get_mut(Status::GRPC_STATUS)
+            && !is_seen
+        {
+            if *code == OUT_OF_RANGE {
+                *code = RESOURCE_EXHAUSTED;
+            }
+            let code = Code::from_bytes(code.as_bytes());
+            self.count_unseen(code);
+        }
+        self.with_open(response)
+    }
+
+    /// Counts how a call ended that its method has not seen, and so has not counted.
+    fn count_unseen(&self, code: Code) {
+        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
+            Call::begin(&shared.door, method).fail(code.into());
+        }
+    }
+
+    fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
+        let open = self.open.take();
+        response.map(|body| Answer { body, _open: open })
+    }
+}
+
+/// An answer on its way to the client; its call is open until it has left.
+#[derive(Debug)]
+pub(super) struct Answer {
+    body: Body,
+    _open: Option<OpenCall>,
+}
+
+impl body::Body for Answer {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

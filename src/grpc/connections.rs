@@ -1,0 +1,235 @@
+//! Connections: accepted, given a place, served on a task of their own, and asked to leave at the end.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper::server::conn::http2;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use socket2::{SockRef, TcpKeepalive};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::time::sleep;
+use tonic::service::Routes;
+
+use super::Settings;
+use super::admission::Admission;
+use super::calls::{Calls, Shared};
+use super::door::Door;
+use super::limits::Limits;
+use super::places::{Place, Places};
+use crate::telemetry::{ConnectionClosed, ConnectionRefused};
+
+mod frames;
+mod life;
+mod pulse;
+
+use life::{Life, Verdict};
+pub(super) use pulse::Pulse;
+use pulse::Watched;
+
+/// After how long it is tried again to accept a connection, where the process has no more files.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+
+/// After how long of silence, how often and how many times the kernel asks whether the other end is there.
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
+const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
+const KEEPALIVE_ASKS: u32 = 3;
+
+/// What the workers share of the edge.
+#[derive(Debug, Clone)]
+pub(super) struct Edge {
+    door: Door,
+    settings: Settings,
+    workers: usize,
+    places: Arc<Places>,
+}
+
+impl Edge {
+    /// The edge of so many workers, counted at the `door`.
+    pub(super) fn new(door: Door, settings: Settings, workers: usize) -> Self {
+        Self {
+            door,
+            settings,
+            workers,
+            places: Places::new(&settings.limits),
+        }
+    }
+
+    /// Serves as one of the workers, on this runtime, until `stop` completes and the calls that are open
+    /// then have ended, or the time for that has passed. Connections that are open beyond it live until
+    /// the runtime does not.
+    pub(super) async fn serve(
+        &self,
+        listener: TcpListener,
+        routes: impl FnOnce(Arc<Admission>) -> Routes,
+        stop: impl Future<Output = ()>,
+    ) {
+        let Settings { limits, drain_max } = self.settings;
+        let admission = Arc::new(Admission::new(&limits, self.workers));
+        let server = Server {
+            http2: http2(&limits),
+            routes: routes(Arc::clone(&admission)).prepare(),
+            admission,
+            door: self.door.clone(),
+            limits,
+        };
+        let (drain, draining) = watch::channel(());
+        tokio::select! {
+            () = stop => {}
+            never = self.accept(&listener, &server, &draining) => match never {},
+        }
+        // Who comes now is refused at once, not left waiting.
+        drop((listener, draining));
+        drain.send_replace(());
+        let drained = tokio::time::timeout(drain_max, drain.closed());
+        if drained.await.is_err() {
+            tracing::warn!(?drain_max, "calls were still open at the drain deadline");
+        }
+    }
+
+    /// Accepts connections, each to be served on a task of its own.
+    async fn accept(
+        &self,
+        listener: &TcpListener,
+        server: &Server,
+        draining: &watch::Receiver<()>,
+    ) -> Infallible {
+        let counters = self.door.edge();
+        loop {
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    counters.refused(ConnectionRefused::Accept);
+                    tracing::debug!(target: "doublecheck", %error, "a connection could not be accepted");
+                    sleep(ACCEPT_AGAIN).await;
+                    continue;
+                }
+            };
+            match self.places.take(address.ip()) {
+                Ok(place) => {
+                    counters.accepted();
+                    let connection = Connection { stream, address };
+                    let serving = connection.serve(server.clone(), draining.clone(), place);
+                    tokio::spawn(serving);
+                }
+                // Dropping it closes it.
+                Err(why) => counters.refused(why),
+            }
+        }
+    }
+}
+
+fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+    // The settings keep the limits far below.
+    let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    http2
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(number(limits.streams_per_connection))
+        .max_header_list_size(number(limits.metadata_bytes));
+    http2
+}
+
+/// A connection that was accepted.
+#[derive(Debug)]
+struct Connection {
+    stream: TcpStream,
+    address: SocketAddr,
+}
+
+impl Connection {
+    /// Serves it until the client leaves, or is asked to and its calls have ended; then gives back its
+    /// place.
+    async fn serve(self, server: Server, draining: watch::Receiver<()>, place: Place) {
+        let Self { stream, address } = self;
+        let door = server.door.clone();
+        let closed = match prepare(&stream) {
+            // Whatever has to be agreed on before HTTP/2 begins belongs here: on this task it holds nobody
+            // up.
+            Ok(()) => server.converse(stream, address, draining).await,
+            Err(_) => ConnectionClosed::Broken,
+        };
+        door.edge().closed(closed);
+        tracing::debug!(target: "doublecheck", %address, why = %closed, "a connection ended");
+        drop(place);
+    }
+}
+
+fn prepare(stream: &TcpStream) -> io::Result<()> {
+    // A small answer must not wait for more to come.
+    stream.set_nodelay(true)?;
+    // A client that vanished without a word would keep its place and its streams for long.
+    let keepalive = TcpKeepalive::new()
+        .with_time(KEEPALIVE_AFTER)
+        .with_interval(KEEPALIVE_EVERY)
+        .with_retries(KEEPALIVE_ASKS);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
+}
+
+/// What connections are served with.
+#[derive(Debug, Clone)]
+struct Server {
+    http2: http2::Builder<TokioExecutor>,
+    routes: Routes,
+    admission: Arc<Admission>,
+    door: Door,
+    limits: Limits,
+}
+
+impl Server {
+    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to.
+    async fn converse(
+        self,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        address: SocketAddr,
+        mut draining: watch::Receiver<()>,
+    ) -> ConnectionClosed {
+        let mut life = Life::new(&self.limits, address.port());
+        let pulse = Arc::new(Pulse::default());
+        let io = TokioIo::new(Watched::new(io, Arc::clone(&pulse)));
+        let shared = Shared {
+            door: self.door,
+            admission: self.admission,
+            pulse: Arc::clone(&pulse),
+        };
+        let calls = Calls {
+            routes: self.routes,
+            shared: Arc::new(shared),
+        };
+        let mut conversation = pin!(self.http2.serve_connection(io, calls));
+        let mut look = pin!(sleep(life.first_look()));
+        loop {
+            tokio::select! {
+                biased;
+                ended = &mut conversation => return how_ended(ended.is_ok(), &life, &pulse),
+                _ = draining.changed(), if life.leaving().is_none() => {
+                    life.leave(ConnectionClosed::Shutdown);
+                    conversation.as_mut().graceful_shutdown();
+                }
+                () = &mut look => match life.look(&pulse) {
+                    Verdict::Live(time) => look.set(sleep(time)),
+                    Verdict::AskToLeave(time) => {
+                        conversation.as_mut().graceful_shutdown();
+                        look.set(sleep(time));
+                    }
+                    Verdict::Close(why) => return why,
+                },
+            }
+        }
+    }
+}
+
+fn how_ended(well: bool, life: &Life, pulse: &Pulse) -> ConnectionClosed {
+    match life.leaving() {
+        _ if pulse.is_flooded() => ConnectionClosed::Flood,
+        Some(why) => why,
+        None if well => ConnectionClosed::Client,
+        None => ConnectionClosed::Broken,
+    }
+}

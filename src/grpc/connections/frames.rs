@@ -1,0 +1,149 @@
+//! The frames that a client sends, followed by their heads alone.
+//!
+//! HTTP/2 obliges a server to answer PING and SETTINGS, and takes any number of frames that carry no call:
+//! a client can keep a core busy without ever asking anything. So they are held against those that carry
+//! one.
+
+/// What a client sends before its first frame.
+const PREFACE_BYTES: usize = 24;
+const HEAD_BYTES: usize = 9;
+
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+
+/// How many frames that carry no call a client has in all: a PING every ten seconds for a day.
+const IDLE_FRAMES: u64 = 10_000;
+
+/// And how many more for each that does: each answer may be worth a PING and some WINDOW_UPDATEs.
+const IDLE_FRAMES_PER_BUSY: u64 = 4;
+
+/// The frames so far.
+#[derive(Debug)]
+pub(super) struct Frames {
+    /// The head of the next frame, as far as it has come.
+    head: [u8; HEAD_BYTES],
+    head_bytes: usize,
+    /// How many bytes come before the next head.
+    skip_bytes: usize,
+    /// Frames that carry a call or a part of it.
+    busy: u64,
+    /// All others.
+    idle: u64,
+}
+
+impl Frames {
+    pub(super) const fn new() -> Self {
+        Self {
+            head: [0; HEAD_BYTES],
+            head_bytes: 0,
+            skip_bytes: PREFACE_BYTES,
+            busy: 0,
+            idle: 0,
+        }
+    }
+
+    /// Follows what the client sends next.
+    pub(super) fn follow(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let skipped = self.skip_bytes.min(bytes.len());
+            self.skip_bytes -= skipped;
+            bytes = &bytes[skipped..];
+            let taken = (HEAD_BYTES - self.head_bytes).min(bytes.len());
+            self.head[self.head_bytes..][..taken].copy_from_slice(&bytes[..taken]);
+            self.head_bytes += taken;
+            bytes = &bytes[taken..];
+            if self.head_bytes == HEAD_BYTES {
+                self.begin_frame();
+            }
+        }
+    }
+
+    fn begin_frame(&mut self) {
+        let [a, b, c, kind, ..] = self.head;
+        self.skip_bytes = u32::from_be_bytes([0, a, b, c]) as usize;
+        self.head_bytes = 0;
+        // DATA without data carries nothing.
+        if kind == HEADERS || kind == DATA && self.skip_bytes > 0 {
+            self.busy += 1;
+        } else {
+            self.idle += 1;
+        }
+    }
+
+    /// Whether the client has said what every client begins with: the preface, and its settings.
+    pub(super) const fn has_greeted(&self) -> bool {
+        let frames = self.busy + self.idle;
+        frames > 1 || frames == 1 && self.skip_bytes == 0
+    }
+
+    /// Whether far more of them carry no call than any client has a use for.
+    pub(super) const fn is_flood(&self) -> bool {
+        self.idle > IDLE_FRAMES + IDLE_FRAMES_PER_BUSY * self.busy
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SETTINGS: u8 = 4;
+    const PING: u8 = 6;
+
+    fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
+        let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+        let head = [length[1], length[2], length[3], kind, 0, 0, 0, 0, 1];
+        [&head, payload].concat()
+    }
+
+    fn greeting() -> Vec<u8> {
+        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+        [preface.as_slice(), &frame(SETTINGS, &[0; 12])].concat()
+    }
+
+    #[test]
+    fn frames_are_counted_however_they_are_cut() {
+        let sent = [
+            greeting(),
+            frame(PING, &[0; 8]),
+            frame(HEADERS, &[0; 300]),
+            frame(DATA, &[0; 70_000]),
+            frame(DATA, &[]),
+            frame(HEADERS, &[]),
+        ];
+        let sent = sent.concat();
+        for cut in [1, 2, 7, 9, 10, 33, 1_000, sent.len()] {
+            let mut frames = Frames::new();
+            sent.chunks(cut).for_each(|bytes| frames.follow(bytes));
+            assert_eq!((frames.busy, frames.idle), (3, 3), "{cut}");
+            assert_eq!((frames.head_bytes, frames.skip_bytes), (0, 0), "{cut}");
+        }
+    }
+
+    #[test]
+    fn a_client_has_greeted_with_the_last_byte_of_its_settings() {
+        let mut frames = Frames::new();
+        for byte in greeting() {
+            assert!(!frames.has_greeted());
+            frames.follow(&[byte]);
+        }
+        assert!(frames.has_greeted());
+    }
+
+    #[test]
+    fn a_flood_is_many_frames_without_calls() {
+        let mut frames = Frames::new();
+        frames.follow(&greeting());
+        let ping = frame(PING, &[0; 8]);
+        for _ in 1..IDLE_FRAMES {
+            frames.follow(&ping);
+        }
+        assert!(!frames.is_flood());
+        frames.follow(&frame(HEADERS, &[0; 20]));
+        for _ in 0..IDLE_FRAMES_PER_BUSY {
+            frames.follow(&ping);
+        }
+        assert!(!frames.is_flood(), "a call is worth some more");
+        frames.follow(&ping);
+        assert!(frames.is_flood());
+    }
+}

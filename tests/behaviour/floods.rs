@@ -1,0 +1,195 @@
+//! Clients that want to harm, each beside an honest one that is answered throughout.
+
+use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use doublecheck::grpc::pb;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use prost::Message as _;
+use tokio::task::JoinHandle;
+use tonic::Code;
+
+use crate::support::{Server, payment, payment_but, request};
+use crate::wire::{
+    CONTINUATION, Cut, DATA, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SCORE, SETTINGS,
+    WINDOW_UPDATE, Wire, frame, framed, headers, packed,
+};
+
+const FLOODED: &str = "doublecheck_connections_closed_total{reason=\"flood\"}";
+const BROKEN: &str = "doublecheck_connections_closed_total{reason=\"broken\"}";
+
+/// HTTP/2's word for a client that does too much.
+const ENHANCE_YOUR_CALM: u32 = 11;
+
+/// A client that pays all the time; how often, once it is told to stop.
+struct Honest {
+    stop: Arc<AtomicBool>,
+    paid: JoinHandle<u32>,
+}
+
+impl Honest {
+    fn beside(server: &Server) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let (stopped, mut client) = (Arc::clone(&stop), server.client.clone());
+        let paid = tokio::spawn(async move {
+            let mut paid = 0;
+            while !stopped.load(Ordering::Relaxed) {
+                let payment = payment_but(&format!("h{paid}"), |p| {
+                    p.account_id = format!("honest-{paid}");
+                });
+                let answer = client.score_payment(request(payment, "")).await;
+                let assessment = answer.unwrap().into_inner().assessment.unwrap();
+                assert_eq!(assessment.decision(), pb::Decision::Allow);
+                paid += 1;
+            }
+            paid
+        });
+        Self { stop, paid }
+    }
+
+    async fn was_answered(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        assert!(self.paid.await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
+async fn frames_without_calls_are_taken_up_to_a_number() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let floods = [
+        ("PING", frame(PING, 0, 0, &[7; 8])),
+        ("PING answered", frame(PING, 1, 0, &[7; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])),
+        ("PRIORITY", frame(PRIORITY, 0, 1, &[0, 0, 0, 0, 5])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+        ("unknown", frame(0x42, 0, 0, b"noise")),
+    ];
+    for (nth, (name, frame)) in floods.into_iter().enumerate() {
+        let many = frame.repeat(100);
+        let raw = Raw::greeted(server.address).await;
+        // Ten times as many as are taken: only the server can end this.
+        raw.flood(1_000, |_| many.clone()).await;
+        assert_eq!(server.metric(FLOODED), nth as u64 + 1, "{name}");
+    }
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn calls_that_are_reset_as_they_come_end_the_connection() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let raw = Raw::greeted(server.address).await;
+    let block = headers(SCORE);
+    let call = |nth: usize| {
+        let stream = u32::try_from(2 * nth + 1).unwrap();
+        let begin = frame(HEADERS, 4, stream, &block);
+        [begin, frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])].concat()
+    };
+    // Many at once, as an attacker would: what comes one by one is taken as it comes.
+    let cut = raw
+        .flood(100, |nth| {
+            (100 * nth..100 * (nth + 1)).flat_map(call).collect()
+        })
+        .await;
+    assert!(
+        cut.goaway == Some(ENHANCE_YOUR_CALM) || cut.reset,
+        "{cut:?}"
+    );
+    server.until(BROKEN, 1).await;
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn metadata_without_end_ends_the_connection() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let mut raw = Raw::greeted(server.address).await;
+    raw.send(&frame(HEADERS, 0, 1, &headers(SCORE))).await;
+    // A header that is never done, in small pieces and in large ones.
+    let piece = frame(CONTINUATION, 0, 1, &[0, 1, b'x', 1, b'y']);
+    let cut = raw.flood(100_000, |_| piece.clone()).await;
+    assert!(cut != Cut::default(), "{cut:?}");
+    server.until(BROKEN, 1).await;
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn metadata_that_is_too_long_is_refused_and_the_connection_lives() {
+    let server = Server::start().await;
+    let wire = Wire::connect(server.address).await;
+    let long = "x".repeat(40_000);
+    let request = request(payment("p1"), "");
+    let begun = wire.ask(SCORE, &[("long", &long)], &request).await;
+    assert_eq!(begun.end().await.http, 431);
+    let ended = wire.score(payment("p1"), "").await.end().await;
+    assert!(!ended.assessment().replayed);
+}
+
+#[tokio::test]
+async fn a_message_that_says_it_is_long_is_refused_before_it_comes() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let wire = Wire::connect(server.address).await;
+    for length in [u32::MAX, (4 << 20) + 1] {
+        let mut begun = wire.begin(SCORE, &[]).await;
+        let head = [&[0][..], &length.to_be_bytes()].concat();
+        begun.body.send_data(head.into(), false).unwrap();
+        let ended = begun.end().await;
+        assert_eq!(ended.code(), Code::ResourceExhausted, "{ended:?}");
+    }
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn what_is_packed_is_not_unpacked() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let large = payment_but("p1", |p| p.device_id = Some("0".repeat(64 << 20)));
+    let mut bomb = GzEncoder::new(Vec::new(), Compression::best());
+    bomb.write_all(&request(large, "").encode_to_vec()).unwrap();
+    let bomb = bomb.finish().unwrap();
+    assert!(bomb.len() * 1_000 < 68 << 20, "{} bytes", bomb.len());
+    let wire = Wire::connect(server.address).await;
+    for encoding in ["gzip", "deflate", "zstd"] {
+        let mut begun = wire.begin(SCORE, &[("grpc-encoding", encoding)]).await;
+        begun.body.send_data(packed(1, &bomb), true).unwrap();
+        let ended = begun.end().await;
+        assert_eq!(ended.code(), Code::Unimplemented, "{ended:?}");
+        assert_eq!(ended.said("grpc-accept-encoding"), "identity");
+    }
+    // Packed, but not said how.
+    let mut begun = wire.begin(SCORE, &[]).await;
+    begun.body.send_data(packed(1, &bomb), true).unwrap();
+    assert_eq!(begun.end().await.code(), Code::Internal);
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn a_client_that_measures_its_line_with_each_call_is_no_flood() {
+    const CALLS: u32 = 5_000;
+    let server = Server::start().await;
+    let raw = Raw::greeted(server.address).await;
+    let message = framed(&request(payment("p1"), ""));
+    let block = headers(SCORE);
+    let window = 1_000_u32.to_be_bytes();
+    let call = |nth: usize| {
+        let stream = 2 * u32::try_from(nth).unwrap() + 1;
+        let frames = [
+            frame(HEADERS, 4, stream, &block),
+            frame(WINDOW_UPDATE, 0, stream, &window),
+            frame(DATA, 1, stream, &message),
+            frame(WINDOW_UPDATE, 0, 0, &window),
+            frame(PING, 0, 0, &[7; 8]),
+            frame(PING, 0, 0, &[8; 8]),
+        ];
+        frames.concat()
+    };
+    tokio::select! {
+        cut = raw.flood(CALLS as usize, call) => panic!("{cut:?}"),
+        () = server.until("doublecheck_retries_replayed_total", u64::from(CALLS) - 1) => {}
+    }
+    assert_eq!(server.metric(FLOODED), 0);
+}

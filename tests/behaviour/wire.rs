@@ -1,0 +1,262 @@
+//! Clients that do what no library of gRPC does: calls by their parts, and frames made by hand.
+
+use std::net::SocketAddr;
+
+use bytes::{BufMut as _, Bytes, BytesMut};
+use doublecheck::grpc::pb;
+use h2::client::{ResponseFuture, SendRequest};
+use h2::{Reason, SendStream};
+use http::{HeaderMap, Request};
+use prost::Message;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+pub(crate) const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
+pub(crate) const REPORT: &str = "/doublecheck.v1.RiskService/ReportOutcome";
+pub(crate) const STREAM: &str = "/doublecheck.v1.RiskService/StreamPayments";
+pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
+
+/// A connection that makes calls by their parts.
+#[derive(Clone)]
+pub(crate) struct Wire(SendRequest<Bytes>);
+
+/// A call that was begun.
+pub(crate) struct Begun {
+    response: ResponseFuture,
+    pub(crate) body: SendStream<Bytes>,
+}
+
+/// What a call came to.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    pub(crate) http: u16,
+    pub(crate) message: Bytes,
+    /// Headers and trailers.
+    pub(crate) said: HeaderMap,
+}
+
+impl Wire {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
+        let socket = TcpStream::connect(address).await.unwrap();
+        let (send, connection) = h2::client::Builder::new()
+            .initial_max_send_streams(usize::MAX >> 8)
+            .handshake(socket)
+            .await
+            .unwrap();
+        tokio::spawn(connection);
+        Self(send)
+    }
+
+    /// Begins a call, with some headers and no message yet.
+    pub(crate) async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> Begun {
+        let uri = format!("http://localhost{path}");
+        let mut request = Request::post(uri)
+            .header("content-type", "application/grpc")
+            .header("te", "trailers");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(()).unwrap();
+        let mut send = self.0.clone().ready().await.unwrap();
+        let (response, body) = send.send_request(request, false).unwrap();
+        Begun { response, body }
+    }
+
+    /// Begins a call with its one message.
+    pub(crate) async fn ask(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+        message: &impl Message,
+    ) -> Begun {
+        let mut begun = self.begin(path, headers).await;
+        begun.body.send_data(framed(message), true).unwrap();
+        begun
+    }
+
+    /// Asks to score a payment, with a time-out.
+    pub(crate) async fn score(&self, payment: pb::Payment, timeout: &str) -> Begun {
+        let request = super::support::request(payment, "");
+        let headers = [("grpc-timeout", timeout)];
+        let headers = if timeout.is_empty() {
+            &[]
+        } else {
+            &headers[..]
+        };
+        self.ask(SCORE, headers, &request).await
+    }
+}
+
+impl Begun {
+    pub(crate) async fn end(self) -> Ended {
+        let response = self.response.await.unwrap();
+        let http = response.status().as_u16();
+        let mut said = response.headers().clone();
+        let mut body = response.into_body();
+        let mut message = BytesMut::new();
+        while let Some(data) = body.data().await {
+            let data = data.unwrap();
+            body.flow_control().release_capacity(data.len()).unwrap();
+            message.extend_from_slice(&data);
+        }
+        said.extend(body.trailers().await.unwrap().unwrap_or_default());
+        let message = message.freeze();
+        Ended {
+            http,
+            message,
+            said,
+        }
+    }
+
+    /// The client loses interest.
+    pub(crate) fn cancel(mut self) {
+        self.body.send_reset(Reason::CANCEL);
+    }
+}
+
+impl Ended {
+    pub(crate) fn said(&self, name: &str) -> &str {
+        self.said
+            .get(name)
+            .map_or("", |text| text.to_str().unwrap())
+    }
+
+    /// The status of gRPC.
+    pub(crate) fn code(&self) -> tonic::Code {
+        tonic::Code::from_bytes(self.said("grpc-status").as_bytes())
+    }
+
+    /// The status as the details have it.
+    pub(crate) fn status(&self) -> tonic::Status {
+        tonic::Status::from_header_map(&self.said).unwrap()
+    }
+
+    pub(crate) fn assessment(&self) -> pb::Assessment {
+        let answer = pb::ScorePaymentResponse::decode(&self.message[5..]);
+        answer.unwrap().assessment.unwrap()
+    }
+}
+
+/// A message as gRPC puts it on the wire.
+pub(crate) fn framed(message: &impl Message) -> Bytes {
+    packed(0, &message.encode_to_vec())
+}
+
+/// Bytes as gRPC puts a message on the wire, compressed or not.
+pub(crate) fn packed(flag: u8, bytes: &[u8]) -> Bytes {
+    let mut framed = BytesMut::new();
+    framed.put_u8(flag);
+    framed.put_u32(u32::try_from(bytes.len()).unwrap());
+    framed.put_slice(bytes);
+    framed.freeze()
+}
+
+/// A connection whose frames are made by hand.
+pub(crate) struct Raw(TcpStream);
+
+/// How the server ended a connection.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Cut {
+    /// The reason of the last GOAWAY, if there was one.
+    pub(crate) goaway: Option<u32>,
+    /// Whether it closed in mid-sentence.
+    pub(crate) reset: bool,
+}
+
+pub(crate) const DATA: u8 = 0;
+pub(crate) const HEADERS: u8 = 1;
+pub(crate) const PRIORITY: u8 = 2;
+pub(crate) const RST_STREAM: u8 = 3;
+pub(crate) const SETTINGS: u8 = 4;
+pub(crate) const PING: u8 = 6;
+pub(crate) const GOAWAY: u8 = 7;
+pub(crate) const WINDOW_UPDATE: u8 = 8;
+pub(crate) const CONTINUATION: u8 = 9;
+
+pub(crate) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+pub(crate) fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    let head = [length[1], length[2], length[3], kind, flags];
+    [&head[..], &stream.to_be_bytes(), payload].concat()
+}
+
+/// The headers of a call, each as it is and none remembered.
+pub(crate) fn headers(path: &str) -> Vec<u8> {
+    let mut block = Vec::new();
+    for (name, value) in [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", path),
+        (":authority", "localhost"),
+        ("te", "trailers"),
+        ("content-type", "application/grpc"),
+    ] {
+        block.push(0);
+        for text in [name, value] {
+            block.push(u8::try_from(text.len()).unwrap());
+            block.extend_from_slice(text.as_bytes());
+        }
+    }
+    block
+}
+
+impl Raw {
+    /// A connection that has said nothing yet.
+    pub(crate) async fn silent(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// A connection that has said what every client begins with.
+    pub(crate) async fn greeted(address: SocketAddr) -> Self {
+        let mut raw = Self::silent(address).await;
+        raw.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat())
+            .await;
+        raw
+    }
+
+    /// Sends, for as long as the server takes it.
+    pub(crate) async fn send(&mut self, bytes: &[u8]) -> bool {
+        self.0.write_all(bytes).await.is_ok()
+    }
+
+    /// Sends the same again and again until the server ends it, `max` times at most.
+    pub(crate) async fn flood(self, max: usize, mut next: impl FnMut(usize) -> Vec<u8>) -> Cut {
+        let (mut from, mut to) = self.0.into_split();
+        let sent = async move {
+            for nth in 0..max {
+                if to.write_all(&next(nth)).await.is_err() {
+                    break;
+                }
+            }
+            to
+        };
+        let (cut, _to) = tokio::join!(until_cut(&mut from), sent);
+        cut
+    }
+
+    /// Reads until the server ends it.
+    pub(crate) async fn cut(&mut self) -> Cut {
+        until_cut(&mut self.0).await
+    }
+}
+
+async fn until_cut(from: &mut (impl tokio::io::AsyncRead + Unpin)) -> Cut {
+    let mut cut = Cut::default();
+    let mut head = [0; 9];
+    loop {
+        if let Err(error) = from.read_exact(&mut head).await {
+            cut.reset = error.kind() == std::io::ErrorKind::ConnectionReset;
+            return cut;
+        }
+        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+        let mut payload = vec![0; length as usize];
+        if from.read_exact(&mut payload).await.is_err() {
+            return cut;
+        }
+        if head[3] == GOAWAY {
+            let reason = payload[4..8].try_into().unwrap();
+            cut.goaway = Some(u32::from_be_bytes(reason));
+        }
+    }
+}
