@@ -29,6 +29,7 @@ pub mod serve;
 mod settings;
 mod show;
 mod source;
+pub mod token;
 
 const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed at work, 2 wrong usage or configuration.";
 
@@ -67,6 +68,7 @@ enum Command {
     Import(import::ImportArguments),
     Load(Box<load::LoadArguments>),
     Journal(journal::JournalArguments),
+    Token(token::TokenArguments),
     #[command(hide = true)]
     Echo(echo::EchoArguments),
 }
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
         Some(Command::Import(import)) => import::run(import, &mut out()),
         Some(Command::Load(load)) => load::run(load, &mut out()),
         Some(Command::Journal(journal)) => journal::run(journal, &mut out()),
+        Some(Command::Token(token)) => token::run(token, &mut out()),
         Some(Command::Echo(echo)) => echo::run(echo),
     };
     match ended {
@@ -145,6 +148,15 @@ impl Failure {
             source = cause.source();
         }
         Self::Work(message)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work(message) | Self::Usage(message) => f.write_str(message),
+            Self::ReaderGone => f.write_str("whoever read the results has heard enough"),
+        }
     }
 }
 

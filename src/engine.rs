@@ -13,6 +13,7 @@ mod keys;
 mod lanes;
 mod logged;
 mod observed;
+mod policies;
 mod receipt;
 mod recovery;
 mod redo;
@@ -25,13 +26,13 @@ use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::journal::Journal;
-use crate::journal::event::{PolicyInForce, Taught};
+use crate::journal::event::Taught;
 use crate::scoring::account::{Account, BoundsCost, OutcomeNoted, Refusal, Scored};
 use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
-use crate::scoring::policy::{Policies, Policy};
+use crate::scoring::policy::Policies;
 use crate::scoring::time::{Span, Timestamp};
 use crate::store::Store;
 use crate::telemetry::{
@@ -44,6 +45,8 @@ pub use chunk::{CHUNK_CALLS_MAX, Chunk};
 pub use evidence::Listing;
 use keys::Keys;
 use logged::Logged;
+use policies::InForce;
+pub use policies::{PolicyChange, PolicyRefusal};
 pub use receipt::{Kept, Receipt};
 pub use recovery::{Durability, Progress};
 pub use redo::Recovered;
@@ -59,15 +62,13 @@ const SWEEP_BEHIND: Span = Span::from_secs(60);
 #[derive(Debug)]
 pub struct Engine {
     clock: Arc<dyn Clock>,
-    policies: Policies,
+    in_force: InForce,
     token_key: TokenKey,
     accounts: Store<AccountId, Logged<Account>>,
     payees: Store<PayeeId, Logged<PayeeMemory>>,
     devices: Store<DeviceId, Logged<DeviceMemory>>,
     /// `None`: nothing outlives the process.
     journal: Option<Journal>,
-    /// Every policy that has been in force, as the journal has it.
-    policies_in_force: Vec<PolicyInForce>,
     /// How much of the journal the start had to read.
     journal_bytes_read: u64,
     /// What it took to be what the journal had.
@@ -111,13 +112,12 @@ impl Engine {
     pub fn new(policies: impl Into<Policies>, clock: Arc<dyn Clock>, token_key: TokenKey) -> Self {
         Self {
             clock,
-            policies: policies.into(),
+            in_force: InForce::of(policies.into()),
             token_key,
             accounts: Store::new(),
             payees: Store::new(),
             devices: Store::new(),
             journal: None,
-            policies_in_force: Vec::new(),
             journal_bytes_read: 0,
             recovered: Recovered::default(),
             budget: Budget::unlimited(),
@@ -135,18 +135,6 @@ impl Engine {
             budget: Budget::of(bytes_max),
             ..self
         }
-    }
-
-    /// The policy in force.
-    #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        self.policies.primary()
-    }
-
-    /// The policy in its shadow, if there is one.
-    #[must_use]
-    pub const fn shadow_policy(&self) -> Option<&Policy> {
-        self.policies.shadow()
     }
 
     /// The name under which an account, a payee or a device is logged.
@@ -195,9 +183,9 @@ impl Engine {
                     .ok_or(Refusal::Token(TokenFault::Wrong))?,
             ),
         };
-        let decide = |account: &mut Account, surroundings: &Surroundings| {
+        let decide = |policies: &Policies, account: &mut Account, surroundings: &Surroundings| {
             let mint = |expire_time| self.token_key.mint(payment, expire_time);
-            account.score(&self.policies, payment, presented, surroundings, mint, now)
+            account.score(policies, payment, presented, surroundings, mint, now)
         };
         self.step(keys, presented, now, decide)
     }
@@ -208,7 +196,7 @@ impl Engine {
         mut keys: Keys<'a>,
         presented: Option<PresentedToken>,
         now: Timestamp,
-        decide: impl FnOnce(&mut Account, &Surroundings) -> Result<Scored, Refusal>,
+        decide: impl FnOnce(&Policies, &mut Account, &Surroundings) -> Result<Scored, Refusal>,
     ) -> Result<(Scored, Receipt), Refusal> {
         let payment = keys.payment;
         let surroundings = self.surroundings(&mut keys, now);
@@ -219,9 +207,12 @@ impl Engine {
             ..
         } = &mut keys;
         let (scored, receipt) = self.accounts.with(account, |account| {
-            let scored = decide(&mut account.state, &surroundings)?;
+            let policies = self.in_force.now();
+            let scored = decide(&policies, &mut account.state, &surroundings)?;
             if !scored.replayed {
-                let append = || self.append_scored(payment, presented, &surroundings, &scored);
+                let number = policies.primary_number();
+                let append =
+                    || self.append_scored(payment, presented, &surroundings, number, &scored);
                 account.applied = self.tell_memories(payment, &scored, payee, device, append);
             }
             // An answer that is given again waits for what the first one waits for.
@@ -270,11 +261,13 @@ impl Engine {
     ) -> Result<(Remembered, Receipt), UnknownPayment> {
         let mut sought = self.accounts.seek(&report.account_id);
         let noted = self.accounts.with_existing(&mut sought, |account| {
-            let policy = self.policy();
-            let noted =
-                account
-                    .state
-                    .report_outcome(policy, &report.payment_id, report.outcome, now)?;
+            let policies = self.in_force.now();
+            let noted = account.state.report_outcome(
+                policies.primary(),
+                &report.payment_id,
+                report.outcome,
+                now,
+            )?;
             self.count_cost(noted.bounds);
             if noted.says_no {
                 self.scores.add_cancelled();
@@ -341,7 +334,7 @@ impl Engine {
 
     fn forget_old(&self, now: Timestamp, mut rest: impl FnMut() -> bool) {
         let bring_up = |_: &AccountId, account: &mut Logged<Account>| {
-            let (_, bounds) = account.state.advance(self.policy(), now);
+            let (_, bounds) = account.state.advance(self.in_force.now().primary(), now);
             self.count_cost(bounds);
             !account.state.is_blank()
         };
@@ -358,7 +351,7 @@ impl Engine {
 
     fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {
         let payee: Option<PayeeFacts> = self.payees.read(&mut keys.payee, |payee| {
-            payee.state.facts(self.policy(), now)
+            payee.state.facts(self.in_force.now().primary(), now)
         });
         let device: Option<DeviceFacts> = keys
             .device

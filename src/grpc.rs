@@ -11,6 +11,7 @@ pub mod limits;
 pub mod admission;
 mod places;
 mod connections;
+pub mod entry;
 mod calls;
 mod deadline;
 mod service;
@@ -38,21 +39,27 @@ use tonic_health::server::{HealthReporter, HealthService};
 use admission::Admission;
 use connections::Edge;
 use door::Door;
+use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
 use pb::risk_service_server::RiskServiceServer;
 use service::Service;
 
-/// How long open calls may go on after shutdown began. A health `Watch` and an idle stream never end
-/// by themselves.
+/// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// How the edge serves.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Settings {
     /// How much clients may ask of it.
     pub limits: Limits,
-    /// How long open calls may go on after shutdown began.
+    /// Who gets in.
+    pub entry: Entry,
+    /// Whether tools may ask what is served.
+    pub reflection: bool,
+    /// How long calls are still taken once shutdown was announced.
+    pub drain_grace: Duration,
+    /// How long open calls may go on after that.
     pub drain_max: Duration,
 }
 
@@ -60,6 +67,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
+            entry: Entry::default(),
+            reflection: true,
+            drain_grace: Duration::ZERO,
             drain_max: DRAIN_MAX,
         }
     }
@@ -79,10 +89,11 @@ pub async fn serve_on_workers(
 ) -> io::Result<()> {
     let door = door.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone());
-    let tools = tools(health);
+    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let tools = tools(health, settings.reflection);
     let edge = door.clone();
-    let routes = move |admission| routes(&settings.limits, door.clone(), admission, tools.clone());
+    let limits = settings.limits;
+    let routes = move |admission| routes(&limits, door.clone(), admission, tools.clone());
     workers::run(listeners, edge, routes, settings, stop).await
 }
 
@@ -95,7 +106,8 @@ pub async fn serve_echo_on_workers(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let routes = move |_| echo::routes(&settings.limits);
+    let limits = settings.limits;
+    let routes = move |_| echo::routes(&limits);
     workers::run(listeners, Door::closed(), routes, settings, shutdown).await
 }
 
@@ -110,9 +122,10 @@ pub async fn serve(
 ) {
     let door = door.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone());
+    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let (limits, tools) = (settings.limits, tools(health, settings.reflection));
     let edge = Edge::new(door.clone(), settings, 1);
-    let routes = |admission| routes(&settings.limits, door, admission, tools(health));
+    let routes = |admission| routes(&limits, door, admission, tools);
     edge.serve(listener, routes, stop).await;
 }
 
@@ -131,8 +144,12 @@ fn risk_service<T>(limits: &Limits, service: T) -> RiskServiceServer<T> {
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that
 /// reflection answers from take megabytes and milliseconds to make.
-fn tools(health: HealthReporter) -> Routes {
+fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
     let health = HealthService::from_health_reporter(health);
+    let tools = Routes::new(HealthServer::new(health));
+    if !has_reflection {
+        return tools;
+    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
@@ -142,7 +159,5 @@ fn tools(health: HealthReporter) -> Routes {
     let v1 = reflection().build_v1().expect("descriptors are valid");
     // What Python's and older tools speak.
     let v1alpha = reflection().build_v1alpha().expect("descriptors are valid");
-    Routes::new(HealthServer::new(health))
-        .add_service(v1)
-        .add_service(v1alpha)
+    tools.add_service(v1).add_service(v1alpha)
 }

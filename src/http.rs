@@ -21,9 +21,9 @@ use tokio::runtime;
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::grpc::door::Door;
-use crate::scoring::time::Timestamp;
+use crate::grpc::entry::Entry;
 use crate::telemetry::families::BUILD;
-use crate::telemetry::{Page, Process};
+use crate::telemetry::{Page, Process, ReloadCounters};
 
 /// How many connections are served at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -49,18 +49,23 @@ pub struct Http {
 
 /// What is told of.
 #[derive(Debug)]
-struct Told {
-    door: Door,
-    process: Process,
+pub struct Told {
+    /// What calls go through.
+    pub door: Door,
+    /// What they, and connections, get in by.
+    pub entry: Entry,
+    /// How changed files were taken.
+    pub reloads: Arc<ReloadCounters>,
+    /// The process.
+    pub process: Process,
 }
 
 impl Http {
-    /// Answers on `host_and_port` what is to be told of a service that is called through `door`, in a
-    /// process that was `started` then. With port 0, a free one is picked.
+    /// Answers on `host_and_port` what is to be `told`. With port 0, a free one is picked.
     ///
     /// # Errors
     /// When the host is not known or the port is taken, or the thread cannot start.
-    pub fn start(host_and_port: &str, door: Door, started: Timestamp) -> io::Result<Self> {
+    pub fn start(host_and_port: &str, told: Told) -> io::Result<Self> {
         let listener = TcpListener::bind(host_and_port)?;
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
@@ -68,10 +73,7 @@ impl Http {
             .enable_all()
             .build()?;
         let (stop, stopped) = oneshot::channel();
-        let told = Arc::new(Told {
-            door,
-            process: Process { started },
-        });
+        let told = Arc::new(told);
         thread::Builder::new()
             .name("http".to_owned())
             .spawn(move || {
@@ -159,6 +161,8 @@ impl Told {
         let mut page = Page::default();
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
         self.process.put_on(&mut page);
+        self.entry.put_on(&mut page);
+        self.reloads.put_on(&mut page);
         self.door.put_on(&mut page);
         page.finish()
     }

@@ -24,6 +24,8 @@
 //! - [`storage`]: files, through one small trait; real ones, and ones that fail by seed.
 //! - [`journal`]: what changed the state, as it was: written, read back, judged when it is damaged.
 //! - [`token`]: confirmation tokens, signed.
+//! - [`access`]: who may call what.
+//! - [`tls`]: who the service says it is, and whose clients it lets in.
 //! - [`telemetry`]: logs and metrics.
 //! - [`engine`]: all of these put together; what the edge calls.
 //! - [`grpc`]: the wire: validation, conversion, statuses, the server.
@@ -54,6 +56,8 @@ pub mod store;
 pub mod storage;
 pub mod journal;
 pub mod token;
+pub mod access;
+pub mod tls;
 pub mod telemetry;
 pub mod engine;
 

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use doublecheck::config::Threads;
 use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
 use doublecheck::grpc::{Settings, pb, workers};
 use redis::aio::MultiplexedConnection;
+use std::num::NonZeroUsize;
 use tokio::sync::OnceCell;
 use tonic::service::Routes;
 use tonic::{Request, Response, Status, Streaming};
@@ -25,9 +25,8 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             .enable_all()
             .build();
         runtime.unwrap().block_on(async move {
-            let listeners = Listeners::bind("127.0.0.1:0", Threads::default().get())
-                .await
-                .unwrap();
+            let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+            let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
             told.send(listeners.address().to_string()).unwrap();
             let routes = move |_| {
                 // A connection for each worker, as all else.

@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use super::settings::Settings;
-use super::{Ended, show};
-use crate::config::SnapshotEvery;
-use crate::grpc::limits::{Limit, Limits};
+use super::{Ended, serve, show};
+use crate::clock::{Clock as _, SystemClock};
+use crate::config::{Config, Effective, Origin};
 use crate::scoring::money::Currency;
 use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::{Policy, Scope, Setting};
@@ -14,8 +14,8 @@ mod explain;
 
 /// Check configuration and policy without running anything
 ///
-/// Reads what `serve` would read, from the same file, environment and flags. Prints `ok` and the
-/// settings in force, or every fault at once on standard error, each as
+/// Reads what `serve` would read, from the same file, environment and flags. Prints `ok` and every
+/// setting in force with who gave it, or every fault at once on standard error, each as
 /// `file:line:column: setting: what is wrong`.
 ///
 /// With `--explain` it prints every setting of the policy instead, with what it does and where its value
@@ -57,48 +57,58 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let config = arguments.settings.load()?;
     let file = arguments.settings.config.as_ref();
     let file = file.map_or_else(|| "none".to_owned(), |path| path.display().to_string());
-    let policy = format!("{} ({})", config.policy.version(), config.policy_source);
-    let memory = config.memory_budget;
-    let memory = format!("{memory} ({})", memory.source());
-    let SnapshotEvery { interval, journal } = config.snapshot_every;
-    let mut rows = vec![
-        vec!["config".to_owned(), file],
-        vec!["grpc.address".to_owned(), config.grpc_address.to_string()],
-        vec!["http.address".to_owned(), config.http_address.to_string()],
-        vec!["threads".to_owned(), config.threads.to_string()],
-        vec!["data_dir".to_owned(), config.data_dir.display().to_string()],
-        vec!["journal.ack".to_owned(), config.journal_ack.to_string()],
-        vec!["snapshot.interval_s".to_owned(), interval.to_string()],
-        vec!["snapshot.journal_mib".to_owned(), journal.to_string()],
-        vec!["memory.budget".to_owned(), memory],
-        vec!["log.format".to_owned(), config.log.format.to_string()],
-        vec!["log.filter".to_owned(), config.log.filter.to_string()],
-        vec!["log.sample".to_owned(), config.log.sample.to_string()],
-    ];
-    if let Some(endpoint) = &config.log.otlp_endpoint {
-        rows.push(vec!["otlp.endpoint".to_owned(), endpoint.to_string()]);
-    }
-    let limit = |limit: &Limit| vec![limit.path.to_owned(), config.limits.of(limit).to_string()];
-    rows.extend(Limits::ALL.iter().map(limit));
-    rows.push(vec!["policy".to_owned(), policy]);
-    if let (Some(shadow), Some(source)) = (&config.shadow, &config.shadow_source) {
-        let shadow = format!("{} ({source})", shadow.version());
-        rows.push(vec!["shadow".to_owned(), shadow]);
-    }
+    let policies = &config.contents.policies;
+    let policy = policies.primary();
     writeln!(out, "ok")?;
-    show::table(out, &rows)?;
+    show::table(out, &settings(&config))?;
+    let shadow = policies.shadow().map(|shadow| shadow.version().to_string());
+    let versions = [
+        vec!["config".to_owned(), file],
+        vec!["policy".to_owned(), policy.version().to_string()],
+        vec!["shadow".to_owned(), shadow.unwrap_or_else(none)],
+    ];
+    writeln!(out)?;
+    show::table(out, &versions)?;
+    for warning in serve::warnings(&config, SystemClock::start().now()) {
+        writeln!(out, "warning: {warning}")?;
+    }
     if arguments.explain {
         let CheckArguments { kind, currency, .. } = *arguments;
         let scope = Scope { currency, kind };
-        explain::write(out, &config.policy, &config.policy_source, scope)?;
+        explain::write(out, policy, &config.files.policy, scope)?;
         return Ok(());
     }
-    let changed = changes(&config.policy);
+    let changed = changes(policy);
     if !changed.is_empty() {
         writeln!(out, "\nThe policy differs from balanced in:")?;
         show::table(out, &changed)?;
     }
     Ok(())
+}
+
+/// Every setting: path, value, who gave it.
+fn settings(config: &Config) -> Vec<Vec<String>> {
+    let row = |effective: &Effective| {
+        let Effective {
+            path,
+            value,
+            origin,
+        } = effective;
+        let origin = match (*path, origin) {
+            ("memory.budget", Origin::Default) => config.memory_budget.source(),
+            (_, origin) => origin.to_string(),
+        };
+        vec![
+            (*path).to_owned(),
+            value.clone().unwrap_or_else(none),
+            origin,
+        ]
+    };
+    config.effective.iter().map(row).collect()
+}
+
+fn none() -> String {
+    "-".to_owned()
 }
 
 /// What differs from `balanced`: setting, value, and what it would be.

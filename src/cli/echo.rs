@@ -1,6 +1,6 @@
 //! `echo`: serves the echo twin, which `load --echo` measures the service against.
 
-use super::serve::stop_signal;
+use super::serve::StopSignals;
 use super::settings::Settings;
 use super::{Ended, Failure, client};
 use crate::config::Config;
@@ -34,10 +34,12 @@ pub fn run(arguments: &EchoArguments) -> Ended {
 async fn serve(config: &Config) -> Ended {
     let asked_for = config.grpc_address.as_str();
     let threads = config.threads;
-    let listeners = Listeners::bind(asked_for, threads.get())
+    let listeners = Listeners::bind(asked_for, threads)
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
-    let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
+    let stop = StopSignals::listen()
+        .map_err(|error| Failure::at_work("waiting for signals", &error))?
+        .first();
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, %threads, "ready");
     let settings = grpc::Settings {

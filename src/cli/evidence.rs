@@ -2,13 +2,10 @@
 
 use std::io::Write;
 
-use tonic::transport::Channel;
-
-use super::client::{Server, block_on};
+use super::client::{Client, Server, block_on};
 use super::show::{self, Language};
 use super::{Ended, Failure, json};
 use crate::grpc::pb;
-use crate::grpc::pb::risk_service_client::RiskServiceClient;
 
 /// How many payments to ask for at a time.
 const PAGE_SIZE: i32 = 256;
@@ -84,7 +81,7 @@ pub fn run(arguments: &EvidenceArguments, out: &mut dyn Write) -> Ended {
 }
 
 async fn one(
-    client: &mut RiskServiceClient<Channel>,
+    client: &mut Client,
     arguments: &EvidenceArguments,
     payment_id: &str,
 ) -> Result<Vec<pb::PaymentRecord>, Failure> {
@@ -108,7 +105,7 @@ async fn alias(arguments: &EvidenceArguments) -> Result<String, Failure> {
 }
 
 async fn list(
-    client: &mut RiskServiceClient<Channel>,
+    client: &mut Client,
     arguments: &EvidenceArguments,
 ) -> Result<Vec<pb::PaymentRecord>, Failure> {
     let limit = arguments.limit.unwrap_or(usize::MAX);

@@ -59,7 +59,7 @@ pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
     let mut replay = Replay::importing(Policies::from(policy));
     replay.run(file, &mut |_, _| Ok(()))?;
     progress.finish_and_clear();
-    let (summary, mut engine) = replay.finish(stopwatch.elapsed());
+    let (summary, engine) = replay.finish(stopwatch.elapsed());
     let snapshot = engine.found(&directory).map_err(|fault| {
         Failure::at_work(format!("writing {}", arguments.data_dir.display()), &fault)
     })?;

@@ -6,25 +6,33 @@ use std::sync::Arc;
 use super::settings::Settings;
 use super::{Ended, Failure};
 use crate::clock::{Clock as _, SystemClock};
-use crate::config::Config;
+use crate::config::{Config, Contents, OPEN_DOOR};
 use crate::engine::Engine;
 use crate::grpc::door::Door;
+use crate::grpc::entry::Entry;
 use crate::grpc::listeners::Listeners;
-use crate::http::Http;
+use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
+use crate::telemetry::{Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
 mod keeping;
 mod opening;
+mod reloading;
+mod signals;
 mod sweeping;
 #[cfg(feature = "otlp")]
 mod traces;
+mod warnings;
 
 use keeping::Keeping;
+use reloading::{Reloading, Reloads, Watched};
+pub(super) use signals::StopSignals;
 use sweeping::Sweeping;
 #[cfg(feature = "otlp")]
 use traces::Traces;
+pub(super) use warnings::warnings;
 
 /// Run the service until SIGTERM or SIGINT
 ///
@@ -33,10 +41,11 @@ use traces::Traces;
 /// Settings come from one TOML file (`--config`), from the environment and from flags; later wins. Once
 /// calls are taken, a line that ends in `ready address=HOST:PORT http_address=HOST:PORT …` goes to
 /// standard error; before that the journal is read back, and the health service says NOT_SERVING. On
-/// SIGTERM or SIGINT, open calls finish first.
+/// SIGTERM or SIGINT, open calls finish first; a second one ends them. Files of policies, tokens and
+/// certificates are read again when they change, and on SIGHUP.
 ///
 /// Examples:
-///   doublecheck serve --grpc-address 0.0.0.0:50051 --policy strict.toml
+///   doublecheck serve --grpc-address 127.0.0.1:7000 --policy strict.toml
 ///   doublecheck serve --config doublecheck.toml --data-dir /var/lib/doublecheck
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
@@ -58,24 +67,32 @@ pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
     telemetry::log_to_stderr(config.log.format, &config.log.filter);
+    for warning in warnings(&config, started) {
+        tracing::warn!(target: "doublecheck", "{warning}");
+    }
     // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
-    let served = runtime.block_on(serve(&config, arguments.set_damage_aside, started));
+    let served = runtime.block_on(serve(config, arguments, started));
     // A recovery that was cut short is not waited for.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> Ended {
+async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -> Ended {
+    // As they were when they were read.
+    let watched = Watched::all(&config.files, arguments.settings.config.as_ref());
     let asked_for = &config.grpc_address;
-    let listeners = Listeners::bind(asked_for.as_str(), config.threads.get())
+    let listeners = Listeners::bind(asked_for.as_str(), config.threads)
         .await
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let address = listeners.address();
-    let stop = stop_signal().map_err(|error| Failure::at_work("waiting for signals", &error))?;
+    refuse_open_door(&config, address)?;
+    let unheard = |error| Failure::at_work("waiting for signals", &error);
+    let stop = StopSignals::listen().map_err(unheard)?.first();
+    let mut insisted = std::pin::pin!(StopSignals::listen().map_err(unheard)?.second());
 
     #[cfg(feature = "otlp")]
     let traces = config
@@ -85,39 +102,117 @@ async fn serve(config: &Config, sets_damage_aside: bool, started: Timestamp) -> 
         .map(Traces::send_to)
         .transpose()?;
     let door = Door::logging(config.log.sample.sample());
-    let asked_for = config.http_address.as_str();
-    let http = Http::start(asked_for, door.clone(), started)
-        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
-    let settings = grpc::Settings {
-        limits: config.limits,
-        ..Default::default()
+    let settings = grpc_settings(&config);
+    let entry = settings.entry.clone();
+    let counters = Arc::new(ReloadCounters::default());
+    let told = Told {
+        door: door.clone(),
+        entry: entry.clone(),
+        reloads: Arc::clone(&counters),
+        process: Process { started },
     };
+    let asked_for = config.http_address.as_str();
+    let http = Http::start(asked_for, told)
+        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let serving = grpc::serve_on_workers(listeners, door.clone(), settings, stop);
     let mut serving = std::pin::pin!(serving);
-    let opening = opening::open(config, sets_damage_aside);
+    let opening = opening::open(&config, arguments.set_damage_aside);
     let ended = |result: std::io::Result<()>| {
         result.map_err(|error| Failure::at_work(format!("serving on {address}"), &error))
     };
     let engine = tokio::select! {
         result = &mut serving => return ended(result),
+        () = &mut insisted => return Ok(()),
         engine = opening => engine?,
     };
     let engine = Arc::new(engine);
-    let _sweeping = Sweeping::start(Arc::clone(&engine))
-        .map_err(|error| Failure::at_work("starting a thread", &error))?;
-    let keeping = Keeping::start(Arc::clone(&engine), config.snapshot_every)
+    let threads = Threads::start(&engine, &config)?;
+    let reloads = Reloads {
+        files: config.files.clone(),
+        engine: Arc::clone(&engine),
+        entry,
+        counters,
+        tell_settings: settings_teller(&config, arguments),
+    };
+    let _reloading = Reloading::start(reloads, watched)
+        .and_then(|reloading| reloading.on_hangup().map(|()| reloading))
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
     door.open(Arc::clone(&engine));
-    tell_ready(config, &engine, address, http.address());
-    ended(serving.await)?;
-    drop(keeping);
-    opening::close(engine).await?;
+    tell_ready(&config, &engine, address, http.address());
+    let mut hurried = false;
+    tokio::select! {
+        result = &mut serving => ended(result)?,
+        () = &mut insisted => hurried = true,
+    }
+    drop(threads);
+    opening::close(engine, hurried, insisted).await?;
     #[cfg(feature = "otlp")]
     if let Some(traces) = traces {
         traces.end().await;
     }
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())
+}
+
+/// How the edge serves.
+fn grpc_settings(config: &Config) -> grpc::Settings {
+    let Contents { access, tls, .. } = &config.contents;
+    let clock = Arc::new(SystemClock::start());
+    grpc::Settings {
+        limits: config.limits,
+        entry: Entry::new(access.clone(), tls.clone(), clock),
+        reflection: config.reflection,
+        drain_grace: config.drain_grace,
+        drain_max: config.drain_deadline,
+    }
+}
+
+/// A name may stand for any address: what counts is where it listens.
+fn refuse_open_door(config: &Config, address: SocketAddr) -> Ended {
+    let is_open = !config.insecure && !config.files.keep_strangers_out();
+    if is_open && !address.ip().to_canonical().is_loopback() {
+        let asked_for = &config.grpc_address;
+        let told = format!("grpc.address: {asked_for} is {address}, which {OPEN_DOOR}");
+        return Err(Failure::Usage(told));
+    }
+    Ok(())
+}
+
+/// Tells, whenever it is called, which settings a restart would find changed: those do not change while the
+/// service runs.
+fn settings_teller(config: &Config, arguments: &ServeArguments) -> Box<dyn Fn() + Send> {
+    let settings = arguments.settings.clone();
+    let in_force = config.effective.clone();
+    Box::new(move || match settings.load() {
+        Err(failure) => {
+            tracing::error!(target: "doublecheck", "a restart would be refused: {failure}");
+        }
+        Ok(found) => {
+            let both = in_force.iter().zip(&found.effective);
+            for (now, then) in both.filter(|(now, then)| now.value != then.value) {
+                tracing::warn!(
+                    target: "doublecheck", setting = now.path, in_force = now.value, found = then.value,
+                    "this setting takes a restart"
+                );
+            }
+        }
+    })
+}
+
+/// The threads that work behind the back of the calls, for as long as this value lives.
+struct Threads {
+    _sweeping: Sweeping,
+    _keeping: Keeping,
+}
+
+impl Threads {
+    fn start(engine: &Arc<Engine>, config: &Config) -> Result<Self, Failure> {
+        let failed = |error| Failure::at_work("starting a thread", &error);
+        Ok(Self {
+            _sweeping: Sweeping::start(Arc::clone(engine)).map_err(failed)?,
+            _keeping: Keeping::start(Arc::clone(engine), config.snapshot_every).map_err(failed)?,
+        })
+    }
 }
 
 fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_address: SocketAddr) {
@@ -127,36 +222,11 @@ fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_addres
         journal_ack,
         ..
     } = config;
-    let policy = engine.policy().version().clone();
-    let shadow = engine.shadow_policy().map(|shadow| &**shadow.version());
+    let policies = engine.policies();
+    let policy = policies.primary().version();
+    let shadow = policies.shadow().map(|shadow| &**shadow.version());
     tracing::info!(
         target: "doublecheck", %address, %http_address, %threads, %memory_budget, %journal_ack, %policy,
         shadow, "ready"
     );
-}
-/// Completes when the process is asked to stop. Listens from now on, not from the first poll on.
-#[cfg(unix)]
-pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    Ok(async move {
-        let name = tokio::select! {
-            _ = terminate.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        };
-        tracing::info!(target: "doublecheck", signal = name, "stopping");
-    })
-}
-
-/// Completes when the process is asked to stop.
-#[cfg(not(unix))]
-pub(super) fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send> {
-    Ok(async {
-        // Without the signal there is no way to be asked; serving goes on until the process is ended.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-    })
 }

@@ -9,7 +9,7 @@ mod limits;
 
 use limits::LimitFlags;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Settings {
     /// The TOML file of settings
@@ -19,6 +19,29 @@ pub(super) struct Settings {
     /// [default: 127.0.0.1:50051]
     #[arg(long, value_name = "HOST:PORT")]
     grpc_address: Option<String>,
+    /// Serve gRPC where others than this machine can reach it, without TLS and without asking who they are
+    /// [file: grpc.insecure] [env: DOUBLECHECK_GRPC_INSECURE] [default: false]
+    #[arg(long, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    insecure: Option<String>,
+    /// Whether tools may ask what is served [file: grpc.reflection] [env: DOUBLECHECK_GRPC_REFLECTION]
+    /// [default: true]
+    #[arg(long, value_name = "true|false")]
+    grpc_reflection: Option<String>,
+    /// The certificate to speak TLS with, in PEM, and those between it and a root that clients know
+    /// [file: tls.certificate] [env: DOUBLECHECK_TLS_CERTIFICATE]
+    #[arg(long, value_name = "FILE")]
+    tls_certificate: Option<String>,
+    /// Its key, in PEM [file: tls.key] [env: DOUBLECHECK_TLS_KEY]
+    #[arg(long, value_name = "FILE")]
+    tls_key: Option<String>,
+    /// The roots of clients' certificates, in PEM: every client has to show one [file: tls.client_ca]
+    /// [env: DOUBLECHECK_TLS_CLIENT_CA]
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<String>,
+    /// The TOML file of tokens, which says who may call what; `doublecheck token` makes one
+    /// [file: auth.tokens] [env: DOUBLECHECK_AUTH_TOKENS]
+    #[arg(long, value_name = "FILE")]
+    auth_tokens: Option<String>,
     /// Where to serve metrics and probes over HTTP; port 0 picks a free one [file: http.address]
     /// [env: DOUBLECHECK_HTTP_ADDRESS] [default: 127.0.0.1:9464]
     #[arg(long, value_name = "HOST:PORT")]
@@ -27,6 +50,14 @@ pub(super) struct Settings {
     /// [default: one for each core]
     #[arg(long, value_name = "NUMBER")]
     threads: Option<String>,
+    /// For how many milliseconds calls are still taken once health says NOT_SERVING, so that balancers can
+    /// turn away first, 0 to 600000 [file: drain.grace_ms] [env: DOUBLECHECK_DRAIN_GRACE_MS] [default: 0]
+    #[arg(long, value_name = "MILLISECONDS")]
+    drain_grace_ms: Option<String>,
+    /// For how many seconds open calls may go on after that, 0 to 3600 [file: drain.deadline_s]
+    /// [env: DOUBLECHECK_DRAIN_DEADLINE_S] [default: 10]
+    #[arg(long, value_name = "SECONDS")]
+    drain_deadline_s: Option<String>,
     /// The directory that the journal, its snapshots and the key of confirmation tokens are kept in; one
     /// process at a time [file: data_dir] [env: DOUBLECHECK_DATA_DIR] [default: data]
     #[arg(long, value_name = "DIRECTORY")]
@@ -53,7 +84,7 @@ pub(super) struct Settings {
     /// [env: DOUBLECHECK_LOG_FORMAT] [default: pretty]
     #[arg(long, value_name = "pretty|json")]
     log_format: Option<String>,
-    /// Which events are logged: a level, or levels by target [file: log.filter] [env: DOUBLECHECK_LOG]
+    /// Which events are logged: a level, or levels by target [file: log.filter] [env: DOUBLECHECK_LOG_FILTER]
     /// [default: info]
     #[arg(long, value_name = "LEVELS")]
     log_filter: Option<String>,
@@ -80,13 +111,20 @@ pub(super) struct Settings {
 impl Settings {
     /// What these, the file and the environment come to.
     pub(super) fn load(&self) -> Result<Config, Failure> {
-        let variable = |name: &str| {
-            let value = std::env::var_os(name)?;
-            Some(value.to_string_lossy().into_owned())
-        };
+        let lossy = |text: std::ffi::OsString| text.to_string_lossy().into_owned();
+        let variables = std::env::vars_os().map(|(name, value)| (lossy(name), lossy(value)));
+        let environment = variables.collect();
         // Environment and file are looked at by the configuration, which tells their faults apart.
         let flags = Flags {
             grpc_address: self.grpc_address.clone(),
+            insecure: self.insecure.clone(),
+            grpc_reflection: self.grpc_reflection.clone(),
+            tls_certificate: self.tls_certificate.clone(),
+            tls_key: self.tls_key.clone(),
+            tls_client_ca: self.tls_client_ca.clone(),
+            auth_tokens: self.auth_tokens.clone(),
+            drain_grace_ms: self.drain_grace_ms.clone(),
+            drain_deadline_s: self.drain_deadline_s.clone(),
             http_address: self.http_address.clone(),
             threads: self.threads.clone(),
             data_dir: self.data_dir.clone(),
@@ -102,7 +140,7 @@ impl Settings {
             shadow_policy: self.shadow_policy.clone(),
             limits: self.limits.0.clone(),
         };
-        Config::load(self.config.as_deref(), variable, &flags)
+        Config::load(self.config.as_deref(), &environment, &flags)
             .map_err(|faults| Failure::faulty(&faults))
     }
 }

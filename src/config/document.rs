@@ -78,6 +78,19 @@ impl Document {
         &self.path
     }
 
+    /// The setting at `path`, if the file gives it.
+    pub(super) fn find(&self, path: &str) -> Option<&Given> {
+        self.settings.iter().find(|given| given.path == path)
+    }
+
+    /// Where `given` stands.
+    pub(super) fn place_of(&self, given: &Given) -> Place {
+        Place::File {
+            path: self.path.clone(),
+            position: Some(given.value_at),
+        }
+    }
+
     /// A fault of `given`, at its name or at its value, whichever is wrong.
     pub(super) fn fault(&self, given: &Given, problem: policy::Problem) -> Fault {
         let position = match problem {

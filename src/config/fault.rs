@@ -27,7 +27,7 @@ pub enum Place {
         position: Option<Position>,
     },
     /// In a variable of the environment.
-    Variable(&'static str),
+    Variable(String),
     /// In a flag of the command line.
     Flag(&'static str),
 }
@@ -50,6 +50,8 @@ pub enum Problem {
     Syntax(String),
     /// The setting cannot be taken as it is.
     Setting(policy::Problem),
+    /// What the file holds cannot be taken as it is, or does not go with what another one holds.
+    Content(String),
 }
 
 impl Fault {
@@ -98,7 +100,8 @@ impl fmt::Display for Place {
                     None => Ok(()),
                 }
             }
-            Self::Variable(name) | Self::Flag(name) => f.write_str(name),
+            Self::Variable(name) => f.write_str(name),
+            Self::Flag(name) => f.write_str(name),
         }
     }
 }
@@ -109,6 +112,7 @@ impl fmt::Display for Problem {
             Self::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Self::Syntax(why) => write!(f, "is not TOML: {why}"),
             Self::Setting(problem) => problem.fmt(f),
+            Self::Content(why) => f.write_str(why),
         }
     }
 }

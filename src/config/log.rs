@@ -1,8 +1,10 @@
 //! What is logged, and how.
 
 use std::fmt;
+use std::path::Path;
 
-use super::sources::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, OTLP_ENDPOINT, Sources};
+use super::names::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, OTLP_ENDPOINT};
+use super::sources::Sources;
 use super::{Flags, OtlpEndpoint};
 use crate::telemetry::{LogFilter, LogFormat, Sample};
 
@@ -21,28 +23,18 @@ pub struct LogSettings {
 
 impl LogSettings {
     /// As the sources give them.
-    pub(super) fn load<V: Fn(&str) -> Option<String>>(
-        sources: &mut Sources<V>,
-        flags: &Flags,
-    ) -> Self {
-        let format = sources.last_of(&LOG_FORMAT, flags.log_format.as_ref(), |text, _| {
-            LogFormat::from_name(text).ok_or(FORMAT_EXPECTED)
-        });
-        let filter = sources.last_of(&LOG_FILTER, flags.log_filter.as_ref(), |text, _| {
-            LogFilter::parse(text).map_err(|_| FILTER_EXPECTED)
-        });
-        let sample = sources.last_of(&LOG_SAMPLE, flags.log_sample.as_ref(), |text, _| {
-            LogSample::parse(text)
-        });
-        let otlp_endpoint = flags.otlp_endpoint.as_ref();
-        let otlp_endpoint = sources.last_of(&OTLP_ENDPOINT, otlp_endpoint, |text, _| {
-            OtlpEndpoint::parse(text)
-        });
+    pub(super) fn load(sources: &mut Sources<'_>, flags: &Flags) -> Self {
+        let format = |text: &str, _: &Path| LogFormat::from_name(text).ok_or(FORMAT_EXPECTED);
+        let filter = |text: &str, _: &Path| LogFilter::parse(text).map_err(|_| FILTER_EXPECTED);
+        let sample = |text: &str, _: &Path| LogSample::parse(text);
+        let otlp = |text: &str, _: &Path| OtlpEndpoint::parse(text);
+        let (format_flag, filter_flag) = (flags.log_format.as_ref(), flags.log_filter.as_ref());
+        let (sample_flag, otlp_flag) = (flags.log_sample.as_ref(), flags.otlp_endpoint.as_ref());
         Self {
-            otlp_endpoint,
-            format: format.unwrap_or(LogFormat::Pretty),
-            filter: filter.unwrap_or_default(),
-            sample: sample.unwrap_or_default(),
+            format: sources.last_or(&LOG_FORMAT, format_flag, format, LogFormat::Pretty),
+            filter: sources.last_or(&LOG_FILTER, filter_flag, filter, LogFilter::default()),
+            sample: sources.last_or(&LOG_SAMPLE, sample_flag, sample, LogSample::default()),
+            otlp_endpoint: sources.last_of(&OTLP_ENDPOINT, otlp_flag, otlp),
         }
     }
 }

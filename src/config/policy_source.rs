@@ -30,6 +30,14 @@ impl PolicySource {
         }
     }
 
+    /// Its file, if it is from one.
+    pub(super) const fn path(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Preset(_) => None,
+            Self::File(path) => Some(path),
+        }
+    }
+
     /// The policy.
     ///
     /// # Errors

@@ -1,174 +1,80 @@
-//! The settings by all their names, and the sources that give them: file, environment, flags.
+//! The sources that give settings: file, environment, flags.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::{Path, PathBuf};
 
 use super::document::{Document, Given, Scalar};
+use super::effective::{Effective, Origin};
 use super::fault::{Fault, Place, Problem};
-use super::journal::JournalAck;
-use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, LogSample};
-use super::memory::MemoryBudget;
-use super::otlp::OtlpEndpoint;
-use super::snapshot::{SnapshotInterval, SnapshotJournal};
-use super::threads::Threads;
-use crate::grpc::limits::{Limit, Limits};
+use super::names::{PREFIX, Setting, Takes, is_unknown, paths, variables};
+use crate::grpc::limits::Limits;
 use crate::scoring::policy::{Problem as SettingProblem, nearest};
 
-/// The names that a setting goes by.
-#[derive(Debug)]
-pub(super) struct Setting {
-    pub(super) path: &'static str,
-    pub(super) variable: &'static str,
-    pub(super) flag: &'static str,
-    /// What a file must give that gives neither a text nor a whole number.
-    expected: &'static str,
-}
+/// The environment, by variable.
+pub type Environment = BTreeMap<String, String>;
 
-pub(super) const GRPC_ADDRESS: Setting = Setting {
-    path: "grpc.address",
-    variable: "DOUBLECHECK_GRPC_ADDRESS",
-    flag: "--grpc-address",
-    expected: "a text",
-};
-
-pub(super) const HTTP_ADDRESS: Setting = Setting {
-    path: "http.address",
-    variable: "DOUBLECHECK_HTTP_ADDRESS",
-    flag: "--http-address",
-    expected: "a text",
-};
-
-pub(super) const THREADS: Setting = Setting {
-    path: "threads",
-    variable: "DOUBLECHECK_THREADS",
-    flag: "--threads",
-    expected: Threads::EXPECTED,
-};
-
-pub(super) const POLICY_PATH: Setting = Setting {
-    path: "policy.path",
-    variable: "DOUBLECHECK_POLICY",
-    flag: "--policy",
-    expected: "a text",
-};
-
-pub(super) const POLICY_SHADOW: Setting = Setting {
-    path: "policy.shadow",
-    variable: "DOUBLECHECK_SHADOW_POLICY",
-    flag: "--shadow-policy",
-    expected: "a text",
-};
-
-pub(super) const MEMORY_BUDGET: Setting = Setting {
-    path: "memory.budget",
-    variable: "DOUBLECHECK_MEMORY_BUDGET",
-    flag: "--memory-budget",
-    expected: MemoryBudget::EXPECTED,
-};
-
-pub(super) const DATA_DIR: Setting = Setting {
-    path: "data_dir",
-    variable: "DOUBLECHECK_DATA_DIR",
-    flag: "--data-dir",
-    expected: "a text",
-};
-
-pub(super) const JOURNAL_ACK: Setting = Setting {
-    path: "journal.ack",
-    variable: "DOUBLECHECK_JOURNAL_ACK",
-    flag: "--journal-ack",
-    expected: JournalAck::EXPECTED,
-};
-
-pub(super) const SNAPSHOT_INTERVAL: Setting = Setting {
-    path: "snapshot.interval_s",
-    variable: "DOUBLECHECK_SNAPSHOT_INTERVAL_S",
-    flag: "--snapshot-interval-s",
-    expected: SnapshotInterval::EXPECTED,
-};
-
-pub(super) const SNAPSHOT_JOURNAL: Setting = Setting {
-    path: "snapshot.journal_mib",
-    variable: "DOUBLECHECK_SNAPSHOT_JOURNAL_MIB",
-    flag: "--snapshot-journal-mib",
-    expected: SnapshotJournal::EXPECTED,
-};
-
-pub(super) const LOG_FORMAT: Setting = Setting {
-    path: "log.format",
-    variable: "DOUBLECHECK_LOG_FORMAT",
-    flag: "--log-format",
-    expected: FORMAT_EXPECTED,
-};
-
-pub(super) const LOG_FILTER: Setting = Setting {
-    path: "log.filter",
-    variable: "DOUBLECHECK_LOG",
-    flag: "--log-filter",
-    expected: FILTER_EXPECTED,
-};
-
-pub(super) const LOG_SAMPLE: Setting = Setting {
-    path: "log.sample",
-    variable: "DOUBLECHECK_LOG_SAMPLE",
-    flag: "--log-sample",
-    expected: LogSample::EXPECTED,
-};
-
-pub(super) const OTLP_ENDPOINT: Setting = Setting {
-    path: "otlp.endpoint",
-    variable: "DOUBLECHECK_OTLP_ENDPOINT",
-    flag: "--otlp-endpoint",
-    expected: OtlpEndpoint::EXPECTED,
-};
-
-const SETTINGS: &[Setting] = &[
-    GRPC_ADDRESS,
-    HTTP_ADDRESS,
-    THREADS,
-    DATA_DIR,
-    JOURNAL_ACK,
-    SNAPSHOT_INTERVAL,
-    SNAPSHOT_JOURNAL,
-    MEMORY_BUDGET,
-    LOG_FORMAT,
-    LOG_FILTER,
-    LOG_SAMPLE,
-    OTLP_ENDPOINT,
-    POLICY_PATH,
-    POLICY_SHADOW,
-];
-
-impl Setting {
-    const fn of(limit: &Limit) -> Self {
-        Self {
-            path: limit.path,
-            variable: limit.variable,
-            flag: limit.flag,
-            expected: limit.expected,
-        }
-    }
-}
-
-/// Where settings come from, and what is wrong with them so far.
-pub(super) struct Sources<V> {
+/// Where settings come from, what they come to, and what is wrong with them so far.
+pub(super) struct Sources<'a> {
     file: Option<Document>,
-    variable: V,
+    environment: &'a Environment,
+    pub(super) effective: Vec<Effective>,
     pub(super) faults: Vec<Fault>,
 }
 
-impl<V: Fn(&str) -> Option<String>> Sources<V> {
-    pub(super) fn new(file: Option<&Path>, variable: V) -> Self {
+impl<'a> Sources<'a> {
+    pub(super) fn new(file: Option<&Path>, environment: &'a Environment) -> Self {
         let (file, mut faults) = match file.map(Document::read) {
             None => (None, Vec::new()),
             Some(Ok(document)) => (Some(document), Vec::new()),
             Some(Err(faults)) => (None, faults),
         };
         faults.extend(file.as_ref().map(unknown_settings).unwrap_or_default());
+        faults.extend(unknown_variables(environment));
         Self {
             file,
-            variable,
+            environment,
+            effective: Vec::new(),
             faults,
         }
+    }
+
+    /// The value of `setting` from the last source that gives it. What earlier sources give is
+    /// checked all the same. `parse` gets the folder that relative paths start from.
+    pub(super) fn last_of<T: Display>(
+        &mut self,
+        setting: &Setting,
+        flag: Option<&String>,
+        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        self.last_shown(setting, flag, parse, T::to_string)
+    }
+
+    /// The same, or `default` where nobody gives it.
+    pub(super) fn last_or<T: Display>(
+        &mut self,
+        setting: &Setting,
+        flag: Option<&String>,
+        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+        default: T,
+    ) -> T {
+        let last = self.last_of(setting, flag, parse);
+        last.unwrap_or_else(|| self.defaulted(default))
+    }
+
+    /// A whole number within the bounds of `setting`.
+    pub(super) fn whole(&mut self, setting: &Setting, flag: Option<&String>, default: u64) -> u64 {
+        let parse = |text: &str, _: &Path| match (text.parse(), &setting.takes) {
+            (Ok(number), Takes::Whole(range)) if range.contains(&number) => Ok(number),
+            (_, _) => Err(setting.expected),
+        };
+        self.last_or(setting, flag, parse, default)
+    }
+
+    /// True or false.
+    pub(super) fn flag(&mut self, setting: &Setting, flag: Option<&String>, default: bool) -> bool {
+        let parse = |text: &str, _: &Path| text.parse().map_err(|_| setting.expected);
+        self.last_or(setting, flag, parse, default)
     }
 
     /// The limits, each as the last source has it; `flags` give theirs by flag.
@@ -177,69 +83,118 @@ impl<V: Fn(&str) -> Option<String>> Sources<V> {
         for limit in Limits::ALL {
             let flag = flags.iter().find(|(flag, _)| *flag == limit.flag);
             let flag = flag.map(|(_, text)| text);
-            let number = self.last_of(&Setting::of(limit), flag, |text, _| limit.parse(text));
-            limits.set(limit, number.unwrap_or(limit.default));
+            let parse = |text: &str, _: &Path| limit.parse(text);
+            limits.set(
+                limit,
+                self.last_or(&Setting::of(limit), flag, parse, limit.default),
+            );
         }
         limits
     }
 
-    /// The value of `setting` from the last source that gives it. What earlier sources give is
-    /// checked all the same. `parse` gets the folder that relative paths start from.
-    pub(super) fn last_of<T>(
+    /// The path of a file or directory.
+    pub(super) fn path(&mut self, setting: &Setting, flag: Option<&String>) -> Option<PathBuf> {
+        let parse = |text: &str, folder: &Path| match text {
+            "" => Err("a path"),
+            text => Ok(folder.join(text)),
+        };
+        let show = |path: &PathBuf| path.display().to_string();
+        self.last_shown(setting, flag, parse, show)
+    }
+
+    /// The same, or `default` where nobody gives it.
+    pub(super) fn path_or(
+        &mut self,
+        setting: &Setting,
+        flag: Option<&String>,
+        default: &str,
+    ) -> PathBuf {
+        let last = self.path(setting, flag);
+        last.unwrap_or_else(|| PathBuf::from(self.defaulted(default.to_owned())))
+    }
+
+    /// Notes a fault of a setting as it is in force: alone it may be right, but not beside others.
+    pub(super) fn refuse<T>(&mut self, setting: &Setting, why: &str) -> Option<T> {
+        let mut found = self.effective.iter().rev();
+        let found = found.find(|effective| effective.path == setting.path);
+        let place = match found.map(|effective| &effective.origin) {
+            Some(Origin::Given(place)) => place.clone(),
+            // Nobody gave it: whoever is to give it finds it by its flag.
+            Some(Origin::Default) | None => Place::Flag(setting.flag),
+        };
+        self.faults.push(Fault {
+            place,
+            field: setting.path.to_owned(),
+            problem: Problem::Content(why.to_owned()),
+        });
+        None
+    }
+
+    /// Notes that nobody gave the setting asked for last; gives `default`.
+    fn defaulted<T: Display>(&mut self, default: T) -> T {
+        if let Some(last) = self.effective.last_mut() {
+            last.value = Some(default.to_string());
+        }
+        default
+    }
+
+    fn last_shown<T>(
         &mut self,
         setting: &Setting,
         flag: Option<&String>,
         parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+        show: impl Fn(&T) -> String,
     ) -> Option<T> {
         let mut last = None;
-        let mut take = |parsed: Result<T, &'static str>,
-                        faulty: &dyn Fn(SettingProblem) -> Fault| {
-            match parsed {
-                Ok(value) => last = Some(value),
-                Err(expected) => self
-                    .faults
-                    .push(faulty(SettingProblem::WrongType { expected })),
-            }
+        let faults = &mut self.faults;
+        let mut take = |parsed, place: Place, faulty: &dyn Fn(SettingProblem) -> Fault| match parsed
+        {
+            Ok(value) => last = Some((value, place)),
+            Err(expected) => faults.push(faulty(SettingProblem::WrongType { expected })),
         };
         if let Some(file) = &self.file
-            && let Some(given) = file
-                .settings
-                .iter()
-                .find(|given| given.path == setting.path)
+            && let Some(given) = file.find(setting.path)
         {
             let folder = file.path().parent().unwrap_or_else(|| Path::new(""));
-            let parsed = match &given.value {
-                Scalar::Text(text) => parse(text, folder),
-                Scalar::Integer(integer) => parse(&integer.to_string(), folder),
-                Scalar::Number(_) | Scalar::Flag(_) | Scalar::EmptyTable | Scalar::Other => {
-                    Err(setting.expected)
+            let parsed = match (&given.value, &setting.takes) {
+                (Scalar::Text(text), _) => parse(text, folder),
+                (Scalar::Integer(integer), Takes::Text | Takes::Whole(_)) => {
+                    parse(&integer.to_string(), folder)
                 }
+                (Scalar::Flag(flag), Takes::Flag) => parse(&flag.to_string(), folder),
+                (_, _) => Err(setting.expected),
             };
-            take(parsed, &|problem| file.fault(given, problem));
+            take(parsed, file.place_of(given), &|problem| {
+                file.fault(given, problem)
+            });
         }
-        let outside = |place: Place| {
-            move |problem| Fault {
+        let mut outside = |text: &str, place: Place| {
+            let faulty = |problem| Fault {
                 place: place.clone(),
                 field: setting.path.to_owned(),
                 problem: Problem::Setting(problem),
-            }
+            };
+            take(parse(text, Path::new("")), place.clone(), &faulty);
         };
-        if let Some(text) = (self.variable)(setting.variable).filter(|text| !text.is_empty()) {
-            let place = Place::Variable(setting.variable);
-            take(parse(&text, Path::new("")), &outside(place));
+        let variable = self.environment.get(setting.variable);
+        if let Some(text) = variable.filter(|text| !text.is_empty()) {
+            outside(text, Place::Variable(setting.variable.to_owned()));
         }
         if let Some(text) = flag {
-            let place = Place::Flag(setting.flag);
-            take(parse(text, Path::new("")), &outside(place));
+            outside(text, Place::Flag(setting.flag));
         }
+        let (last, place) = last.unzip();
+        self.effective.push(Effective {
+            path: setting.path,
+            value: last.as_ref().map(show),
+            origin: place.map_or(Origin::Default, Origin::Given),
+        });
         last
     }
 }
 
 fn unknown_settings(file: &Document) -> Vec<Fault> {
-    let limits = Limits::ALL.iter().map(|limit| limit.path);
-    let known = SETTINGS.iter().map(|setting| setting.path).chain(limits);
-    let known: Vec<&str> = known.collect();
+    let known: Vec<&str> = paths().collect();
     let is_section = |path: &str| {
         known.iter().any(|known| {
             known
@@ -261,4 +216,19 @@ fn unknown_settings(file: &Document) -> Vec<Fault> {
         .filter(|given| !known.contains(&given.path.as_str()))
         .filter_map(|given| Some(file.fault(given, problem_of(given)?)))
         .collect()
+}
+
+fn unknown_variables(environment: &Environment) -> impl Iterator<Item = Fault> {
+    let short = |name: &'static str| name.strip_prefix(PREFIX);
+    let known: Vec<&str> = variables().filter_map(short).collect();
+    let unknown = environment.keys().filter(|name| is_unknown(name));
+    unknown.map(move |name| {
+        let suggestion = nearest(name.trim_start_matches(PREFIX), &known);
+        let suggestion = suggestion.map(|short| format!("{PREFIX}{short}"));
+        Fault {
+            place: Place::Variable(name.clone()),
+            field: String::new(),
+            problem: Problem::Setting(SettingProblem::Unknown { suggestion }),
+        }
+    })
 }

@@ -167,7 +167,8 @@ impl Engine {
     }
 
     fn evict_account(&self, now: Timestamp) {
-        let guard = self.policy().signals.duplicate_in_flight.window_ms;
+        let policies = self.in_force.now();
+        let guard = policies.primary().signals.duplicate_in_flight.window_ms;
         let loss = self.accounts.evict(
             self.budget.candidates(),
             |account| account.state.loss(guard, now),

@@ -31,10 +31,11 @@ impl Engine {
             .with_existing(
                 &mut self.accounts.seek(account_id),
                 |Logged { state: account, .. }| {
-                    let (_, cost) = account.advance(self.policy(), now);
+                    let policies = self.in_force.now();
+                    let (_, cost) = account.advance(policies.primary(), now);
                     self.count_cost(cost);
                     let record = account.record(payment_id)?;
-                    record.record(account_id, |number| self.policies.version(number))
+                    record.record(account_id, |number| policies.version(number))
                 },
             )
             .flatten()
@@ -45,9 +46,10 @@ impl Engine {
     pub fn payments(&self, listing: &Listing) -> Vec<Record> {
         let now = self.clock.now();
         let list = |Logged { state: account, .. }: &mut Logged<Account>| {
-            let (_, cost) = account.advance(self.policy(), now);
+            let policies = self.in_force.now();
+            let (_, cost) = account.advance(policies.primary(), now);
             self.count_cost(cost);
-            listed(account, listing, |number| self.policies.version(number))
+            listed(account, listing, |number| policies.version(number))
         };
         self.accounts
             .with_existing(&mut self.accounts.seek(&listing.account_id), list)

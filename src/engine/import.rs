@@ -22,8 +22,8 @@ impl Engine {
         self.find(&mut keys);
         keys.fetch();
         let now = self.clock.now();
-        let (scored, _) = self.step(keys, None, now, |account, surroundings| {
-            account.take_in(&self.policies, payment, surroundings, now)
+        let (scored, _) = self.step(keys, None, now, |policies, account, surroundings| {
+            account.take_in(policies, payment, surroundings, now)
         })?;
         Ok(scored)
     }
@@ -32,12 +32,10 @@ impl Engine {
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn found(
-        &mut self,
-        directory: &Arc<dyn Directory>,
-    ) -> Result<SnapshotSummary, JournalFault> {
+    pub fn found(&self, directory: &Arc<dyn Directory>) -> Result<SnapshotSummary, JournalFault> {
         TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
-        self.policies_in_force = vec![PolicyInForce::of(&self.policies, self.clock.now())];
+        let in_force = PolicyInForce::of(&self.in_force.now(), self.clock.now());
+        *self.in_force.journalled() = vec![in_force];
         // Nothing was journalled so far: the first event will be number 1.
         let mut writer = self.begin_snapshot(directory, 1)?;
         self.put_states(&mut writer, || true)?;

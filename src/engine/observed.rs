@@ -12,9 +12,10 @@ use crate::telemetry::families::{
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
+        let in_force = self.in_force.now();
         let mut policies = page.family(&POLICY);
-        policies.put(&["primary", self.policy().version()], 1);
-        if let Some(shadow) = self.shadow_policy() {
+        policies.put(&["primary", in_force.primary().version()], 1);
+        if let Some(shadow) = in_force.shadow() {
             policies.put(&["shadow", shadow.version()], 1);
         }
         self.scores.put_on(page);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Engine;
 use super::lanes;
+use super::policies::InForce;
 use super::redo::{Recovered, Redone};
 use super::snapshots::Begun;
 use crate::clock::{Clock, ManualClock};
@@ -97,23 +98,23 @@ impl Engine {
 
     fn go_on(&mut self, configured: Policies, redone: Redone, journal: Journal) {
         self.recovered = redone.counts;
-        self.policies_in_force = redone.policies_in_force;
+        let mut journalled = redone.policies_in_force;
         let now = self.clock.now();
         let asked = PolicyInForce::of(&configured, now);
-        let last = self.policies_in_force.last();
-        let is_in_force =
-            last.is_some_and(|last| last.policy == asked.policy && last.shadow == asked.shadow);
+        let last = journalled.last();
+        let is_in_force = last.is_some_and(|last| last.says_the_same_as(&asked));
         let (primary, shadow) = (configured.primary().clone(), configured.shadow().cloned());
-        self.policies = match redone.policies {
+        let policies = match redone.policies {
             Some(known) if is_in_force => known,
             Some(known) => known.succeeded_by(primary, shadow),
             None => configured,
         };
         if !is_in_force {
-            let in_force = PolicyInForce::of(&self.policies, now);
-            self.policies_in_force.push(in_force.clone());
+            let in_force = PolicyInForce::of(&policies, now);
+            journalled.push(in_force.clone());
             journal.append(&Event::PolicyInForce(in_force));
         }
+        self.in_force = InForce::after(policies, journalled);
         self.journal = Some(journal);
     }
 }

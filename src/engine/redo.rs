@@ -14,7 +14,7 @@ use crate::journal::event::{
 use crate::scoring::account::{Agreement, Answered};
 use crate::scoring::assessment::Decision;
 use crate::scoring::memory::Payer;
-use crate::scoring::policy::{Policies, Policy};
+use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::store::Store;
 
@@ -23,8 +23,12 @@ use crate::store::Store;
 pub(super) struct Redo<'a> {
     engine: &'a Engine,
     lane: Lane,
+    /// What holds before any came into force.
+    configured: Arc<Policies>,
     /// The policies in force at the event; `None` before the first.
     policies: Option<Policies>,
+    /// Those before them, each at its number.
+    superseded: Vec<Policies>,
     /// All that have been, as the journal has them.
     policies_in_force: Vec<PolicyInForce>,
     /// From which event on every decision must come out as it did. Before it a key that was forgotten
@@ -98,7 +102,9 @@ impl<'a> Redo<'a> {
         Self {
             engine,
             lane,
+            configured: engine.policies(),
             policies: None,
+            superseded: Vec::new(),
             policies_in_force: Vec::new(),
             certain_from: 1,
             latest: Timestamp::default(),
@@ -178,6 +184,10 @@ impl<'a> Redo<'a> {
     }
 
     fn policy_in_force(&mut self, in_force: &PolicyInForce) {
+        // A snapshot that was taken as it came into force has it, and so has the journal behind.
+        if usize::from(in_force.number) < self.policies_in_force.len() {
+            return;
+        }
         let mut rebuild = |text: &PolicyText| {
             text.policy().unwrap_or_else(|| {
                 self.counts.policies_changed += 1;
@@ -189,17 +199,24 @@ impl<'a> Redo<'a> {
         self.policies_in_force.push(in_force.clone());
         let policies = match self.policies.take() {
             None => Policies::new(primary, shadow),
-            Some(policies) => policies.succeeded_by(primary, shadow),
+            Some(before) => {
+                let policies = before.succeeded_by(primary, shadow);
+                self.superseded.push(before.superseded());
+                policies
+            }
         };
         self.policies = Some(policies.called(Arc::clone(&in_force.policy.version)));
     }
 
-    fn policies(&self) -> &Policies {
-        self.policies.as_ref().unwrap_or(&self.engine.policies)
+    /// The policies that a payment was decided under: those in force, but where others came into force
+    /// while it was under way.
+    fn policies_of(&self, number: u16) -> &Policies {
+        let superseded = self.superseded.get(usize::from(number));
+        superseded.unwrap_or_else(|| self.policies())
     }
 
-    fn policy(&self) -> &Policy {
-        self.policies().primary()
+    fn policies(&self) -> &Policies {
+        self.policies.as_ref().unwrap_or(&self.configured)
     }
 
     fn payment_scored<'e>(&mut self, sequence: u64, scored: &PaymentScored<'_>, keys: OwnKeys<'e>)
@@ -242,10 +259,11 @@ impl<'a> Redo<'a> {
             confirmation: scored.minted,
             shadow_decision: scored.shadow_decision,
         };
+        let policies = self.policies_of(scored.policy_number);
         let agreement = self.engine.accounts.with(&mut sought, |account| {
             account.apply(sequence, |account| {
                 account.score_again(
-                    self.policies(),
+                    policies,
                     &scored.payment,
                     scored.presented,
                     &scored.surroundings,
@@ -274,7 +292,7 @@ impl<'a> Redo<'a> {
             taught,
             ..
         } = reported;
-        let policy = self.policy();
+        let policy = self.policies().primary();
         if *taught != Taught::Late && self.lane.has(account_id.as_str()) {
             accounts.with(&mut accounts.seek(&**account_id), |account| {
                 account.apply(sequence, |account| {

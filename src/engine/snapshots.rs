@@ -113,8 +113,9 @@ impl Engine {
         journal_from: u64,
     ) -> Result<SnapshotWriter, JournalFault> {
         let mut writer = SnapshotWriter::begin(Arc::clone(directory), journal_from)?;
-        for policy in &self.policies_in_force {
-            writer.put_policy(policy.clone())?;
+        let policies = self.in_force.journalled().clone();
+        for policy in policies {
+            writer.put_policy(policy)?;
         }
         Ok(writer)
     }

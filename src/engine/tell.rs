@@ -110,7 +110,7 @@ impl Engine {
             return append(reported);
         };
         self.payees.with(&mut self.payees.seek(payee_id), |payee| {
-            teach_payee_outcome(&mut payee.state, self.policy(), &reported);
+            teach_payee_outcome(&mut payee.state, self.in_force.now().primary(), &reported);
             payee.applied = append(reported.clone());
             payee.applied
         })
@@ -122,13 +122,13 @@ impl Engine {
         payment: &Payment,
         presented: Option<PresentedToken>,
         surroundings: &Surroundings,
+        policy_number: u16,
         scored: &Scored,
     ) -> u64 {
         let Some(journal) = &self.journal else {
             return 0;
         };
-        let number = self.policies.primary_number();
-        let scored = PaymentScored::new(payment, presented, surroundings, number, scored);
+        let scored = PaymentScored::new(payment, presented, surroundings, policy_number, scored);
         journal.append(&Event::PaymentScored(scored))
     }
 }

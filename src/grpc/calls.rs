@@ -19,9 +19,11 @@ use super::admission::Admission;
 use super::connections::Pulse;
 use super::deadline::{self, Wait};
 use super::door::Door;
+use super::entry::Entry;
 use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::status::Fault;
+use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
 use crate::telemetry::{Call, Method};
 
@@ -42,6 +44,9 @@ pub(super) struct Calls {
 pub(super) struct Shared {
     pub(super) door: Door,
     pub(super) admission: Arc<Admission>,
+    pub(super) entry: Entry,
+    /// What the client has shown.
+    pub(super) certificate: Option<Fingerprint>,
     pub(super) pulse: Arc<Pulse>,
 }
 
@@ -52,18 +57,26 @@ impl Service<Request<Incoming>> for Calls {
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
         let method = method(request.uri().path());
+        let Shared {
+            entry, certificate, ..
+        } = &*self.shared;
+        let denied = entry.admit(&request, *certificate).err();
         let deadline = deadline::of(request.headers());
         if let Some(deadline) = deadline {
             request.extensions_mut().insert(deadline);
         }
-        Answering {
-            method,
-            deadline: deadline.map(Wait::new),
-            stage: Stage::Waiting(Some(Waiting {
+        let stage = match denied {
+            Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
+            None => Stage::Waiting(Some(Waiting {
                 since: Stopwatch::start(),
                 routes: self.routes.clone(),
                 request,
             })),
+        };
+        Answering {
+            method,
+            deadline: deadline.map(Wait::new),
+            stage,
             open: Some(OpenCall::begin(&self.shared)),
         }
     }

@@ -15,15 +15,18 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
+use tokio_rustls::rustls::ServerConfig;
 use tonic::service::Routes;
 
 use super::Settings;
 use super::admission::Admission;
 use super::calls::{Calls, Shared};
 use super::door::Door;
+use super::entry::Entry;
 use super::limits::Limits;
 use super::places::{Place, Places};
-use crate::telemetry::{ConnectionClosed, ConnectionRefused};
+use crate::access::Fingerprint;
+use crate::telemetry::{ConnectionClosed, ConnectionRefused, HandshakeFailure};
 
 mod frames;
 mod life;
@@ -55,9 +58,9 @@ impl Edge {
     pub(super) fn new(door: Door, settings: Settings, workers: usize) -> Self {
         Self {
             door,
-            settings,
             workers,
             places: Places::new(&settings.limits),
+            settings,
         }
     }
 
@@ -70,13 +73,19 @@ impl Edge {
         routes: impl FnOnce(Arc<Admission>) -> Routes,
         stop: impl Future<Output = ()>,
     ) {
-        let Settings { limits, drain_max } = self.settings;
+        let Settings {
+            limits,
+            ref entry,
+            drain_max,
+            ..
+        } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
         let server = Server {
             http2: http2(&limits),
             routes: routes(Arc::clone(&admission)).prepare(),
             admission,
             door: self.door.clone(),
+            entry: entry.clone(),
             limits,
         };
         let (drain, draining) = watch::channel(());
@@ -150,9 +159,10 @@ impl Connection {
         let Self { stream, address } = self;
         let door = server.door.clone();
         let closed = match prepare(&stream) {
-            // Whatever has to be agreed on before HTTP/2 begins belongs here: on this task it holds nobody
-            // up.
-            Ok(()) => server.converse(stream, address, draining).await,
+            Ok(()) => match server.entry.tls() {
+                None => server.converse(stream, None, address, draining).await,
+                Some(tls) => server.converse_by_tls(stream, tls, address, draining).await,
+            },
             Err(_) => ConnectionClosed::Broken,
         };
         door.edge().closed(closed);
@@ -179,14 +189,36 @@ struct Server {
     routes: Routes,
     admission: Arc<Admission>,
     door: Door,
+    entry: Entry,
     limits: Limits,
 }
 
 impl Server {
+    /// Agrees on TLS first: on this task that holds nobody up.
+    async fn converse_by_tls(
+        self,
+        stream: TcpStream,
+        tls: Arc<ServerConfig>,
+        address: SocketAddr,
+        mut draining: watch::Receiver<()>,
+    ) -> ConnectionClosed {
+        let within = Duration::from_millis(self.limits.handshake_ms);
+        let agreed = tokio::select! {
+            agreed = self.entry.agree_on_tls(stream, tls, within) => agreed,
+            _ = draining.changed() => return ConnectionClosed::Shutdown,
+        };
+        match agreed {
+            Ok((io, certificate)) => self.converse(io, certificate, address, draining).await,
+            Err(HandshakeFailure::Timeout) => ConnectionClosed::Handshake,
+            Err(_) => ConnectionClosed::Broken,
+        }
+    }
+
     /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to.
     async fn converse(
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        certificate: Option<Fingerprint>,
         address: SocketAddr,
         mut draining: watch::Receiver<()>,
     ) -> ConnectionClosed {
@@ -196,6 +228,8 @@ impl Server {
         let shared = Shared {
             door: self.door,
             admission: self.admission,
+            entry: self.entry,
+            certificate,
             pulse: Arc::clone(&pulse),
         };
         let calls = Calls {

@@ -27,15 +27,25 @@ pub(super) async fn outside() -> HealthReporter {
     health
 }
 
-/// Tells health until `shutdown` completes and everybody who asks is told that: whoever watches turns
-/// away before connections close.
-pub(super) async fn tell(shutdown: impl Future<Output = ()>, door: Door, health: HealthReporter) {
+/// Tells health until `shutdown` completes, everybody who asks is told that, and `grace` has passed: whoever
+/// watches turns away before connections close. Then nobody watches any more.
+pub(super) async fn tell(
+    shutdown: impl Future<Output = ()>,
+    door: Door,
+    mut health: HealthReporter,
+    grace: Duration,
+) {
     tokio::select! {
         () = shutdown => {}
         () = follow(&door, &health) => {}
     }
     door.begin_to_close();
     report(&health, &NAMES, ServingStatus::NotServing).await;
+    tokio::time::sleep(grace).await;
+    // A watch ends with what it watches, and what was reported last is still told first.
+    for name in NAMES.iter().chain(&[JOURNAL]) {
+        health.clear_service_status(name).await;
+    }
 }
 
 /// Serving once the door opens; and from then on as the journal is.

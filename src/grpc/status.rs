@@ -8,6 +8,7 @@ use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
 use super::routed::HEADER;
+use crate::access::Denial;
 use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;
 use crate::scoring::confirmation::TokenFault;
@@ -32,6 +33,8 @@ pub(super) enum Fault {
     Refused(Refusal),
     /// The payment is not remembered.
     Unknown,
+    /// It is not allowed.
+    Denied(Denial),
     /// The engine still reads its journal back.
     Recovering,
     /// There is more to do than can be done in time.
@@ -81,6 +84,15 @@ impl From<Fault> for Status {
             Fault::Unknown => {
                 let message = "the account has no such payment that is remembered".to_owned();
                 refused(Code::NotFound, message, "PAYMENT_UNKNOWN", String::new())
+            }
+            Fault::Denied(denial) => {
+                let code = match denial {
+                    Denial::NeedsRole(_) => Code::PermissionDenied,
+                    Denial::Missing | Denial::Malformed | Denial::Unknown | Denial::Expired => {
+                        Code::Unauthenticated
+                    }
+                };
+                refused(code, denial.to_string(), denial.reason(), String::new())
             }
             Fault::Recovering => {
                 let message = "the state is still being read back".to_owned();

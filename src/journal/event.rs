@@ -173,6 +173,12 @@ impl PolicyInForce {
             shadow: policies.shadow().map(PolicyText::of),
         }
     }
+
+    /// Whether both are the same policies, whenever they came into force.
+    #[must_use]
+    pub fn says_the_same_as(&self, other: &Self) -> bool {
+        self.policy == other.policy && self.shadow == other.shadow
+    }
 }
 
 /// A policy as it is written down.

@@ -37,6 +37,15 @@ families! {
     /// How many it may have open.
     MAX_FDS = Gauge "process_max_fds" [];
 
+    /// Connections that ended before TLS was agreed on, by why.
+    HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
+    /// Calls refused for what they showed of who they are from, by why.
+    CALLS_DENIED = Counter "doublecheck_calls_denied_total" ["reason"];
+    /// When the certificate in use ends, in seconds since 1970; absent without TLS.
+    CERTIFICATE_EXPIRY = Gauge "doublecheck_tls_certificate_expiry_seconds" [];
+    /// Files that changed and were read again, by what they hold and how that was taken.
+    RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
+
     /// Calls that began.
     CALLS_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"];
     /// Calls that ended, by the status they ended with; Canceled: the client left before.

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use prost::Message as _;
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Streaming};
@@ -11,7 +12,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::support::{Server, connect, payment, score_item};
+use crate::support::{Server, connect, payment, request, score_item};
 
 const SERVICE: &str = "doublecheck.v1.RiskService";
 
@@ -47,17 +48,65 @@ async fn the_server_and_its_service_are_well_and_nothing_else_is_known() {
 }
 
 #[tokio::test]
-async fn shutdown_is_announced_and_an_open_watch_does_not_hold_it_up_beyond_the_deadline() {
+async fn shutdown_is_announced_to_who_watches_and_then_nobody_does() {
     for service in ["", SERVICE] {
-        let server = Server::start_draining_for(Duration::from_millis(20)).await;
+        let server = Server::start_draining_for(FOR_EVER).await;
         let mut watch = watch(&server, service).await;
         assert_eq!(next_status(&mut watch).await, ServingStatus::Serving);
 
         let served = server.shut_down();
         assert_eq!(next_status(&mut watch).await, ServingStatus::NotServing);
+        assert!(watch.next().await.is_none());
+        // The client is still there, and nobody waits for it to leave.
         served.await.unwrap().unwrap();
         drop(watch);
     }
+}
+
+#[tokio::test]
+async fn calls_are_still_taken_between_the_announcement_and_the_end() {
+    let settings = doublecheck::grpc::Settings {
+        drain_grace: FOR_EVER,
+        ..Default::default()
+    };
+    let server = Server::start_with_settings(settings).await;
+    let mut watch = watch(&server, "").await;
+    assert_eq!(next_status(&mut watch).await, ServingStatus::Serving);
+    let (address, client) = (server.address, server.client.clone());
+    let served = server.shut_down();
+    assert_eq!(next_status(&mut watch).await, ServingStatus::NotServing);
+    // On an open connection, and on a new one.
+    for mut client in [client, RiskServiceClient::new(connect(address).await)] {
+        client
+            .score_payment(request(payment("p1"), ""))
+            .await
+            .unwrap();
+    }
+    assert!(!served.is_finished());
+    served.abort();
+}
+
+#[tokio::test]
+async fn reflection_can_be_switched_off() {
+    let settings = doublecheck::grpc::Settings {
+        reflection: false,
+        ..Default::default()
+    };
+    let server = Server::start_with_settings(settings).await;
+    server.score(payment("p1")).await.unwrap();
+    let channel = connect(server.address).await;
+    let mut v1 = v1::server_reflection_client::ServerReflectionClient::new(channel.clone());
+    let status = v1
+        .server_reflection_info(tokio_stream::empty())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
+    let mut v1alpha = v1alpha::server_reflection_client::ServerReflectionClient::new(channel);
+    let status = v1alpha
+        .server_reflection_info(tokio_stream::empty())
+        .await
+        .unwrap_err();
+    assert_eq!(status.code(), Code::Unimplemented);
 }
 
 #[tokio::test]

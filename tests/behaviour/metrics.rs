@@ -8,11 +8,12 @@ use std::sync::Arc;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
 use doublecheck::grpc::door::Door;
+use doublecheck::grpc::entry::Entry;
 use doublecheck::grpc::pb;
-use doublecheck::http::Http;
+use doublecheck::http::{Http, Told};
 use doublecheck::random;
 use doublecheck::scoring::policy::{Policies, Policy, Preset};
-use doublecheck::telemetry::families;
+use doublecheck::telemetry::{Process, families};
 use doublecheck::token::TokenKey;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -45,8 +46,18 @@ fn metrics(http: &Http) -> String {
     page.to_owned()
 }
 
+/// What there is to tell of a service behind `door`.
+fn told(door: &Door) -> Told {
+    Told {
+        door: door.clone(),
+        entry: Entry::default(),
+        reloads: Arc::default(),
+        process: Process { started: START },
+    }
+}
+
 fn http_of(server: &Server) -> Http {
-    Http::start("127.0.0.1:0", server.door.clone(), START).unwrap()
+    Http::start("127.0.0.1:0", told(&server.door)).unwrap()
 }
 
 /// Every sample of a page without its number.
@@ -302,7 +313,7 @@ async fn strangers_add_no_series_and_leave_no_trace() {
 #[tokio::test]
 async fn ready_is_who_takes_calls() {
     let door = Door::closed();
-    let http = Http::start("127.0.0.1:0", door.clone(), START).unwrap();
+    let http = Http::start("127.0.0.1:0", told(&door)).unwrap();
     assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
     assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 503 Service Unavailable");
     assert!(!metrics(&http).contains("doublecheck_accounts"));

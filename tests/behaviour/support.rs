@@ -59,12 +59,16 @@ impl Server {
     }
 
     pub(crate) async fn start_draining_for(drain_max: Duration) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let settings = grpc::Settings {
+        Self::start_with_settings(grpc::Settings {
             drain_max,
             ..Default::default()
-        };
+        })
+        .await
+    }
+
+    pub(crate) async fn start_with_settings(settings: grpc::Settings) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
         let serve = async move |door, stop| {
             grpc::serve(listener, door, settings, stop).await;
             Ok(())

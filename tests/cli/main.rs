@@ -12,7 +12,10 @@ mod logs;
 mod policies;
 #[cfg(unix)]
 mod proxy;
+mod reload;
 mod report;
+mod restarts;
+mod settings;
 mod support;
 #[cfg(feature = "otlp")]
 mod traces;
@@ -27,10 +30,13 @@ use serde_json::Value;
 
 use support::{Folder, Served, doublecheck, ran, run, serve};
 
-/// What a table says of `name`.
-fn row<'a>(table: &'a str, name: &str) -> &'a str {
-    let said = |line: &'a str| line.strip_prefix(name)?.strip_prefix(' ');
-    table.lines().find_map(said).unwrap().trim()
+/// What a table says of `name`: its value, and where that is from.
+fn row(table: &str, name: &str) -> String {
+    let said = |line: &str| {
+        let cells = line.strip_prefix(name)?.strip_prefix(' ')?;
+        Some(cells.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
+    table.lines().find_map(said).unwrap()
 }
 
 #[test]
@@ -53,21 +59,17 @@ fn check_says_ok_and_what_is_in_force() {
     }
     for (flag, given, setting, told) in [
         ("--threads", "3", "threads", "3"),
-        (
-            "--memory-budget",
-            "1024MiB",
-            "memory.budget",
-            "1GiB (as set)",
-        ),
+        ("--memory-budget", "1024MiB", "memory.budget", "1GiB"),
         ("--limits-idle-s", "60", "limits.idle_s", "60"),
         ("--admission-queue-ms", "7", "admission.queue_ms", "7"),
     ] {
         let ran = run(&["check", flag, given]);
-        assert_eq!(row(&ran.out, setting), told, "{ran:?}");
+        assert_eq!(row(&ran.out, setting), format!("{told} {flag}"), "{ran:?}");
     }
     let ran = run(&["check"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert_eq!(row(&ran.out, "grpc.address"), "127.0.0.1:50051");
+    assert_eq!(row(&ran.out, "grpc.address"), "127.0.0.1:50051 default");
+    assert_eq!(row(&ran.out, "tls.key"), "- default");
     assert_ne!(row(&ran.out, "memory.budget"), "");
 }
 

@@ -56,7 +56,7 @@ fn presets_go_by_their_bare_names() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     for part in [
         "cautious-",
-        "(preset cautious)",
+        "preset cautious",
         "decision.confirm_from",
         "balanced: 60.0",
     ] {

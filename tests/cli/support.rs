@@ -6,7 +6,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::{mem, thread};
+use std::sync::mpsc;
+use std::thread;
 
 use serde_json::Value;
 
@@ -70,10 +71,12 @@ pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
     pub(crate) http_address: String,
-    /// What it logs, for as long as it does.
-    log: thread::JoinHandle<String>,
+    /// What it logged until it was ready.
+    began: String,
     /// Its data directory, where that is gone with the test too.
     data: Option<Folder>,
+    /// What it logs once it is ready.
+    log: mpsc::Receiver<String>,
 }
 
 impl Served {
@@ -101,25 +104,52 @@ impl Served {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut log = String::new();
+        let mut began = String::new();
         let (address, http_address) = lines
             .by_ref()
             .map(Result::unwrap)
-            .inspect(|line| log += &format!("{line}\n"))
+            .inspect(|line| began += &format!("{line}\n"))
             .find_map(|line| ready(&line))
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
-        let log = thread::spawn(move || {
-            let rest = lines.map_while(Result::ok);
-            rest.fold(log, |log, line| log + &line + "\n")
+        let (logged, log) = mpsc::channel();
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                // A test that does not listen is fine.
+                let _ = logged.send(line);
+            });
         });
         Self {
             child,
             address,
             http_address,
-            log,
+            began,
             data: None,
+            log,
         }
+    }
+
+    /// Waits until it logs a line with `part` in it; returns the line.
+    pub(crate) fn logged(&self, part: &str) -> String {
+        let line = self.log.iter().find(|line| line.contains(part));
+        line.unwrap_or_else(|| panic!("it ended without a word of {part}"))
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([name, &pid]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// What a metric says, by its name and labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let page = self.get("/metrics");
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {page}"))
+            .trim()
+            .parse()
+            .unwrap()
     }
 
     /// What it answers to a GET over HTTP, head and all.
@@ -134,21 +164,19 @@ impl Served {
     /// Ends it at once, by force. What it logged.
     pub(crate) fn kill(mut self) -> String {
         self.child.kill().unwrap();
-        self.log()
+        self.all_logged()
     }
 
     /// Ends it in peace. What it logged.
     pub(crate) fn end(mut self) -> String {
-        let pid = self.child.id().to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status();
-        assert!(killed.unwrap().success());
+        self.signal("-TERM");
         assert!(self.child.wait().unwrap().success());
-        self.log()
+        self.all_logged()
     }
 
-    fn log(&mut self) -> String {
-        let log = mem::replace(&mut self.log, thread::spawn(String::new));
-        log.join().unwrap()
+    fn all_logged(&self) -> String {
+        let began = self.began.clone();
+        self.log.iter().fold(began, |log, line| log + &line + "\n")
     }
 
     /// Runs a command against this server.

@@ -50,6 +50,8 @@ impl Process {
             .args(["--http-address", "127.0.0.1:0"])
             .args(["--snapshot-journal-mib", "1", "--data-dir"])
             .arg(&data.0)
+            // It asks for more kills, and is no setting of the service.
+            .env_remove("DOUBLECHECK_KILLS")
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()

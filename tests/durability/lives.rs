@@ -3,33 +3,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use doublecheck::clock::Clock as _;
 use doublecheck::journal::Ack;
 use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
-use doublecheck::scoring::time::Timestamp;
 use doublecheck::storage::simulated::Simulated;
 
-use crate::support::{Answer, Life, Plan, Town, assert_remembered};
+use crate::support::{Plan, Town, assert_goes_on, assert_remembered, end, live};
 
 /// How much memory lets a few dozen accounts of these tests be remembered and no more.
 const TIGHT_BYTES: u64 = 270_000;
-
-fn live(town: &mut Town, life: &Life, steps: usize) -> Vec<Answer> {
-    (0..steps).filter_map(|_| town.step(life)).collect()
-}
-
-/// Ends a life in peace; returns when, and the hash of its state.
-fn end(life: &Life) -> (Timestamp, u64) {
-    life.engine.close().unwrap();
-    (life.clock.now(), life.engine.state_hash())
-}
-
-/// That a life begins with what an earlier one ended with.
-fn assert_goes_on(life: &Life, (then, hash): (Timestamp, u64), what: &str) {
-    assert_eq!(life.found.disagreements, 0, "{what}");
-    life.clock.set(then);
-    assert_eq!(life.engine.state_hash(), hash, "{what}");
-}
 
 #[test]
 fn the_state_is_the_same_to_the_last_bit() {

@@ -258,6 +258,23 @@ impl Town {
     }
 }
 
+pub(crate) fn live(town: &mut Town, life: &Life, steps: usize) -> Vec<Answer> {
+    (0..steps).filter_map(|_| town.step(life)).collect()
+}
+
+/// Ends a life in peace; returns when, and the hash of its state.
+pub(crate) fn end(life: &Life) -> (Timestamp, u64) {
+    life.engine.close().unwrap();
+    (life.clock.now(), life.engine.state_hash())
+}
+
+/// That a life begins with what an earlier one ended with.
+pub(crate) fn assert_goes_on(life: &Life, (then, hash): (Timestamp, u64), what: &str) {
+    assert_eq!(life.found.disagreements, 0, "{what}");
+    life.clock.set(then);
+    assert_eq!(life.engine.state_hash(), hash, "{what}");
+}
+
 /// That the engine gives an answer again that left in an earlier life, and still catches its duplicate.
 pub(crate) fn assert_remembered(life: &Life, answer: &Answer, what: &str) {
     let Answer {

@@ -82,8 +82,9 @@ impl Comparison {
 
     /// Takes down what is known at the end only; `None` if the engine has no shadow policy.
     pub(super) fn finish(mut self, engine: &Engine) -> Option<Self> {
-        let shadow = engine.shadow_policy()?;
-        self.versions = [engine.policy(), shadow].map(|policy| policy.version().to_string());
+        let policies = engine.policies();
+        let both = [policies.primary(), policies.shadow()?];
+        self.versions = both.map(|policy| policy.version().to_string());
         self.counts = engine.shadow_counts();
         Some(self)
     }

@@ -88,9 +88,10 @@ impl<'a> Report<'a> {
             }
             (None, _) | (_, None) => None,
         };
+        let policies = replay.engine.policies();
         let facts = Facts {
             file: stream.display().to_string(),
-            policy: replay.engine.policy(),
+            policy: policies.primary(),
             evaluation,
         };
         let page = page::page(&facts, &self.gathered);

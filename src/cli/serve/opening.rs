@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::cli::Failure;
@@ -19,7 +20,7 @@ const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
 /// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
 pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
-    let policies = Policies::new(config.policy.clone(), config.shadow.clone());
+    let policies = config.contents.policies.clone();
     let engine = match config.journal_ack.ack() {
         None => in_memory(policies)?,
         Some(ack) => {
@@ -37,16 +38,30 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
 }
 
 /// Closes what the engine keeps, and takes a last snapshot, so that the next start has little to do. The
-/// journal is whole without: a snapshot that takes too long is given up.
-pub(super) async fn close(engine: Arc<Engine>) -> Result<(), Failure> {
+/// journal is whole without: a snapshot that takes too long is given up, and so it is once somebody has
+/// insisted.
+pub(super) async fn close(
+    engine: Arc<Engine>,
+    is_hurried: bool,
+    insisted: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let hurry = Arc::new(AtomicBool::new(is_hurried));
+    let hurried = Arc::clone(&hurry);
     let close = move || {
         engine.close()?;
         let taking = Stopwatch::start();
-        engine.take_snapshot(|| taking.elapsed() < LAST_SNAPSHOT_MAX)
+        let goes_on = || taking.elapsed() < LAST_SNAPSHOT_MAX && !hurried.load(Ordering::Relaxed);
+        engine.take_snapshot(goes_on)
     };
-    let closed = tokio::task::spawn_blocking(close)
-        .await
-        .map_err(|error| Failure::at_work("closing the journal", &error))?;
+    let mut closing = tokio::task::spawn_blocking(close);
+    let closed = tokio::select! {
+        closed = &mut closing => closed,
+        () = insisted, if !is_hurried => {
+            hurry.store(true, Ordering::Relaxed);
+            closing.await
+        }
+    };
+    let closed = closed.map_err(|error| Failure::at_work("closing the journal", &error))?;
     let snapshot = closed.map_err(|fault| Failure::at_work("closing the journal", &fault))?;
     if let Some(summary) = snapshot {
         tell_snapshot(&summary);

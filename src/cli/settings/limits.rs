@@ -5,7 +5,7 @@ use clap::{Arg, ArgMatches, Args, Command, Error, FromArgMatches};
 use crate::grpc::limits::{Limit, Limits};
 
 /// What the flags of limits say, each by its flag.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct LimitFlags(pub(super) Vec<(&'static str, String)>);
 
 impl Args for LimitFlags {

@@ -243,7 +243,7 @@ fn scopes_overridden(given: &[Given]) -> BTreeSet<Scope> {
 
 /// Why a setting cannot differ from payment to payment, if so: what it decides on is not known of a
 /// payment but of the account it is remembered in.
-fn why_not_overridable(path: &str) -> Option<&'static str> {
+pub(super) fn why_not_overridable(path: &str) -> Option<&'static str> {
     if path == "memory" || path.starts_with("memory.") {
         Some("memory is kept per account")
     } else if path == "hour_unusual.utc_offset_min" {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Policy;
+use super::build::why_not_overridable;
 
 /// The policy in force and, if there is one, the one in its shadow.
 ///
@@ -13,6 +14,7 @@ use super::Policy;
 pub struct Policies {
     primary: Policy,
     shadow: Option<Policy>,
+    number: u16,
     /// The versions of every policy that has been in force, the present one last. What is remembered
     /// names its policy by its place here.
     versions: Vec<Arc<str>>,
@@ -25,6 +27,7 @@ impl Policies {
     pub fn new(primary: Policy, shadow: Option<Policy>) -> Self {
         Self {
             shadow: shadow.map(|shadow| on_the_memory_of(&primary, shadow)),
+            number: 0,
             versions: vec![Arc::clone(primary.version())],
             primary,
         }
@@ -32,10 +35,11 @@ impl Policies {
 
     /// `primary` in force from now on, and `shadow` beside it. What is remembered still names those before.
     #[must_use]
-    pub fn succeeded_by(self, primary: Policy, shadow: Option<Policy>) -> Self {
-        let mut versions = self.versions;
+    pub fn succeeded_by(&self, primary: Policy, shadow: Option<Policy>) -> Self {
+        let mut versions = self.versions.clone();
         versions.push(Arc::clone(primary.version()));
         Self {
+            number: self.number.saturating_add(1),
             versions,
             ..Self::new(primary, shadow)
         }
@@ -49,6 +53,28 @@ impl Policies {
         self
     }
 
+    /// The same, for what is still decided under them once others are in force: which versions there were
+    /// is for those to know.
+    #[must_use]
+    pub fn superseded(self) -> Self {
+        Self {
+            versions: Vec::new(),
+            ..self
+        }
+    }
+
+    /// The settings that `other` has otherwise and that say how accounts remember, by their paths. What is
+    /// remembered by the ones cannot be made again by the others.
+    #[must_use]
+    pub fn remembers_otherwise(&self, other: &Policy) -> Vec<String> {
+        let settings = self.primary.settings().into_iter().zip(other.settings());
+        let differing = settings.filter(|(ours, theirs)| ours.value != theirs.value);
+        let paths = differing.map(|(ours, _)| ours.path());
+        paths
+            .filter(|path| why_not_overridable(path).is_some())
+            .collect()
+    }
+
     /// The policy in force.
     #[must_use]
     pub const fn primary(&self) -> &Policy {
@@ -57,8 +83,8 @@ impl Policies {
 
     /// The number that stands for the version of the policy in force.
     #[must_use]
-    pub fn primary_number(&self) -> u16 {
-        u16::try_from(self.versions.len().saturating_sub(1)).unwrap_or(u16::MAX)
+    pub const fn primary_number(&self) -> u16 {
+        self.number
     }
 
     /// The version that `number` stands for.

@@ -1,0 +1,62 @@
+//! What is allowed, and hardly meant.
+
+use crate::config::{Config, Files};
+use crate::scoring::time::{Span, Timestamp};
+use crate::tls::Tls;
+
+/// How long before its end a certificate is spoken of.
+const ENDS_SOON: Span = Span::from_days(14);
+
+/// What whoever starts the service should know of its configuration, at `now`.
+pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
+    let Files { tls, tokens, .. } = &config.files;
+    let mut warnings = Vec::new();
+    if config.insecure && !config.files.keep_strangers_out() {
+        warnings.push(format!(
+            "grpc.insecure: whoever can reach {} may call everything there, and read along",
+            config.grpc_address
+        ));
+    }
+    if tokens.is_some() && tls.is_none() {
+        warnings.push("auth.tokens: without TLS tokens can be read on their way".to_owned());
+    }
+    if config
+        .contents
+        .access
+        .as_ref()
+        .is_some_and(|access| access.is_empty())
+    {
+        warnings
+            .push("auth.tokens: the file gives nobody anything: every call is refused".to_owned());
+    }
+    warnings.extend(
+        config
+            .contents
+            .tls
+            .as_ref()
+            .and_then(|tls| of_certificate(tls, now)),
+    );
+    warnings
+}
+
+/// What there is to know of the certificate.
+pub(super) fn of_certificate(tls: &Tls, now: Timestamp) -> Option<String> {
+    let told = |time: Timestamp| jiff::Timestamp::from_millisecond(time.unix_ms());
+    let told = |time| told(time).map_or_else(|_| "never".to_owned(), |time| time.to_string());
+    let (from, to) = (tls.valid_from(), tls.valid_to());
+    if now < from {
+        Some(format!(
+            "tls.certificate: it is not good before {}",
+            told(from)
+        ))
+    } else if to <= now {
+        Some(format!("tls.certificate: it was good until {}", told(to)))
+    } else if to <= now.plus(ENDS_SOON) {
+        Some(format!(
+            "tls.certificate: it is good until {} only",
+            told(to)
+        ))
+    } else {
+        None
+    }
+}

@@ -1,0 +1,74 @@
+//! What is refused before anything is served.
+
+use std::net::TcpListener;
+
+use crate::support::{Folder, doublecheck, ran, run};
+
+#[test]
+fn an_address_that_others_can_reach_takes_tls_and_tokens_or_a_word() {
+    let data = Folder::with(&[]);
+    let data = data.path("data");
+    for arguments in [
+        &["check", "--grpc-address", "0.0.0.0:0"][..],
+        &["serve", "--grpc-address", "0.0.0.0:0", "--data-dir", &data],
+        &[
+            "serve",
+            "--grpc-address",
+            "[::]:0",
+            "--insecure=false",
+            "--data-dir",
+            &data,
+        ],
+    ] {
+        let ran = run(arguments);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("--grpc-address: takes TLS"), "{ran:?}");
+        assert!(ran.err.contains("`--insecure`"), "{ran:?}");
+    }
+    let ran = run(&["check", "--grpc-address", "0.0.0.0:0", "--insecure"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("\nwarning: grpc.insecure: "), "{ran:?}");
+    // For metrics that is not asked: they tell of nobody.
+    let ran = run(&["check", "--http-address", "0.0.0.0:0"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn a_name_counts_for_where_it_listens() {
+    let data = Folder::with(&[]);
+    let data = data.path("data");
+    // The name of this machine is bound wherever it is known; where it is another machine's, or the
+    // loopback's, there is nothing to refuse.
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let address = format!("{}:0", name.trim());
+    let reachable = TcpListener::bind(&address)
+        .is_ok_and(|bound| !bound.local_addr().unwrap().ip().is_loopback());
+    if reachable {
+        let ran = run(&["serve", "--grpc-address", &address, "--data-dir", &data]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(ran.err.contains("takes TLS"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_mistyped_variable_stops_the_service_and_one_of_kubernetes_does_not() {
+    let check = |name: &str| ran(&doublecheck(&["check"]).env(name, "1").output().unwrap());
+    let mistyped = check("DOUBLECHECK_THREAD");
+    assert_eq!(mistyped.code, Some(2), "{mistyped:?}");
+    let told = "DOUBLECHECK_THREAD: no such setting; did you mean `DOUBLECHECK_THREADS`?\n";
+    assert_eq!(mistyped.err, told);
+    assert_eq!(check("DOUBLECHECK_SERVICE_PORT_GRPC").code, Some(0));
+    assert_eq!(check("DOUBLECHECK_PORT").code, Some(0));
+}
+
+#[test]
+fn the_readme_has_a_row_for_every_setting() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let ran = run(&["check"]);
+    let rows = ran.out.lines().skip(1).take_while(|line| !line.is_empty());
+    let paths: Vec<&str> = rows.filter_map(|row| row.split(' ').next()).collect();
+    assert!(paths.len() > 20, "{paths:?}");
+    for path in paths {
+        assert!(readme.contains(&format!("\n| `{path}` |")), "{path}");
+    }
+}

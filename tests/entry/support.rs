@@ -1,0 +1,188 @@
+//! A server behind an entrance, and clients that try to get in.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::{env, fs};
+
+use doublecheck::access::Access;
+use doublecheck::clock::ManualClock;
+use doublecheck::engine::Engine;
+use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
+use doublecheck::grpc::{self, pb};
+use doublecheck::scoring::policy::Policy;
+use doublecheck::scoring::time::Timestamp;
+use doublecheck::telemetry::Page;
+use doublecheck::tls::{Tls, TlsFiles};
+use doublecheck::token::TokenKey;
+use tokio::net::TcpListener;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Status};
+
+use crate::authority::{Authority, Pair};
+
+/// When every test begins: 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
+
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) entry: Entry,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Server {
+    pub(crate) async fn start(access: Option<Access>, tls: Option<Tls>) -> Self {
+        let clock = Arc::new(ManualClock::at(START));
+        let key = TokenKey::from_bytes(&[7; 32]);
+        let engine = Arc::new(Engine::new(Policy::default(), Arc::clone(&clock) as _, key));
+        let entry = Entry::new(access, tls, Arc::clone(&clock) as _);
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let settings = grpc::Settings {
+            entry: entry.clone(),
+            ..Default::default()
+        };
+        let served = grpc::serve(
+            listener,
+            Arc::clone(&engine),
+            settings,
+            std::future::pending(),
+        );
+        tokio::spawn(served);
+        Self {
+            address,
+            engine,
+            entry,
+            clock,
+        }
+    }
+
+    /// What a metric of the entrance says, with its labels.
+    pub(crate) fn metric(&self, name: &str) -> f64 {
+        let mut page = Page::default();
+        self.entry.put_on(&mut page);
+        let page = page.finish();
+        let line = page.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap_or_else(|| panic!("{name} in {page}"))
+            .trim()
+            .parse()
+            .unwrap()
+    }
+
+    /// Scores a payment over a connection of its own.
+    pub(crate) async fn score_by_tls(&self, tls: ClientTlsConfig) -> Result<(), Status> {
+        score(&mut self.connect(Some(tls)).await?, None).await
+    }
+
+    pub(crate) async fn connect(&self, tls: Option<ClientTlsConfig>) -> Result<Client, Status> {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let endpoint = Endpoint::from_shared(format!("{scheme}://{}", self.address)).unwrap();
+        let endpoint = match tls {
+            Some(tls) => endpoint.tls_config(tls).unwrap(),
+            None => endpoint,
+        };
+        let channel = endpoint.connect().await;
+        let channel = channel.map_err(|error| Status::from_error(Box::new(error)))?;
+        Ok(RiskServiceClient::new(channel))
+    }
+}
+
+pub(crate) type Client = RiskServiceClient<Channel>;
+
+/// Scores a payment of an account of its own, with this header `authorization`.
+pub(crate) async fn score(client: &mut Client, authorization: Option<&str>) -> Result<(), Status> {
+    let answer = client.score_payment(with(payment(), authorization)).await?;
+    let decision = answer.into_inner().assessment.unwrap().decision();
+    assert_eq!(decision, pb::Decision::Allow);
+    Ok(())
+}
+
+pub(crate) fn with<T>(message: T, authorization: Option<&str>) -> Request<T> {
+    let mut request = Request::new(message);
+    if let Some(header) = authorization {
+        request
+            .metadata_mut()
+            .insert("authorization", header.parse().unwrap());
+    }
+    request
+}
+
+/// A payment of an account that never paid before.
+pub(crate) fn payment() -> pb::ScorePaymentRequest {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+    let payment = pb::Payment {
+        payment_id: "p1".to_owned(),
+        account_id: format!("payer-{nth}"),
+        payee: Some(pb::Payee {
+            id: "13800138000".to_owned(),
+            r#type: pb::PayeeType::Phone.into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: 5_000,
+            currency_code: "CNY".to_owned(),
+        }),
+        kind: pb::PaymentKind::TopUp.into(),
+        ..Default::default()
+    };
+    pb::ScorePaymentRequest {
+        payment: Some(payment),
+        confirmation_token: String::new(),
+    }
+}
+
+/// What a server shows, and whom it lets in, from files as it has them.
+pub(crate) fn tls(shown: &Pair, client_ca: Option<&Authority>) -> Tls {
+    let folder = Folder::new();
+    let files = folder.tls_files(shown, client_ca);
+    files.read().unwrap()
+}
+
+/// A client that trusts `root`, and shows `pair`.
+pub(crate) fn client_tls(root: &Authority, pair: Option<&Pair>) -> ClientTlsConfig {
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(Certificate::from_pem(&root.pem))
+        .domain_name("localhost");
+    match pair {
+        Some(pair) => tls.identity(Identity::from_pem(&pair.certificate, &pair.key)),
+        None => tls,
+    }
+}
+
+/// A folder that is gone with the test.
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let nth = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder =
+            env::temp_dir().join(format!("doublecheck-entry-{}-{nth}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        Self(folder)
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.0.join(name);
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    pub(crate) fn tls_files(&self, shown: &Pair, client_ca: Option<&Authority>) -> TlsFiles {
+        TlsFiles {
+            certificate: self.write("server.pem", &shown.certificate),
+            key: self.write("server.key", &shown.key),
+            client_ca: client_ca.map(|authority| self.write("clients.pem", &authority.pem)),
+        }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left behind in the temporary folder harms nobody.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
