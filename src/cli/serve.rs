@@ -95,12 +95,7 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     let mut insisted = std::pin::pin!(StopSignals::listen().map_err(unheard)?.second());
 
     #[cfg(feature = "otlp")]
-    let traces = config
-        .log
-        .otlp_endpoint
-        .as_ref()
-        .map(Traces::send_to)
-        .transpose()?;
+    let traces = Traces::of(&config.log)?;
     let door = Door::logging(config.log.sample.sample());
     let settings = grpc_settings(&config);
     let entry = settings.entry.clone();

@@ -238,6 +238,6 @@ fn faults_in_what_to_log_are_told() {
         ["log.filter", "info"],
         ["log.sample", "0"],
     ] {
-        assert!(rows.iter().any(|told| told == &row), "{ran:?}");
+        assert!(rows.iter().any(|told| told.starts_with(&row)), "{ran:?}");
     }
 }

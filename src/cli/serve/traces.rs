@@ -6,7 +6,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::cli::Failure;
-use crate::config::OtlpEndpoint;
+use crate::config::{LogSettings, OtlpEndpoint};
 
 /// Sends spans from a thread of its own for as long as it is not ended. Spans that the collector does not
 /// take are dropped: no call waits for it.
@@ -14,8 +14,17 @@ use crate::config::OtlpEndpoint;
 pub(super) struct Traces(SdkTracerProvider);
 
 impl Traces {
+    /// As the settings ask for it.
+    pub(super) fn of(settings: &LogSettings) -> Result<Option<Self>, Failure> {
+        settings
+            .otlp_endpoint
+            .as_ref()
+            .map(Self::send_to)
+            .transpose()
+    }
+
     /// Needs the runtime around it that is there until the end.
-    pub(super) fn send_to(endpoint: &OtlpEndpoint) -> Result<Self, Failure> {
+    fn send_to(endpoint: &OtlpEndpoint) -> Result<Self, Failure> {
         let exporter = SpanExporter::builder()
             .with_tonic()
             .with_endpoint(endpoint.as_str())
