@@ -18,8 +18,10 @@ mod effective;
 pub mod fault;
 mod files;
 mod journal;
+mod log;
 mod memory;
 mod names;
+mod otlp;
 pub mod policy_file;
 pub mod policy_source;
 mod snapshot;
@@ -31,12 +33,14 @@ pub use effective::{Effective, Origin};
 use fault::Fault;
 pub use files::{Contents, Files};
 pub use journal::JournalAck;
+pub use log::{LogSample, LogSettings};
 pub use memory::MemoryBudget;
 use names::{
     AUTH_TOKENS, DATA_DIR, DRAIN_DEADLINE, DRAIN_GRACE, GRPC_ADDRESS, GRPC_INSECURE,
     GRPC_REFLECTION, HTTP_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW,
     SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, THREADS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
 };
+pub use otlp::OtlpEndpoint;
 use policy_source::PolicySource;
 pub use snapshot::SnapshotEvery;
 pub use sources::Environment;
@@ -71,6 +75,8 @@ pub struct Config {
     pub snapshot_every: SnapshotEvery,
     /// How much memory what is remembered may take.
     pub memory_budget: MemoryBudget,
+    /// What is logged, and how.
+    pub log: LogSettings,
     /// How much clients may ask of the edge.
     pub limits: Limits,
     /// The files that settings name.
@@ -116,6 +122,14 @@ pub struct Flags {
     pub snapshot_journal_mib: Option<String>,
     /// `--memory-budget`
     pub memory_budget: Option<String>,
+    /// `--log-format`
+    pub log_format: Option<String>,
+    /// `--log-filter`
+    pub log_filter: Option<String>,
+    /// `--log-sample`
+    pub log_sample: Option<String>,
+    /// `--otlp-endpoint`
+    pub otlp_endpoint: Option<String>,
     /// `--policy`
     pub policy: Option<String>,
     /// `--shadow-policy`
@@ -155,6 +169,7 @@ impl Config {
         let memory_flag = flags.memory_budget.as_ref();
         let budget_max = MemoryBudget::of_this_process();
         let memory_budget = s.last_or(&MEMORY_BUDGET, memory_flag, budget, budget_max);
+        let log = LogSettings::load(s, flags);
         let limits = s.limits(&flags.limits);
         let files = files(s, flags);
 
@@ -192,6 +207,7 @@ impl Config {
             journal_ack,
             snapshot_every,
             memory_budget,
+            log,
             limits,
             files,
             contents,

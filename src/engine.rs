@@ -27,7 +27,7 @@ use std::sync::Arc;
 use crate::clock::Clock;
 use crate::journal::Journal;
 use crate::journal::event::Taught;
-use crate::scoring::account::{Account, OutcomeNoted, Refusal, Scored};
+use crate::scoring::account::{Account, BoundsCost, OutcomeNoted, Refusal, Scored};
 use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
@@ -38,7 +38,7 @@ use crate::store::Store;
 use crate::telemetry::{
     BoundsCounters, BoundsCounts, ScoreCounters, ShadowCounters, ShadowCounts, SnapshotCounters,
 };
-use crate::token::TokenKey;
+use crate::token::{Alias, TokenKey};
 use budget::Budget;
 pub use budget::MemoryUse;
 pub use chunk::{CHUNK_CALLS_MAX, Chunk};
@@ -137,6 +137,12 @@ impl Engine {
         }
     }
 
+    /// The name under which an account, a payee or a device is logged.
+    #[must_use]
+    pub fn alias(&self, id: &str) -> Alias {
+        self.token_key.alias(id)
+    }
+
     /// Scores a payment and remembers it. `token` is what the payer's "yes" is presented with.
     ///
     /// # Errors
@@ -212,8 +218,11 @@ impl Engine {
             // An answer that is given again waits for what the first one waits for.
             Ok((scored, Receipt(account.applied)))
         })?;
-        self.bounds.add(scored.bounds);
+        self.count_cost(scored.bounds);
         if !scored.replayed {
+            if presented.is_some() {
+                self.scores.add_confirmed();
+            }
             self.keep_to_budget(now);
             self.scores.add(&scored.assessment);
             if let Some(shadow) = &scored.shadow {
@@ -259,7 +268,10 @@ impl Engine {
                 report.outcome,
                 now,
             )?;
-            self.bounds.add(noted.bounds);
+            self.count_cost(noted.bounds);
+            if noted.says_no {
+                self.scores.add_cancelled();
+            }
             let OutcomeNoted {
                 time,
                 payee,
@@ -323,13 +335,18 @@ impl Engine {
     fn forget_old(&self, now: Timestamp, mut rest: impl FnMut() -> bool) {
         let bring_up = |_: &AccountId, account: &mut Logged<Account>| {
             let (_, bounds) = account.state.advance(self.in_force.now().primary(), now);
-            self.bounds.add(bounds);
+            self.count_cost(bounds);
             !account.state.is_blank()
         };
         self.accounts.sweep_in_runs(bring_up, &mut rest);
         let is_used = |device: &DeviceMemory| now.since(device.last_used()) < DEVICE_IDLE_MAX;
         self.devices
             .sweep_in_runs(|_, device| is_used(&device.state), rest);
+    }
+
+    fn count_cost(&self, cost: BoundsCost) {
+        self.bounds.add(cost);
+        self.scores.add_expired(cost.questions_expired);
     }
 
     fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {

@@ -19,6 +19,10 @@ mod calls;
 mod deadline;
 mod service;
 mod batch;
+mod noted;
+mod routed;
+#[cfg(feature = "otlp")]
+mod traced;
 mod stream;
 mod convert;
 mod status;
@@ -129,7 +133,10 @@ pub async fn serve(
 }
 
 fn routes(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Routes {
-    tools.add_service(risk_service(limits, Service::new(door, admission)))
+    let service = risk_service(limits, Service::new(door, admission));
+    #[cfg(feature = "otlp")]
+    let service = traced::Traced(service);
+    tools.add_service(service)
 }
 
 /// Compression is not taken: payments are small, and what is packed can be made to unfold to anything.

@@ -22,9 +22,8 @@ use tokio::sync::{Semaphore, oneshot};
 
 use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
-use crate::scoring::time::Timestamp;
-use crate::telemetry::families::{BUILD, STARTED};
-use crate::telemetry::{Page, ReloadCounters};
+use crate::telemetry::families::BUILD;
+use crate::telemetry::{Page, Process, ReloadCounters};
 
 /// How many connections are served at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -57,8 +56,8 @@ pub struct Told {
     pub entry: Entry,
     /// How changed files were taken.
     pub reloads: Arc<ReloadCounters>,
-    /// When the process started.
-    pub started: Timestamp,
+    /// The process.
+    pub process: Process,
 }
 
 impl Http {
@@ -161,7 +160,7 @@ impl Told {
     fn metrics(&self) -> String {
         let mut page = Page::default();
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
-        page.one(&STARTED, self.started.unix_ms() as f64 / 1e3);
+        self.process.put_on(&mut page);
         self.entry.put_on(&mut page);
         self.reloads.put_on(&mut page);
         self.door.put_on(&mut page);

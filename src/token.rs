@@ -21,6 +21,19 @@ pub const KEY_FILE: &str = "token.key";
 
 const KEY_BYTES: usize = 32;
 
+/// Enough to tell accounts apart: among a billion two share one with a chance of a few percent.
+const ALIAS_BYTES: usize = 8;
+
+/// The name under which an account, a payee or a device is logged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Alias([u8; ALIAS_BYTES]);
+
+impl fmt::Display for Alias {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 /// Signs tokens. Instances that share a load share nothing else: accounts stay on one instance.
 #[derive(Clone)]
 pub struct TokenKey(Hmac<Sha256>);
@@ -108,6 +121,19 @@ impl TokenKey {
         })
     }
 
+    /// The name under which an id is logged: always the same under this key, and nothing that leads back
+    /// to the id without it.
+    #[must_use]
+    pub fn alias(&self, id: &str) -> Alias {
+        let mut mac = self.0.clone();
+        mac.update(b"alias\0");
+        mac.update(id.as_bytes());
+        let digest = mac.finalize().into_bytes();
+        let mut bytes = [0; ALIAS_BYTES];
+        bytes.copy_from_slice(&digest[..ALIAS_BYTES]);
+        Alias(bytes)
+    }
+
     fn signature_of(&self, bytes: &[u8; 24]) -> Hmac<Sha256> {
         let mut mac = self.0.clone();
         mac.update(b"token\0");
@@ -119,5 +145,23 @@ impl TokenKey {
 impl fmt::Debug for TokenKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alias_is_of_its_id_and_its_key() {
+        let alias = |key: u8, id: &str| {
+            TokenKey::from_bytes(&[key; KEY_BYTES])
+                .alias(id)
+                .to_string()
+        };
+        assert_eq!(alias(1, "alice"), alias(1, "alice"));
+        assert_ne!(alias(1, "alice"), alias(1, "bob"));
+        assert_ne!(alias(1, "alice"), alias(2, "alice"));
+        assert_eq!(alias(1, "alice").len(), 2 * ALIAS_BYTES);
     }
 }

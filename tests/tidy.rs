@@ -35,7 +35,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "config",
-        &["config", "grpc", "journal", "access", "tls", "scoring"],
+        &[
+            "config",
+            "grpc",
+            "journal",
+            "access",
+            "tls",
+            "telemetry",
+            "scoring",
+        ],
     ),
     ("http", &["grpc", "telemetry", "scoring"]),
     (

@@ -21,6 +21,7 @@ const PAGE_SIZE: i32 = 256;
 /// Examples:
 ///   doublecheck evidence --account alice --duplicates-only
 ///   doublecheck evidence --account alice --payment-id p-2
+///   doublecheck evidence --account alice --alias
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct EvidenceArguments {
@@ -35,6 +36,9 @@ pub struct EvidenceArguments {
     /// Only payments that were held against an earlier one as duplicates
     #[arg(long)]
     duplicates_only: bool,
+    /// Print only the name under which the account stands in the server's logs
+    #[arg(long, conflicts_with_all = ["payment_id", "duplicates_only", "limit", "json"])]
+    alias: bool,
     /// At most so many payments [default: all]
     #[arg(long, value_name = "COUNT")]
     limit: Option<usize>,
@@ -51,6 +55,10 @@ pub struct EvidenceArguments {
 /// # Errors
 /// When the server does not answer, or does not remember the payment.
 pub fn run(arguments: &EvidenceArguments, out: &mut dyn Write) -> Ended {
+    if arguments.alias {
+        writeln!(out, "{}", block_on(alias(arguments))?)?;
+        return Ok(());
+    }
     let records = block_on(async {
         let mut client = arguments.server.connect().await?;
         match &arguments.payment_id {
@@ -83,6 +91,17 @@ async fn one(
     };
     let response = client.get_payment(request).await?.into_inner();
     Ok(response.record.into_iter().collect())
+}
+
+async fn alias(arguments: &EvidenceArguments) -> Result<String, Failure> {
+    let request = pb::ListPaymentsRequest {
+        account_id: arguments.account.clone(),
+        page_size: 1,
+        ..Default::default()
+    };
+    let mut client = arguments.server.connect().await?;
+    let page = client.list_payments(request).await?.into_inner();
+    Ok(page.account_alias)
 }
 
 async fn list(

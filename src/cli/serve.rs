@@ -14,7 +14,7 @@ use crate::grpc::listeners::Listeners;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
-use crate::telemetry::ReloadCounters;
+use crate::telemetry::{Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
 mod keeping;
@@ -22,6 +22,8 @@ mod opening;
 mod reloading;
 mod signals;
 mod sweeping;
+#[cfg(feature = "otlp")]
+mod traces;
 mod warnings;
 
 use keeping::Keeping;
@@ -29,6 +31,8 @@ use reloading::{Reloading, Reloads, Watched};
 use signals::Hangups;
 pub(super) use signals::StopSignals;
 use sweeping::Sweeping;
+#[cfg(feature = "otlp")]
+use traces::Traces;
 pub(super) use warnings::warnings;
 
 /// Run the service until SIGTERM or SIGINT
@@ -63,7 +67,7 @@ pub struct ServeArguments {
 pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
-    telemetry::log_to_stderr();
+    telemetry::log_to_stderr(config.log.format, &config.log.filter);
     for warning in warnings(&config, started) {
         tracing::warn!(target: "doublecheck", "{warning}");
     }
@@ -92,7 +96,9 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     let hangups = Hangups::listen().map_err(unheard)?;
     let mut insisted = std::pin::pin!(StopSignals::listen().map_err(unheard)?.second());
 
-    let door = Door::closed();
+    #[cfg(feature = "otlp")]
+    let traces = Traces::of(&config.log)?;
+    let door = Door::logging(config.log.sample.sample());
     let settings = grpc_settings(&config);
     let entry = settings.entry.clone();
     let counters = Arc::new(ReloadCounters::default());
@@ -100,7 +106,7 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
         door: door.clone(),
         entry: entry.clone(),
         reloads: Arc::clone(&counters),
-        started,
+        process: Process { started },
     };
     let asked_for = config.http_address.as_str();
     let http = Http::start(asked_for, told)
@@ -137,6 +143,10 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     }
     drop(threads);
     opening::close(engine, hurried, insisted).await?;
+    #[cfg(feature = "otlp")]
+    if let Some(traces) = traces {
+        traces.end().await;
+    }
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())
 }

@@ -80,6 +80,22 @@ pub(super) struct Settings {
     /// the cgroup allows]
     #[arg(long, value_name = "BYTES")]
     memory_budget: Option<String>,
+    /// How events are logged to standard error: for people, or an object of JSON a line [file: log.format]
+    /// [env: DOUBLECHECK_LOG_FORMAT] [default: pretty]
+    #[arg(long, value_name = "pretty|json")]
+    log_format: Option<String>,
+    /// Which events are logged: a level, or levels by target [file: log.filter] [env: DOUBLECHECK_LOG_FILTER]
+    /// [default: info]
+    #[arg(long, value_name = "LEVELS")]
+    log_filter: Option<String>,
+    /// Of how many payments that are asked about or blocked one is logged, 0 to 1000000; 0: none
+    /// [file: log.sample] [env: DOUBLECHECK_LOG_SAMPLE] [default: 100]
+    #[arg(long, value_name = "COUNT")]
+    log_sample: Option<String>,
+    /// Where an OpenTelemetry collector takes the spans of calls whose caller records a trace; only in builds
+    /// with the feature otlp [file: otlp.endpoint] [env: DOUBLECHECK_OTLP_ENDPOINT] [default: nowhere]
+    #[arg(long, value_name = "http://HOST:PORT")]
+    otlp_endpoint: Option<String>,
     /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
     /// [file: policy.path] [env: DOUBLECHECK_POLICY] [default: balanced]
     #[arg(long, value_name = "NAME|FILE")]
@@ -116,6 +132,10 @@ impl Settings {
             snapshot_interval_s: self.snapshot_interval_s.clone(),
             snapshot_journal_mib: self.snapshot_journal_mib.clone(),
             memory_budget: self.memory_budget.clone(),
+            log_format: self.log_format.clone(),
+            log_filter: self.log_filter.clone(),
+            log_sample: self.log_sample.clone(),
+            otlp_endpoint: self.otlp_endpoint.clone(),
             policy: self.policy.clone(),
             shadow_policy: self.shadow_policy.clone(),
             limits: self.limits.0.clone(),

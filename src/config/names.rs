@@ -3,7 +3,9 @@
 use std::ops::RangeInclusive;
 
 use super::journal::JournalAck;
+use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, LogSample};
 use super::memory::MemoryBudget;
+use super::otlp::OtlpEndpoint;
 use crate::grpc::limits::{Limit, Limits};
 
 /// The names that a setting goes by, and what it takes.
@@ -81,6 +83,11 @@ settings! {
         "a whole number of MiB from 1 to 1048576", Takes::Whole(1..=1_048_576);
     MEMORY_BUDGET = "memory.budget", "DOUBLECHECK_MEMORY_BUDGET", "--memory-budget", MemoryBudget::EXPECTED,
         Takes::Text;
+    LOG_FORMAT = "log.format", "DOUBLECHECK_LOG_FORMAT", "--log-format", FORMAT_EXPECTED, Takes::Text;
+    LOG_FILTER = "log.filter", "DOUBLECHECK_LOG_FILTER", "--log-filter", FILTER_EXPECTED, Takes::Text;
+    LOG_SAMPLE = "log.sample", "DOUBLECHECK_LOG_SAMPLE", "--log-sample", LogSample::EXPECTED, Takes::Text;
+    OTLP_ENDPOINT = "otlp.endpoint", "DOUBLECHECK_OTLP_ENDPOINT", "--otlp-endpoint", OtlpEndpoint::EXPECTED,
+        Takes::Text;
     POLICY_PATH = "policy.path", "DOUBLECHECK_POLICY", "--policy", "a text", Takes::Text;
     POLICY_SHADOW = "policy.shadow", "DOUBLECHECK_SHADOW_POLICY", "--shadow-policy", "a text", Takes::Text;
 }
@@ -89,7 +96,6 @@ settings! {
 /// own tests are.
 const OTHER_VARIABLES: &[&str] = &[
     "DOUBLECHECK_CONFIG",
-    "DOUBLECHECK_LOG",
     "DOUBLECHECK_SERVER",
     "DOUBLECHECK_BEARER_TOKEN",
     "DOUBLECHECK_TLS_CA",
@@ -169,7 +175,6 @@ mod tests {
             "DOUBLECHECK_SERVICE_PORT_GRPC",
             "DOUBLECHECK_PORT",
             "DOUBLECHECK_PORT_50051_TCP_ADDR",
-            "DOUBLECHECK_LOG",
         ] {
             assert!(!is_unknown(others), "{others}");
         }

@@ -32,7 +32,8 @@ impl Engine {
                 &mut self.accounts.seek(account_id),
                 |Logged { state: account, .. }| {
                     let policies = self.in_force.now();
-                    account.advance(policies.primary(), now);
+                    let (_, cost) = account.advance(policies.primary(), now);
+                    self.count_cost(cost);
                     let record = account.record(payment_id)?;
                     record.record(account_id, |number| policies.version(number))
                 },
@@ -46,7 +47,8 @@ impl Engine {
         let now = self.clock.now();
         let list = |Logged { state: account, .. }: &mut Logged<Account>| {
             let policies = self.in_force.now();
-            account.advance(policies.primary(), now);
+            let (_, cost) = account.advance(policies.primary(), now);
+            self.count_cost(cost);
             listed(account, listing, |number| policies.version(number))
         };
         self.accounts

@@ -12,8 +12,12 @@ use crate::telemetry::families::{
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
-        let policies = self.in_force.now();
-        page.family(&POLICY).put(&[policies.primary().version()], 1);
+        let in_force = self.in_force.now();
+        let mut policies = page.family(&POLICY);
+        policies.put(&["primary", in_force.primary().version()], 1);
+        if let Some(shadow) = in_force.shadow() {
+            policies.put(&["shadow", shadow.version()], 1);
+        }
         self.scores.put_on(page);
         self.shadow.counts().put_on(page);
         self.put_memory_on(page);

@@ -39,7 +39,7 @@ impl Admission {
             | Method::BatchScorePayments
             | Method::GetPayment
             | Method::ListPayments => true,
-            Method::StreamPayments | Method::ReportOutcome => false,
+            Method::StreamPayments | Method::ReportOutcome | Method::Unknown => false,
         }
     }
 

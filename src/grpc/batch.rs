@@ -1,15 +1,16 @@
 //! `BatchScorePayments`: payments in, results out in the same order, scored in chunks.
 
 use super::convert::{InvalidRequest, request, response};
+use super::noted::Noted;
 use super::pb::ScorePaymentRequest;
 use super::pb::batch_score_payments_response::{Result as BatchResult, result::Answer};
 use super::status::Fault;
-use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, Receipt};
+use crate::engine::{CHUNK_CALLS_MAX, Chunk, Kept, Receipt};
 use crate::scoring::payment::Payment;
 
 /// What scoring each item came to, and what the answers wait for.
 pub(super) fn results(
-    engine: &Engine,
+    noted: Noted<'_>,
     items: Vec<ScorePaymentRequest>,
 ) -> (Vec<BatchResult>, Receipt) {
     let mut receipt = Receipt::default();
@@ -18,8 +19,8 @@ pub(super) fn results(
     while items.len() > 0 {
         let taken: Vec<_> = items.by_ref().take(CHUNK_CALLS_MAX).collect();
         let payments = taken.iter().flatten().map(|(payment, _)| payment);
-        let mut chunk = engine.chunk(payments);
-        results.extend(taken.iter().map(|item| result(&mut chunk, item)));
+        let mut chunk = noted.engine.chunk(payments);
+        results.extend(taken.iter().map(|item| result(noted, &mut chunk, item)));
         receipt = receipt.max(chunk.receipt());
     }
     (results, receipt)
@@ -35,12 +36,14 @@ pub(super) fn note_kept(results: &mut [BatchResult], kept: Kept) {
 }
 
 fn result<'a>(
+    noted: Noted<'_>,
     chunk: &mut Chunk<'a>,
     item: &'a Result<(Payment, Option<String>), InvalidRequest>,
 ) -> BatchResult {
     let mut answer = || {
         let (payment, token) = item.as_ref().map_err(InvalidRequest::clone)?;
         let scored = chunk.score(payment, token.as_deref())?;
+        noted.note(payment, &scored);
         Ok(Answer::Assessment(response::scored(
             payment,
             &scored,

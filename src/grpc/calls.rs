@@ -87,7 +87,7 @@ fn method(path: &str) -> Option<Method> {
     let path = path.strip_prefix('/')?;
     let (service, method) = path.split_once('/')?;
     let is_ours = service == RiskServiceServer::<Risk>::NAME;
-    is_ours.then(|| Method::from_name(method)).flatten()
+    is_ours.then(|| Method::named(method))
 }
 
 /// A call that is open until this is dropped.
@@ -205,11 +205,17 @@ impl Answering {
     }
 
     fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
-        if let Some(code) = response.headers_mut().get_mut(Status::GRPC_STATUS)
-            && *code == OUT_OF_RANGE
+        let headers = response.headers_mut();
+        // What the service itself refuses, and counts, has details; what tonic does has none.
+        let is_seen = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+        if let Some(code) = headers.get_mut(Status::GRPC_STATUS)
+            && !is_seen
         {
-            *code = RESOURCE_EXHAUSTED;
-            self.count_unseen(Code::ResourceExhausted);
+            if *code == OUT_OF_RANGE {
+                *code = RESOURCE_EXHAUSTED;
+            }
+            let code = Code::from_bytes(code.as_bytes());
+            self.count_unseen(code);
         }
         self.with_open(response)
     }

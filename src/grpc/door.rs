@@ -7,7 +7,7 @@ use tokio::sync::SetOnce;
 
 use super::status::Fault;
 use crate::engine::Engine;
-use crate::telemetry::{CallCounters, CallRefused, EdgeCounters, Page};
+use crate::telemetry::{CallCounters, CallRefused, EdgeCounters, Page, Sample};
 
 /// The engine, once it is there. Until then every call is told to come again.
 #[derive(Debug, Clone, Default)]
@@ -18,6 +18,7 @@ struct Frame {
     engine: SetOnce<Arc<Engine>>,
     closing: AtomicBool,
     calls: CallCounters,
+    disturbed: Sample,
     edge: EdgeCounters,
 }
 
@@ -26,6 +27,15 @@ impl Door {
     #[must_use]
     pub fn closed() -> Self {
         Self::default()
+    }
+
+    /// The same, where so many of those whose payments are disturbed are logged.
+    #[must_use]
+    pub fn logging(disturbed: Sample) -> Self {
+        Self(Arc::new(Frame {
+            disturbed,
+            ..Frame::default()
+        }))
     }
 
     /// Opens it, once.
@@ -47,6 +57,11 @@ impl Door {
         if let Some(engine) = self.0.engine.get() {
             engine.put_on(page);
         }
+    }
+
+    /// Which payments that are asked about or blocked are logged.
+    pub(super) fn disturbed(&self) -> &Sample {
+        &self.0.disturbed
     }
 
     /// Where connections and refusals are counted.

@@ -10,12 +10,15 @@ use super::batch;
 use super::convert::{request, response};
 use super::deadline;
 use super::door::Door;
+use super::noted::{Noted, trace_of};
 use super::pb;
 use super::pb::risk_service_server::RiskService;
+use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::clock::Deadline;
-use crate::telemetry::{Call, Method};
+use crate::engine::Engine;
+use crate::telemetry::{Call, Method, TraceContext};
 
 /// The service: the engine behind the wire contract.
 #[derive(Debug)]
@@ -36,6 +39,15 @@ impl Service {
             self.door.edge().calls_refused(why, 1);
         }
         entered
+    }
+
+    fn noted<'a>(&'a self, engine: &'a Engine, trace: Option<TraceContext>) -> Noted<'a> {
+        let door = &self.door;
+        Noted {
+            door,
+            engine,
+            trace,
+        }
     }
 
     /// Answers a call before its deadline, and counts it.
@@ -70,9 +82,13 @@ impl RiskService for Service {
         self.counted(Method::ScorePayment, deadline_of(&request), async {
             let _in_flight = self.enter()?;
             let engine = self.door.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
+            let trace = trace_of(request.metadata());
             let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&payment.account_id)?;
             let scored = engine.score_with_receipt(&payment, token.as_deref());
             let (scored, receipt) = scored.map_err(Fault::Refused)?;
+            self.noted(engine, trace).note(&payment, &scored);
             let kept = engine.committed(receipt).await;
             Ok(pb::ScorePaymentResponse {
                 assessment: Some(response::scored(&payment, &scored, kept)),
@@ -88,8 +104,11 @@ impl RiskService for Service {
         self.counted(Method::BatchScorePayments, deadline_of(&request), async {
             let _in_flight = self.enter()?;
             let engine = self.door.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
+            let trace = trace_of(request.metadata());
             let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
-            let (mut results, receipt) = batch::results(engine, items);
+            routed_by.check_all(&items)?;
+            let (mut results, receipt) = batch::results(self.noted(engine, trace), items);
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
         })
@@ -105,7 +124,7 @@ impl RiskService for Service {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
                 let deadline = deadline_of(&request);
-                let answers = Answers::new(engine, request.into_inner(), deadline, call);
+                let answers = Answers::new(engine, request, deadline, call);
                 Ok(Response::new(answers))
             }
             Err(fault) => {
@@ -122,7 +141,9 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
         self.counted(Method::ReportOutcome, deadline_of(&request), async {
             let engine = self.door.engine_with_room()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&report.account_id)?;
             let noted = engine.report_outcome_with_receipt(&report);
             let (noted, receipt) = noted.map_err(Fault::from)?;
             engine.committed(receipt).await;
@@ -139,8 +160,10 @@ impl RiskService for Service {
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         self.counted(Method::GetPayment, deadline_of(&request), async {
             let _in_flight = self.enter()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
+            routed_by.check(&account_id)?;
             let record = self.door.engine()?.payment(&account_id, &payment_id);
             let record = record.ok_or(Fault::Unknown)?;
             Ok(pb::GetPaymentResponse {
@@ -156,9 +179,13 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         self.counted(Method::ListPayments, deadline_of(&request), async {
             let _in_flight = self.enter()?;
+            let routed_by = RoutedBy::of(request.metadata());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
-            let records = self.door.engine()?.payments(&listing);
-            Ok(response::page(&listing, &records))
+            routed_by.check(&listing.account_id)?;
+            let engine = self.door.engine()?;
+            let records = engine.payments(&listing);
+            let alias = engine.alias(listing.account_id.as_str());
+            Ok(response::page(&listing, &records, alias.to_string()))
         })
         .await
     }

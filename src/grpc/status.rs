@@ -7,6 +7,7 @@ use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
+use super::routed::HEADER;
 use crate::access::Denial;
 use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;
@@ -40,6 +41,8 @@ pub(super) enum Fault {
     Busy(CallRefused),
     /// The client waits no longer.
     DeadlineExceeded,
+    /// It is of another account than the one that it was routed by.
+    Misrouted,
 }
 
 impl From<InvalidRequest> for Fault {
@@ -106,6 +109,12 @@ impl From<Fault> for Status {
                 let code = Code::DeadlineExceeded;
                 refused(code, message, "DEADLINE_EXCEEDED", String::new())
             }
+            Fault::Misrouted => {
+                let message = format!("the header {HEADER} names another account");
+                let named = Some(("header", HEADER.to_owned()));
+                let code = Code::FailedPrecondition;
+                refused_naming(code, message, "ACCOUNT_HEADER_MISMATCH", named)
+            }
         }
     }
 }
@@ -163,7 +172,17 @@ fn invalid(request: InvalidRequest) -> Status {
 
 /// `fields`, where any are to blame, are named in the metadata.
 fn refused(code: Code, message: String, reason: &str, fields: String) -> Status {
-    let named = (!fields.is_empty()).then(|| ("fields".to_owned(), fields));
+    let named = (!fields.is_empty()).then_some(("fields", fields));
+    refused_naming(code, message, reason, named)
+}
+
+fn refused_naming(
+    code: Code,
+    message: String,
+    reason: &str,
+    named: Option<(&str, String)>,
+) -> Status {
+    let named = named.map(|(name, value)| (name.to_owned(), value));
     let info = pb::ErrorInfo {
         reason: reason.to_owned(),
         domain: DOMAIN.to_owned(),

@@ -10,19 +10,21 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use tokio_stream::Stream;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Request, Status, Streaming};
 
 use super::convert::{InvalidRequest, request, response};
 use super::deadline::Wait;
 use super::door::Door;
+use super::noted::{Noted, trace_of};
 use super::pb::stream_payments_request::Item;
 use super::pb::stream_payments_response::Answer;
 use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
+use super::routed::RoutedBy;
 use super::status::Fault;
 use crate::clock::Deadline;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
-use crate::scoring::payment::Payment;
-use crate::telemetry::{self, CallRefused};
+use crate::scoring::payment::{AccountId, Payment};
+use crate::telemetry::{self, CallRefused, TraceContext};
 
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
 /// and not before: a client that does not read is not read from either, but for one chunk.
@@ -31,6 +33,8 @@ pub(super) struct Answers {
     engine: Arc<Engine>,
     /// Until they have ended.
     items: Option<Streaming<StreamPaymentsRequest>>,
+    routed_by: RoutedBy,
+    trace: Option<TraceContext>,
     /// What the client's side broke off with: told after the answers to all that came before.
     broken_off: Option<Status>,
     /// Empty but while a chunk is taken in and answered; kept for its memory.
@@ -70,13 +74,15 @@ enum Call {
 impl Answers {
     pub(super) fn new(
         engine: Arc<Engine>,
-        items: Streaming<StreamPaymentsRequest>,
+        request: Request<Streaming<StreamPaymentsRequest>>,
         deadline: Option<Deadline>,
         call: telemetry::Call<Door>,
     ) -> Self {
         Self {
             engine,
-            items: Some(items),
+            trace: trace_of(request.metadata()),
+            routed_by: RoutedBy::of(request.metadata()),
+            items: Some(request.into_inner()),
             broken_off: None,
             taken: Vec::new(),
             ready: VecDeque::new(),
@@ -92,7 +98,10 @@ impl Answers {
             && self.taken.len() < CHUNK_CALLS_MAX
         {
             match Pin::new(items).poll_next(cx) {
-                Poll::Ready(Some(Ok(item))) => self.taken.push(Taken::from(item)),
+                Poll::Ready(Some(Ok(item))) => {
+                    let item = Taken::from(item).routed_by(&self.routed_by);
+                    self.taken.push(item);
+                }
                 Poll::Ready(Some(Err(status))) => self.break_off(status),
                 Poll::Ready(None) => self.items = None,
                 Poll::Pending if self.taken.is_empty() => return Poll::Pending,
@@ -125,7 +134,13 @@ impl Answers {
         }
         let payments = self.taken.iter().filter_map(Taken::payment);
         let mut chunk = self.engine.chunk(payments);
-        let answers = self.taken.iter().map(|item| item.answer(&mut chunk));
+        let noted = Noted {
+            door: self.call.counters(),
+            engine: &self.engine,
+            trace: self.trace,
+        };
+        let answers = self.taken.iter();
+        let answers = answers.map(|item| item.answer(noted, &mut chunk));
         self.ready.extend(answers);
         let receipt = chunk.receipt();
         self.taken.clear();
@@ -206,6 +221,15 @@ impl From<StreamPaymentsRequest> for Taken {
 }
 
 impl Taken {
+    /// The same, refused where it is of another account than the stream was routed by.
+    fn routed_by(self, routed_by: &RoutedBy) -> Self {
+        let call = self.call.and_then(|call| {
+            routed_by.check(call.account_id())?;
+            Ok(call)
+        });
+        Self { call, ..self }
+    }
+
     const fn payment(&self) -> Option<&Payment> {
         match &self.call {
             Ok(Call::Score(payment, _)) => Some(payment),
@@ -213,9 +237,9 @@ impl Taken {
         }
     }
 
-    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
+    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
         let call = self.call.as_ref().map_err(Fault::clone);
-        self.response(call.and_then(|call| call.answer(chunk)))
+        self.response(call.and_then(|call| call.answer(noted, chunk)))
     }
 
     fn response(&self, answer: Result<Answer, Fault>) -> StreamPaymentsResponse {
@@ -227,10 +251,18 @@ impl Taken {
 }
 
 impl Call {
-    fn answer<'a>(&'a self, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
+    const fn account_id(&self) -> &AccountId {
+        match self {
+            Self::Score(payment, _) => &payment.account_id,
+            Self::Report(report) => &report.account_id,
+        }
+    }
+
+    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
         Ok(match self {
             Self::Score(payment, token) => {
                 let scored = chunk.score(payment, token.as_deref())?;
+                noted.note(payment, &scored);
                 Answer::Assessment(response::scored(payment, &scored, Kept::Yes))
             }
             Self::Report(report) => {

@@ -59,13 +59,15 @@ pub struct Scored {
     pub shadow: Option<Box<Assessment>>,
 }
 
-/// What a step lost to the bounds of one account.
+/// What a step lost to the bounds of one account, time among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BoundsCost {
     /// Payments.
     pub dropped: Dropped,
     /// Payees and devices.
     pub forgotten: Forgotten,
+    /// Questions that the payer had not answered when their payment settled.
+    pub questions_expired: u32,
 }
 
 impl BoundsCost {
@@ -93,6 +95,8 @@ pub struct OutcomeNoted {
     pub payee: Payee,
     /// What that means for the payee; `None` if it changes nothing.
     pub risk_change: Option<RiskChange>,
+    /// Whether the payer thereby said no to a question.
+    pub says_no: bool,
     /// What the account's bounds cost.
     pub bounds: BoundsCost,
 }
@@ -256,9 +260,11 @@ impl Account {
                 time: now,
                 payee,
                 risk_change: None,
+                says_no: false,
                 bounds,
             });
         }
+        let says_no = record.is_question_open() && outcome == Outcome::Cancelled;
         self.window.note_outcome(nth, outcome, now);
         let record = self.window.at(nth)?;
         match (record.standing().teaches_profile(), record.was_learnt()) {
@@ -279,6 +285,7 @@ impl Account {
             time: now,
             payee,
             risk_change: (change.before != change.after).then_some(change),
+            says_no,
             bounds,
         })
     }
@@ -290,10 +297,13 @@ impl Account {
         let mut bounds = BoundsCost::default();
         let settle_after = policy.memory.settle_after_ms;
         while let Some(nth) = self.window.settle_next(settle_after, self.latest) {
-            let is_news = self.window.at(nth).is_some_and(|record| {
-                !record.was_learnt() && record.standing().teaches_profile().is_none()
-            });
-            if is_news {
+            let Some(record) = self.window.at(nth) else {
+                continue;
+            };
+            if record.is_question_open() {
+                bounds.questions_expired = bounds.questions_expired.saturating_add(1);
+            }
+            if !record.was_learnt() && record.standing().teaches_profile().is_none() {
                 bounds.add_forgotten(self.learn(policy, nth));
             }
         }

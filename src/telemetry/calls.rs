@@ -29,6 +29,8 @@ named! {
         GetPayment = "GetPayment",
         /// Tells what is remembered of an account.
         ListPayments = "ListPayments",
+        /// Whatever else is called by a name that the service does not have.
+        Unknown = "unknown",
     }
 }
 
@@ -40,8 +42,15 @@ impl Method {
             | Self::BatchScorePayments
             | Self::ReportOutcome
             | Self::GetPayment
-            | Self::ListPayments => "unary",
+            | Self::ListPayments
+            | Self::Unknown => "unary",
         }
+    }
+
+    /// The method of this name, or what stands for one that there is not.
+    #[must_use]
+    pub fn named(name: &str) -> Self {
+        Self::from_name(name).unwrap_or(Self::Unknown)
     }
 
     const fn labels(self) -> [&'static str; 3] {
@@ -143,8 +152,7 @@ impl<C: AsRef<CallCounters>> Call<C> {
 
     /// It ends with the status of this number.
     pub fn fail(&mut self, code: i32) {
-        let code = usize::try_from(code).ok();
-        self.code = code.filter(|code| *code < CODES.len()).unwrap_or(UNKNOWN);
+        self.code = known(code);
     }
 
     /// Where it is counted.
@@ -163,6 +171,12 @@ impl<C: AsRef<CallCounters>> Call<C> {
         let counter = &self.counters.as_ref().items.own().sent;
         counter.fetch_add(items as u64, Ordering::Relaxed);
     }
+}
+
+/// The code of this number, or what stands for one that there is not.
+fn known(code: i32) -> usize {
+    let code = usize::try_from(code).ok();
+    code.filter(|code| *code < CODES.len()).unwrap_or(UNKNOWN)
 }
 
 impl<C: AsRef<CallCounters>> Drop for Call<C> {

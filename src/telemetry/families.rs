@@ -26,6 +26,16 @@ families! {
     BUILD = Gauge "doublecheck_build_info" ["version"];
     /// When the process started, in seconds since 1970.
     STARTED = Gauge "process_start_time_seconds" [];
+    /// Processor time that the process has used, on all cores.
+    CPU = Counter "process_cpu_seconds_total" [];
+    /// Memory of the machine that the process has.
+    RESIDENT = Gauge "process_resident_memory_bytes" [];
+    /// Addresses that it has set aside, with memory behind them or not.
+    VIRTUAL = Gauge "process_virtual_memory_bytes" [];
+    /// Files and connections that it has open.
+    OPEN_FDS = Gauge "process_open_fds" [];
+    /// How many it may have open.
+    MAX_FDS = Gauge "process_max_fds" [];
 
     /// Connections that ended before TLS was agreed on, by why.
     HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
@@ -58,14 +68,16 @@ families! {
     /// Calls, and items of streams, refused before anything was done for them, by what was full.
     ADMISSION_REFUSALS = Counter "doublecheck_admission_refusals_total" ["reason"];
 
-    /// 1, with the version of the policy in force.
-    POLICY = Gauge "doublecheck_policy_info" ["version"];
+    /// 1, with the version of the policy: the primary one decides, a shadow is only asked.
+    POLICY = Gauge "doublecheck_policy_info" ["role", "version"];
     /// Payments decided, by decision.
     DECISIONS = Counter "doublecheck_decisions_total" ["decision"];
     /// Reasons given, by what was decided.
     REASONS = Counter "doublecheck_reasons_total" ["code", "decision"];
     /// Retries that got the answer of the first call again.
     RETRIES = Counter "doublecheck_retries_replayed_total" [];
+    /// Questions to payers: asked, confirmed, cancelled (an outcome says so), expired (payment settled unanswered).
+    CONFIRMATIONS = Counter "doublecheck_confirmations_total" ["event"];
     /// Outcomes reported and taken, repeated reports included.
     OUTCOMES = Counter "doublecheck_outcomes_total" ["outcome"];
     /// Payments that the shadow policy judged too, by what was decided and what it would have.

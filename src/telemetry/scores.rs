@@ -3,7 +3,7 @@
 use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::families::{DECISIONS, OUTCOMES, REASONS, RETRIES};
+use super::families::{CONFIRMATIONS, DECISIONS, OUTCOMES, REASONS, RETRIES};
 use super::page::Page;
 use super::sharded::Sharded;
 use crate::scoring::assessment::{Assessment, Decision, ReasonCode};
@@ -22,6 +22,9 @@ struct Counters {
     decisions: [AtomicU64; Decision::ALL.len()],
     reasons: [[AtomicU64; Decision::ALL.len()]; CODES],
     retries: AtomicU64,
+    confirmed: AtomicU64,
+    cancelled: AtomicU64,
+    expired: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
 }
 
@@ -31,6 +34,9 @@ impl Default for Counters {
             decisions: array::from_fn(|_| AtomicU64::new(0)),
             reasons: array::from_fn(|_| array::from_fn(|_| AtomicU64::new(0))),
             retries: AtomicU64::new(0),
+            confirmed: AtomicU64::new(0),
+            cancelled: AtomicU64::new(0),
+            expired: AtomicU64::new(0),
             outcomes: array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -51,6 +57,24 @@ impl ScoreCounters {
     /// Counts a retry that got its stored answer again.
     pub fn add_retry(&self) {
         self.0.own().retries.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a question that was answered with yes.
+    pub fn add_confirmed(&self) {
+        self.0.own().confirmed.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts a question that was answered with no.
+    pub fn add_cancelled(&self) {
+        self.0.own().cancelled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Counts questions that nobody answered in time.
+    pub fn add_expired(&self, questions: u32) {
+        if questions > 0 {
+            let counter = &self.0.own().expired;
+            counter.fetch_add(questions.into(), Ordering::Relaxed);
+        }
     }
 
     /// Counts an outcome that was reported.
@@ -78,6 +102,12 @@ impl ScoreCounters {
             }
         }
         page.one(&RETRIES, sum(&|counters| &counters.retries));
+        let asked = sum(&|counters| &counters.decisions[Decision::Confirm as usize]);
+        let mut confirmations = page.family(&CONFIRMATIONS);
+        confirmations.put(&["asked"], asked);
+        confirmations.put(&["confirmed"], sum(&|counters| &counters.confirmed));
+        confirmations.put(&["cancelled"], sum(&|counters| &counters.cancelled));
+        confirmations.put(&["expired"], sum(&|counters| &counters.expired));
         let mut outcomes = page.family(&OUTCOMES);
         for outcome in Outcome::ALL {
             let count = sum(&|counters| &counters.outcomes[*outcome as usize]);

@@ -19,5 +19,6 @@ mod metrics;
 mod outcome_report;
 mod overload;
 mod races;
+mod routed;
 mod stream;
 mod workers;

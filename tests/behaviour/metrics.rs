@@ -12,12 +12,15 @@ use doublecheck::grpc::entry::Entry;
 use doublecheck::grpc::pb;
 use doublecheck::http::{Http, Told};
 use doublecheck::random;
-use doublecheck::scoring::policy::Policy;
-use doublecheck::telemetry::families;
+use doublecheck::scoring::policy::{Policies, Policy, Preset};
+use doublecheck::telemetry::{Process, families};
 use doublecheck::token::TokenKey;
-use tonic::Code;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::{Code, Request};
+use tonic_prost::ProstCodec;
 
-use super::support::{START, Server, payment, payment_but, request, score_item};
+use super::support::{START, Server, connect, payment, payment_but, request, score_item};
 
 /// The status line and the rest of the answer to `request`.
 fn ask(address: SocketAddr, request: &str) -> (String, String) {
@@ -49,7 +52,7 @@ fn told(door: &Door) -> Told {
         door: door.clone(),
         entry: Entry::default(),
         reloads: Arc::default(),
-        started: START,
+        process: Process { started: START },
     }
 }
 
@@ -142,6 +145,126 @@ async fn decisions_and_reasons_are_counted() {
     assert_eq!(number(&page, "doublecheck_accounts"), 1.0);
     let memory = "doublecheck_memory_bytes{kind=\"accounts\"}";
     assert!(number(&page, memory) > 0.0);
+}
+
+#[tokio::test]
+async fn questions_are_counted_by_how_they_end() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    let counts = || {
+        let page = metrics(&http);
+        ["asked", "confirmed", "cancelled", "expired"].map(|event| {
+            let begins = format!("doublecheck_confirmations_total{{event=\"{event}\"}}");
+            number(&page, &begins)
+        })
+    };
+    let token = server.ask("p-1", "p-2").await;
+    assert_eq!(counts(), [1.0, 0.0, 0.0, 0.0]);
+    server.score_with(payment("p-3"), &token).await.unwrap();
+    assert_eq!(counts(), [1.0, 1.0, 0.0, 0.0]);
+    // The same answer again is no second one.
+    server.score_with(payment("p-3"), &token).await.unwrap();
+    let spent = server.score_with(payment("p-4"), &token).await;
+    assert_eq!(spent.unwrap_err().code(), Code::FailedPrecondition);
+    assert_eq!(counts(), [1.0, 1.0, 0.0, 0.0]);
+
+    server.advance_secs(30);
+    let asked = server.score(payment("p-5")).await.unwrap();
+    assert_eq!(asked.decision(), pb::Decision::Confirm);
+    for _ in 0..2 {
+        server.report("p-5", pb::Outcome::Cancelled).await.unwrap();
+        server.report("p-3", pb::Outcome::Cancelled).await.unwrap();
+    }
+    assert_eq!(counts(), [2.0, 1.0, 1.0, 0.0]);
+
+    server.advance_secs(30);
+    let asked = server.score(payment("p-6")).await.unwrap();
+    assert_eq!(asked.decision(), pb::Decision::Confirm);
+    server.advance_secs(9 * 60);
+    server.record("p-6").await.unwrap();
+    assert_eq!(counts(), [3.0, 1.0, 1.0, 0.0]);
+    server.advance_secs(2 * 60);
+    for _ in 0..2 {
+        server.record("p-6").await.unwrap();
+        assert_eq!(counts(), [3.0, 1.0, 1.0, 1.0]);
+    }
+}
+
+#[tokio::test]
+async fn calls_that_never_reach_the_service_are_counted() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    let channel = connect(server.address).await;
+    let call = async |method: &'static str, bytes: usize| {
+        let mut client = Grpc::new(channel.clone());
+        client.ready().await.unwrap();
+        let path = PathAndQuery::from_static(method);
+        let mut message = pb::BatchScorePaymentsRequest::default();
+        let long = payment_but("p", |payment| payment.account_id = "x".repeat(bytes));
+        message.requests.push(request(long, ""));
+        let codec = ProstCodec::<_, pb::BatchScorePaymentsResponse>::default();
+        client
+            .unary(Request::new(message), path, codec)
+            .await
+            .unwrap_err()
+            .code()
+    };
+    let unknown = call("/doublecheck.v1.RiskService/PayTwice", 1).await;
+    assert_eq!(unknown, Code::Unimplemented);
+    let large = call("/doublecheck.v1.RiskService/BatchScorePayments", 5 << 20).await;
+    assert_eq!(large, Code::ResourceExhausted);
+    let garbled = call("/doublecheck.v1.RiskService/ListPayments", 1).await;
+    assert_eq!(garbled, Code::Internal);
+    // The service itself refuses this one, and nobody else counts it.
+    let empty = server.batch(Vec::new()).await.unwrap_err();
+    assert_eq!(empty.code(), Code::InvalidArgument);
+    let page = metrics(&http);
+    let handled = |method: &str, code: &str| {
+        let service = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\"";
+        let labels = format!("{service},grpc_method=\"{method}\",grpc_code=\"{code}\"");
+        number(&page, &format!("grpc_server_handled_total{{{labels}"))
+    };
+    assert_eq!(handled("unknown", "Unimplemented"), 1.0);
+    assert_eq!(handled("BatchScorePayments", "ResourceExhausted"), 1.0);
+    assert_eq!(handled("ListPayments", "Internal"), 1.0);
+    assert_eq!(handled("BatchScorePayments", "InvalidArgument"), 1.0);
+    assert!(!page.contains("PayTwice"));
+}
+
+#[tokio::test]
+#[cfg(target_os = "linux")]
+async fn the_process_is_told_of() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    let page = metrics(&http);
+    assert!(number(&page, "process_resident_memory_bytes") > 1e6);
+    assert!(number(&page, "process_virtual_memory_bytes") > 1e6);
+    let open = number(&page, "process_open_fds");
+    assert!(
+        open > 3.0 && open < number(&page, "process_max_fds"),
+        "{page}"
+    );
+    let before = number(&page, "process_cpu_seconds_total");
+    let mut after = before;
+    while after <= before {
+        after = number(&metrics(&http), "process_cpu_seconds_total");
+    }
+}
+
+#[tokio::test]
+async fn policy_and_shadow_have_a_series_each() {
+    let clock = Arc::new(ManualClock::at(START));
+    let key = TokenKey::from_bytes(&[7; 32]);
+    let shadow = Preset::Cautious.policy();
+    let policies = Policies::new(Policy::default(), Some(shadow.clone()));
+    let door = Door::from(Arc::new(Engine::new(policies, clock, key)));
+    let http = Http::start("127.0.0.1:0", door, START).unwrap();
+    let page = metrics(&http);
+    let policy = Policy::default();
+    for (role, version) in [("primary", policy.version()), ("shadow", shadow.version())] {
+        let series = format!("doublecheck_policy_info{{role=\"{role}\",version=\"{version}\"}}");
+        assert_eq!(number(&page, &series), 1.0);
+    }
 }
 
 #[tokio::test]

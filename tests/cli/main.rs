@@ -2,15 +2,24 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg(unix)]
+mod deploy;
 mod eval;
 mod journal;
 mod load;
+#[cfg(unix)]
+mod logs;
 mod policies;
+#[cfg(unix)]
+mod proxy;
 mod reload;
 mod report;
 mod restarts;
 mod settings;
 mod support;
+#[cfg(feature = "otlp")]
+mod traces;
+mod watched;
 
 #[cfg(target_os = "linux")]
 use std::fs;

@@ -153,7 +153,7 @@ async fn rolling_restarts_fail_no_call() {
     assert!(calls > 10 * restarts, "{calls}");
     let told = format!("{restarts} restarts, {calls} calls, none failed\n");
     std::io::stdout().write_all(told.as_bytes()).unwrap();
-    served.into_iter().for_each(Served::end);
+    served.into_iter().for_each(|served| drop(served.end()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -25,6 +25,27 @@ pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
     command
 }
 
+/// Whether a program that others make is on this machine. Where it is not, says that a test is skipped;
+/// `.ci/run` installs it.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let is_there = Command::new(program).arg("-h").output().is_ok();
+    if !is_there {
+        assert!(std::env::var_os("CI").is_none(), "CI has no {program}");
+        // Past the test runner, which keeps what a test that passes says to itself.
+        let mut err = std::io::stderr();
+        writeln!(err, "skipped: there is no {program} here").unwrap();
+    }
+    is_there
+}
+
+/// The number of the one sample on a page of metrics that begins with this.
+pub(crate) fn metric(page: &str, begins: &str) -> f64 {
+    let mut found = page.lines().filter_map(|line| line.strip_prefix(begins));
+    let number = found.next().unwrap_or_else(|| panic!("{begins}: {page}"));
+    assert_eq!(found.next(), None, "{begins}");
+    number.rsplit_once(' ').unwrap().1.parse().unwrap()
+}
+
 /// How a run ended, and what it said.
 #[derive(Debug)]
 pub(crate) struct Ran {
@@ -50,6 +71,8 @@ pub(crate) struct Served {
     pub(crate) child: Child,
     pub(crate) address: String,
     pub(crate) http_address: String,
+    /// What it logged until it was ready.
+    began: String,
     /// Its data directory, where that is gone with the test too.
     data: Option<Folder>,
     /// What it logs once it is ready.
@@ -88,6 +111,11 @@ impl Served {
         served
     }
 
+    /// One that goes on with a data directory and takes a given address.
+    pub(crate) fn start_at(address: &str, data: &str) -> Self {
+        Self::start_on(data, &["serve", "--grpc-address", address])
+    }
+
     pub(crate) fn start_on(data: &str, arguments: &[&str]) -> Self {
         Self::spawn(doublecheck(arguments), data)
     }
@@ -99,17 +127,12 @@ impl Served {
             .spawn()
             .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut began = String::new();
         let (address, http_address) = lines
             .by_ref()
             .map(Result::unwrap)
-            .find_map(|line| {
-                let (_, after) = line.split_once("ready address=")?;
-                let mut words = after.split(' ');
-                let address = words.next()?.to_owned();
-                // The echo twin has none.
-                let http_address = words.find_map(|word| word.strip_prefix("http_address="));
-                Some((address, http_address.unwrap_or_default().to_owned()))
-            })
+            .inspect(|line| began += &format!("{line}\n"))
+            .find_map(|line| ready(&line))
             .expect("the server says that it is ready");
         // Whoever logs must not wait for somebody to read.
         let (logged, log) = mpsc::channel();
@@ -123,6 +146,7 @@ impl Served {
             child,
             address,
             http_address,
+            began,
             data: None,
             log,
         }
@@ -160,10 +184,22 @@ impl Served {
         answer
     }
 
-    /// Ends it in peace.
-    pub(crate) fn end(mut self) {
+    /// Ends it at once, by force. What it logged.
+    pub(crate) fn kill(mut self) -> String {
+        self.child.kill().unwrap();
+        self.all_logged()
+    }
+
+    /// Ends it in peace. What it logged.
+    pub(crate) fn end(mut self) -> String {
         self.signal("-TERM");
         assert!(self.child.wait().unwrap().success());
+        self.all_logged()
+    }
+
+    fn all_logged(&self) -> String {
+        let began = self.began.clone();
+        self.log.iter().fold(began, |log, line| log + &line + "\n")
     }
 
     /// Runs a command against this server.
@@ -201,6 +237,20 @@ impl Served {
             "succeeded",
         ])
     }
+}
+
+/// The addresses in the line that says that calls are taken, be it for people or for programs.
+fn ready(line: &str) -> Option<(String, String)> {
+    if let Ok(event) = serde_json::from_str::<Value>(line) {
+        let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
+        return (event["message"] == "ready").then(|| (text("address"), text("http_address")));
+    }
+    let (_, after) = line.split_once("ready address=")?;
+    let mut words = after.split(' ');
+    let address = words.next()?.to_owned();
+    // The echo twin has none.
+    let http_address = words.find_map(|word| word.strip_prefix("http_address="));
+    Some((address, http_address.unwrap_or_default().to_owned()))
 }
 
 impl Drop for Served {

@@ -55,7 +55,11 @@ pub(in crate::grpc) const fn outcome_accepted(remembered: Remembered) -> pb::Out
 }
 
 /// A page of records, and the token of the next one if `records` holds more than fit.
-pub(in crate::grpc) fn page(listing: &Listing, records: &[Record]) -> pb::ListPaymentsResponse {
+pub(in crate::grpc) fn page(
+    listing: &Listing,
+    records: &[Record],
+    account_alias: String,
+) -> pb::ListPaymentsResponse {
     let page = &records[..records.len().min(listing.limit.saturating_sub(1))];
     let next_page_token = match page.last() {
         Some(last) if page.len() < records.len() => page_token::write(
@@ -68,6 +72,7 @@ pub(in crate::grpc) fn page(listing: &Listing, records: &[Record]) -> pb::ListPa
     pb::ListPaymentsResponse {
         records: page.iter().map(record).collect(),
         next_page_token,
+        account_alias,
     }
 }
 

@@ -145,6 +145,15 @@ impl<'a> RecordRef<'a> {
         self.entry.token_spent
     }
 
+    /// Whether the payer was asked about it and has said neither yes nor no, as far as is known.
+    #[must_use]
+    pub const fn is_question_open(self) -> bool {
+        let Standing { decision, outcome } = self.standing();
+        matches!(decision, Decision::Confirm)
+            && matches!(outcome, None | Some(Outcome::Unknown))
+            && !self.was_token_spent()
+    }
+
     /// Whether the payer confirmed it with this token.
     #[must_use]
     pub fn was_confirmed_by(self, token: ConfirmationToken) -> bool {

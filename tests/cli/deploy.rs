@@ -1,0 +1,83 @@
+//! What deploy/ has for whoever runs the service: it fits the program.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::{Folder, is_installed, ran};
+
+/// Every file under deploy/, with its text.
+fn files() -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![PathBuf::from("deploy")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push((path.clone(), fs::read_to_string(path).unwrap())),
+            }
+        }
+    }
+    assert!(found.len() >= 9, "{found:?}");
+    found
+}
+
+#[test]
+fn every_variable_that_is_set_is_a_setting() {
+    let readme = fs::read_to_string("README.md").unwrap();
+    for (path, text) in files() {
+        let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        let named: BTreeSet<&str> = words
+            .filter(|word| word.starts_with("DOUBLECHECK_"))
+            .collect();
+        for variable in named {
+            let is_known =
+                variable == "DOUBLECHECK_CONFIG" || readme.contains(&format!("`{variable}`"));
+            assert!(is_known, "{}: {variable}", path.display());
+        }
+    }
+}
+
+#[test]
+fn every_probe_asks_what_is_served() {
+    let manifest = fs::read_to_string("deploy/kubernetes/doublecheck.yaml").unwrap();
+    for (probe, asks) in [
+        ("startupProbe", "service: doublecheck.v1.RiskService"),
+        ("readinessProbe", "service: doublecheck.v1.RiskService"),
+        ("livenessProbe", "path: /healthz"),
+    ] {
+        let (_, after) = manifest.split_once(&format!("{probe}:\n")).unwrap();
+        let first = after.lines().next().unwrap();
+        assert!(first.contains(asks), "{probe}: {first}");
+    }
+}
+
+#[test]
+fn systemd_takes_the_unit_and_finds_it_confined() {
+    if !is_installed("systemd-analyze") {
+        return;
+    }
+    let unit = fs::read_to_string("deploy/systemd/doublecheck.service").unwrap();
+    let binary = Path::new(env!("CARGO_BIN_EXE_doublecheck"));
+    let unit = unit.replace("/usr/bin/doublecheck", binary.to_str().unwrap());
+    let folder = Folder::with(&[("doublecheck.service", &unit)]);
+    let path = folder.path("doublecheck.service");
+    let analyze = |arguments: &[&str]| {
+        let output = Command::new("systemd-analyze")
+            .args(arguments)
+            .arg(&path)
+            .output();
+        ran(&output.unwrap())
+    };
+    let verified = analyze(&["verify"]);
+    assert_eq!(
+        (verified.code, verified.err.as_str()),
+        (Some(0), ""),
+        "{verified:?}"
+    );
+    // In tenths: 10 is not confined at all, and below 2 stands "OK" with a smile.
+    let judged = analyze(&["security", "--offline=true", "--threshold=20"]);
+    assert_eq!(judged.code, Some(0), "{judged:?}");
+}

@@ -1,0 +1,243 @@
+//! What is logged, and that nobody's id is.
+
+use std::fs;
+
+use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
+use doublecheck::grpc::pb::{self, Outcome};
+use serde_json::Value;
+use tonic::transport::Channel;
+use tonic::{Code, Request, Status};
+
+use crate::support::{Folder, Served, run};
+
+/// Ids as they might be: none of them is a part of anything else that is logged.
+const ACCOUNT: &str = "acct-7Q-5501-whose";
+const PAYEE: &str = "6222-0231-9988-0142";
+const DEVICE: &str = "imei-49-015420-323751";
+const SECRETS: [&str; 3] = [ACCOUNT, PAYEE, DEVICE];
+
+const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const SPAN: &str = "00f067aa0ba902b7";
+
+fn payment(payment_id: &str) -> pb::Payment {
+    pb::Payment {
+        payment_id: payment_id.to_owned(),
+        account_id: ACCOUNT.to_owned(),
+        payee: Some(pb::Payee {
+            id: PAYEE.to_owned(),
+            r#type: pb::PayeeType::BankAccount.into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: 5_000,
+            currency_code: "CNY".to_owned(),
+        }),
+        kind: pb::PaymentKind::Transfer.into(),
+        device_id: Some(DEVICE.to_owned()),
+        ..Default::default()
+    }
+}
+
+fn scoring(payment_id: &str, token: &str) -> pb::ScorePaymentRequest {
+    pb::ScorePaymentRequest {
+        payment: Some(payment(payment_id)),
+        confirmation_token: token.to_owned(),
+    }
+}
+
+/// A request of a trace that its caller records, routed as it should be.
+fn traced<T>(message: T) -> Request<T> {
+    let mut request = Request::new(message);
+    let header = format!("00-{TRACE}-{SPAN}-01").parse().unwrap();
+    request.metadata_mut().insert("traceparent", header);
+    let header = ACCOUNT.parse().unwrap();
+    request.metadata_mut().insert("x-account-id", header);
+    request
+}
+
+async fn connect(served: &Served) -> RiskServiceClient<Channel> {
+    let address = format!("http://{}", served.address);
+    RiskServiceClient::connect(address).await.unwrap()
+}
+
+/// Every call there is, and every way in which one fails.
+async fn session(client: &mut RiskServiceClient<Channel>, life: &str) {
+    let id = |nth: u32| format!("{life}-{nth}");
+    let code = |refused: Status| refused.code();
+    client
+        .score_payment(traced(scoring(&id(1), "")))
+        .await
+        .unwrap();
+    client
+        .score_payment(traced(scoring(&id(2), "")))
+        .await
+        .unwrap();
+    let requests = vec![scoring(&id(3), ""), scoring(&id(4), "")];
+    let batch = pb::BatchScorePaymentsRequest { requests };
+    client.batch_score_payments(traced(batch)).await.unwrap();
+    let item = pb::StreamPaymentsRequest {
+        sequence: 1,
+        item: Some(pb::stream_payments_request::Item::Score(scoring(
+            &id(5),
+            "",
+        ))),
+    };
+    let stream = client
+        .stream_payments(traced(tokio_stream::iter([item])))
+        .await;
+    stream
+        .unwrap()
+        .into_inner()
+        .message()
+        .await
+        .unwrap()
+        .unwrap();
+    let report = |payment_id: String, payee_id: Option<&str>| pb::ReportOutcomeRequest {
+        account_id: ACCOUNT.to_owned(),
+        payment_id,
+        outcome: Outcome::Fraud.into(),
+        payee_id: payee_id.map(str::to_owned),
+    };
+    client.report_outcome(report(id(1), None)).await.unwrap();
+    client
+        .report_outcome(report(id(8), Some(PAYEE)))
+        .await
+        .unwrap();
+    let unknown = client.report_outcome(report(id(9), None)).await;
+    assert_eq!(code(unknown.unwrap_err()), Code::NotFound);
+    let get = pb::GetPaymentRequest {
+        account_id: ACCOUNT.to_owned(),
+        payment_id: id(1),
+    };
+    client.get_payment(traced(get)).await.unwrap();
+
+    let wrong = client.score_payment(scoring(&id(6), "no token")).await;
+    assert_eq!(code(wrong.unwrap_err()), Code::FailedPrecondition);
+    let mut other = scoring(&id(1), "");
+    other.payment.as_mut().unwrap().order_id = Some("another".to_owned());
+    let conflict = client.score_payment(other).await;
+    assert_eq!(code(conflict.unwrap_err()), Code::AlreadyExists);
+    let mut faulty = scoring(&id(7), "");
+    faulty.payment.as_mut().unwrap().account_id = format!("{ACCOUNT}\n");
+    faulty.payment.as_mut().unwrap().money = None;
+    let invalid = client.score_payment(faulty).await;
+    assert_eq!(code(invalid.unwrap_err()), Code::InvalidArgument);
+    let mut misrouted = scoring(&id(7), "");
+    misrouted.payment.as_mut().unwrap().account_id = format!("{ACCOUNT}-2");
+    let misrouted = client.score_payment(traced(misrouted)).await;
+    assert_eq!(code(misrouted.unwrap_err()), Code::FailedPrecondition);
+}
+
+/// Cuts the end of the journal off, as a write does that was broken off.
+fn tear(data: &str) {
+    let files = fs::read_dir(data).unwrap().map(|file| file.unwrap().path());
+    let journal = files.filter(|path| path.extension().is_some_and(|kind| kind == "journal"));
+    let newest = journal.max().unwrap();
+    let bytes = fs::read(&newest).unwrap();
+    fs::write(&newest, &bytes[..bytes.len() - 3]).unwrap();
+}
+
+#[track_caller]
+fn assert_nobody_is_in(text: &str) {
+    for secret in SECRETS {
+        assert!(!text.contains(secret), "{secret}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn no_id_is_in_logs_or_metrics_whatever_happens() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let start = || {
+        let arguments = [
+            "serve",
+            "--grpc-address",
+            "127.0.0.1:0",
+            "--log-format",
+            "json",
+        ];
+        let loud = [
+            "--log-filter",
+            "info,doublecheck=trace",
+            "--log-sample",
+            "1",
+        ];
+        Served::start_on(&data, &[&arguments[..], &loud].concat())
+    };
+    let mut logs = String::new();
+    for (nth, life) in ["killed", "torn", "ended"].iter().enumerate() {
+        let served = start();
+        let mut client = connect(&served).await;
+        session(&mut client, life).await;
+        let alias = served.run(&["evidence", "--account", ACCOUNT, "--alias"]);
+        let alias = alias.out.trim().to_owned();
+        assert_eq!(alias.len(), 16);
+        let page = served.get("/metrics");
+        assert!(page.contains("doublecheck_accounts 1\n"));
+        assert_nobody_is_in(&page);
+        let log = match nth {
+            0 | 1 => served.kill(),
+            _ => served.end(),
+        };
+        assert!(log.contains(&format!("\"account\":\"{alias}\"")), "{log}");
+        logs += &log;
+        if nth == 0 {
+            tear(&data);
+        }
+    }
+    assert!(logs.contains("ended in the middle of a write"), "{logs}");
+    assert_nobody_is_in(&logs);
+    let events: Vec<Value> = logs
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}")))
+        .collect();
+    let disturbed: Vec<&Value> = events
+        .iter()
+        .filter(|event| event["message"] == "a payment was disturbed")
+        .collect();
+    // In each of the lives, of single payments, a batch and a stream.
+    assert!(disturbed.len() >= 9, "{disturbed:?}");
+    for event in disturbed {
+        assert_ne!(event["decision"], "allow");
+        assert_eq!(event["trace_id"], TRACE, "{event}");
+        assert_eq!(event["span_id"], SPAN);
+        for alias in ["account", "payee", "device"] {
+            assert_eq!(event[alias].as_str().unwrap().len(), 16, "{event}");
+        }
+        assert_ne!(event["account"], event["payee"]);
+    }
+}
+
+#[test]
+fn faults_in_what_to_log_are_told() {
+    let faults = [
+        ("--log-format", "xml", "one of pretty, json"),
+        ("--log-filter", "doublecheck=loud", "levels, such as"),
+        ("--log-sample", "-1", "a whole number from 0 to 1000000"),
+    ];
+    for (flag, value, expected) in faults {
+        let ran = run(&["check", &format!("{flag}={value}")]);
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        assert!(
+            ran.err.starts_with(&format!("{flag}: must be {expected}")),
+            "{ran:?}"
+        );
+    }
+    // Without the feature it must be left out, and with it be an address.
+    let ran = run(&["check", "--otlp-endpoint", "collector"]);
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.starts_with("--otlp-endpoint: must be "), "{ran:?}");
+    let ran = run(&["check", "--log-format", "json", "--log-sample", "0"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let rows: Vec<Vec<&str>> = ran
+        .out
+        .lines()
+        .map(|row| row.split_whitespace().collect())
+        .collect();
+    for row in [
+        ["log.format", "json"],
+        ["log.filter", "info"],
+        ["log.sample", "0"],
+    ] {
+        assert!(rows.iter().any(|told| told.starts_with(&row)), "{ran:?}");
+    }
+}

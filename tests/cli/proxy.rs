@@ -1,0 +1,158 @@
+//! Several instances behind a real HAProxy, as deploy/haproxy has it.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::process::{Child, Command, Stdio};
+
+use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
+use doublecheck::grpc::pb::{self, Decision};
+use tokio::task::JoinSet;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Code, Request, Status};
+
+use crate::support::{Folder, Served, is_installed, metric};
+
+const ACCOUNTS: usize = 300;
+
+/// A HAProxy that listens on a socket of its own, gone with the test.
+struct Proxy {
+    child: Child,
+    socket: String,
+}
+
+impl Proxy {
+    /// Between whoever calls and these instances, by the configuration of deploy/haproxy.
+    fn start(folder: &Folder, addresses: &[String]) -> Self {
+        let socket = folder.path("proxy.sock");
+        let config = fs::read_to_string("deploy/haproxy/haproxy.cfg").unwrap();
+        assert_eq!(config.matches("bind :50051").count(), 1);
+        let config = config.replace("bind :50051", &format!("bind unix@{socket}"));
+        let (head, servers) = config.split_once("    server ").unwrap();
+        assert_eq!(
+            servers.matches("\n    server ").count() + 1,
+            addresses.len()
+        );
+        let mut config = head.to_owned();
+        for (nth, address) in addresses.iter().enumerate() {
+            config += &format!("    server doublecheck-{nth} {address}\n");
+        }
+        let path = folder.path("haproxy.cfg");
+        fs::write(&path, config).unwrap();
+        let child = Command::new("haproxy")
+            .args(["-db", "-q", "-f", &path])
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut proxy = Self { child, socket };
+        while UnixStream::connect(&proxy.socket).is_err() {
+            assert_eq!(proxy.child.try_wait().unwrap(), None, "haproxy has ended");
+            std::thread::yield_now();
+        }
+        proxy
+    }
+
+    async fn connect(&self) -> RiskServiceClient<Channel> {
+        let endpoint = Endpoint::from_shared(format!("unix://{}", self.socket)).unwrap();
+        RiskServiceClient::new(endpoint.connect().await.unwrap())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended already; then there is nothing to end.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The same payment of an account each time, but for its id.
+fn request(account: &str, payment_id: &str) -> Request<pb::ScorePaymentRequest> {
+    let payment = pb::Payment {
+        payment_id: payment_id.to_owned(),
+        account_id: account.to_owned(),
+        payee: Some(pb::Payee {
+            id: format!("shop of {account}"),
+            r#type: pb::PayeeType::Merchant.into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: 5_000,
+            currency_code: "CNY".to_owned(),
+        }),
+        kind: pb::PaymentKind::Purchase.into(),
+        ..Default::default()
+    };
+    Request::new(pb::ScorePaymentRequest {
+        payment: Some(payment),
+        confirmation_token: String::new(),
+    })
+}
+
+/// The decision on a payment that is routed by its account.
+async fn score(
+    client: &mut RiskServiceClient<Channel>,
+    account: &str,
+    payment_id: &str,
+) -> Result<Decision, Status> {
+    let mut request = request(account, payment_id);
+    let header = account.parse().unwrap();
+    request.metadata_mut().insert("x-account-id", header);
+    let answer = client.score_payment(request).await?.into_inner();
+    Ok(answer.assessment.unwrap().decision())
+}
+
+#[tokio::test]
+async fn duplicates_are_caught_whichever_instance_remembers() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let folder = Folder::with(&[]);
+    let data = folder.path("first");
+    let (first, second) = (
+        Served::start_with_data(&data),
+        Served::start(&["serve", "--grpc-address", "127.0.0.1:0"]),
+    );
+    let addresses = [first.address.clone(), second.address.clone()];
+    let proxy = Proxy::start(&folder, &addresses);
+    let mut client = proxy.connect().await;
+    let accounts: Vec<String> = (0..ACCOUNTS).map(|nth| format!("payer-{nth}")).collect();
+    for account in &accounts {
+        let decision = score(&mut client, account, "once").await.unwrap();
+        assert_eq!(decision, Decision::Allow, "{account}");
+    }
+    let held = |served: &Served| metric(&served.get("/metrics"), "doublecheck_accounts");
+    let shares = [held(&first), held(&second)];
+    assert_eq!(shares.iter().sum::<f64>(), ACCOUNTS as f64);
+    assert!(
+        shares.iter().all(|share| *share > ACCOUNTS as f64 / 10.0),
+        "{shares:?}"
+    );
+
+    // While one is away its accounts wait for it: nobody who remembers nothing of them judges them.
+    first.end();
+    let mut asked = JoinSet::new();
+    for account in accounts.clone() {
+        let mut client = client.clone();
+        asked.spawn(async move { (score(&mut client, &account, "twice").await, account) });
+    }
+    let mut away = 0.0;
+    for (answer, account) in asked.join_all().await {
+        match answer {
+            Ok(decision) => assert_ne!(decision, Decision::Allow, "{account}"),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                away += 1.0;
+            }
+        }
+    }
+    assert_eq!(away, shares[0]);
+    let _first = Served::start_at(&addresses[0], &data);
+    for account in &accounts {
+        let decision = score(&mut client, account, "thrice").await.unwrap();
+        assert_ne!(decision, Decision::Allow, "{account}");
+    }
+
+    let without = client.score_payment(request("payer-0", "stray")).await;
+    let without = without.unwrap_err();
+    assert_eq!(without.code(), Code::FailedPrecondition, "{without}");
+    assert_eq!(without.message(), "x-account-id is missing");
+}
