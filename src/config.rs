@@ -157,7 +157,7 @@ impl Config {
         let reflection = s.flag(&GRPC_REFLECTION, flags.grpc_reflection.as_ref(), true);
         let local = Address::local(9_464);
         let http_address = s.last_or(&HTTP_ADDRESS, flags.http_address.as_ref(), address, local);
-        let threads = s.whole(&THREADS, flags.threads.as_ref(), cores());
+        let threads = threads(s, flags);
         let grace_ms = s.whole(&DRAIN_GRACE, flags.drain_grace_ms.as_ref(), 0);
         let deadline_s = s.whole(&DRAIN_DEADLINE, flags.drain_deadline_s.as_ref(), 10);
         let data_dir = s.path_or(&DATA_DIR, flags.data_dir.as_ref(), "data");
@@ -197,10 +197,7 @@ impl Config {
             insecure,
             reflection,
             http_address,
-            threads: usize::try_from(threads)
-                .ok()
-                .and_then(NonZeroUsize::new)
-                .unwrap_or(NonZeroUsize::MIN),
+            threads,
             drain_grace: Duration::from_millis(grace_ms),
             drain_deadline: Duration::from_secs(deadline_s),
             data_dir,
@@ -260,10 +257,12 @@ fn files(sources: &mut Sources<'_>, flags: &Flags) -> Files {
     }
 }
 
-/// One for each core that this process may use; one where the machine does not say.
-fn cores() -> u64 {
+/// One for each core that this process may use unless told otherwise; one where the machine does not say.
+fn threads(sources: &mut Sources<'_>, flags: &Flags) -> NonZeroUsize {
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    cores.get() as u64
+    let threads = sources.whole(&THREADS, flags.threads.as_ref(), cores.get() as u64);
+    let threads = usize::try_from(threads).ok().and_then(NonZeroUsize::new);
+    threads.unwrap_or(cores)
 }
 
 #[cfg(test)]

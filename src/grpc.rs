@@ -100,7 +100,7 @@ pub async fn serve_on_workers(
     workers::run(listeners, edge, routes, settings, stop).await
 }
 
-/// Serves the echo twin, which allows every payment unread, in the same way.
+/// Serves the echo twin, which allows every payment unread, on threads of the same kind.
 ///
 /// # Errors
 /// When a thread cannot start.
@@ -109,9 +109,11 @@ pub async fn serve_echo_on_workers(
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let limits = settings.limits;
-    let routes = move |_| echo::routes(&limits);
-    workers::run(listeners, Door::closed(), routes, settings, shutdown).await
+    let Settings {
+        limits, drain_max, ..
+    } = settings;
+    let serve = move |listener, stop| echo::serve(listener, limits, stop, drain_max);
+    workers::run_each(listeners, serve, shutdown).await
 }
 
 /// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open

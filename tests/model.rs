@@ -454,9 +454,11 @@ fn told_to_account_0(calls: &[(Timestamp, usize, Call)], apart: bool) -> Vec<(us
     let mut told = Vec::new();
     for (time, nth, call) in calls {
         town.clock.set(*time);
-        if let Some(scored) = town.call(*nth, call, apart)
+        if let Some(mut scored) = town.call(*nth, call, apart)
             && call.account == 0
         {
+            // Metrics count it; whether this call notices it or a sweep did is nobody's answer.
+            scored.bounds.questions_expired = 0;
             told.push((*nth, scored));
         }
     }

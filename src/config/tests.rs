@@ -44,7 +44,7 @@ fn nothing_given_is_the_default() {
     let config = load(&Given::default()).unwrap();
     assert_eq!(config.grpc_address.as_str(), "127.0.0.1:50051");
     assert_eq!(config.http_address.as_str(), "127.0.0.1:9464");
-    assert_eq!(config.threads.get() as u64, cores());
+    assert_eq!(config.threads, thread::available_parallelism().unwrap());
     assert_eq!(config.files.policy, PolicySource::default());
     assert_eq!(config.contents.policies, Policy::default().into());
     assert_eq!(config.files.policy_paths(), Vec::<PathBuf>::new());

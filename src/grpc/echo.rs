@@ -1,11 +1,16 @@
-//! The echo twin: the same messages over the same transport, and nothing behind them. Every payment is
-//! allowed, unread. What the service costs beyond its twin is what scoring costs.
+//! The echo twin: the same messages on the same runtime, and nothing behind them. Every payment is allowed,
+//! unread. What the service costs beyond its twin is what scoring costs, and what limits, admission and
+//! deadlines do.
 
+use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
+use tokio::net::TcpListener;
 use tokio_stream::Stream;
-use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::limits::Limits;
@@ -13,12 +18,31 @@ use super::pb::batch_score_payments_response::{self, result};
 use super::pb::risk_service_server::RiskService;
 use super::pb::{self, stream_payments_request, stream_payments_response};
 use super::risk_service;
+use super::workers::Stop;
 
 /// As long as the version of the policy `balanced`, so that answers are of one size.
 const POLICY_VERSION: &str = "balanced-00000000";
 
-pub(super) fn routes(limits: &Limits) -> Routes {
-    Routes::new(risk_service(limits, Echo))
+/// Serves as one worker, by tonic's own server: nothing of ours is in the way. What is open after
+/// `drain_max` is closed.
+pub(super) async fn serve(
+    listener: TcpListener,
+    limits: Limits,
+    stop: Stop,
+    drain_max: Duration,
+) -> io::Result<()> {
+    let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let serving = Server::builder()
+        .add_service(risk_service(&limits, Echo))
+        .serve_with_incoming_shutdown(connections, stop.clone().asked());
+    let drained = async {
+        stop.asked().await;
+        tokio::time::sleep(drain_max).await;
+    };
+    tokio::select! {
+        result = serving => result.map_err(io::Error::other),
+        () = drained => Ok(()),
+    }
 }
 
 #[derive(Debug)]

@@ -27,8 +27,6 @@ use super::listeners::Listeners;
 /// Connections are counted at the `door`. `routes` is called on each worker: what it makes anew, such as
 /// reference counts, no two cores share.
 ///
-/// A worker that fails takes the others with it, for half of a service would look like a whole one.
-///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
@@ -39,19 +37,37 @@ pub async fn run(
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let edge = Edge::new(door, settings, listeners.each.len());
+    let serve = move |listener, stop: Stop| async move {
+        edge.serve(listener, routes, stop.asked()).await;
+        Ok(())
+    };
+    run_each(listeners, serve, shutdown).await
+}
+
+/// Lets each worker `serve` its listener, and tells it to stop when `shutdown` completes.
+///
+/// A worker that fails takes the others with it, for half of a service would look like a whole one.
+///
+/// # Errors
+/// When a worker cannot start, or fails.
+pub(super) async fn run_each<S, F>(
+    listeners: Listeners,
+    serve: S,
+    shutdown: impl Future<Output = ()>,
+) -> io::Result<()>
+where
+    S: FnOnce(tokio::net::TcpListener, Stop) -> F + Clone + Send + 'static,
+    F: Future<Output = io::Result<()>>,
+{
     // Dropping it tells every worker to stop, however this function ends.
     let (stop, stopping) = watch::channel(());
     let mut workers = JoinSet::new();
     for (nth, listener) in listeners.each.into_iter().enumerate() {
-        let (edge, routes, mut stopping) = (edge.clone(), routes.clone(), stopping.clone());
-        let stopped = async move {
-            // Nothing is ever sent: this is the error of a dropped sender.
-            let _ = stopping.changed().await;
-        };
+        let (serve, stop) = (serve.clone(), Stop(stopping.clone()));
         let (ended, end) = oneshot::channel();
         thread::Builder::new()
             .name(format!("grpc-{nth}"))
-            .spawn(move || ended.send(work(listener, &edge, routes, stopped)))?;
+            .spawn(move || ended.send(work(listener, serve, stop)))?;
         workers.spawn(async {
             let panicked = |_| Err(io::Error::other("a worker panicked"));
             end.await.unwrap_or_else(panicked)
@@ -68,19 +84,29 @@ pub async fn run(
     result
 }
 
+/// Tells a worker to stop.
+#[derive(Debug, Clone)]
+pub(super) struct Stop(watch::Receiver<()>);
+
+impl Stop {
+    /// Waits until it is asked to.
+    pub(super) async fn asked(mut self) {
+        // Nothing is ever sent: this is the error of a dropped sender.
+        let _ = self.0.changed().await;
+    }
+}
+
 /// One worker's life.
-fn work(
+fn work<F: Future<Output = io::Result<()>>>(
     listener: TcpListener,
-    edge: &Edge,
-    routes: impl FnOnce(Arc<Admission>) -> Routes,
-    stop: impl Future<Output = ()>,
+    serve: impl FnOnce(tokio::net::TcpListener, Stop) -> F,
+    stop: Stop,
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;
-        edge.serve(listener, routes, stop).await;
-        Ok(())
+        serve(listener, stop).await
     })
 }

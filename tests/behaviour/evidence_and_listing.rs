@@ -184,7 +184,7 @@ async fn a_page_holds_50_unless_asked_otherwise() {
 async fn an_account_that_is_not_remembered_has_an_empty_list() {
     let server = Server::start().await;
     let page = server.list(list_of("nobody")).await.unwrap();
-    assert_eq!(page, pb::ListPaymentsResponse::default());
+    assert_eq!((page.records, page.next_page_token.as_str()), (vec![], ""));
 }
 
 #[tokio::test]
@@ -274,5 +274,8 @@ async fn what_comes_between_two_pages_shifts_nothing() {
         .list(page_of(2, &first.next_page_token))
         .await
         .unwrap();
-    assert_eq!(second, pb::ListPaymentsResponse::default());
+    assert_eq!(
+        (second.records, second.next_page_token.as_str()),
+        (vec![], "")
+    );
 }

@@ -258,7 +258,7 @@ async fn policy_and_shadow_have_a_series_each() {
     let shadow = Preset::Cautious.policy();
     let policies = Policies::new(Policy::default(), Some(shadow.clone()));
     let door = Door::from(Arc::new(Engine::new(policies, clock, key)));
-    let http = Http::start("127.0.0.1:0", door, START).unwrap();
+    let http = Http::start("127.0.0.1:0", told(&door)).unwrap();
     let page = metrics(&http);
     let policy = Policy::default();
     for (role, version) in [("primary", policy.version()), ("shadow", shadow.version())] {
