@@ -3,11 +3,14 @@
 //! the account.
 //!
 //! `cargo bench --bench cold_accounts [-- ACCOUNTS…]` (10 k, 100 k and 1 M unless said); `-- --test` runs
-//! a small one. Figures are nanoseconds on the core, median (least–most) of rounds that alternate.
+//! a small one. Figures are nanoseconds on the core, median (least–most) of rounds that alternate; bars are
+//! medians, one by one above and in chunks below.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
+    clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
     missing_docs,
     unreachable_pub,
     reason = "a bench"
@@ -57,6 +60,7 @@ fn by_accounts(sizes: &[u64], payments: usize) {
         "{:>10}  {:>22}  {:>22}  {:>9}",
         "accounts", "one by one, ns", "chunks of 64, ns", "B/account"
     );
+    let mut bars = Vec::new();
     for &accounts in sizes {
         let before = resident_bytes();
         let (clock, engine) = common::engine();
@@ -67,9 +71,12 @@ fn by_accounts(sizes: &[u64], payments: usize) {
             clock: &clock,
             gap_us: DAY_US / 4 / accounts,
         };
-        let [single, chunked] = cost(&engine, pace, &town, payments).map(shown);
+        let costs = cost(&engine, pace, &town, payments);
+        let [single, chunked] = costs.map(shown);
         println!("{accounts:>10}  {single:>22}  {chunked:>22}  {bytes:>9}");
+        bars.push((accounts, costs));
     }
+    plot("accounts", &bars);
 }
 
 /// So many accounts, from those that rarely pay to those that pay more than is remembered of them.
@@ -79,6 +86,7 @@ fn by_payments_a_day(accounts: u64, payments: usize) {
         "a day each", "one by one, ns", "ratio", "chunks of 64, ns", "ratio"
     );
     let mut rarely = None;
+    let mut bars = Vec::new();
     for a_day in PAYMENTS_A_DAY {
         // Nothing here is about pace, and nobody is to be asked for it.
         let (clock, engine) = common::engine_under(common::patient_policy());
@@ -100,15 +108,36 @@ fn by_payments_a_day(accounts: u64, payments: usize) {
             medians[0] / base[0],
             medians[1] / base[1]
         );
+        bars.push((a_day, costs));
+    }
+    plot("a day each", &bars);
+}
+
+/// Median, least and most.
+type Spread = (f64, f64, f64);
+
+/// Bars of medians, against the longest of them.
+fn plot(of: &str, costs: &[(u64, [Spread; 2])]) {
+    const LONGEST: f64 = 60.0;
+    let medians = costs.iter().flat_map(|(_, costs)| costs);
+    let most = medians.fold(0.0, |most: f64, (median, _, _)| most.max(*median));
+    println!("\n{of:>10}");
+    for (nth, costs) in costs {
+        let [single, chunked] = costs.map(|(median, _, _)| {
+            // Not negative, and at most as long as the longest.
+            let length = (median / most * LONGEST).round() as usize;
+            format!("{} {median:.0} ns", "█".repeat(length))
+        });
+        println!("{nth:>10}  {single}\n{:>10}  {chunked}", "");
     }
 }
 
-fn shown((median, least, most): (f64, f64, f64)) -> String {
+fn shown((median, least, most): Spread) -> String {
     format!("{median:.0} ({least:.0}–{most:.0})")
 }
 
 /// What a payment costs one by one and in chunks: median, least and most.
-fn cost(engine: &Engine, pace: Pace<'_>, town: &Town, payments: usize) -> [(f64, f64, f64); 2] {
+fn cost(engine: &Engine, pace: Pace<'_>, town: &Town, payments: usize) -> [Spread; 2] {
     let (mut single, mut chunked) = (Vec::new(), Vec::new());
     for round in 0..ROUNDS {
         single.push(one_by_one(engine, pace, &calls(town, 2 * round, payments)));
