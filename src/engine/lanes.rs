@@ -2,34 +2,32 @@
 //! What happened to one key depends on no other, as the record of an event says what it read of them.
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, mpsc};
 use std::{io, thread};
 
 use super::Engine;
 use super::redo::{Redo, Redone};
 use super::snapshots::Begun;
-use crate::journal::event::Event;
 use crate::journal::{JournalFault, Reader};
 
-/// How many events are handed over at once, and how many times that may wait for a lane. So few take memory
-/// that was used before; what is larger is asked of the system and cleared by it again and again.
-const BATCH_EVENTS: usize = 256;
-const BATCHES_AHEAD: usize = 32;
+mod feed;
 
-type Batch = Arc<Vec<(u64, Event<'static>)>>;
+use feed::Feed;
+
+/// How many events are handed to the lanes at once.
+const BATCH_EVENTS: usize = 256;
 
 /// One of several lanes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Lane {
-    nth: u32,
-    of: u32,
+    nth: usize,
+    of: usize,
 }
 
 impl Lane {
     /// Whether the key is this lane's. A checksum is the quickest that spreads keys: every lane asks of all
     /// of them, and uneven lanes would cost nothing but time.
     pub(super) fn has(self, key: &str) -> bool {
-        crc32c::crc32c(key.as_bytes()) % self.of == self.nth
+        crc32c::crc32c(key.as_bytes()) as usize % self.of == self.nth
     }
 }
 
@@ -39,57 +37,40 @@ pub(super) fn redo(
     engine: &Engine,
     begun: Option<&Begun>,
     reader: &mut Reader,
-    mut tell: impl FnMut(u64),
+    mut tell: impl FnMut(u64) + Send,
 ) -> Result<Redone, JournalFault> {
-    let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let of = u32::try_from(threads).unwrap_or(u32::MAX);
-    thread::scope(|scope| {
-        let lanes = (0..of).map(|nth| {
-            let (batches, taken) = mpsc::sync_channel::<Batch>(BATCHES_AHEAD);
-            let mut redo = Redo::new(engine, Lane { nth, of });
+    let lanes = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut events = 0;
+    let feed = Feed::new(lanes, || {
+        let mut batch = Vec::with_capacity(BATCH_EVENTS);
+        reader.read_up_to(BATCH_EVENTS, &mut batch)?;
+        events += batch.len() as u64;
+        tell(events);
+        Ok(batch)
+    });
+    let redone = thread::scope(|scope| {
+        let threads = (0..lanes).map(|nth| {
+            let lane = Lane { nth, of: lanes };
+            let (mut redo, inbox) = (Redo::new(engine, lane), feed.inbox(nth));
             let work = move || {
                 if let Some(begun) = begun {
                     redo.begin_from(begun);
                 }
-                for batch in taken {
-                    redo.events(&batch);
-                }
+                inbox.for_each(|batch| redo.events(&batch));
                 redo.finish()
             };
             let thread = thread::Builder::new().name("recovery".to_owned());
             let thread = thread.spawn_scoped(scope, work);
-            Ok((
-                batches,
-                thread.map_err(JournalFault::storage("starting a thread"))?,
-            ))
+            thread.map_err(JournalFault::storage("starting a thread"))
         });
-        let lanes: Vec<_> = lanes.collect::<Result<_, JournalFault>>()?;
-        let mut events = 0;
-        loop {
-            let mut batch = Vec::with_capacity(BATCH_EVENTS);
-            for event in reader.by_ref().take(BATCH_EVENTS) {
-                batch.push(event?);
-            }
-            if batch.is_empty() {
-                break;
-            }
-            events += batch.len() as u64;
-            let batch = Arc::new(batch);
-            for (batches, _) in &lanes {
-                batches.send(Arc::clone(&batch)).map_err(|_| panicked())?;
-            }
-            tell(events);
-        }
-        let finish = |(batches, thread): (
-            mpsc::SyncSender<Batch>,
-            thread::ScopedJoinHandle<'_, Redone>,
-        )| {
-            drop(batches);
-            thread.join().map_err(|_| panicked())
-        };
-        let redone: Vec<Redone> = lanes.into_iter().map(finish).collect::<Result<_, _>>()?;
-        redone.into_iter().reduce(Redone::and).ok_or_else(panicked)
-    })
+        let threads: Vec<_> = threads.collect::<Result<_, _>>()?;
+        let redone = threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| panicked()));
+        redone.collect::<Result<Vec<Redone>, _>>()
+    })?;
+    feed.end()?;
+    redone.into_iter().reduce(Redone::and).ok_or_else(panicked)
 }
 
 fn panicked() -> JournalFault {

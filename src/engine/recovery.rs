@@ -57,7 +57,7 @@ impl Engine {
         policies: Policies,
         durability: Durability,
         clock_from: impl FnOnce(Timestamp) -> Arc<dyn Clock>,
-        mut progress: impl FnMut(Progress),
+        mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Self, JournalFault> {
         let directory = &durability.directory;
         let token_key = TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
@@ -145,7 +145,7 @@ fn redo_rest(
     engine: &Engine,
     begun: Option<&Begun>,
     durability: &Durability,
-    progress: &mut dyn FnMut(Progress),
+    progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Redone, Ending, u64), JournalFault> {
     let directory = Arc::clone(&durability.directory);
     let reader = match begun {

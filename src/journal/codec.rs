@@ -61,6 +61,17 @@ pub(super) type Decoded<T> = Result<T, DecodeError>;
 /// How many bytes a number takes at most.
 const VARINT_BYTES_MAX: usize = 10;
 
+/// The bit of every byte that says that the number goes on behind it.
+const CONTINUES: u64 = 0x8080_8080_8080_8080;
+
+/// The number in eight bytes of seven bits each: gaps of one bit are closed, then of two, then of four.
+const fn without_gaps(word: u64) -> u64 {
+    let word = word & !CONTINUES;
+    let word = word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1;
+    let word = word & 0x0000_3fff_0000_3fff | (word & 0x3fff_0000_3fff_0000) >> 2;
+    word & 0x0000_0000_0fff_ffff | (word & 0x0fff_ffff_0000_0000) >> 4
+}
+
 /// Writes a text and its length.
 pub(super) fn put_text(out: &mut Vec<u8>, text: &str) {
     put_varint(out, text.len() as u64);
@@ -138,14 +149,29 @@ impl<'a> Decoder<'a> {
 
     fn long_varint(&mut self, field: &'static str) -> Decoded<u64> {
         let from = self.at;
-        let mut number = 0;
-        for shift in (0..).step_by(7).take(VARINT_BYTES_MAX) {
+        let (mut number, mut read) = (0, 0);
+        // So far from the end, eight bytes are taken in one step.
+        if let Some(eight) = self.bytes.get(from..).and_then(<[u8]>::first_chunk) {
+            let word = u64::from_le_bytes(*eight);
+            let length = (!word & CONTINUES).trailing_zeros() / 8 + 1;
+            if length <= 8 {
+                let word = word & (u64::MAX >> (64 - 8 * length));
+                if word.leading_zeros() < 72 - 8 * length {
+                    self.at += length as usize;
+                    return Ok(without_gaps(word));
+                }
+                return Err(self.fault(field, DecodeFault::OutOfRange));
+            }
+            (number, read) = (without_gaps(word), 8);
+            self.at += 8;
+        }
+        for nth in read..VARINT_BYTES_MAX {
             let byte = self.byte(field)?;
             // The tenth byte has room for one bit, and no number ends with a byte that says nothing.
-            if (shift == 63 && byte > 1) || (byte == 0 && shift > 0) {
+            if (nth == 9 && byte > 1) || (byte == 0 && nth > 0) {
                 break;
             }
-            number |= u64::from(byte & 0x7f) << shift;
+            number |= u64::from(byte & 0x7f) << (7 * nth);
             if byte < 0x80 {
                 return Ok(number);
             }
@@ -207,6 +233,7 @@ impl<'a> Decoder<'a> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::collection::vec;
     use proptest::prelude::*;
 
     use super::*;
@@ -227,6 +254,31 @@ mod tests {
             prop_assert_eq!(decoder.float("float").unwrap().to_bits(), bits);
             prop_assert_eq!(decoder.text(1_000, "text"), Ok(text.as_str()));
             prop_assert_eq!(decoder.end("end"), Ok(()));
+        }
+
+        /// Only the shortest way to write a number is one, wherever it stands.
+        #[test]
+        fn any_bytes_are_the_number_that_is_written_so_or_none(
+            going_on in vec(0x80..=0xff_u8, 0..12), end: u8, behind in vec(any::<u8>(), 0..12),
+        ) {
+            let bytes = [going_on, vec![end], behind].concat();
+            let last = bytes.iter().position(|byte| *byte < 0x80);
+            let written = &bytes[..last.map_or(bytes.len(), |last| last + 1)];
+            let sevens = written.iter().rev();
+            let number = sevens.fold(0_u64, |sum, byte| sum << 7 | u64::from(byte & 0x7f));
+            let mut shortest = Vec::new();
+            put_varint(&mut shortest, number);
+            let mut decoder = Decoder::new(&bytes);
+            let read = decoder.varint("number");
+            if shortest == written {
+                prop_assert_eq!(read, Ok(number));
+                prop_assert_eq!(decoder.offset(), written.len());
+            } else {
+                let fault = read.unwrap_err().fault;
+                let ended = last.is_none() && bytes.len() < VARINT_BYTES_MAX;
+                let expected = if ended { DecodeFault::Ended } else { DecodeFault::OutOfRange };
+                prop_assert_eq!(fault, expected);
+            }
         }
     }
 

@@ -143,6 +143,38 @@ impl Reader {
         &self.summaries
     }
 
+    /// Adds the next events to `batch`, at most so many; none where there are no more.
+    ///
+    /// # Errors
+    /// When the journal cannot be read on; nothing comes after it.
+    pub fn read_up_to(
+        &mut self,
+        count: usize,
+        batch: &mut Vec<(u64, Event<'static>)>,
+    ) -> Result<(), JournalFault> {
+        let wanted = batch.len() + count;
+        while batch.len() < wanted {
+            self.refill()?;
+            if self.events.is_empty() {
+                break;
+            }
+            let taken = self.events.len().min(wanted - batch.len());
+            batch.extend(self.events.drain(..taken));
+        }
+        Ok(())
+    }
+
+    /// Sees to it that there are events to hand out, unless there are no more.
+    fn refill(&mut self) -> Result<(), JournalFault> {
+        if self.events.is_empty() {
+            self.read_on().inspect_err(|_| {
+                // Nothing comes after it, and there is no ending to go on from.
+                self.progress = Progress::Failed;
+            })?;
+        }
+        Ok(())
+    }
+
     /// The next sequence number that must come for nothing to be missing.
     fn expected(&self) -> u64 {
         self.ending.next.max(self.from)
@@ -330,11 +362,7 @@ impl Iterator for Reader {
     type Item = Result<(u64, Event<'static>), JournalFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.events.is_empty()
-            && let Err(fault) = self.read_on()
-        {
-            // Nothing comes after it, and there is no ending to go on from.
-            self.progress = Progress::Failed;
+        if let Err(fault) = self.refill() {
             return Some(Err(fault));
         }
         self.events.pop_front().map(Ok)

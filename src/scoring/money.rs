@@ -101,12 +101,11 @@ impl Currency {
     /// [`UnknownCurrency`] when ISO 4217 lists no such code.
     pub fn from_code(code: &str) -> Result<Self, UnknownCurrency> {
         let code: [u8; 3] = code.as_bytes().try_into().map_err(|_| UnknownCurrency)?;
-        // Numbers are compared in one step, texts by a call.
-        let number = |[a, b, c]: [u8; 3]| u32::from_be_bytes([0, a, b, c]);
-        let index = CURRENCIES
-            .binary_search_by_key(&number(code), |(known, _)| number(*known))
-            .map_err(|_| UnknownCurrency)?;
-        u8::try_from(index).map(Self).map_err(|_| UnknownCurrency)
+        let nth = PLACES.get(place_of(code)).copied().ok_or(UnknownCurrency)?;
+        match CURRENCIES.get(usize::from(nth)) {
+            Some((known, _)) if *known == code => Ok(Self(nth)),
+            _ => Err(UnknownCurrency),
+        }
     }
 
     /// Its place in the order of the codes, as [`from_number`](Self::from_number) takes it.
@@ -167,6 +166,27 @@ impl fmt::Display for Currency {
         f.write_str(self.code())
     }
 }
+
+/// Where [`PLACES`] says which currency has this code: at five bits of every letter.
+const fn place_of([first, second, third]: [u8; 3]) -> usize {
+    ((first & 31) as usize) << 10 | ((second & 31) as usize) << 5 | (third & 31) as usize
+}
+
+/// At the place of every code, which of [`CURRENCIES`] that is; elsewhere a number that none of them has.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::indexing_slicing,
+    reason = "worked out while compiling, which fails where an index is out of bounds; there are 200 at most"
+)]
+static PLACES: [u8; 1 << 15] = {
+    let mut places = [u8::MAX; 1 << 15];
+    let mut nth = 0;
+    while nth < CURRENCIES.len() {
+        places[place_of(CURRENCIES[nth].0)] = nth as u8;
+        nth += 1;
+    }
+    places
+};
 
 /// Active codes and their exponents, sorted by code. Source: ISO 4217:2015 list one.
 #[rustfmt::skip]
