@@ -15,7 +15,7 @@ use tonic::server::NamedService as _;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-use super::admission::Admission;
+use super::admission::{Admission, Queued};
 use super::connections::Pulse;
 use super::deadline::{self, Wait};
 use super::door::Door;
@@ -25,7 +25,6 @@ use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::status::Fault;
 use crate::access::Fingerprint;
-use crate::clock::Stopwatch;
 use crate::telemetry::{Call, Method};
 
 /// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
@@ -68,11 +67,14 @@ impl Service<Request<Incoming>> for Calls {
         }
         let stage = match denied {
             Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
-            None => Stage::Waiting(Some(Waiting {
-                since: Stopwatch::start(),
-                routes: self.routes.clone(),
-                request,
-            })),
+            None => match self.shared.admission.queue(method) {
+                Ok(queued) => Stage::Waiting(Some(Waiting {
+                    queued,
+                    routes: self.routes.clone(),
+                    request,
+                })),
+                Err(fault) => Stage::Refused(Some(request.into_body()), fault),
+            },
         };
         Answering {
             method,
@@ -132,7 +134,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Waiting {
-    since: Stopwatch,
+    queued: Queued,
     routes: Routes,
     request: Request<Incoming>,
 }
@@ -179,7 +181,7 @@ impl Answering {
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
         let Waiting {
-            since,
+            queued,
             mut routes,
             request,
         } = waiting;
@@ -190,9 +192,7 @@ impl Answering {
         let Some(OpenCall(shared)) = &self.open else {
             return Stage::Waiting(None);
         };
-        if self.method.is_some_and(Admission::concerns)
-            && let Err(fault) = shared.admission.let_on(since.elapsed())
-        {
+        if let Err(fault) = shared.admission.turn(queued, self.method) {
             return Stage::Refused(Some(request.into_body()), fault);
         }
         let request = request.map(|body| Inbound::new(body, self.method, shared));
