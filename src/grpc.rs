@@ -16,6 +16,7 @@ mod places;
 mod connections;
 pub mod entry;
 mod calls;
+mod inbound;
 mod deadline;
 mod service;
 mod batch;

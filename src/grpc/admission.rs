@@ -4,7 +4,8 @@
 //! journal, and for their turn on their thread. Both are bounded here, for each worker by itself, so that
 //! no two cores fight for a number. What relieves the service, or says how it is, is let in all the same:
 //! reports of outcomes, without which payments that failed look like duplicates; health; reflection. A
-//! stream is bounded by its client: what was not answered is not read on.
+//! stream is bounded by its client: what was not answered is not read on. The room of messages that are not
+//! whole is bounded for all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -29,6 +30,9 @@ pub struct Admission {
     in_flight_max: usize,
     in_flight: AtomicUsize,
     queue_max: Duration,
+    message_bytes_max: usize,
+    held_bytes_max: usize,
+    held_bytes: AtomicUsize,
     queue: Queue,
     /// That the call that has just come is refused.
     has_refused: AtomicBool,
@@ -97,11 +101,16 @@ impl Queue {
 impl Admission {
     /// The share of one of so many workers.
     pub(super) fn new(limits: &Limits, workers: usize) -> Self {
-        let in_flight = usize::try_from(limits.in_flight).unwrap_or(usize::MAX);
+        let number = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
+        let share = |limit: u64| number(limit).div_ceil(workers.max(1));
         Self {
-            in_flight_max: in_flight.div_ceil(workers.max(1)),
+            in_flight_max: share(limits.in_flight),
             in_flight: AtomicUsize::new(0),
             queue_max: Duration::from_millis(limits.queue_ms),
+            // The longest message must have room.
+            held_bytes_max: share(limits.unfinished_bytes).max(number(limits.message_bytes)),
+            message_bytes_max: number(limits.message_bytes),
+            held_bytes: AtomicUsize::new(0),
             queue: Queue::new(),
             has_refused: AtomicBool::new(false),
         }
@@ -167,6 +176,24 @@ impl Admission {
             return Err(Fault::Busy(CallRefused::InFlight));
         }
         Ok(in_flight)
+    }
+
+    pub(super) const fn message_bytes_max(&self) -> usize {
+        self.message_bytes_max
+    }
+
+    /// Holds the room of a message that is not whole, until it is released; whether there is room for it.
+    pub(super) fn hold(&self, bytes: usize) -> bool {
+        let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
+        let has_room = held + bytes <= self.held_bytes_max;
+        if !has_room {
+            self.release(bytes);
+        }
+        has_room
+    }
+
+    pub(super) fn release(&self, bytes: usize) {
+        self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }
 

@@ -20,6 +20,7 @@ use super::connections::Pulse;
 use super::deadline::{self, Wait};
 use super::door::Door;
 use super::entry::Entry;
+use super::inbound::Inbound;
 use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::status::Fault;
@@ -125,7 +126,7 @@ enum Stage {
     /// It waits for its first turn.
     Waiting(Option<Waiting>),
     /// It goes on.
-    Let(<Routes as TowerService<Request<Incoming>>>::Future),
+    Let(<Routes as TowerService<Request<Inbound>>>::Future),
     /// It is refused, once its message has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more, and this one has done nothing wrong.
     Refused(Option<Incoming>, Fault),
@@ -187,11 +188,14 @@ impl Answering {
         if self.deadline.as_ref().is_some_and(Wait::is_over) {
             return Stage::Refused(None, Fault::DeadlineExceeded);
         }
-        if let Some(OpenCall(shared)) = &self.open
-            && let Err(fault) = shared.admission.turn(queued, self.method)
-        {
+        // It is open until it is answered.
+        let Some(OpenCall(shared)) = &self.open else {
+            return Stage::Waiting(None);
+        };
+        if let Err(fault) = shared.admission.turn(queued, self.method) {
             return Stage::Refused(Some(request.into_body()), fault);
         }
+        let request = request.map(|body| Inbound::new(body, self.method, shared));
         Stage::Let(routes.call(request))
     }
 

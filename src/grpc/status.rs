@@ -143,6 +143,10 @@ fn busy(why: CallRefused) -> Status {
             "the call waited for too long: nothing was done",
             "OVERLOADED",
         ),
+        CallRefused::Messages => (
+            "too many long messages have begun and are not whole: nothing was done",
+            "OVERLOADED",
+        ),
     };
     let code = Code::ResourceExhausted;
     later(refused(code, message.to_owned(), reason, String::new()))

@@ -52,6 +52,8 @@ named! {
         Queue = "queue",
         /// The journal is behind.
         Journal = "journal",
+        /// Messages that are not whole take so much.
+        Messages = "messages",
     }
 }
 

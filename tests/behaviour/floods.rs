@@ -4,21 +4,28 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use prost::Message as _;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use tonic::Code;
 
-use crate::support::{Server, payment, payment_but, request};
+use crate::support::{
+    PATIENT, Server, payment, payment_but, reason_and_fields, request, score_item,
+};
 use crate::wire::{
-    CONTINUATION, Cut, DATA, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SCORE, SETTINGS,
-    WINDOW_UPDATE, Wire, frame, framed, headers, packed,
+    CONTINUATION, Cut, DATA, Ended, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SCORE, SETTINGS,
+    STREAM, WINDOW_UPDATE, Wire, frame, framed, headers, packed,
 };
 
 const FLOODED: &str = "doublecheck_connections_closed_total{reason=\"flood\"}";
 const BROKEN: &str = "doublecheck_connections_closed_total{reason=\"broken\"}";
+
+const UNFINISHED: &str = "doublecheck_admission_refusals_total{reason=\"messages\"}";
+const EXHAUSTED: &str = "grpc_server_handled_total{grpc_type=\"unary\",\
+    grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"ScorePayment\",grpc_code=\"ResourceExhausted\"}";
 
 /// HTTP/2's word for a client that does too much.
 const ENHANCE_YOUR_CALM: u32 = 11;
@@ -141,6 +148,84 @@ async fn a_message_that_says_it_is_long_is_refused_before_it_comes() {
         assert_eq!(ended.code(), Code::ResourceExhausted, "{ended:?}");
     }
     honest.was_answered().await;
+}
+
+/// A server that holds a mebibyte of messages that are not whole, and takes messages as long.
+async fn server_that_holds_little() -> Server {
+    Server::start_within(Limits {
+        message_bytes: 1 << 20,
+        unfinished_bytes: 1 << 20,
+        ..PATIENT
+    })
+    .await
+}
+
+#[tokio::test]
+async fn messages_that_are_not_whole_are_held_up_to_a_limit() {
+    let server = server_that_holds_little().await;
+    let honest = Honest::beside(&server);
+    let wire = Wire::connect(server.address).await;
+    // Whether one lacks all but its head, its last byte, or only the word that nothing follows is the same.
+    let calls = unfinished(&wire, SCORE, [HALF, 1, 0, 1, HALF]).await;
+    // Of each, 16 KiB are not counted: two have room.
+    let mut calls = refused(calls, 3).await;
+    assert_eq!(server.metric(UNFINISHED), 3);
+    assert_eq!(server.metric(EXHAUSTED), 3);
+    // What is let go leaves its room to others.
+    calls.abort_all();
+    let long = payment_but("p1", |p| p.device_id = Some("0".repeat(512 << 10)));
+    loop {
+        let long = request(long.clone(), "");
+        match wire.ask(SCORE, &[], &long).await.end().await.code() {
+            Code::ResourceExhausted => tokio::task::yield_now().await,
+            other => break assert_eq!(other, Code::InvalidArgument),
+        }
+    }
+    honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn a_stream_holds_no_more_than_the_message_that_is_not_whole() {
+    let server = server_that_holds_little().await;
+    let long = |nth: u64| {
+        let long = |p: &mut pb::Payment| p.device_id = Some("0".repeat(300 << 10));
+        score_item(nth, payment_but("p", long))
+    };
+    // Many times what may be held, but each of them whole.
+    let answers = server.stream((0..20).map(long).collect()).await;
+    assert_eq!(answers.len(), 20);
+    assert_eq!(server.metric(UNFINISHED), 0);
+    let wire = Wire::connect(server.address).await;
+    let calls = unfinished(&wire, STREAM, [HALF, 1, 1, 1, HALF]).await;
+    let _held = refused(calls, 3).await;
+    assert_eq!(server.metric(UNFINISHED), 3);
+}
+
+/// Half a mebibyte, in the id of a device.
+const HALF: usize = 512 << 10;
+
+/// Calls with messages of half a mebibyte and a little, which each lack so much.
+async fn unfinished(wire: &Wire, path: &str, lacking: [usize; 5]) -> JoinSet<Ended> {
+    let long = payment_but("p", |p| p.device_id = Some("0".repeat(HALF)));
+    let message = framed(&request(long, ""));
+    let mut calls = JoinSet::new();
+    for lacking in lacking {
+        let mut begun = wire.begin(path, &[]).await;
+        let sent = message.slice(..message.len() - lacking);
+        begun.body.send_data(sent, false).unwrap();
+        calls.spawn(begun.end());
+    }
+    calls
+}
+
+/// Waits until so many are refused; the others are held.
+async fn refused(mut calls: JoinSet<Ended>, count: usize) -> JoinSet<Ended> {
+    for _ in 0..count {
+        let ended = calls.join_next().await.unwrap().unwrap();
+        assert_eq!(ended.code(), Code::ResourceExhausted, "{ended:?}");
+        assert_eq!(reason_and_fields(&ended.status()).0, "OVERLOADED");
+    }
+    calls
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
-//! Clients that do what no library of gRPC does: calls by their parts, and frames made by hand.
+//! Clients that do what no library of gRPC does: calls by their parts, and frames made by hand. The bench of
+//! floods has them too.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use doublecheck::grpc::pb;
@@ -9,7 +10,7 @@ use h2::{Reason, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
 pub(crate) const REPORT: &str = "/doublecheck.v1.RiskService/ReportOutcome";
@@ -51,6 +52,15 @@ impl Wire {
 
     /// Begins a call, with some headers and no message yet.
     pub(crate) async fn begin(&self, path: &str, headers: &[(&str, &str)]) -> Begun {
+        self.try_begin(path, headers).await.unwrap()
+    }
+
+    /// The same where the server may have ended the connection.
+    pub(crate) async fn try_begin(
+        &self,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Begun, h2::Error> {
         let uri = format!("http://localhost{path}");
         let mut request = Request::post(uri)
             .header("content-type", "application/grpc")
@@ -59,9 +69,9 @@ impl Wire {
             request = request.header(*name, *value);
         }
         let request = request.body(()).unwrap();
-        let mut send = self.0.clone().ready().await.unwrap();
-        let (response, body) = send.send_request(request, false).unwrap();
-        Begun { response, body }
+        let mut send = self.0.clone().ready().await?;
+        let (response, body) = send.send_request(request, false)?;
+        Ok(Begun { response, body })
     }
 
     /// Begins a call with its one message.
@@ -78,7 +88,10 @@ impl Wire {
 
     /// Asks to score a payment, with a time-out.
     pub(crate) async fn score(&self, payment: pb::Payment, timeout: &str) -> Begun {
-        let request = super::support::request(payment, "");
+        let request = pb::ScorePaymentRequest {
+            payment: Some(payment),
+            confirmation_token: String::new(),
+        };
         let headers = [("grpc-timeout", timeout)];
         let headers = if timeout.is_empty() {
             &[]
@@ -91,23 +104,28 @@ impl Wire {
 
 impl Begun {
     pub(crate) async fn end(self) -> Ended {
-        let response = self.response.await.unwrap();
+        self.try_end().await.unwrap()
+    }
+
+    /// The same where the server may end the connection.
+    pub(crate) async fn try_end(self) -> Result<Ended, h2::Error> {
+        let response = self.response.await?;
         let http = response.status().as_u16();
         let mut said = response.headers().clone();
         let mut body = response.into_body();
         let mut message = BytesMut::new();
         while let Some(data) = body.data().await {
-            let data = data.unwrap();
-            body.flow_control().release_capacity(data.len()).unwrap();
+            let data = data?;
+            body.flow_control().release_capacity(data.len())?;
             message.extend_from_slice(&data);
         }
-        said.extend(body.trailers().await.unwrap().unwrap_or_default());
+        said.extend(body.trailers().await?.unwrap_or_default());
         let message = message.freeze();
-        Ended {
+        Ok(Ended {
             http,
             message,
             said,
-        }
+        })
     }
 
     /// The client loses interest.
@@ -206,15 +224,26 @@ pub(crate) fn headers(path: &str) -> Vec<u8> {
 impl Raw {
     /// A connection that has said nothing yet.
     pub(crate) async fn silent(address: SocketAddr) -> Self {
-        Self(TcpStream::connect(address).await.unwrap())
+        Self::silent_from(Ipv4Addr::LOCALHOST, address).await
+    }
+
+    /// The same from an address of this machine's.
+    pub(crate) async fn silent_from(source: Ipv4Addr, address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind((source, 0).into()).unwrap();
+        Self(socket.connect(address).await.unwrap())
     }
 
     /// A connection that has said what every client begins with.
     pub(crate) async fn greeted(address: SocketAddr) -> Self {
-        let mut raw = Self::silent(address).await;
-        raw.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat())
+        Self::silent(address).await.greet().await
+    }
+
+    /// Says what every client begins with.
+    pub(crate) async fn greet(mut self) -> Self {
+        self.send(&[PREFACE, &frame(SETTINGS, 0, 0, &[])].concat())
             .await;
-        raw
+        self
     }
 
     /// Sends, for as long as the server takes it.

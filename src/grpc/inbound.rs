@@ -1,0 +1,213 @@
+//! Messages on their way in, and how much of them may be held.
+//!
+//! A client may send all of a message but its end, on every call that it may have open: gigabytes over one
+//! connection. Room for a message is made once it says how long it is, and where memory comes in large pages
+//! its first byte takes much of it. So the room of messages that are not whole is counted, and beyond what
+//! may be held the call that asks for more is refused.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use tonic::Status;
+use tonic::codegen::StdError;
+
+use super::calls::Shared;
+use super::status::Fault;
+use crate::telemetry::{Call, CallRefused, Method};
+
+/// What is not counted of each: a call costs about as much before, and few messages are longer.
+const FREE_BYTES: usize = 16 << 10;
+
+/// The flag and the length before each message.
+const HEAD_BYTES: usize = 5;
+
+/// What a call brings.
+#[derive(Debug)]
+pub(super) struct Inbound {
+    body: Incoming,
+    method: Option<Method>,
+    shared: Arc<Shared>,
+    coming: Coming,
+    /// What of it is counted.
+    held_bytes: usize,
+}
+
+impl Inbound {
+    pub(super) fn new(body: Incoming, method: Option<Method>, shared: &Arc<Shared>) -> Self {
+        let coming = Coming {
+            is_stream: method == Some(Method::StreamPayments),
+            message_bytes_max: shared.admission.message_bytes_max(),
+            ..Coming::default()
+        };
+        Self {
+            body,
+            method,
+            shared: Arc::clone(shared),
+            coming,
+            held_bytes: 0,
+        }
+    }
+
+    /// Counts the room that it takes now; whether it may be held.
+    fn hold(&mut self, bytes: &[u8]) -> Result<(), Status> {
+        let coming_bytes = self.coming.follow(bytes);
+        self.release();
+        let held_bytes = coming_bytes.saturating_sub(FREE_BYTES);
+        if held_bytes == 0 {
+            return Ok(());
+        }
+        if !self.shared.admission.hold(held_bytes) {
+            return Err(self.refuse());
+        }
+        self.held_bytes = held_bytes;
+        Ok(())
+    }
+
+    fn release(&mut self) {
+        if self.held_bytes > 0 {
+            self.shared.admission.release(self.held_bytes);
+            self.held_bytes = 0;
+        }
+    }
+
+    fn refuse(&self) -> Status {
+        let door = &self.shared.door;
+        door.edge().calls_refused(CallRefused::Messages, 1);
+        let status = Status::from(Fault::Busy(CallRefused::Messages));
+        // A stream has begun, and is counted as it ends; any other method has not seen its call.
+        if let Some(method) = self.method
+            && !self.coming.is_stream
+        {
+            Call::begin(door, method).fail(status.code().into());
+        }
+        status
+    }
+}
+
+impl Drop for Inbound {
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+impl Body for Inbound {
+    type Data = Bytes;
+    type Error = StdError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            Some(Ok(frame)) => frame,
+            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+            None => return Poll::Ready(None),
+        };
+        if let Some(bytes) = frame.data_ref()
+            && let Err(status) = self.hold(bytes)
+        {
+            return Poll::Ready(Some(Err(status.into())));
+        }
+        Poll::Ready(Some(Ok(frame)))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// What room the messages of a call take.
+#[derive(Debug, Default)]
+struct Coming {
+    /// Whether its method takes one message after the other. Any other begins when the client has ended the
+    /// call, and until then what has come is held.
+    is_stream: bool,
+    /// What is longer is refused, and no room is made for it.
+    message_bytes_max: usize,
+    /// What is held of messages that are whole.
+    whole_bytes: usize,
+    /// The head of the next one, as far as it has come.
+    head: [u8; HEAD_BYTES],
+    /// How much of the next one has come, its head included.
+    came_bytes: usize,
+}
+
+impl Coming {
+    /// How much room is taken, now that this has come too.
+    fn follow(&mut self, mut bytes: &[u8]) -> usize {
+        while !bytes.is_empty() {
+            let wanted = self.length().unwrap_or(HEAD_BYTES) - self.came_bytes;
+            let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
+            if self.came_bytes < HEAD_BYTES {
+                self.head[self.came_bytes..][..taken.len()].copy_from_slice(taken);
+            }
+            self.came_bytes += taken.len();
+            if self.length() == Some(self.came_bytes) {
+                if !self.is_stream {
+                    self.whole_bytes += self.came_bytes;
+                }
+                self.came_bytes = 0;
+            }
+            bytes = rest;
+        }
+        let next = self.length().unwrap_or(self.came_bytes);
+        let is_taken = next <= HEAD_BYTES + self.message_bytes_max;
+        self.whole_bytes + if is_taken { next } else { 0 }
+    }
+
+    /// How long the next one is with its head, once that is there.
+    fn length(&self) -> Option<usize> {
+        let [_, a, b, c, d] = self.head;
+        let length = u32::from_be_bytes([a, b, c, d]) as usize;
+        (self.came_bytes >= HEAD_BYTES).then_some(HEAD_BYTES + length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(length: usize) -> Vec<u8> {
+        let head = u32::try_from(length).unwrap().to_be_bytes();
+        [&[0], &head[..], &vec![7; length]].concat()
+    }
+
+    fn coming(is_stream: bool) -> Coming {
+        Coming {
+            is_stream,
+            message_bytes_max: 100_000,
+            ..Coming::default()
+        }
+    }
+
+    #[test]
+    fn messages_are_told_apart_however_they_are_cut() {
+        let lengths = [0, 1, 300, 0, 70_000];
+        let whole: Vec<u8> = lengths.into_iter().flat_map(message).collect();
+        let sent = [&whole[..], &message(900)[..500]].concat();
+        for cut in [1, 2, 4, 5, 6, 7, 300, 1_000, sent.len()] {
+            let (mut stream, mut call) = (coming(true), coming(false));
+            let mut held = (0, 0);
+            for bytes in sent.chunks(cut) {
+                held = (stream.follow(bytes), call.follow(bytes));
+                assert!(held.0 <= 70_005);
+            }
+            assert_eq!(held, (905, whole.len() + 905), "{cut}");
+        }
+    }
+
+    #[test]
+    fn room_is_taken_with_the_head_and_none_for_what_is_too_long() {
+        let mut coming = coming(true);
+        assert_eq!(coming.follow(&message(100_000)[..4]), 4);
+        assert_eq!(coming.follow(&message(100_000)[4..5]), 100_005);
+        assert_eq!(coming.follow(&message(100_000)[5..]), 0);
+        assert_eq!(coming.follow(&message(100_001)[..5]), 0);
+    }
+}
