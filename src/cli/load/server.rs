@@ -12,6 +12,7 @@ use super::check::Twin;
 use super::cpu;
 use crate::cli::Failure;
 use crate::cli::client::Credentials;
+use crate::cli::serve::Starter;
 
 #[derive(Debug)]
 pub(super) enum Server {
@@ -72,9 +73,10 @@ impl OwnServer {
             // Unless asked for, its journal is not what is to be measured either.
             .env("DOUBLECHECK_JOURNAL_ACK", "none")
             .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
-            .args([name, "--grpc-address", "127.0.0.1:0"])
+            .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
             .args(arguments)
-            .stdin(Stdio::null())
+            // Held as long as this process lives: however it ends, the server ends with it.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command
