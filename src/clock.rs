@@ -52,7 +52,7 @@ impl Clock for SystemClock {
 }
 
 /// How long something takes, for people to read. Decisions never look at it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {

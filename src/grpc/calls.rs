@@ -56,6 +56,7 @@ impl Service<Request<Incoming>> for Calls {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let since = Stopwatch::start();
         let method = method(request.uri().path());
         let Shared {
             entry, certificate, ..
@@ -68,13 +69,13 @@ impl Service<Request<Incoming>> for Calls {
         let stage = match denied {
             Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
             None => Stage::Waiting(Some(Waiting {
-                since: Stopwatch::start(),
                 routes: self.routes.clone(),
                 request,
             })),
         };
         Answering {
             method,
+            since,
             deadline: deadline.map(Wait::new),
             stage,
             open: Some(OpenCall::begin(&self.shared)),
@@ -111,6 +112,8 @@ impl Drop for OpenCall {
 #[derive(Debug)]
 pub(super) struct Answering {
     method: Option<Method>,
+    /// When it came.
+    since: Stopwatch,
     deadline: Option<Wait>,
     stage: Stage,
     /// Until it is answered; goes on with the answer.
@@ -131,7 +134,6 @@ enum Stage {
 
 #[derive(Debug)]
 struct Waiting {
-    since: Stopwatch,
     routes: Routes,
     request: Request<Incoming>,
 }
@@ -178,7 +180,6 @@ impl Answering {
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
         let Waiting {
-            since,
             mut routes,
             request,
         } = waiting;
@@ -187,7 +188,7 @@ impl Answering {
         }
         if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open)
             && Admission::concerns(method)
-            && let Err(fault) = shared.admission.let_on(since.elapsed())
+            && let Err(fault) = shared.admission.let_on(self.since.elapsed())
         {
             return Stage::Refused(Some(request.into_body()), fault);
         }
@@ -223,7 +224,7 @@ impl Answering {
     /// Counts how a call ended that its method has not seen, and so has not counted.
     fn count_unseen(&self, code: Code) {
         if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
-            Call::begin(&shared.door, method).fail(code.into());
+            Call::begun(&shared.door, method, self.since).fail(code.into());
         }
     }
 
