@@ -29,6 +29,7 @@ mod status;
 mod echo;
 pub mod pb;
 
+use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ use door::Door;
 use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
-use pb::risk_service_server::RiskServiceServer;
+use pb::risk_service_server::{RiskService, RiskServiceServer};
 use service::Service;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
@@ -132,6 +133,15 @@ pub async fn serve(
     let edge = Edge::new(door.clone(), settings, 1);
     let routes = |admission| routes(&limits, door, admission, tools);
     edge.serve(listener, routes, stop).await;
+}
+
+/// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
+pub fn service(
+    door: impl Into<Door>,
+    limits: &Limits,
+) -> RiskServiceServer<impl RiskService + Debug> {
+    let admission = Arc::new(Admission::new(limits, 1));
+    risk_service(limits, Service::new(door.into(), admission))
 }
 
 fn routes(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Routes {

@@ -24,7 +24,7 @@ use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
 
 mod comparison;
-mod event;
+pub mod event;
 mod report;
 mod summary;
 

@@ -44,6 +44,12 @@ const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_ASKS: u32 = 3;
 
+/// How much a client may send before it is read, on a call and on a connection. HTTP/2 takes small frames
+/// that nobody has read for an attack, and more of them the wider the connection's window is: many a call
+/// fits into it, so that those who are far ahead, each item in a frame of its own, are not taken for one.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
 /// What the workers share of the edge.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
@@ -140,6 +146,8 @@ fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
     let mut http2 = http2::Builder::new(TokioExecutor::new());
     http2
         .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(number(limits.streams_per_connection))
         .max_header_list_size(number(limits.metadata_bytes));
     http2

@@ -8,7 +8,9 @@ use doublecheck::grpc::pb::{self, Decision, Outcome};
 use pb::risk_service_client::RiskServiceClient;
 use pb::stream_payments_request::Item;
 use pb::stream_payments_response::Answer;
+use prost::Message as _;
 use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 use tokio_stream::StreamExt as _;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
@@ -16,6 +18,7 @@ use tonic::Code;
 use crate::support::{
     Server, bad_fields, connect, outcome_of, payment, payment_but, request, score_item,
 };
+use crate::wire::{STREAM, Wire, framed};
 
 fn outcome_item(sequence: u64, payment_id: &str, outcome: Outcome) -> pb::StreamPaymentsRequest {
     pb::StreamPaymentsRequest {
@@ -183,4 +186,41 @@ async fn a_client_that_does_not_read_is_not_read_from() {
         assert_eq!(unread.next().await.unwrap().unwrap().sequence, answered);
         answered += 1;
     }
+}
+
+/// Clients in Go and Java send each item in a frame of its own. HTTP/2 takes many small ones that nobody has
+/// read for an attack, and ends the connection: those of a client that is ahead must not count as many.
+#[tokio::test]
+async fn items_in_frames_of_their_own_may_be_sent_far_ahead() {
+    const ITEMS: u64 = 10_000;
+    const STREAMS: usize = 8;
+    let server = Server::start().await;
+    let wire = Wire::connect(server.address).await;
+    let mut calls = JoinSet::new();
+    for _ in 0..STREAMS {
+        let mut call = wire.begin(STREAM, &[]).await;
+        for sequence in 0..ITEMS {
+            let item = framed(&score_item(sequence, payment("p1")));
+            call.body.send_data(item, sequence == ITEMS - 1).unwrap();
+        }
+        calls.spawn(call.end());
+    }
+    for ended in calls.join_all().await {
+        assert_eq!(ended.code(), Code::Ok);
+        assert_eq!(answered_in_order(&ended.message), ITEMS);
+    }
+}
+
+/// How many answers there are, each to the item of its place.
+fn answered_in_order(mut answers: &[u8]) -> u64 {
+    let mut answered = 0;
+    while let Some((head, rest)) = answers.split_at_checked(5) {
+        let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
+        let (answer, rest) = rest.split_at(length as usize);
+        let answer = pb::StreamPaymentsResponse::decode(answer).unwrap();
+        assert_eq!(answer.sequence, answered);
+        answered += 1;
+        answers = rest;
+    }
+    answered
 }

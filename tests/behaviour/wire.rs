@@ -40,6 +40,8 @@ impl Wire {
         let socket = TcpStream::connect(address).await.unwrap();
         let (send, connection) = h2::client::Builder::new()
             .initial_max_send_streams(usize::MAX >> 8)
+            // However many small answers come before they are read.
+            .data_frame_budget(usize::MAX >> 8)
             .handshake(socket)
             .await
             .unwrap();

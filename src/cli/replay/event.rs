@@ -16,7 +16,7 @@ use crate::scoring::time::{Span, Timestamp};
 
 /// What happened, and when.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Event {
+pub struct Event {
     /// When.
     pub time: Timestamp,
     /// What.
@@ -27,7 +27,7 @@ pub(super) struct Event {
 
 /// What happened.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Happening {
+pub enum Happening {
     /// Somebody is about to pay.
     Payment(Payment),
     /// It became known what came of it.
@@ -36,7 +36,7 @@ pub(super) enum Happening {
 
 /// Why a line says nothing: every fault of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct BadEvent(Vec<String>);
+pub struct BadEvent(Vec<String>);
 
 impl fmt::Display for BadEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -84,7 +84,7 @@ struct Line<'a> {
 ///
 /// # Errors
 /// [`BadEvent`] with every fault of the line.
-pub(super) fn parse(json: &[u8]) -> Result<Event, BadEvent> {
+pub fn parse(json: &[u8]) -> Result<Event, BadEvent> {
     let line: Line<'_> =
         serde_json::from_slice(json).map_err(|error| BadEvent(vec![error.to_string()]))?;
     let mut faults = Faults::default();
