@@ -91,7 +91,7 @@ impl OwnServer {
         let mut said = Vec::new();
         for line in lines.by_ref().map_while(Result::ok) {
             if let Some(address) = ready_address(&line) {
-                own.address = address.to_owned();
+                address.clone_into(&mut own.address);
                 // Whoever logs must not wait for somebody to read.
                 thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
                 return Ok(own);
