@@ -62,6 +62,12 @@ impl Stopwatch {
         Self(Instant::now())
     }
 
+    /// How long after another one it was started; zero if it was before.
+    #[must_use]
+    pub fn started_after(&self, other: Self) -> Duration {
+        self.0.saturating_duration_since(other.0)
+    }
+
     /// How long it has been since the start.
     #[must_use]
     pub fn elapsed(&self) -> Duration {

@@ -6,12 +6,22 @@
 //! reports of outcomes, without which payments that failed look like duplicates; health; reflection. A
 //! stream is bounded by its client: what was not answered is not read on.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::limits::Limits;
 use super::status::Fault;
+use crate::clock::Stopwatch;
 use crate::telemetry::{CallRefused, Method};
+
+/// How much of what a turn takes is the latest one, when it is told how long turns take of late: few say
+/// little, as one of them may have been a batch of 1,000.
+const LATEST_SHARE: u64 = 16;
+
+/// What a turn is taken for at most: longer than the longest batch takes, and a thread that was away for
+/// longer was not busy with calls.
+const TURN_NS_MAX: u64 = 10_000_000;
 
 /// What one worker lets in.
 #[derive(Debug)]
@@ -19,6 +29,73 @@ pub struct Admission {
     in_flight_max: usize,
     in_flight: AtomicUsize,
     queue_max: Duration,
+    queue: Queue,
+    /// That the call that has just come is refused.
+    has_refused: AtomicBool,
+}
+
+/// The calls that wait for their turn on one thread.
+#[derive(Debug)]
+struct Queue {
+    running: Stopwatch,
+    waiting: AtomicU64,
+    /// When the latest turn was taken, in nanoseconds since `running`.
+    turned_ns: AtomicU64,
+    /// How long turns that followed each other took of late, in nanoseconds.
+    turn_ns: AtomicU64,
+}
+
+/// A call in the queue of its thread, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Queued {
+    admission: Arc<Admission>,
+    since_ns: u64,
+}
+
+impl Drop for Queued {
+    fn drop(&mut self) {
+        self.admission.queue.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Queue {
+    fn new() -> Self {
+        Self {
+            running: Stopwatch::start(),
+            waiting: AtomicU64::new(0),
+            turned_ns: AtomicU64::new(0),
+            turn_ns: AtomicU64::new(0),
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        in_ns(self.running.elapsed())
+    }
+
+    /// How long a call that comes now would wait, in nanoseconds.
+    fn wait_ns(&self) -> u64 {
+        let waiting = self.waiting.load(Ordering::Relaxed);
+        waiting.saturating_mul(self.turn_ns.load(Ordering::Relaxed))
+    }
+
+    /// Notes a turn at `now_ns` of a call that has waited so long. Only this thread does.
+    fn turn(&self, now_ns: u64, waited_ns: u64) {
+        let took_ns = now_ns.saturating_sub(self.turned_ns.load(Ordering::Relaxed));
+        self.turned_ns.store(now_ns, Ordering::Relaxed);
+        // One that came after the turn before says nothing of how long that took.
+        if took_ns <= waited_ns {
+            let (turn_ns, took_ns) = (
+                self.turn_ns.load(Ordering::Relaxed),
+                took_ns.min(TURN_NS_MAX),
+            );
+            let turn_ns = turn_ns - turn_ns / LATEST_SHARE + took_ns / LATEST_SHARE;
+            self.turn_ns.store(turn_ns, Ordering::Relaxed);
+        }
+    }
+}
+
+fn in_ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Admission {
@@ -29,11 +106,13 @@ impl Admission {
             in_flight_max: in_flight.div_ceil(workers.max(1)),
             in_flight: AtomicUsize::new(0),
             queue_max: Duration::from_millis(limits.queue_ms),
+            queue: Queue::new(),
+            has_refused: AtomicBool::new(false),
         }
     }
 
     /// Whether a call of this method may be refused.
-    pub(super) const fn concerns(method: Method) -> bool {
+    const fn concerns(method: Method) -> bool {
         match method {
             Method::ScorePayment
             | Method::BatchScorePayments
@@ -43,8 +122,43 @@ impl Admission {
         }
     }
 
-    /// Whether a call goes on that has `waited` for its turn: asked before its message is looked at.
-    pub(super) fn let_on(&self, waited: Duration) -> Result<(), Fault> {
+    /// Lets a call of this method, which came at `since`, wait for its turn, unless it would wait too long.
+    pub(super) fn queue(
+        self: &Arc<Self>,
+        method: Option<Method>,
+        since: Stopwatch,
+    ) -> Result<Queued, Fault> {
+        let may_be_refused = method.is_some_and(Self::concerns);
+        if may_be_refused && Duration::from_nanos(self.queue.wait_ns()) > self.queue_max {
+            self.has_refused.store(true, Ordering::Relaxed);
+            return Err(Fault::Busy(CallRefused::Queue));
+        }
+        self.queue.waiting.fetch_add(1, Ordering::Relaxed);
+        Ok(Queued {
+            admission: Arc::clone(self),
+            since_ns: in_ns(since.started_after(self.queue.running)),
+        })
+    }
+
+    /// Whether the call that has just come was refused. Asked once: the next one is another call.
+    pub(super) fn has_refused(&self) -> bool {
+        self.has_refused.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether a call of this method goes on whose turn has come: asked before its message is looked at.
+    pub(super) fn turn(&self, queued: Queued, method: Option<Method>) -> Result<(), Fault> {
+        let now_ns = self.queue.now_ns();
+        let waited_ns = now_ns.saturating_sub(queued.since_ns);
+        drop(queued);
+        self.queue.turn(now_ns, waited_ns);
+        if !method.is_some_and(Self::concerns) {
+            return Ok(());
+        }
+        self.let_on(Duration::from_nanos(waited_ns))
+    }
+
+    /// Whether a call goes on that has `waited` for its turn.
+    fn let_on(&self, waited: Duration) -> Result<(), Fault> {
         if waited > self.queue_max {
             return Err(Fault::Busy(CallRefused::Queue));
         }
@@ -97,6 +211,51 @@ mod tests {
         drop(places);
         assert_eq!(admission.let_on(Duration::ZERO), Ok(()));
         assert_eq!(admission.in_flight.load(Ordering::Relaxed), 0);
+    }
+
+    /// One call after another takes its turn, each so long after the one before and each waited for.
+    fn turns(queue: &Queue, count: u64, took_ns: u64) {
+        for _ in 0..count {
+            let now_ns = queue.turned_ns.load(Ordering::Relaxed) + took_ns;
+            queue.turn(now_ns, took_ns);
+        }
+    }
+
+    #[test]
+    fn who_would_wait_too_long_is_refused_on_arrival_and_nobody_else() {
+        let admission = Arc::new(admission(1, 1));
+        turns(&admission.queue, 200, 1_000_000);
+        let score = Some(Method::ScorePayment);
+        let queue = |method| admission.queue(method, Stopwatch::start());
+        let five = [(); 5].map(|()| queue(score).unwrap());
+        let sixth = queue(score).unwrap();
+        assert!(!admission.has_refused());
+        let full = Err(Fault::Busy(CallRefused::Queue));
+        assert_eq!(queue(score).map(drop), full);
+        assert!(admission.has_refused());
+        assert!(!admission.has_refused());
+        let others = [Some(Method::ReportOutcome), None];
+        let others = others.map(|method| queue(method).unwrap());
+        assert_eq!(queue(score).map(drop), full);
+        drop((sixth, others));
+        assert!(queue(score).is_ok());
+        drop(five);
+    }
+
+    #[test]
+    fn how_long_turns_take_follows_what_they_take_of_late() {
+        let queue = Queue::new();
+        let turn_us = |queue: &Queue| queue.turn_ns.load(Ordering::Relaxed) / 1_000;
+        turns(&queue, 200, 400_000);
+        assert!((390..=400).contains(&turn_us(&queue)));
+        turns(&queue, 200, 10_000);
+        assert!((9..=11).contains(&turn_us(&queue)));
+        // A thread that was away for long, and a call that nobody was before.
+        turns(&queue, 1, 3_000_000_000);
+        assert!((600..700).contains(&turn_us(&queue)));
+        let before = turn_us(&queue);
+        queue.turn(u64::MAX, 1_000);
+        assert_eq!(turn_us(&queue), before);
     }
 
     #[test]

@@ -15,7 +15,7 @@ use tonic::server::NamedService as _;
 use tonic::service::Routes;
 use tonic::{Code, Status};
 
-use super::admission::Admission;
+use super::admission::{Admission, Queued};
 use super::connections::Pulse;
 use super::deadline::{self, Wait};
 use super::door::Door;
@@ -68,10 +68,14 @@ impl Service<Request<Incoming>> for Calls {
         }
         let stage = match denied {
             Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
-            None => Stage::Waiting(Some(Waiting {
-                routes: self.routes.clone(),
-                request,
-            })),
+            None => match self.shared.admission.queue(method, since) {
+                Ok(queued) => Stage::Waiting(Some(Waiting {
+                    queued,
+                    routes: self.routes.clone(),
+                    request,
+                })),
+                Err(fault) => Stage::Refused(Some(request.into_body()), fault),
+            },
         };
         Answering {
             method,
@@ -134,6 +138,7 @@ enum Stage {
 
 #[derive(Debug)]
 struct Waiting {
+    queued: Queued,
     routes: Routes,
     request: Request<Incoming>,
 }
@@ -180,15 +185,15 @@ impl Answering {
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
         let Waiting {
+            queued,
             mut routes,
             request,
         } = waiting;
         if self.deadline.as_ref().is_some_and(Wait::is_over) {
             return Stage::Refused(None, Fault::DeadlineExceeded);
         }
-        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open)
-            && Admission::concerns(method)
-            && let Err(fault) = shared.admission.let_on(self.since.elapsed())
+        if let Some(OpenCall(shared)) = &self.open
+            && let Err(fault) = shared.admission.turn(queued, self.method)
         {
             return Stage::Refused(Some(request.into_body()), fault);
         }

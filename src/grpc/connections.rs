@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::server::conn::http2;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -30,9 +30,11 @@ use crate::telemetry::{ConnectionClosed, ConnectionRefused, HandshakeFailure};
 
 mod frames;
 mod life;
+mod prompt;
 mod pulse;
 
 use life::{Life, Verdict};
+use prompt::Prompt;
 pub(super) use pulse::Pulse;
 use pulse::Watched;
 
@@ -87,7 +89,7 @@ impl Edge {
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
         let server = Server {
-            http2: http2(&limits),
+            http2: http2(&limits, &admission),
             routes: routes(Arc::clone(&admission)).prepare(),
             admission,
             door: self.door.clone(),
@@ -140,10 +142,10 @@ impl Edge {
     }
 }
 
-fn http2(limits: &Limits) -> http2::Builder<TokioExecutor> {
+fn http2(limits: &Limits, admission: &Arc<Admission>) -> http2::Builder<Prompt> {
     // The settings keep the limits far below.
     let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
-    let mut http2 = http2::Builder::new(TokioExecutor::new());
+    let mut http2 = http2::Builder::new(Prompt(Arc::clone(admission)));
     http2
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -193,7 +195,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 /// What connections are served with.
 #[derive(Debug, Clone)]
 struct Server {
-    http2: http2::Builder<TokioExecutor>,
+    http2: http2::Builder<Prompt>,
     routes: Routes,
     admission: Arc<Admission>,
     door: Door,

@@ -161,8 +161,6 @@ async fn a_call_that_waits_too_long_for_its_turn_is_refused_and_not_scored() {
     let refused = server.metric(QUEUE);
     assert!(refused > 0, "{answered} answered");
     assert_eq!(answered + refused, CALLS as u64);
-    // Each of them waited for more than that millisecond, and is counted so.
-    assert!(server.scores_over("0.001") >= refused);
     assert_eq!(server.metric("doublecheck_accounts"), answered);
     assert_eq!((server.metric(IN_FLIGHT), server.metric(JOURNAL)), (0, 0));
 }
