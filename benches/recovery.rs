@@ -4,7 +4,8 @@
 //! `append` and `read` are the CPU time of the thread that does it, on files in memory. All else has a
 //! directory beside the build, and that disk's time is in it. `redo` is a whole restart from a journal
 //! alone, `begin` one from a snapshot alone, on all cores, by the clock on the wall. `pause` is the longest
-//! that a payment took that was scored while a snapshot was being taken, and while none was.
+//! that a payment took that was scored while a snapshot was being taken, `alone` while none was: in all, of
+//! that on a core, and held up by others in this process, without what it waited for a core.
 //!
 //! `cargo bench --bench recovery [-- EVENTS [ACCOUNTS]]` (1 M each unless said); `-- --test` runs a small one.
 #![allow(
@@ -19,7 +20,9 @@
 mod common;
 
 use std::borrow::Cow;
-use std::fs;
+use std::fmt;
+use std::fs::{self, File};
+use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -36,6 +39,7 @@ use doublecheck::scoring::memory::{PayeeFacts, Surroundings};
 use doublecheck::scoring::time::Span;
 use doublecheck::storage::disk::Disk;
 use doublecheck::storage::simulated::Simulated;
+use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -229,33 +233,89 @@ fn begin_from_a_snapshot(accounts: u64) {
     println!("{accounts} accounts of 4, with payees and devices {each:.0} B each");
     println!("take    {:>6.2} s a million", a_million(taking));
     println!("begin   {:>6.2} s a million", a_million(beginning));
-    println!("pause   {longest:?} of {payments} payments; without a snapshot {longest_alone:?}");
+    println!("longest that only one payment in 10,000 took, and longest of all, in µs:");
+    println!("pause   {longest}, of {payments} payments");
+    println!("alone   {longest_alone}, without a snapshot");
 }
 
 /// For how long payments are scored without a snapshot, to compare with.
 const ALONE: Duration = Duration::from_secs(1);
 
-/// How many payments were scored during `meanwhile`, and the longest times that any took: the one that only
-/// one in 10,000 exceeded, and the longest of all.
-fn longest_payments(
-    engine: &Engine,
-    town: &Town,
-    meanwhile: impl FnOnce(),
-) -> (usize, [Duration; 2]) {
+/// The longest times that payments took: all of it; on a core; and neither on one nor waiting for one, which
+/// is what they were held up by others in this process.
+struct Longest([[f64; 2]; 3]);
+
+impl Longest {
+    fn of(took: &[[f64; 3]]) -> Self {
+        Self([0, 1, 2].map(|part| {
+            let mut took: Vec<f64> = took.iter().map(|took| took[part]).collect();
+            took.sort_by(f64::total_cmp);
+            let last = took.len() - 1;
+            [took[last - took.len() / 10_000], took[last]]
+        }))
+    }
+}
+
+impl fmt::Display for Longest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (name, [rare, longest]) in ["in all", "on a core", "held up"].iter().zip(self.0) {
+            write!(f, "{name} {rare:.0} {longest:.0}  ")?;
+        }
+        Ok(())
+    }
+}
+
+/// Where the time of a thread goes.
+struct Ledger(File);
+
+impl Ledger {
+    fn of_this_thread() -> Self {
+        Self(File::open("/proc/thread-self/schedstat").unwrap())
+    }
+
+    /// How long `work` took, in µs: all of it, on a core, and neither on one nor waiting for one. Of what is
+    /// told by the ledger more is taken than of the time, lest a wait between two readings count as held up.
+    fn times(&self, work: impl FnOnce()) -> [f64; 3] {
+        let (waited_before, on_core_before) = (self.waited_us(), on_core_us());
+        let began = Instant::now();
+        work();
+        let all = began.elapsed().as_secs_f64() * 1e6;
+        let on_core = on_core_us() - on_core_before;
+        let waited = self.waited_us() - waited_before;
+        [all, on_core, (all - on_core - waited).max(0.0)]
+    }
+
+    /// For how long it has waited for a core.
+    fn waited_us(&self) -> f64 {
+        let mut stat = [0; 64];
+        let length = self.0.read_at(&mut stat, 0).unwrap();
+        let stat = std::str::from_utf8(&stat[..length]).unwrap();
+        let waited_ns: f64 = stat.split(' ').nth(1).unwrap().parse().unwrap();
+        waited_ns / 1e3
+    }
+}
+
+/// For how long this thread has been on a core.
+fn on_core_us() -> f64 {
+    let on_core = clock_gettime(ClockId::ThreadCPUTime);
+    on_core.tv_sec as f64 * 1e6 + on_core.tv_nsec as f64 / 1e3
+}
+
+/// How many payments were scored during `meanwhile`, and the longest times that any took.
+fn longest_payments(engine: &Engine, town: &Town, meanwhile: impl FnOnce()) -> (usize, Longest) {
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let scoring = scope.spawn(|| {
             let mut random = Random::new(3);
             let mut took = Vec::new();
+            let ledger = Ledger::of_this_thread();
             while !over.load(Ordering::Relaxed) {
                 let payment = town.payment(random.below(town.accounts), &mut random);
-                let started = Instant::now();
-                engine.score(&payment, None).unwrap();
-                took.push(started.elapsed());
+                took.push(ledger.times(|| {
+                    engine.score(&payment, None).unwrap();
+                }));
             }
-            took.sort_unstable();
-            let rare = took.len() - 1 - took.len() / 10_000;
-            (took.len(), [took[rare], took[took.len() - 1]])
+            (took.len(), Longest::of(&took))
         });
         meanwhile();
         over.store(true, Ordering::Relaxed);
