@@ -52,7 +52,7 @@ impl Clock for SystemClock {
 }
 
 /// How long something takes, for people to read. Decisions never look at it.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Stopwatch(Instant);
 
 impl Stopwatch {
@@ -60,6 +60,12 @@ impl Stopwatch {
     #[must_use]
     pub fn start() -> Self {
         Self(Instant::now())
+    }
+
+    /// How long after another one it was started; zero if it was before.
+    #[must_use]
+    pub fn started_after(&self, other: Self) -> Duration {
+        self.0.saturating_duration_since(other.0)
     }
 
     /// How long it has been since the start.

@@ -16,6 +16,10 @@ use webpki::{EndEntityCert, KeyUsage};
 
 use crate::scoring::time::Timestamp;
 
+mod client;
+
+pub use client::{ClientFiles, ClientPem};
+
 /// The one protocol that is spoken behind it.
 const HTTP2: &[u8] = b"h2";
 
@@ -75,7 +79,7 @@ impl TlsFiles {
         let chain = certificates(&self.certificate)?;
         let (valid_from, valid_to) = validity(&chain[0])
             .map_err(|why| fault(&self.certificate, TlsProblem::NotACertificate(why)))?;
-        let key = self.private_key()?;
+        let key = private_key(&self.key)?;
         let provider = Arc::new(ring::default_provider());
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])
@@ -101,13 +105,6 @@ impl TlsFiles {
             server: Arc::new(server),
             valid_from,
             valid_to,
-        })
-    }
-
-    fn private_key(&self) -> Result<PrivateKeyDer<'static>, TlsFault> {
-        PrivateKeyDer::from_pem_slice(&contents(&self.key)?).map_err(|error| match error {
-            PemError::NoItemsFound => fault(&self.key, TlsProblem::NoKey),
-            error => fault(&self.key, TlsProblem::NotPem(error)),
         })
     }
 }
@@ -145,6 +142,13 @@ fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, TlsFault> {
         true => Err(fault(file, TlsProblem::NoCertificate)),
         false => Ok(certificates),
     }
+}
+
+fn private_key(file: &Path) -> Result<PrivateKeyDer<'static>, TlsFault> {
+    PrivateKeyDer::from_pem_slice(&contents(file)?).map_err(|error| match error {
+        PemError::NoItemsFound => fault(file, TlsProblem::NoKey),
+        error => fault(file, TlsProblem::NotPem(error)),
+    })
 }
 
 fn roots(file: &Path) -> Result<Arc<RootCertStore>, TlsFault> {

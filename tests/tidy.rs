@@ -146,16 +146,30 @@ struct Source {
 }
 
 impl Source {
-    /// The part before the unit tests at its end.
-    fn code(&self) -> &str {
-        self.text.split("#[cfg(test)]").next().unwrap()
+    /// Its lines, with their numbers, but for those of items that are for unit tests alone.
+    fn code(&self) -> Vec<(usize, &str)> {
+        let mut code = Vec::new();
+        // How deep the item stands that is passed over.
+        let mut passed_over = None;
+        for (number, line) in (1..).zip(self.text.lines()) {
+            let depth = line.len() - line.trim_start().len();
+            match passed_over {
+                None if line.trim() == "#[cfg(test)]" => passed_over = Some(depth),
+                None => code.push((number, line)),
+                Some(at) if depth == at && (line.trim() == "}" || line.ends_with(';')) => {
+                    passed_over = None;
+                }
+                Some(_) => {}
+            }
+        }
+        code
     }
 
     /// The lines of code without comments, with their numbers.
     fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
-        let lines = self.code().lines().enumerate();
+        let lines = self.code().into_iter();
         lines
-            .map(|(at, line)| (at + 1, line.split("//").next().unwrap()))
+            .map(|(number, line)| (number, line.split("//").next().unwrap()))
             .filter(|(_, line)| !line.trim().is_empty())
     }
 
@@ -270,10 +284,39 @@ fn the_domain_is_pure() {
 }
 
 #[test]
+fn what_is_for_unit_tests_is_no_code_and_what_follows_it_is() {
+    let text = "\
+mod a;
+#[cfg(test)]
+mod pinned;
+fn b() {
+    #[cfg(test)]
+    assert!(
+        true
+    );
+    c();
+}
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = \"a test\")]
+mod tests {
+    fn d() {
+    }
+}
+fn e() {}
+";
+    let source = Source {
+        path: "src/a.rs".to_owned(),
+        text: text.to_owned(),
+    };
+    let numbers: Vec<usize> = source.code().iter().map(|(number, _)| *number).collect();
+    assert_eq!(numbers, [1, 4, 9, 10, 17]);
+}
+
+#[test]
 fn files_and_functions_fit_a_screen() {
     let mut complaints = Vec::new();
     for source in sources("src").iter().chain(&sources("tests")) {
-        let lines = source.code().lines().count();
+        let lines = source.code().len();
         if source.path.starts_with("src/") && lines > FILE_LINES_MAX {
             complaints.push(format!("{}: {lines} lines", source.path));
         }
@@ -285,7 +328,7 @@ fn files_and_functions_fit_a_screen() {
             }
         }
         let mut function: Option<(usize, usize)> = None;
-        for (number, line) in source.code().lines().enumerate() {
+        for (number, line) in source.code() {
             let indent = line.len() - line.trim_start().len();
             let starts = line.split_whitespace().any(|word| word == "fn")
                 && !line.trim_start().starts_with("//")
@@ -300,7 +343,7 @@ fn files_and_functions_fit_a_screen() {
                         complaints.push(format!(
                             "{}:{}: a function of {} lines",
                             source.path,
-                            began + 1,
+                            began,
                             number - began + 1
                         ));
                     }

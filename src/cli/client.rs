@@ -1,20 +1,17 @@
 //! Talking to a running server.
 
-use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request, Status};
+use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
 use super::Failure;
-use crate::grpc::pb::risk_service_client::RiskServiceClient;
 
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+mod credentials;
+
+pub(super) use credentials::{Bearer, Client, Credentials, tls};
+
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// Which server to talk to.
@@ -44,7 +41,7 @@ pub(super) struct Server {
         long,
         value_name = "FILE",
         env = "DOUBLECHECK_TLS_CLIENT_CERTIFICATE",
-        requires = "tls_client_key"
+        requires_all = ["tls_client_key", "tls_ca"]
     )]
     tls_client_certificate: Option<PathBuf>,
     /// The key of that certificate, in PEM
@@ -57,84 +54,22 @@ pub(super) struct Server {
     tls_client_key: Option<PathBuf>,
 }
 
-/// A client that shows its token.
-pub(super) type Client = RiskServiceClient<InterceptedService<Channel, Bearer>>;
-
-/// Shows the token with every call, if there is one.
-#[derive(Debug, Clone)]
-pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
-        }
-        Ok(request)
-    }
-}
-
 impl Server {
     pub(super) async fn connect(&self) -> Result<Client, Failure> {
-        let scheme = if self.tls_ca.is_some() {
-            "https"
-        } else {
-            "http"
+        let (certificate, key) = (&self.tls_client_certificate, &self.tls_client_key);
+        let token = self.bearer_token.as_ref();
+        let bearer = token.map(|token| Bearer::given("--bearer-token", token));
+        let credentials = Credentials {
+            tls: tls(self.tls_ca.as_ref(), certificate.as_ref(), key.as_ref())?,
+            bearer: bearer.transpose()?.unwrap_or_default(),
         };
-        let url = if self.server.contains("://") {
-            self.server.clone()
-        } else {
-            format!("{scheme}://{}", self.server)
-        };
-        let misused = |error| Failure::Usage(format!("--server {}: {error}", self.server));
-        let mut endpoint = Endpoint::from_shared(url).map_err(misused)?;
-        if let Some(tls) = self.tls()? {
-            endpoint = endpoint.tls_config(tls).map_err(misused)?;
-        }
-        let endpoint = endpoint
-            .connect_timeout(CONNECT_WITHIN)
-            .timeout(ANSWER_WITHIN);
+        let endpoint = credentials.endpoint("--server", &self.server)?;
         let channel = endpoint
+            .timeout(ANSWER_WITHIN)
             .connect()
             .await
             .map_err(|error| Failure::at_work(format!("connecting to {}", self.server), &error))?;
-        Ok(RiskServiceClient::with_interceptor(channel, self.bearer()?))
-    }
-
-    fn tls(&self) -> Result<Option<ClientTlsConfig>, Failure> {
-        let Some(ca) = &self.tls_ca else {
-            return Ok(None);
-        };
-        let read = |path: &PathBuf| {
-            fs::read(path)
-                .map_err(|error| Failure::at_work(format!("reading {}", path.display()), &error))
-        };
-        let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(read(ca)?));
-        Ok(Some(
-            match (&self.tls_client_certificate, &self.tls_client_key) {
-                (Some(certificate), Some(key)) => {
-                    tls.identity(Identity::from_pem(read(certificate)?, read(key)?))
-                }
-                (_, _) => tls,
-            },
-        ))
-    }
-
-    fn bearer(&self) -> Result<Bearer, Failure> {
-        let header = |token: &String| {
-            let header = format!("Bearer {token}").parse();
-            // What it is must not be told.
-            let mut header: MetadataValue<Ascii> =
-                header.map_err(|_| Failure::Usage("--bearer-token: is no token".to_owned()))?;
-            header.set_sensitive(true);
-            Ok(header)
-        };
-        self.bearer_token
-            .as_ref()
-            .map(header)
-            .transpose()
-            .map(Bearer)
+        Ok(credentials.client(channel))
     }
 }
 

@@ -1,6 +1,6 @@
 //! `echo`: serves the echo twin, which `load --echo` measures the service against.
 
-use super::serve::StopSignals;
+use super::serve::{Starter, StopSignals};
 use super::settings::Settings;
 use super::{Ended, Failure, client};
 use crate::config::Config;
@@ -19,6 +19,8 @@ use crate::{grpc, telemetry};
 pub struct EchoArguments {
     #[command(flatten)]
     settings: Settings,
+    #[command(flatten)]
+    starter: Starter,
 }
 
 /// Runs `echo`.
@@ -28,10 +30,10 @@ pub struct EchoArguments {
 pub fn run(arguments: &EchoArguments) -> Ended {
     let config = arguments.settings.load()?;
     telemetry::log_to_stderr(config.log.format, &config.log.filter);
-    client::block_on(serve(&config))
+    client::block_on(serve(&config, &arguments.starter))
 }
 
-async fn serve(config: &Config) -> Ended {
+async fn serve(config: &Config, starter: &Starter) -> Ended {
     let asked_for = config.grpc_address.as_str();
     let threads = config.threads;
     let listeners = Listeners::bind(asked_for, threads)
@@ -39,7 +41,7 @@ async fn serve(config: &Config) -> Ended {
         .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
     let stop = StopSignals::listen()
         .map_err(|error| Failure::at_work("waiting for signals", &error))?
-        .first();
+        .first_or(starter.gone());
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, %threads, "ready");
     let settings = grpc::Settings {

@@ -39,7 +39,7 @@ use summary::Summary;
 /// Load a server with payments, and tell how fast and how rightly it answers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --address it starts a server of its own under built-in settings, and ends it afterwards. Of such a server,
+Without --address it starts a server of its own under built-in settings, which ends with the load. Of such a server,
 and of processes named by --pid, the processor time is told too (on Linux), without that of the load itself.
 
 A closed loop (--in-flight) finds the highest rate: the next call leaves when an earlier one is answered. An open loop
@@ -61,6 +61,7 @@ Examples:
   doublecheck load --mode stream --accounts 1000000 --prefill 4 --distribution zipf
   doublecheck load --echo --mode batch --rounds 7 --json | jq .ratios.rate_per_second.median
   doublecheck load --address 10.0.0.7:50051 --payments 100000
+  doublecheck load --address https://risk:50051 --ca ca.pem --token-file token
   doublecheck load -- --policy cautious
 
 Exit codes: 0 done, 1 a wrong answer or no answer at all, 2 wrong usage.")]

@@ -29,7 +29,7 @@ mod warnings;
 use keeping::Keeping;
 use reloading::{Reloading, Reloads, Watched};
 use signals::Hangups;
-pub(super) use signals::StopSignals;
+pub(super) use signals::{Starter, StopSignals};
 use sweeping::Sweeping;
 #[cfg(feature = "otlp")]
 use traces::Traces;
@@ -57,6 +57,8 @@ pub struct ServeArguments {
     /// stands behind it in a file of its own
     #[arg(long = SET_ASIDE_FLAG.trim_start_matches('-'))]
     set_damage_aside: bool,
+    #[command(flatten)]
+    starter: Starter,
 }
 
 /// Runs `serve`.
@@ -92,7 +94,8 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     let address = listeners.address();
     refuse_open_door(&config, address)?;
     let unheard = |error| Failure::at_work("waiting for signals", &error);
-    let stop = StopSignals::listen().map_err(unheard)?.first();
+    let stop = StopSignals::listen().map_err(unheard)?;
+    let stop = stop.first_or(arguments.starter.gone());
     let hangups = Hangups::listen().map_err(unheard)?;
     let mut insisted = std::pin::pin!(StopSignals::listen().map_err(unheard)?.second());
 

@@ -73,7 +73,7 @@ impl Queue {
     }
 
     fn now_ns(&self) -> u64 {
-        u64::try_from(self.running.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        in_ns(self.running.elapsed())
     }
 
     /// How long a call that comes now would wait, in nanoseconds.
@@ -96,6 +96,10 @@ impl Queue {
             self.turn_ns.store(turn_ns, Ordering::Relaxed);
         }
     }
+}
+
+fn in_ns(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
 
 impl Admission {
@@ -127,8 +131,12 @@ impl Admission {
         }
     }
 
-    /// Lets a call of this method wait for its turn, unless it would wait too long.
-    pub(super) fn queue(self: &Arc<Self>, method: Option<Method>) -> Result<Queued, Fault> {
+    /// Lets a call of this method, which came at `since`, wait for its turn, unless it would wait too long.
+    pub(super) fn queue(
+        self: &Arc<Self>,
+        method: Option<Method>,
+        since: Stopwatch,
+    ) -> Result<Queued, Fault> {
         let may_be_refused = method.is_some_and(Self::concerns);
         if may_be_refused && Duration::from_nanos(self.queue.wait_ns()) > self.queue_max {
             self.has_refused.store(true, Ordering::Relaxed);
@@ -137,7 +145,7 @@ impl Admission {
         self.queue.waiting.fetch_add(1, Ordering::Relaxed);
         Ok(Queued {
             admission: Arc::clone(self),
-            since_ns: self.queue.now_ns(),
+            since_ns: in_ns(since.started_after(self.queue.running)),
         })
     }
 
@@ -245,18 +253,19 @@ mod tests {
         let admission = Arc::new(admission(1, 1));
         turns(&admission.queue, 200, 1_000_000);
         let score = Some(Method::ScorePayment);
-        let five = [(); 5].map(|()| admission.queue(score).unwrap());
-        let sixth = admission.queue(score).unwrap();
+        let queue = |method| admission.queue(method, Stopwatch::start());
+        let five = [(); 5].map(|()| queue(score).unwrap());
+        let sixth = queue(score).unwrap();
         assert!(!admission.has_refused());
         let full = Err(Fault::Busy(CallRefused::Queue));
-        assert_eq!(admission.queue(score).map(drop), full);
+        assert_eq!(queue(score).map(drop), full);
         assert!(admission.has_refused());
         assert!(!admission.has_refused());
         let others = [Some(Method::ReportOutcome), None];
-        let others = others.map(|method| admission.queue(method).unwrap());
-        assert_eq!(admission.queue(score).map(drop), full);
+        let others = others.map(|method| queue(method).unwrap());
+        assert_eq!(queue(score).map(drop), full);
         drop((sixth, others));
-        assert!(admission.queue(score).is_ok());
+        assert!(queue(score).is_ok());
         drop(five);
     }
 

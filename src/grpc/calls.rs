@@ -25,6 +25,7 @@ use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::status::Fault;
 use crate::access::Fingerprint;
+use crate::clock::Stopwatch;
 use crate::telemetry::{Call, Method};
 
 /// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
@@ -56,6 +57,7 @@ impl Service<Request<Incoming>> for Calls {
     type Future = Answering;
 
     fn call(&self, mut request: Request<Incoming>) -> Answering {
+        let since = Stopwatch::start();
         let method = method(request.uri().path());
         let Shared {
             entry, certificate, ..
@@ -67,7 +69,7 @@ impl Service<Request<Incoming>> for Calls {
         }
         let stage = match denied {
             Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
-            None => match self.shared.admission.queue(method) {
+            None => match self.shared.admission.queue(method, since) {
                 Ok(queued) => Stage::Waiting(Some(Waiting {
                     queued,
                     routes: self.routes.clone(),
@@ -78,6 +80,7 @@ impl Service<Request<Incoming>> for Calls {
         };
         Answering {
             method,
+            since,
             deadline: deadline.map(Wait::new),
             stage,
             open: Some(OpenCall::begin(&self.shared)),
@@ -114,6 +117,8 @@ impl Drop for OpenCall {
 #[derive(Debug)]
 pub(super) struct Answering {
     method: Option<Method>,
+    /// When it came.
+    since: Stopwatch,
     deadline: Option<Wait>,
     stage: Stage,
     /// Until it is answered; goes on with the answer.
@@ -228,7 +233,7 @@ impl Answering {
     /// Counts how a call ended that its method has not seen, and so has not counted.
     fn count_unseen(&self, code: Code) {
         if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
-            Call::begin(&shared.door, method).fail(code.into());
+            Call::begun(&shared.door, method, self.since).fail(code.into());
         }
     }
 

@@ -178,6 +178,18 @@ impl Server {
         number.unwrap().trim().parse().unwrap()
     }
 
+    /// How many calls to ScorePayment took longer than this, in seconds as the metrics have it.
+    pub(crate) fn scores_over(&self, seconds: &str) -> u64 {
+        let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
+            grpc_method=\"ScorePayment\"";
+        let within = |bound| {
+            self.metric(&format!(
+                "grpc_server_handling_seconds_bucket{{{labels},le=\"{bound}\"}}"
+            ))
+        };
+        within("+Inf") - within(seconds)
+    }
+
     /// Waits until a sample of the metrics is this.
     pub(crate) async fn until(&self, sample: &str, number: u64) {
         while self.metric(sample) != number {

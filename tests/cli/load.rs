@@ -1,9 +1,13 @@
 //! `load` against real servers: every payment is answered, every answer is checked and counted.
 
 use std::fs;
+#[cfg(target_os = "linux")]
+use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
+#[cfg(target_os = "linux")]
+use crate::support::doublecheck;
 use crate::support::{Folder, Ran, Served, run, serve};
 
 /// Loads for a count of payments, at once.
@@ -292,5 +296,49 @@ fn contradictions_are_explained() {
             ran.err.starts_with("error: ") && ran.err.contains(why),
             "{ran:?}"
         );
+    }
+}
+
+/// The process that another one started, once there is one.
+#[cfg(target_os = "linux")]
+fn child_of(parent: u32) -> u32 {
+    let parent = format!("PPid:\t{parent}");
+    let is_child = |pid: &u32| {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| status.lines().any(|line| line == parent))
+    };
+    loop {
+        let entries = fs::read_dir("/proc").unwrap().map_while(Result::ok);
+        let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        if let Some(child) = pids.find(is_child) {
+            return child;
+        }
+    }
+}
+
+/// Waits until a process has ended, even if nobody has asked how.
+#[cfg(target_os = "linux")]
+fn wait_for_end(pid: u32) {
+    let runs = || {
+        let status = fs::read_to_string(format!("/proc/{pid}/status"));
+        status.is_ok_and(|status| !status.contains("State:\tZ"))
+    };
+    while runs() {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn the_server_that_a_load_started_ends_with_it_however_that_ends() {
+    for (signal, twin) in [("TERM", None), ("INT", Some("--echo")), ("KILL", None)] {
+        let mut load = doublecheck(&["load", "--duration", "10m"]);
+        let mut load = load.args(twin).stdout(Stdio::null()).spawn().unwrap();
+        let server = child_of(load.id());
+        let kill = format!("kill -{signal} {}", load.id());
+        let killed = Command::new("sh").args(["-c", &kill]).status();
+        assert!(killed.unwrap().success());
+        assert!(!load.wait().unwrap().success());
+        wait_for_end(server);
     }
 }

@@ -15,6 +15,7 @@ mod proxy;
 mod reload;
 mod report;
 mod restarts;
+mod secured;
 mod settings;
 mod support;
 #[cfg(feature = "otlp")]

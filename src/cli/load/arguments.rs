@@ -12,6 +12,24 @@ pub(super) struct ServerArguments {
     /// A server that runs already [default: one of its own, started for the load and ended after it]
     #[arg(long, value_name = "URL")]
     pub(super) address: Option<String>,
+    /// A file with the token to call with, and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub(super) token_file: Option<PathBuf>,
+    /// The roots that the server's certificate must come from, in PEM: calls go over TLS. The certificate of
+    /// a server that is started must be good for `localhost`
+    #[arg(long, value_name = "FILE", visible_alias = "ca")]
+    pub(super) tls_ca: Option<PathBuf>,
+    /// The certificate to show the server, in PEM
+    #[arg(long, value_name = "FILE", visible_alias = "cert", requires_all = ["tls_client_key", "tls_ca"])]
+    pub(super) tls_client_certificate: Option<PathBuf>,
+    /// The key of that certificate, in PEM
+    #[arg(
+        long,
+        value_name = "FILE",
+        visible_alias = "key",
+        requires = "tls_client_certificate"
+    )]
+    pub(super) tls_client_key: Option<PathBuf>,
     /// A process of that server, on this machine, whose processor time to tell (on Linux); may be
     /// repeated for those that it calls
     #[arg(long, value_name = "PID", requires = "address")]

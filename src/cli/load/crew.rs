@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
-use tonic::transport::{Channel, Endpoint};
+use tonic::transport::Endpoint;
 
 use super::arrivals::Arrivals;
 use super::check::Twin;
@@ -19,13 +19,10 @@ use super::progress::Progress;
 use super::tally::Tally;
 use super::{batch, stream, unary};
 use crate::cli::Failure;
+pub(super) use crate::cli::client::Client;
+use crate::cli::client::Credentials;
 use crate::clock::Stopwatch;
-use crate::grpc::pb::risk_service_client::RiskServiceClient;
 use crate::random::Random;
-
-pub(super) type Client = RiskServiceClient<Channel>;
-
-const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// How long the last answers may take once nothing is sent any more.
 const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
@@ -101,11 +98,13 @@ struct Sender {
 }
 
 impl Crew {
-    /// Opens `connections` to the server at `url`, shared out among `threads`.
-    pub(super) fn connect(url: &str, connections: usize, threads: usize) -> Result<Self, Failure> {
-        let endpoint = Endpoint::from_shared(url.to_owned())
-            .map_err(|error| Failure::Usage(format!("error: {url}: {error}")))?
-            .connect_timeout(CONNECT_WITHIN);
+    /// Opens `connections` to a server, shared out among `threads`.
+    pub(super) fn connect(
+        endpoint: &Endpoint,
+        credentials: &Credentials,
+        connections: usize,
+        threads: usize,
+    ) -> Result<Self, Failure> {
         let senders = (0..threads).map(|thread| {
             let runtime = Builder::new_current_thread()
                 .enable_all()
@@ -113,10 +112,15 @@ impl Crew {
                 .map_err(|error| Failure::at_work("starting a runtime", &error))?;
             let connect = || runtime.block_on(endpoint.connect());
             let clients = (thread..connections).step_by(threads).map(|_| connect());
-            let clients: Result<Vec<Channel>, _> = clients.collect();
-            let clients = clients
-                .map_err(|error| Failure::at_work(format!("connecting to {url}"), &error))?;
-            let clients = clients.into_iter().map(Client::new).collect();
+            let clients: Result<Vec<_>, _> = clients
+                .map(|channel| Ok(credentials.client(channel?)))
+                .collect();
+            let unreached = |error: tonic::transport::Error| {
+                let url = endpoint.uri().to_string();
+                let url = url.trim_end_matches('/');
+                Failure::at_work(format!("connecting to {url}"), &error)
+            };
+            let clients = clients.map_err(unreached)?;
             Ok(Sender { runtime, clients })
         });
         senders.collect::<Result<_, _>>().map(Self)

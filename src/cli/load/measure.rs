@@ -58,10 +58,7 @@ impl Stand {
     fn open(plan: &Plan, twin: Twin, program: &Path) -> Result<Self, Failure> {
         let server = match &plan.address {
             Some(address) => Server::Running {
-                url: match address.contains("://") {
-                    true => address.clone(),
-                    false => format!("http://{address}"),
-                },
+                address: address.clone(),
                 pids: plan.pids.clone(),
             },
             None => {
@@ -80,7 +77,14 @@ impl Stand {
     /// Who loads it. Its connections are new each time: a server deals connections out to its threads by
     /// chance, and no round should be measured by the luck of an earlier one.
     fn crew(&self, plan: &Plan) -> Result<Crew, Failure> {
-        Crew::connect(self.server.url(), plan.connections, plan.client_threads)
+        let Plan {
+            connections,
+            client_threads,
+            credentials,
+            ..
+        } = plan;
+        let endpoint = self.server.endpoint(credentials)?;
+        Crew::connect(&endpoint, credentials, *connections, *client_threads)
     }
 
     /// Lets every account pay, for the service to remember.

@@ -6,13 +6,14 @@ use serde_json::{Value, json};
 
 use super::LoadArguments;
 use super::accounts::{Spread, Zipf};
-use super::arguments::{CallArguments, Distribution, ModeName, PaymentArguments};
+use super::arguments::{CallArguments, Distribution, ModeName, PaymentArguments, ServerArguments};
 use super::check::Twin;
 use super::crew::{Mode, Pace};
 use super::departures::Bounds;
 use super::mistakes::{AFTER_PAYMENTS_MAX, Mistakes};
 use super::payer::Population;
 use crate::cli::Failure;
+use crate::cli::client::{Bearer, Credentials, tls};
 
 #[derive(Debug)]
 pub(super) struct Plan {
@@ -30,6 +31,7 @@ pub(super) struct Plan {
     pub(super) rounds: u64,
     pub(super) twins: Vec<Twin>,
     pub(super) address: Option<String>,
+    pub(super) credentials: Credentials,
     pub(super) pids: Vec<u32>,
     pub(super) threads: Option<u16>,
     pub(super) serve: Vec<String>,
@@ -89,6 +91,7 @@ impl Plan {
             rounds: measuring.rounds.map_or(rounds, u64::from),
             twins,
             address: server.address.clone(),
+            credentials: credentials(server)?,
             pids: server.pid.clone(),
             threads: server.threads,
             serve: server.serve.clone(),
@@ -131,10 +134,27 @@ impl Plan {
             "payments": (payments < u64::MAX).then_some(payments),
             "rounds": self.rounds,
             "address": self.address,
+            "tls": self.credentials.tls.is_some(),
+            "token": self.credentials.bearer.is_given(),
             "threads": self.threads,
             "serve": self.serve,
         })
     }
+}
+
+fn credentials(server: &ServerArguments) -> Result<Credentials, Failure> {
+    let ServerArguments {
+        tls_ca: ca,
+        tls_client_certificate: certificate,
+        tls_client_key: key,
+        ..
+    } = server;
+    let token = server.token_file.as_ref();
+    let bearer = token.map(|path| Bearer::read("--token-file", path));
+    Ok(Credentials {
+        tls: tls(ca.as_ref(), certificate.as_ref(), key.as_ref())?,
+        bearer: bearer.transpose()?.unwrap_or_default(),
+    })
 }
 
 fn zipf_exponent(payments: &PaymentArguments) -> Option<f64> {
@@ -174,6 +194,10 @@ fn contradictions(arguments: &LoadArguments) -> Result<(), Failure> {
             server.address.is_some() && server.echo,
             "--address and --echo: the echo twin is compared with a server on the same machine, which \
              --echo starts itself",
+        ),
+        (
+            server.tls_ca.is_some() && server.echo,
+            "--tls-ca and --echo: the echo twin speaks no TLS; measure the service with and without it",
         ),
         (
             server.address.is_some() && (server.threads.is_some() || !server.serve.is_empty()),

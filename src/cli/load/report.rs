@@ -74,8 +74,19 @@ fn head(plan: &Plan) -> Vec<Vec<String>> {
                 "{accounts} accounts ({spread}), {payees} payees each, {prefill} payments before, seed {seed}"
             ),
         ),
-        row("server", server),
+        row("server", server + secured(plan)),
     ]
+}
+
+/// How its calls are kept from others.
+const fn secured(plan: &Plan) -> &'static str {
+    let credentials = &plan.credentials;
+    match (credentials.tls.is_some(), credentials.bearer.is_given()) {
+        (false, false) => "",
+        (true, false) => ", over TLS",
+        (false, true) => ", with a token",
+        (true, true) => ", over TLS, with a token",
+    }
 }
 
 /// The figures of the service alone.

@@ -6,23 +6,33 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
+use tonic::transport::Endpoint;
+
 use super::check::Twin;
 use super::cpu;
 use crate::cli::Failure;
+use crate::cli::client::Credentials;
+use crate::cli::serve::Starter;
 
 #[derive(Debug)]
 pub(super) enum Server {
-    /// Somebody else's, at this URL, and those of its processes that are known.
-    Running { url: String, pids: Vec<u32> },
+    /// Somebody else's, at this address, and those of its processes that are known.
+    Running { address: String, pids: Vec<u32> },
     /// Ours.
     Own(OwnServer),
 }
 
 impl Server {
-    pub(super) fn url(&self) -> &str {
+    /// How to reach it.
+    pub(super) fn endpoint(&self, credentials: &Credentials) -> Result<Endpoint, Failure> {
+        const ADDRESS: &str = "--address";
         match self {
-            Self::Running { url, .. } => url,
-            Self::Own(own) => &own.url,
+            Self::Running { address, .. } => credentials.endpoint(ADDRESS, address),
+            // Certificates are good for names.
+            Self::Own(own) => credentials
+                .clone()
+                .expecting("localhost")
+                .endpoint(ADDRESS, &own.address),
         }
     }
 
@@ -42,7 +52,7 @@ impl Server {
 #[derive(Debug)]
 pub(super) struct OwnServer {
     child: Child,
-    url: String,
+    address: String,
 }
 
 impl OwnServer {
@@ -63,9 +73,10 @@ impl OwnServer {
             // Unless asked for, its journal is not what is to be measured either.
             .env("DOUBLECHECK_JOURNAL_ACK", "none")
             .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
-            .args([name, "--grpc-address", "127.0.0.1:0"])
+            .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
             .args(arguments)
-            .stdin(Stdio::null())
+            // Held as long as this process lives: however it ends, the server ends with it.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
         let mut child = command
@@ -74,13 +85,13 @@ impl OwnServer {
         let logged = child.stderr.take();
         let mut own = Self {
             child,
-            url: String::new(),
+            address: String::new(),
         };
         let mut lines = BufReader::new(logged.ok_or_else(no_log)?).lines();
         let mut said = Vec::new();
         for line in lines.by_ref().map_while(Result::ok) {
             if let Some(address) = ready_address(&line) {
-                own.url = format!("http://{address}");
+                address.clone_into(&mut own.address);
                 // Whoever logs must not wait for somebody to read.
                 thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
                 return Ok(own);

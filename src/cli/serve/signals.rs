@@ -1,5 +1,11 @@
 //! Being asked to stop, or to read files again.
 
+use std::future::pending;
+use std::io;
+use std::thread;
+
+use tokio::sync::oneshot;
+
 /// Asks to stop: SIGTERM and SIGINT. Each value hears all of them from when it was made.
 #[cfg(unix)]
 pub(in crate::cli) struct StopSignals {
@@ -10,7 +16,7 @@ pub(in crate::cli) struct StopSignals {
 #[cfg(unix)]
 impl StopSignals {
     /// Listens from now on, not from the first wait on.
-    pub(in crate::cli) fn listen() -> std::io::Result<Self> {
+    pub(in crate::cli) fn listen() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
 
         Ok(Self {
@@ -34,7 +40,7 @@ pub(in crate::cli) struct StopSignals;
 
 #[cfg(not(unix))]
 impl StopSignals {
-    pub(in crate::cli) fn listen() -> std::io::Result<Self> {
+    pub(in crate::cli) fn listen() -> io::Result<Self> {
         Ok(Self)
     }
 
@@ -43,16 +49,19 @@ impl StopSignals {
         // Without the signal there is no way to be asked; serving goes on until the process is ended.
         match tokio::signal::ctrl_c().await {
             Ok(()) => "Ctrl-C",
-            Err(_) => std::future::pending().await,
+            Err(_) => pending().await,
         }
     }
 }
 
 impl StopSignals {
-    /// Completes once the process is asked to stop.
-    pub(in crate::cli) async fn first(mut self) {
-        let signal = self.next().await;
-        tracing::info!(target: "doublecheck", signal, "stopping");
+    /// Completes once the process is asked to stop, or whoever started it is gone.
+    pub(in crate::cli) async fn first_or(mut self, gone: impl Future<Output = ()>) {
+        let asked_by = tokio::select! {
+            signal = self.next() => signal,
+            () = gone => "the end of standard input",
+        };
+        tracing::info!(target: "doublecheck", signal = asked_by, "stopping");
     }
 
     /// Completes once it is asked a second time.
@@ -63,6 +72,37 @@ impl StopSignals {
     }
 }
 
+/// Whether to end with whoever started this process.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli) struct Starter {
+    /// End when standard input does: whoever started this process holds its other end, and however that one
+    /// ends, the system lets go of it
+    #[arg(long = Starter::FLAG.trim_start_matches('-'), hide = true)]
+    end_with_stdin: bool,
+}
+
+impl Starter {
+    pub(in crate::cli) const FLAG: &str = "--end-with-stdin";
+
+    /// Completes once that one is gone, if this process is to end with it.
+    pub(in crate::cli) fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (gone, told) = oneshot::channel();
+        let watch = move || {
+            // An end is an end, be it an error's.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            // Who serves no longer need not be told.
+            let _ = gone.send(());
+        };
+        let watched = self.end_with_stdin.then(|| thread::spawn(watch));
+        async move {
+            match watched {
+                Some(_) => drop(told.await),
+                None => pending().await,
+            }
+        }
+    }
+}
+
 /// SIGHUPs: from when this was made they end nobody.
 pub(super) struct Hangups {
     #[cfg(unix)]
@@ -70,7 +110,7 @@ pub(super) struct Hangups {
 }
 
 impl Hangups {
-    pub(super) fn listen() -> std::io::Result<Self> {
+    pub(super) fn listen() -> io::Result<Self> {
         Ok(Self {
             #[cfg(unix)]
             hangup: tokio::signal::unix::signal(tokio::signal::unix::SignalKind::hangup())?,
@@ -85,7 +125,7 @@ impl Hangups {
         let next: Option<()> = None;
         if next.is_none() {
             // There will be no more.
-            std::future::pending().await
+            pending().await
         }
     }
 }

@@ -1,0 +1,91 @@
+//! Going from state to state, whatever their keys: to sweep, to look, and to choose which to forget.
+
+use std::borrow::Borrow;
+use std::hint::black_box;
+
+use super::{Footprint, Held, Slot, Store};
+
+/// How many are ranked to find the one to forget. Of 16 taken at random the least is among the lowest six
+/// in a hundred. Source: the sampling that Redis evicts by, with 5 to 10.
+const RANKED_MAX: usize = 16;
+
+/// How many slots are swept in one go: a fraction of a millisecond.
+const RUN: u32 = 1_024;
+
+impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
+    /// Runs `step` on every state, one after the other, and forgets those for which it says `false`.
+    /// Nobody waits for more than one of these steps.
+    pub fn sweep(&self, step: impl FnMut(&K, &mut V) -> bool) {
+        self.sweep_in_runs(step, || true);
+    }
+
+    /// The same, with a `rest` after every thousand or so; where that says `false`, it ends.
+    pub fn sweep_in_runs(
+        &self,
+        mut step: impl FnMut(&K, &mut V) -> bool,
+        mut rest: impl FnMut() -> bool,
+    ) {
+        for slot in 0..self.slab.taken() {
+            if slot % RUN == RUN - 1 && !rest() {
+                return;
+            }
+            if let Some(mut held) = self.slab.at(slot).map(Slot::lock) {
+                let before = held.heap_bytes();
+                let Held { key, value, .. } = &mut *held;
+                if let Some(key) = key
+                    && !step(key, value)
+                {
+                    self.empty(slot, &mut held, before);
+                } else {
+                    self.count_heap(before, held.heap_bytes());
+                }
+            }
+        }
+    }
+
+    /// Runs `look` on every state, one after the other, and `after` it when nobody waits any more; where
+    /// that says `false`, it ends.
+    pub fn visit(&self, mut look: impl FnMut(&K, &V), mut after: impl FnMut() -> bool) {
+        for slot in 0..self.slab.taken() {
+            let looked = self.slab.at(slot).is_some_and(|slot| {
+                let held = slot.lock();
+                let key = held.key.as_ref();
+                key.map(|key| look(key, &held.value)).is_some()
+            });
+            if looked && !after() {
+                return;
+            }
+        }
+    }
+
+    /// Of up to 16 states chosen by random numbers, forgets the one that `rank` puts lowest; returns its
+    /// rank, or `None` if none was found. Numbers beyond 16 stand in for those that hit upon nothing.
+    /// `farewell` is said to its key while nobody else can make it state anew.
+    pub fn evict<R: Ord>(
+        &self,
+        random: impl Iterator<Item = u64> + Clone,
+        rank: impl Fn(&V) -> R,
+        farewell: impl FnOnce(&K),
+    ) -> Option<R> {
+        let taken = u64::from(self.slab.taken());
+        let slot_of = |random: u64| u32::try_from(random.checked_rem(taken)?).ok();
+        let slots = random.filter_map(slot_of);
+        for slot in slots.clone().take(RANKED_MAX) {
+            black_box(self.slab.at(slot).is_some_and(Slot::is_locked));
+        }
+        let ranked = slots.filter_map(|slot| {
+            let held = self.slab.at(slot)?.try_lock()?;
+            held.key.as_ref()?;
+            Some((rank(&held.value), slot))
+        });
+        let (lowest, slot) = ranked.take(RANKED_MAX).min()?;
+        let mut held = self.slab.at(slot)?.lock();
+        // It may have been used meanwhile, or have made room for another.
+        let now = rank(&held.value);
+        let key = held.key.as_ref().filter(|_| now <= lowest)?;
+        farewell(key);
+        let before = held.heap_bytes();
+        self.empty(slot, &mut held, before);
+        Some(now)
+    }
+}

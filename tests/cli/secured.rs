@@ -1,0 +1,194 @@
+//! `load` against servers behind TLS and tokens, its own and others; and what is wrong with its files.
+
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
+
+use crate::support::{Folder, Ran, Served, run};
+
+const LOCAL: [&str; 3] = ["serve", "--grpc-address", "127.0.0.1:0"];
+
+/// An authority, a certificate of it for a server and one for a client, and a token: as files.
+fn files() -> Folder {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = authority.self_signed(&authority_key).unwrap().pem();
+    let issuer = Issuer::new(authority, authority_key);
+    let [server, client] = ["localhost", "load"].map(|name| {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_owned()]).unwrap();
+        let certificate = params.signed_by(&key, &issuer).unwrap();
+        (certificate.pem(), key.serialize_pem())
+    });
+    let made = run(&["token", "load"]);
+    let (token, entry) = made.out.split_once("\n\n").unwrap();
+    Folder::with(&[
+        ("ca.pem", &ca),
+        ("server.pem", &server.0),
+        ("server.key", &server.1),
+        ("client.pem", &client.0),
+        ("client.key", &client.1),
+        ("tokens.toml", entry),
+        ("token", &format!("{token}\n")),
+        ("empty", "\n"),
+    ])
+}
+
+/// Runs a command whose words beginning with @ name files of `folder`.
+fn words(folder: &Folder, command: &str) -> Vec<String> {
+    let word = |word: &str| match word.strip_prefix('@') {
+        Some(name) => folder.path(name),
+        None => word.to_owned(),
+    };
+    command.split_whitespace().map(word).collect()
+}
+
+fn load(folder: &Folder, command: &str) -> Ran {
+    let words = words(folder, &format!("load --warm-up 0s {command}"));
+    run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// A server behind `flags`, and its address by name.
+fn served(folder: &Folder, flags: &str) -> (Served, String) {
+    let flags = words(folder, flags);
+    let flags: Vec<&str> = flags.iter().map(String::as_str).collect();
+    let served = Served::start(&[&LOCAL[..], &flags].concat());
+    let (_, port) = served.address.rsplit_once(':').unwrap();
+    let address = format!("localhost:{port}");
+    (served, address)
+}
+
+const TLS: &str = "--tls-certificate @server.pem --tls-key @server.key";
+
+#[test]
+fn a_server_behind_tls_and_tokens_is_loaded() {
+    let folder = files();
+    let (_served, address) = served(&folder, &format!("{TLS} --auth-tokens @tokens.toml"));
+    let to = format!("--payments 300 --address {address}");
+    for (mode, seed) in [("unary", 1), ("batch", 2), ("stream", 3)] {
+        let shown = "--ca @ca.pem --token-file @token --json";
+        let ran = load(
+            &folder,
+            &format!("{to} --mode {mode} --seed {seed} {shown}"),
+        );
+        assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
+        let loaded: Value = serde_json::from_str(&ran.out).unwrap();
+        assert_eq!(loaded["score"]["answered"], 300, "{loaded}");
+        for shown in ["tls", "token"] {
+            assert_eq!(loaded["parameters"][shown], true, "{loaded}");
+        }
+    }
+    let by_url =
+        format!("--payments 300 --address https://{address} --token-file @token --ca @ca.pem");
+    assert_eq!(load(&folder, &by_url).code, Some(0));
+
+    let unknown = load(&folder, &format!("{to} --ca @ca.pem"));
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.out.contains("UNAUTHENTICATED 300"), "{unknown:?}");
+    // Its certificate is not from there.
+    let other = load(
+        &folder,
+        &format!("{to} --token-file @token --ca @client.pem"),
+    );
+    assert_eq!((other.code, &*other.out), (Some(1), ""), "{other:?}");
+    let expected = format!("error: connecting to https://{address}: ");
+    assert!(other.err.starts_with(&expected), "{other:?}");
+    let plain = load(&folder, &format!("{to} --token-file @token"));
+    assert_eq!(plain.code, Some(1), "{plain:?}");
+    assert!(plain.err.contains("no payment was answered"), "{plain:?}");
+}
+
+#[test]
+fn a_load_shows_its_certificate_where_clients_must() {
+    let folder = files();
+    let (_served, address) = served(&folder, &format!("{TLS} --tls-client-ca @ca.pem"));
+    let to = format!("--payments 300 --address {address} --ca @ca.pem");
+    let shown = load(
+        &folder,
+        &format!("{to} --cert @client.pem --key @client.key"),
+    );
+    assert_eq!((shown.code, &*shown.err), (Some(0), ""), "{shown:?}");
+    assert!(shown.out.contains(", over TLS\n"), "{shown:?}");
+    let missing = load(&folder, &to);
+    assert_eq!(missing.code, Some(1), "{missing:?}");
+}
+
+#[test]
+fn a_load_starts_a_server_behind_tls_and_tokens() {
+    let folder = files();
+    let load_own = |shown: &str, flags: &str| {
+        let prefill = "--payments 300 --prefill 1 --accounts 5000";
+        load(&folder, &format!("{prefill} {shown} -- {flags}"))
+    };
+    let flags = format!("{TLS} --auth-tokens @tokens.toml --tls-client-ca @ca.pem");
+    let client = "--cert @client.pem --key @client.key";
+    let own = load_own(
+        &format!("--ca @ca.pem --token-file @token {client}"),
+        &flags,
+    );
+    assert_eq!((own.code, &*own.err), (Some(0), ""), "{own:?}");
+    assert!(
+        own.out.contains("its own, over TLS, with a token"),
+        "{own:?}"
+    );
+    let unknown = load_own("--ca @ca.pem", &format!("{TLS} --auth-tokens @tokens.toml"));
+    assert_eq!(unknown.code, Some(1), "{unknown:?}");
+    assert!(unknown.err.contains("UNAUTHENTICATED"), "{unknown:?}");
+}
+
+#[test]
+fn what_is_wrong_with_a_file_is_told_with_the_flag_that_named_it() {
+    let folder = files();
+    let pair = "--ca @ca.pem --cert @client.pem --key";
+    for (arguments, told) in [
+        (
+            "--ca @no-such-file",
+            "--tls-ca: @no-such-file: cannot be read: ",
+        ),
+        (
+            "--ca @token",
+            "--tls-ca: @token: has no certificate in PEM\n",
+        ),
+        (
+            &format!("{pair} @client.pem"),
+            "--tls-client-key: @client.pem: has no private key in PEM\n",
+        ),
+        (
+            &format!("{pair} @server.key"),
+            "--tls-client-key: @server.key: is not the key of the certificate\n",
+        ),
+        (
+            "--ca @ca.pem --cert @empty --key @client.key",
+            "--tls-client-certificate: @empty: has no certificate in PEM\n",
+        ),
+        (
+            "--token-file @no-such-file",
+            "--token-file: @no-such-file: cannot be read: ",
+        ),
+        ("--token-file @empty", "--token-file: @empty: is empty\n"),
+        ("--token-file @tokens.toml", "--token-file: is no token\n"),
+        (
+            "--ca @ca.pem --address http://localhost:1",
+            "--tls-ca: takes an address of https://, and http://localhost:1 is none\n",
+        ),
+        (
+            "--address https://localhost:1",
+            "--address: https://localhost:1 takes --tls-ca, the roots that its certificate must come from\n",
+        ),
+        ("--ca @ca.pem --echo", "error: --tls-ca and --echo: "),
+    ] {
+        let ran = load(&folder, arguments);
+        let told = words(&folder, told).join(" ");
+        assert_eq!((ran.code, &*ran.out), (Some(2), ""), "{arguments}: {ran:?}");
+        assert!(ran.err.starts_with(told.trim_end()), "{arguments}: {ran:?}");
+    }
+    for (alone, other) in [
+        ("--cert @client.pem --key @client.key", "--tls-ca"),
+        ("--ca @ca.pem --cert @client.pem", "--tls-client-key"),
+        ("--ca @ca.pem --key @client.key", "--tls-client-certificate"),
+    ] {
+        let ran = load(&folder, alone);
+        assert_eq!(ran.code, Some(2), "{alone}: {ran:?}");
+        assert!(ran.err.contains(other), "{alone}: {ran:?}");
+    }
+}
