@@ -19,8 +19,8 @@ use tokio::task::JoinSet;
 use tonic::Code;
 
 use super::wire::{
-    CONTINUATION, Ended, HEADERS, PING, PREFACE, RST_STREAM, Raw, SCORE, SETTINGS, Wire, frame,
-    headers, packed,
+    BATCH, CONTINUATION, Ended, HEADERS, PING, PREFACE, RST_STREAM, Raw, SCORE, SETTINGS, Wire,
+    frame, headers, packed,
 };
 
 /// Over how many connections frames and calls come, and how many calls are under way on each.
@@ -60,6 +60,8 @@ pub enum Attack {
     LongMessage,
     /// 1 GiB in all of messages that each lack one byte.
     UnfinishedMessage,
+    /// A batch of two million payments that say nothing, in 4 MiB.
+    EmptyPayments,
     /// 40 kB of it.
     LongMetadata,
 }
@@ -169,6 +171,7 @@ impl Target {
             Attack::Bomb
             | Attack::LongMessage
             | Attack::UnfinishedMessage
+            | Attack::EmptyPayments
             | Attack::LongMetadata => {
                 let call = Arc::new(BadCall::of(attack));
                 each.for_each(|target| {
@@ -251,6 +254,7 @@ fn resets(earlier: usize) -> Vec<u8> {
 /// A call that is refused.
 #[derive(Debug)]
 struct BadCall {
+    path: &'static str,
     metadata: Vec<(&'static str, String)>,
     body: Bytes,
     ends: bool,
@@ -261,6 +265,7 @@ struct BadCall {
 impl BadCall {
     fn of(attack: Attack) -> Self {
         let call = |body: Bytes, code| Self {
+            path: SCORE,
             metadata: Vec::new(),
             body,
             ends: true,
@@ -279,6 +284,13 @@ impl BadCall {
                 http: 431,
                 ..call(packed(0, &[]), Code::Unknown)
             },
+            Attack::EmptyPayments => Self {
+                path: BATCH,
+                ..call(
+                    packed(0, &[0x0a, 0].repeat(MESSAGE_BYTES_MAX / 2)),
+                    Code::InvalidArgument,
+                )
+            },
             Attack::UnfinishedMessage => {
                 let message = [head(MESSAGE_BYTES_MAX), vec![0; MESSAGE_BYTES_MAX - 1]].concat();
                 Self {
@@ -296,7 +308,7 @@ impl BadCall {
     async fn make(&self, wire: &Wire) -> Result<Ended, h2::Error> {
         let metadata = self.metadata.iter().map(|(name, text)| (*name, &**text));
         let metadata: Vec<_> = metadata.collect();
-        let mut begun = wire.try_begin(SCORE, &metadata).await?;
+        let mut begun = wire.try_begin(self.path, &metadata).await?;
         begun.body.send_data(self.body.clone(), self.ends)?;
         begun.try_end().await
     }

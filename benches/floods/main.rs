@@ -163,6 +163,7 @@ fn floods(lengths: &Lengths) -> Vec<Flood> {
         flood("gzip bomb", Attack::Bomb, None),
         flood("oversized message", Attack::LongMessage, None),
         flood("unfinished message", Attack::UnfinishedMessage, None),
+        flood("empty payments", Attack::EmptyPayments, None),
         flood("oversized metadata", Attack::LongMetadata, None),
     ]
 }

@@ -14,8 +14,13 @@ use tonic::Status;
 use tonic::codegen::StdError;
 
 use super::calls::Shared;
+use super::convert::request;
 use super::status::Fault;
 use crate::telemetry::{Call, CallRefused, Method};
+
+mod elements;
+
+use elements::Elements;
 
 /// What is not counted of each: a call costs about as much before, and few messages are longer.
 const FREE_BYTES: usize = 16 << 10;
@@ -32,12 +37,16 @@ pub(super) struct Inbound {
     coming: Coming,
     /// What of it is counted.
     held_bytes: usize,
+    /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
+    /// nobody waits for any more.
+    invalid: Option<Status>,
 }
 
 impl Inbound {
     pub(super) fn new(body: Incoming, method: Option<Method>, shared: &Arc<Shared>) -> Self {
         let coming = Coming {
             is_stream: method == Some(Method::StreamPayments),
+            elements: (method == Some(Method::BatchScorePayments)).then(Elements::default),
             message_bytes_max: shared.admission.message_bytes_max(),
             ..Coming::default()
         };
@@ -47,6 +56,7 @@ impl Inbound {
             shared: Arc::clone(shared),
             coming,
             held_bytes: 0,
+            invalid: None,
         }
     }
 
@@ -59,9 +69,27 @@ impl Inbound {
             return Ok(());
         }
         if !self.shared.admission.hold(held_bytes) {
-            return Err(self.refuse());
+            let edge = self.shared.door.edge();
+            edge.calls_refused(CallRefused::Messages, 1);
+            return Err(self.refuse(Fault::Busy(CallRefused::Messages)));
         }
         self.held_bytes = held_bytes;
+        Ok(())
+    }
+
+    /// Takes what has come. What is refused already goes by.
+    fn take(&mut self, bytes: &[u8]) -> Result<(), Status> {
+        if self.invalid.is_some() {
+            return Ok(());
+        }
+        self.hold(bytes)?;
+        let elements = self.coming.elements.as_ref();
+        if let Some(count) = elements.map(Elements::count)
+            && let Err(invalid) = request::batch_size_so_far(count)
+        {
+            self.release();
+            self.invalid = Some(self.refuse(invalid.into()));
+        }
         Ok(())
     }
 
@@ -72,10 +100,9 @@ impl Inbound {
         }
     }
 
-    fn refuse(&self) -> Status {
+    fn refuse(&self, fault: Fault) -> Status {
         let door = &self.shared.door;
-        door.edge().calls_refused(CallRefused::Messages, 1);
-        let status = Status::from(Fault::Busy(CallRefused::Messages));
+        let status = Status::from(fault);
         // A stream has begun, and is counted as it ends; any other method has not seen its call.
         if let Some(method) = self.method
             && !self.coming.is_stream
@@ -100,21 +127,25 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
-            Some(Ok(frame)) => frame,
-            Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-            None => return Poll::Ready(None),
-        };
-        if let Some(bytes) = frame.data_ref()
-            && let Err(status) = self.hold(bytes)
-        {
-            return Poll::Ready(Some(Err(status.into())));
+        loop {
+            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+                Some(Ok(frame)) => frame,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
+                None => return Poll::Ready(self.invalid.take().map(|status| Err(status.into()))),
+            };
+            if let Some(bytes) = frame.data_ref()
+                && let Err(status) = self.take(bytes)
+            {
+                return Poll::Ready(Some(Err(status.into())));
+            }
+            if self.invalid.is_none() {
+                return Poll::Ready(Some(Ok(frame)));
+            }
         }
-        Poll::Ready(Some(Ok(frame)))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.invalid.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -128,6 +159,8 @@ struct Coming {
     /// Whether its method takes one message after the other. Any other begins when the client has ended the
     /// call, and until then what has come is held.
     is_stream: bool,
+    /// The payments so far, where it is a batch of them.
+    elements: Option<Elements>,
     /// What is longer is refused, and no room is made for it.
     message_bytes_max: usize,
     /// What is held of messages that are whole.
@@ -146,6 +179,8 @@ impl Coming {
             let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
             if self.came_bytes < HEAD_BYTES {
                 self.head[self.came_bytes..][..taken.len()].copy_from_slice(taken);
+            } else if let Some(elements) = &mut self.elements {
+                elements.follow(taken);
             }
             self.came_bytes += taken.len();
             if self.length() == Some(self.came_bytes) {

@@ -11,13 +11,14 @@ use flate2::write::GzEncoder;
 use prost::Message as _;
 use tokio::task::{JoinHandle, JoinSet};
 use tonic::Code;
+use tonic_types::StatusExt as _;
 
 use crate::support::{
     PATIENT, Server, payment, payment_but, reason_and_fields, request, score_item,
 };
 use crate::wire::{
-    CONTINUATION, Cut, DATA, Ended, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SCORE, SETTINGS,
-    STREAM, WINDOW_UPDATE, Wire, frame, framed, headers, packed,
+    BATCH, CONTINUATION, Cut, DATA, Ended, HEADERS, PING, PRIORITY, RST_STREAM, Raw, SCORE,
+    SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed, headers, packed,
 };
 
 const FLOODED: &str = "doublecheck_connections_closed_total{reason=\"flood\"}";
@@ -151,6 +152,30 @@ async fn a_message_that_says_it_is_long_is_refused_before_it_comes() {
 }
 
 /// A server that holds a mebibyte of messages that are not whole, and takes messages as long.
+/// Two bytes on the wire are an empty payment, and what is made of it takes a hundred times as much.
+#[tokio::test]
+async fn a_batch_of_too_many_is_refused_before_it_is_read() {
+    let server = Server::start().await;
+    let honest = Honest::beside(&server);
+    let wire = Wire::connect(server.address).await;
+    // Behind them stands what is no message: who reads it says so.
+    let too_many = [[0x0a, 0].repeat(1_001), vec![0xff; 40_000]].concat();
+    // More calls than HTTP/2 lets a client have refused that goes on sending.
+    for _ in 0..1_100 {
+        let mut begun = wire.begin(BATCH, &[]).await;
+        begun.body.send_data(packed(0, &too_many), true).unwrap();
+        let ended = begun.end().await;
+        assert_eq!(ended.code(), Code::InvalidArgument, "{ended:?}");
+        let invalid = ended.status().get_details_bad_request().unwrap();
+        assert_eq!(invalid.field_violations[0].field, "requests");
+    }
+    let counted = "grpc_server_handled_total{grpc_type=\"unary\",\
+        grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"BatchScorePayments\",\
+        grpc_code=\"InvalidArgument\"}";
+    assert_eq!(server.metric(counted), 1_100);
+    honest.was_answered().await;
+}
+
 async fn server_that_holds_little() -> Server {
     Server::start_within(Limits {
         message_bytes: 1 << 20,

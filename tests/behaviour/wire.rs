@@ -13,6 +13,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
 pub(crate) const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
+pub(crate) const BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
 pub(crate) const REPORT: &str = "/doublecheck.v1.RiskService/ReportOutcome";
 pub(crate) const STREAM: &str = "/doublecheck.v1.RiskService/StreamPayments";
 pub(crate) const HEALTH: &str = "/grpc.health.v1.Health/Check";
@@ -39,6 +40,7 @@ pub(crate) struct Ended {
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
+        socket.set_nodelay(true).unwrap();
         let (send, connection) = h2::client::Builder::new()
             .initial_max_send_streams(usize::MAX >> 8)
             // However many small answers come before they are read.

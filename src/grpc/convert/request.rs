@@ -39,12 +39,23 @@ pub(in crate::grpc) fn score(
 pub(in crate::grpc) fn batch(
     request: pb::BatchScorePaymentsRequest,
 ) -> Result<Vec<pb::ScorePaymentRequest>, InvalidRequest> {
-    if (1..=BATCH_MAX).contains(&request.requests.len()) {
-        Ok(request.requests)
-    } else {
-        let problem = format_args!("must hold 1 to {BATCH_MAX} payments");
-        Err(InvalidRequest::field("requests", problem))
+    match request.requests.len() {
+        0 => Err(batch_size_invalid()),
+        count => batch_size_so_far(count).map(|()| request.requests),
     }
+}
+
+/// That a batch of which so many items have come is not too large by now.
+pub(in crate::grpc) fn batch_size_so_far(count: usize) -> Result<(), InvalidRequest> {
+    match count {
+        0..=BATCH_MAX => Ok(()),
+        _ => Err(batch_size_invalid()),
+    }
+}
+
+fn batch_size_invalid() -> InvalidRequest {
+    let problem = format_args!("must hold 1 to {BATCH_MAX} payments");
+    InvalidRequest::field("requests", problem)
 }
 
 /// A report of what became of a payment.
