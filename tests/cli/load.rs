@@ -8,12 +8,28 @@ use serde_json::Value;
 
 #[cfg(target_os = "linux")]
 use crate::support::doublecheck;
-use crate::support::{Folder, Ran, Served, run, serve};
+use crate::support::{Folder, Ran, Served, run};
+
+/// How long a server lets calls wait here: a busy machine is another matter.
+const PATIENT: [&str; 2] = ["--admission-queue-ms", "60000"];
+
+fn serve() -> Served {
+    let usual = ["serve", "--grpc-address", "127.0.0.1:0"];
+    Served::start(&[&usual[..], &PATIENT].concat())
+}
 
 /// Loads for a count of payments, at once.
 fn load(arguments: &[&str]) -> Ran {
     let brief = ["load", "--warm-up", "0s"];
-    run(&[&brief, arguments].concat())
+    let mut arguments = [&brief, arguments].concat();
+    if !arguments
+        .iter()
+        .any(|argument| ["--", "--address"].contains(argument))
+    {
+        arguments.push("--");
+        arguments.extend(PATIENT);
+    }
+    run(&arguments)
 }
 
 fn load_json(arguments: &[&str]) -> Value {
