@@ -2,7 +2,7 @@
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
@@ -14,6 +14,7 @@ use doublecheck::scoring::payment::{
 use doublecheck::scoring::policy::{Policy, Value};
 use doublecheck::scoring::time::{Span, Timestamp};
 use doublecheck::token::TokenKey;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Where the time of a bench begins.
 pub const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
@@ -134,42 +135,37 @@ pub fn fill_every(engine: &Engine, clock: &ManualClock, town: &Town, payments: u
     }
 }
 
-/// How long this thread has been running on a core; where that cannot be told, how long it has been.
+/// How long this thread has been running on a core since it was started.
 #[derive(Debug)]
-pub struct Stopwatch {
-    started: Instant,
-    on_core: Option<Duration>,
-}
+pub struct Stopwatch(Duration);
 
 impl Stopwatch {
     pub fn start() -> Self {
-        Self {
-            on_core: on_core(),
-            started: Instant::now(),
-        }
+        Self(on_core())
     }
 
     pub fn ns_each(&self, times: usize) -> f64 {
-        let elapsed = match (self.on_core, on_core()) {
-            (Some(before), Some(now)) => now - before,
-            _ => self.started.elapsed(),
-        };
-        elapsed.as_secs_f64() * 1e9 / times as f64
+        (on_core() - self.0).as_secs_f64() * 1e9 / times as f64
     }
 }
 
-fn on_core() -> Option<Duration> {
-    let stat = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
-    let ns = stat.split(' ').next()?.parse().ok()?;
-    Some(Duration::from_nanos(ns))
+/// For how long this thread has been on a core.
+pub fn on_core() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).expect("no thread has been on a core for less than no time")
 }
 
 /// The resident memory of this process in bytes; 0 where it cannot be told.
 pub fn resident_bytes() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u64>().ok());
-    kib.unwrap_or(0) * 1024
+    memory_bytes("self", "VmRSS:").unwrap_or(0)
+}
+
+/// What a line of a process's status says, in bytes; none where there is none.
+pub fn memory_bytes(process: &str, line: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let said = status.lines().find_map(|said| said.strip_prefix(line))?;
+    let kib: u64 = said.split_whitespace().next()?.parse().ok()?;
+    Some(kib * 1024)
 }
 
 /// The middle one of `values`, and the smallest and largest.

@@ -13,31 +13,31 @@
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     missing_docs,
+    unreachable_pub,
     reason = "a bench"
 )]
 
-#[allow(
-    dead_code,
-    clippy::panic,
-    clippy::expect_used,
-    unreachable_pub,
-    reason = "shared with tests"
-)]
+mod common;
 #[path = "../tests/cli/support.rs"]
+#[allow(dead_code, reason = "the tests take the rest")]
 mod support;
+#[path = "../tests/behaviour/wire.rs"]
+#[allow(dead_code, reason = "the tests take the rest")]
+mod wire;
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use common::median_of;
 use doublecheck::grpc::pb;
 use doublecheck::random::Random;
-use h2::client::SendRequest;
-use http::Request;
 use prost::Message as _;
 use support::Served;
-use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tonic::Code;
+use wire::{BATCH, SCORE, Wire, packed};
 
 /// How many times what can be answered is asked.
 const OVERLOAD: f64 = 5.0;
@@ -47,7 +47,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a call may wait for its turn, and how many a connection may have open: those of a service whose
 /// callers wait no longer than that.
 const QUEUE_MS: &str = "4";
-const STREAMS: &str = "128";
+const STREAMS: usize = 128;
+/// What answers may take before they are read.
+const WINDOW_BYTES: u32 = 64 << 20;
 const CONNECTIONS: usize = 8;
 const ACCOUNTS: u64 = 100_000;
 
@@ -61,24 +63,25 @@ struct Load {
 const LOADS: [Load; 3] = [
     Load {
         name: "unary",
-        path: "ScorePayment",
+        path: SCORE,
         payments: 1,
     },
     Load {
         name: "batch of 64",
-        path: "BatchScorePayments",
+        path: BATCH,
         payments: 64,
     },
     Load {
         name: "batch of 1000",
-        path: "BatchScorePayments",
+        path: BATCH,
         payments: 1_000,
     },
 ];
 
 /// How a call ended, and how long after it was due.
 struct Ended {
-    code: Code,
+    /// None of one that was over before it could leave, and was given up.
+    code: Option<Code>,
     took: Duration,
 }
 
@@ -111,6 +114,7 @@ async fn main() {
 }
 
 async fn round(load: &Load, length: Duration, nth: u64) -> Round {
+    let streams = STREAMS.to_string();
     let served = Served::start(&[
         "serve",
         "--grpc-address",
@@ -122,10 +126,10 @@ async fn round(load: &Load, length: Duration, nth: u64) -> Round {
         "--admission-queue-ms",
         QUEUE_MS,
         "--limits-streams-per-connection",
-        STREAMS,
+        &streams,
     ]);
     let mut payers = Payers::new(nth);
-    let client = Client::connect(&served.address, load.path).await;
+    let client = Client::connect(&served, load).await;
     // The first calls find everything cold.
     client.closed(payers.calls(load, 200), 1).await;
     let begun = Instant::now();
@@ -153,77 +157,64 @@ async fn round(load: &Load, length: Duration, nth: u64) -> Round {
 }
 
 fn tell(load: &Load, rounds: &[Round], is_brief: bool) {
-    let ms = |took: Duration| took.as_secs_f64() * 1e3;
-    let is_answered = |ended: &&Ended| ended.code == Code::Ok;
-    let in_time = |round: &Round| {
-        let in_time = round
-            .ended
-            .iter()
-            .filter(is_answered)
-            .filter(|ended| ended.took <= DEADLINE);
-        in_time.count() as f64 / round.seconds
-    };
-    let quantile = |round: &Round, code: Code, share: f64| {
-        let mut took: Vec<f64> = round
-            .ended
-            .iter()
-            .filter(|ended| ended.code == code)
-            .map(|ended| ms(ended.took))
-            .collect();
-        took.sort_by(f64::total_cmp);
-        took.get(((took.len() as f64 * share) as usize).min(took.len().saturating_sub(1)))
-            .copied()
-            .unwrap_or(f64::NAN)
-    };
-    let count = |round: &Round, code: Code| {
-        round
-            .ended
-            .iter()
-            .filter(|ended| ended.code == code)
-            .count() as f64
-    };
     println!("{}", load.name);
     let line = |name: &str, figure: &dyn Fn(&Round) -> f64| {
-        let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        println!(
-            "  {name:44} {:>10.2} ({:.2}–{:.2})",
-            figures[figures.len() / 2],
-            figures[0],
-            figures[figures.len() - 1]
-        );
+        let (median, least, most) = median_of(&mut rounds.iter().map(figure).collect::<Vec<_>>());
+        println!("  {name:44} {median:>10.2} ({least:.2}–{most:.2})");
     };
+    const ANSWERED: Option<Code> = Some(Code::Ok);
+    const REFUSED: Option<Code> = Some(Code::ResourceExhausted);
+    const OVER: Option<Code> = Some(Code::DeadlineExceeded);
     line("calls a second that it can answer", &|round| round.capacity);
     line("offered ÷ that", &|round| round.offered / round.capacity);
     line("answered in time ÷ that (goal .9)", &|round| {
-        in_time(round) / round.capacity
+        round.in_time() / round.capacity
     });
-    line("answered: p50 ms", &|round| quantile(round, Code::Ok, 0.5));
+    line("answered: p50 ms", &|round| round.ms(ANSWERED, 0.5));
     line("answered: p99 ms (goal 50)", &|round| {
-        quantile(round, Code::Ok, 0.99)
+        round.ms(ANSWERED, 0.99)
     });
-    line("refused, of all", &|round| {
-        count(round, Code::ResourceExhausted) / round.ended.len() as f64
+    line("refused, of all", &|round| round.share(REFUSED));
+    line("refused: p50 ms", &|round| round.ms(REFUSED, 0.5));
+    line("refused: p99 ms (goal 5)", &|round| round.ms(REFUSED, 0.99));
+    line("deadline over at the server, of all", &|round| {
+        round.share(OVER)
     });
-    line("refused: p50 ms", &|round| {
-        quantile(round, Code::ResourceExhausted, 0.5)
-    });
-    line("refused: p99 ms (goal 5)", &|round| {
-        quantile(round, Code::ResourceExhausted, 0.99)
-    });
-    line("deadline over, of all", &|round| {
-        count(round, Code::DeadlineExceeded) / round.ended.len() as f64
+    line("given up before they left, of all", &|round| {
+        round.share(None)
     });
     line("memory grown by, MB", &|round| round.grown_bytes / 1e6);
     for round in rounds {
-        let expected = [Code::Ok, Code::ResourceExhausted, Code::DeadlineExceeded];
-        assert!(
-            round
-                .ended
-                .iter()
-                .all(|ended| expected.contains(&ended.code))
-        );
-        assert!(is_brief || count(round, Code::Ok) > 0.0);
+        let expected = [ANSWERED, REFUSED, OVER, None];
+        assert!(round.ended.iter().all(|end| expected.contains(&end.code)));
+        assert!(is_brief || round.share(ANSWERED) > 0.0);
+    }
+}
+
+impl Round {
+    /// Calls that ended so.
+    fn that(&self, code: Option<Code>) -> impl Iterator<Item = &Ended> {
+        self.ended.iter().filter(move |ended| ended.code == code)
+    }
+
+    fn share(&self, code: Option<Code>) -> f64 {
+        self.that(code).count() as f64 / self.ended.len() as f64
+    }
+
+    /// Calls a second that were answered in time.
+    fn in_time(&self) -> f64 {
+        let answered = self.that(Some(Code::Ok));
+        let in_time = answered.filter(|ended| ended.took <= DEADLINE);
+        in_time.count() as f64 / self.seconds
+    }
+
+    /// Within how many milliseconds this share of those that ended so did; no number where none did.
+    fn ms(&self, code: Option<Code>, share: f64) -> f64 {
+        let mut took: Vec<Duration> = self.that(code).map(|ended| ended.took).collect();
+        took.sort_unstable();
+        let nth = (took.len() as f64 * share) as usize;
+        took.get(nth)
+            .map_or(f64::NAN, |took| took.as_secs_f64() * 1e3)
     }
 }
 
@@ -254,10 +245,7 @@ impl Payers {
             1 => requests[0].encode_to_vec(),
             _ => pb::BatchScorePaymentsRequest { requests }.encode_to_vec(),
         };
-        let mut framed = vec![0];
-        framed.extend((message.len() as u32).to_be_bytes());
-        framed.extend(message);
-        framed.into()
+        packed(0, &message)
     }
 
     fn request(&mut self) -> pb::ScorePaymentRequest {
@@ -286,57 +274,47 @@ impl Payers {
 
 /// Connections to a server, and the method that is called on them.
 struct Client {
-    connections: Vec<SendRequest<Bytes>>,
-    path: String,
+    connections: Vec<Connection>,
+    path: &'static str,
+}
+
+/// A connection, and how many more calls may be open on it. HTTP/2's library would take more, and keep those
+/// that the server does not let it send.
+#[derive(Clone)]
+struct Connection {
+    wire: Wire,
+    places: Arc<Semaphore>,
 }
 
 impl Client {
-    async fn connect(address: &str, path: &str) -> Self {
+    async fn connect(served: &Served, load: &Load) -> Self {
         let mut connections = Vec::new();
         for _ in 0..CONNECTIONS {
-            let stream = TcpStream::connect(address).await.unwrap();
-            stream.set_nodelay(true).unwrap();
-            let (sender, connection) = h2::client::Builder::new()
-                .initial_window_size(1 << 20)
-                .initial_connection_window_size(64 << 20)
-                // However many small answers come before they are read.
-                .data_frame_budget(usize::MAX >> 8)
-                .handshake(stream)
-                .await
-                .unwrap();
-            tokio::spawn(async { connection.await.unwrap() });
-            connections.push(sender);
+            let address = served.address.parse().unwrap();
+            connections.push(Connection {
+                wire: Wire::connect_with(address, WINDOW_BYTES).await,
+                places: Arc::new(Semaphore::new(STREAMS)),
+            });
         }
-        let path = format!("http://{address}/doublecheck.v1.RiskService/{path}");
+        let path = load.path;
         Self { connections, path }
     }
 
     /// Makes the calls, so many on each connection at a time; how many were answered.
     async fn closed(&self, calls: Vec<Bytes>, in_flight: usize) -> usize {
-        let mut calls = calls.into_iter();
         let mut under_way = JoinSet::new();
         let mut answered = 0;
-        for nth in 0.. {
+        let mut count = |ended: Ended| answered += usize::from(ended.code == Some(Code::Ok));
+        for (nth, message) in calls.into_iter().enumerate() {
             if under_way.len() == in_flight * CONNECTIONS
-                && let Some(code) = under_way.join_next().await
+                && let Some(ended) = under_way.join_next().await
             {
-                answered += usize::from(code.unwrap() == Code::Ok);
+                count(ended.unwrap());
             }
-            let Some(message) = calls.next() else { break };
-            let sender = self.connections[nth % CONNECTIONS].clone();
-            let path = self.path.clone();
-            under_way.spawn(async move {
-                let mut sender = sender.ready().await.unwrap();
-                call(&mut sender, &path, PATIENCE, message).await
-            });
+            under_way.spawn(self.call(nth, message, Instant::now(), PATIENCE));
         }
+        under_way.join_all().await.into_iter().for_each(count);
         answered
-            + under_way
-                .join_all()
-                .await
-                .iter()
-                .filter(|code| **code == Code::Ok)
-                .count()
     }
 
     /// Makes the calls at this rate, whether they are answered or not; and how long it took to send them.
@@ -350,48 +328,37 @@ impl Client {
             } else if nth % 64 == 0 {
                 tokio::task::yield_now().await;
             }
-            let sender = self.connections[nth % CONNECTIONS].clone();
-            let path = self.path.clone();
-            under_way.spawn(async move {
-                let mut sender = sender.ready().await.unwrap();
-                // As clients do, one that is over before it could leave is given up.
-                let code = match DEADLINE.checked_sub(due.elapsed()) {
-                    Some(left) if !left.is_zero() => call(&mut sender, &path, left, message).await,
-                    _ => Code::DeadlineExceeded,
-                };
-                Ended {
-                    code,
-                    took: due.elapsed(),
-                }
-            });
+            under_way.spawn(self.call(nth, message, due, DEADLINE));
         }
         let sent_in = begun.elapsed();
         (under_way.join_all().await, sent_in)
     }
-}
 
-/// Makes a call that may take so long; how it ended.
-async fn call(
-    sender: &mut SendRequest<Bytes>,
-    path: &str,
-    timeout: Duration,
-    message: Bytes,
-) -> Code {
-    let request = Request::post(path)
-        .header("content-type", "application/grpc")
-        .header("te", "trailers")
-        .header("grpc-timeout", format!("{}u", timeout.as_micros()))
-        .body(())
-        .unwrap();
-    let (response, mut sent) = sender.send_request(request, false).unwrap();
-    sent.send_data(message, true).unwrap();
-    let (head, mut body) = response.await.unwrap().into_parts();
-    while let Some(data) = body.data().await {
-        let length = data.unwrap().len();
-        body.flow_control().release_capacity(length).unwrap();
+    /// Makes a call that is over so long after it was `due`: where it could not leave by then it is given up,
+    /// as clients do.
+    fn call(
+        &self,
+        nth: usize,
+        message: Bytes,
+        due: Instant,
+        deadline: Duration,
+    ) -> impl Future<Output = Ended> + use<> {
+        let (connection, path) = (self.connections[nth % CONNECTIONS].clone(), self.path);
+        async move {
+            let _place = connection.places.acquire().await.unwrap();
+            let left = deadline.saturating_sub(due.elapsed()).as_micros();
+            let mut code = None;
+            if left > 0 {
+                let timeout = format!("{left}u");
+                let headers = [("grpc-timeout", timeout.as_str())];
+                let mut begun = connection.wire.begin(path, &headers).await;
+                begun.body.send_data(message, true).unwrap();
+                code = Some(begun.end().await.code());
+            }
+            Ended {
+                code,
+                took: due.elapsed(),
+            }
+        }
     }
-    let trailers = body.trailers().await.unwrap().unwrap_or_default();
-    let code = trailers.get("grpc-status");
-    let code = code.or_else(|| head.headers.get("grpc-status"));
-    Code::from_bytes(code.unwrap().as_bytes())
 }

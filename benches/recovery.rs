@@ -29,7 +29,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use common::{Random, START, Stopwatch, Town, fill, patient_policy};
+use common::{Random, START, Stopwatch, Town, fill, on_core, patient_policy};
 use doublecheck::clock::{Clock as _, ManualClock};
 use doublecheck::engine::{Durability, Engine, Progress};
 use doublecheck::journal::event::{Event, PaymentScored};
@@ -39,7 +39,6 @@ use doublecheck::scoring::memory::{PayeeFacts, Surroundings};
 use doublecheck::scoring::time::Span;
 use doublecheck::storage::disk::Disk;
 use doublecheck::storage::simulated::Simulated;
-use rustix::time::{ClockId, clock_gettime};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -276,11 +275,11 @@ impl Ledger {
     /// How long `work` took, in µs: all of it, on a core, and neither on one nor waiting for one. Of what is
     /// told by the ledger more is taken than of the time, lest a wait between two readings count as held up.
     fn times(&self, work: impl FnOnce()) -> [f64; 3] {
-        let (waited_before, on_core_before) = (self.waited_us(), on_core_us());
+        let (waited_before, on_core_before) = (self.waited_us(), on_core());
         let began = Instant::now();
         work();
         let all = began.elapsed().as_secs_f64() * 1e6;
-        let on_core = on_core_us() - on_core_before;
+        let on_core = (on_core() - on_core_before).as_secs_f64() * 1e6;
         let waited = self.waited_us() - waited_before;
         [all, on_core, (all - on_core - waited).max(0.0)]
     }
@@ -293,12 +292,6 @@ impl Ledger {
         let waited_ns: f64 = stat.split(' ').nth(1).unwrap().parse().unwrap();
         waited_ns / 1e3
     }
-}
-
-/// For how long this thread has been on a core.
-fn on_core_us() -> f64 {
-    let on_core = clock_gettime(ClockId::ThreadCPUTime);
-    on_core.tv_sec as f64 * 1e6 + on_core.tv_nsec as f64 / 1e3
 }
 
 /// How many payments were scored during `meanwhile`, and the longest times that any took.

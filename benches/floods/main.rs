@@ -34,7 +34,7 @@ use std::fs;
 use std::time::Instant;
 
 use attacks::{Attack, Attacker};
-use common::median_of;
+use common::{median_of, memory_bytes};
 use support::Served;
 
 /// How many times slower the slowest percent may be.
@@ -180,13 +180,15 @@ fn suffer(flood: &Flood, lengths: &Lengths) {
     ];
     let budget = ["--memory-budget", &budget];
     let server = Served::start(&[&usual, &budget[..], &flood.arguments, lengths.patience].concat());
-    let empty = memory_bytes(&server, "VmRSS:");
+    let pid = server.child.id().to_string();
+    let memory = |line| memory_bytes(&pid, line).unwrap();
+    let empty = memory("VmRSS:");
     let mut rounds = Vec::new();
     let mut before = 0;
     for nth in 0..lengths.rounds {
         let calm = honest(&server, lengths);
         if nth == 0 {
-            before = memory_bytes(&server, "VmRSS:");
+            before = memory("VmRSS:");
         }
         let attacker = Attacker::start(flood.attack, server.address.parse().unwrap());
         let (started, done) = (Instant::now(), attacker.done());
@@ -204,7 +206,7 @@ fn suffer(flood: &Flood, lengths: &Lengths) {
             done_per_second,
         });
     }
-    let highest = memory_bytes(&server, "VmHWM:");
+    let highest = memory("VmHWM:");
     let closed = closed(&server);
     print(flood, &rounds, [before, highest], &closed);
     if let Some(why) = flood.closed {
@@ -273,17 +275,6 @@ fn print(flood: &Flood, rounds: &[Round], rss: [u64; 2], closed: &[(String, f64)
         format!("{} → {}", rss[0] / MIB, rss[1] / MIB),
         closed.join(", ")
     );
-}
-
-/// What a line of the server's status says, in bytes.
-fn memory_bytes(server: &Served, line: &str) -> u64 {
-    let status = fs::read_to_string(format!("/proc/{}/status", server.child.id())).unwrap();
-    let rest = status
-        .lines()
-        .find_map(|found| found.strip_prefix(line))
-        .unwrap();
-    let kib: u64 = rest.split_whitespace().next().unwrap().parse().unwrap();
-    kib * 1024
 }
 
 /// How many connections ended, and why.

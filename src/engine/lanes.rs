@@ -42,8 +42,7 @@ pub(super) fn redo(
     let lanes = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut events = 0;
     let feed = Feed::new(lanes, || {
-        let mut batch = Vec::with_capacity(BATCH_EVENTS);
-        reader.read_up_to(BATCH_EVENTS, &mut batch)?;
+        let batch = reader.read_up_to(BATCH_EVENTS)?;
         events += batch.len() as u64;
         tell(events);
         Ok(batch)

@@ -200,7 +200,7 @@ impl Answering {
         if let Err(fault) = shared.admission.turn(queued, self.method) {
             return Stage::Refused(Some(request.into_body()), fault);
         }
-        let request = request.map(|body| Inbound::new(body, self.method, shared));
+        let request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
         Stage::Let(routes.call(request))
     }
 

@@ -14,8 +14,9 @@ use tonic::Status;
 use tonic::codegen::StdError;
 
 use super::calls::Shared;
-use super::convert::request;
+use super::convert::{InvalidRequest, request};
 use super::status::Fault;
+use crate::clock::Stopwatch;
 use crate::telemetry::{Call, CallRefused, Method};
 
 mod elements;
@@ -33,17 +34,24 @@ const HEAD_BYTES: usize = 5;
 pub(super) struct Inbound {
     body: Incoming,
     method: Option<Method>,
+    /// When the call came.
+    since: Stopwatch,
     shared: Arc<Shared>,
     coming: Coming,
     /// What of it is counted.
     held_bytes: usize,
     /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more.
-    invalid: Option<Status>,
+    invalid: Option<InvalidRequest>,
 }
 
 impl Inbound {
-    pub(super) fn new(body: Incoming, method: Option<Method>, shared: &Arc<Shared>) -> Self {
+    pub(super) fn new(
+        body: Incoming,
+        method: Option<Method>,
+        since: Stopwatch,
+        shared: &Arc<Shared>,
+    ) -> Self {
         let coming = Coming {
             is_stream: method == Some(Method::StreamPayments),
             elements: (method == Some(Method::BatchScorePayments)).then(Elements::default),
@@ -53,6 +61,7 @@ impl Inbound {
         Self {
             body,
             method,
+            since,
             shared: Arc::clone(shared),
             coming,
             held_bytes: 0,
@@ -88,7 +97,7 @@ impl Inbound {
             && let Err(invalid) = request::batch_size_so_far(count)
         {
             self.release();
-            self.invalid = Some(self.refuse(invalid.into()));
+            self.invalid = Some(invalid);
         }
         Ok(())
     }
@@ -107,7 +116,7 @@ impl Inbound {
         if let Some(method) = self.method
             && !self.coming.is_stream
         {
-            Call::begin(door, method).fail(status.code().into());
+            Call::begun(door, method, self.since).fail(status.code().into());
         }
         status
     }
@@ -131,7 +140,11 @@ impl Body for Inbound {
             let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => return Poll::Ready(self.invalid.take().map(|status| Err(status.into()))),
+                None => {
+                    let invalid = self.invalid.take();
+                    let refused = invalid.map(|invalid| Err(self.refuse(invalid.into()).into()));
+                    return Poll::Ready(refused);
+                }
             };
             if let Some(bytes) = frame.data_ref()
                 && let Err(status) = self.take(bytes)

@@ -143,25 +143,21 @@ impl Reader {
         &self.summaries
     }
 
-    /// Adds the next events to `batch`, at most so many; none where there are no more.
+    /// The next events, at most so many; none where there are no more.
     ///
     /// # Errors
     /// When the journal cannot be read on; nothing comes after it.
-    pub fn read_up_to(
-        &mut self,
-        count: usize,
-        batch: &mut Vec<(u64, Event<'static>)>,
-    ) -> Result<(), JournalFault> {
-        let wanted = batch.len() + count;
-        while batch.len() < wanted {
+    pub fn read_up_to(&mut self, count: usize) -> Result<Vec<(u64, Event<'static>)>, JournalFault> {
+        let mut batch = Vec::with_capacity(count);
+        while batch.len() < count {
             self.refill()?;
             if self.events.is_empty() {
                 break;
             }
-            let taken = self.events.len().min(wanted - batch.len());
+            let taken = self.events.len().min(count - batch.len());
             batch.extend(self.events.drain(..taken));
         }
-        Ok(())
+        Ok(batch)
     }
 
     /// Sees to it that there are events to hand out, unless there are no more.

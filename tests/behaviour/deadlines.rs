@@ -63,7 +63,11 @@ async fn a_call_that_waits_for_its_message_ends_in_time() {
     begun.body.send_data(message.slice(..9), false).unwrap();
     assert_exceeded(&begun.end().await);
     assert_eq!(server.metric(EXCEEDED), 1);
-    assert_eq!(server.scores_over("0.01"), 1, "it took the 20 ms");
+    assert_eq!(
+        server.took_over("ScorePayment", "0.01"),
+        1,
+        "it took the 20 ms"
+    );
     assert!(server.remembered().await.is_empty());
 }
 

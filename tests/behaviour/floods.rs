@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use flate2::Compression;
@@ -174,6 +175,21 @@ async fn a_batch_of_too_many_is_refused_before_it_is_read() {
         grpc_code=\"InvalidArgument\"}";
     assert_eq!(server.metric(counted), 1_100);
     honest.was_answered().await;
+}
+
+#[tokio::test]
+async fn a_batch_of_too_many_took_as_long_as_it_came() {
+    let server = Server::start().await;
+    let wire = Wire::connect(server.address).await;
+    let too_many = packed(0, &[0x0a, 0].repeat(1_001));
+    let mut batch = wire.begin(BATCH, &[]).await;
+    batch.body.send_data(too_many, false).unwrap();
+    // Another call waits for its message in vain, for 20 ms.
+    let vain = wire.begin(SCORE, &[("grpc-timeout", "20m")]).await;
+    assert_eq!(vain.end().await.code(), Code::DeadlineExceeded);
+    batch.body.send_data(Bytes::new(), true).unwrap();
+    assert_eq!(batch.end().await.code(), Code::InvalidArgument);
+    assert_eq!(server.took_over("BatchScorePayments", "0.01"), 1);
 }
 
 async fn server_that_holds_little() -> Server {

@@ -178,10 +178,12 @@ impl Server {
         number.unwrap().trim().parse().unwrap()
     }
 
-    /// How many calls to ScorePayment took longer than this, in seconds as the metrics have it.
-    pub(crate) fn scores_over(&self, seconds: &str) -> u64 {
-        let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
-            grpc_method=\"ScorePayment\"";
+    /// How many calls to a method took longer than this, in seconds as the metrics have it.
+    pub(crate) fn took_over(&self, method: &str, seconds: &str) -> u64 {
+        let labels = format!(
+            "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
+             grpc_method=\"{method}\""
+        );
         let within = |bound| {
             self.metric(&format!(
                 "grpc_server_handling_seconds_bucket{{{labels},le=\"{bound}\"}}"

@@ -1,5 +1,5 @@
-//! Clients that do what no library of gRPC does: calls by their parts, and frames made by hand. The bench of
-//! floods has them too.
+//! Clients that do what no library of gRPC does: calls by their parts, and frames made by hand. The benches of
+//! floods and of overload have them too.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -39,10 +39,16 @@ pub(crate) struct Ended {
 
 impl Wire {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
+        Self::connect_with(address, 65_535).await
+    }
+
+    /// The same, taking so many bytes of answers before they are read.
+    pub(crate) async fn connect_with(address: SocketAddr, window_bytes: u32) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         let (send, connection) = h2::client::Builder::new()
             .initial_max_send_streams(usize::MAX >> 8)
+            .initial_connection_window_size(window_bytes)
             // However many small answers come before they are read.
             .data_frame_budget(usize::MAX >> 8)
             .handshake(socket)
