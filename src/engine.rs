@@ -34,7 +34,7 @@ use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::{Span, Timestamp};
-use crate::store::Store;
+use crate::store::{Part, Store};
 use crate::telemetry::{
     BoundsCounters, BoundsCounts, ScoreCounters, ShadowCounters, ShadowCounts, SnapshotCounters,
 };
@@ -164,7 +164,7 @@ impl Engine {
     ) -> Result<(Scored, Receipt), Refusal> {
         let mut keys = self.seek(payment);
         self.find(&mut keys);
-        keys.fetch();
+        Part::ALL.into_iter().for_each(|part| keys.fetch(part));
         self.score_at(keys, token, self.clock.now())
     }
 

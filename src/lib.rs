@@ -20,6 +20,7 @@
 //! - [`scoring`]: the domain. What a payment is, what is remembered, the signals, the decision. Pure.
 //! - [`clock`]: the time; the only place that reads it.
 //! - [`random`]: numbers from a seed.
+//! - [`prefetch`]: asking for memory before it is needed.
 //! - [`store`]: state by key behind closures; the only place that knows the map.
 //! - [`storage`]: files, through one small trait; real ones, and ones that fail by seed.
 //! - [`journal`]: what changed the state, as it was: written, read back, judged when it is damaged.
@@ -52,6 +53,7 @@ pub mod scoring;
 
 pub mod clock;
 pub mod random;
+pub mod prefetch;
 pub mod store;
 pub mod storage;
 pub mod journal;

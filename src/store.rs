@@ -43,15 +43,29 @@ pub struct Sought<'a, K, V> {
     slot: Option<&'a Slot<K, V>>,
 }
 
+/// A part of the memory that a step needs: each one leads to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The lock of the slot.
+    Lock,
+    /// What is in the slot.
+    State,
+    /// What that has allocated.
+    Heap,
+}
+
+impl Part {
+    /// All of them, in order.
+    pub const ALL: [Self; 3] = [Self::Lock, Self::State, Self::Heap];
+}
+
 /// What a state, or a key, holds beside itself.
 pub trait Footprint {
     /// How many bytes it has allocated.
     fn heap_bytes(&self) -> usize;
 
-    /// Reads a little of what it has allocated, so that a step does not wait for one part after the other.
-    fn warm(&self) -> u64 {
-        0
-    }
+    /// Asks for what it has allocated and a step will read, and waits for none of it.
+    fn fetch(&self) {}
 }
 
 /// State of type `V` for each key.
@@ -107,9 +121,26 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         sought.slot = self.hinted(sought.identity).next();
     }
 
-    /// Fetches from memory what was found. It waits for nothing: the answer is not asked for.
-    pub fn fetch(sought: &Sought<'_, K, V>) {
-        black_box(sought.slot.is_some_and(Slot::is_locked));
+    /// Fetches this part of what was found, of which the parts before it are there: who fetches one part of
+    /// many states before the next waits for all of them at once.
+    pub fn fetch(sought: &Sought<'_, K, V>, part: Part) {
+        let Some(slot) = sought.slot else { return };
+        match part {
+            // The answer is not asked for, so this waits for nothing.
+            Part::Lock => {
+                black_box(slot.is_locked());
+            }
+            Part::State => {
+                if let Some(held) = slot.try_lock() {
+                    held.fetch();
+                }
+            }
+            Part::Heap => {
+                if let Some(held) = slot.try_lock() {
+                    held.value.fetch();
+                }
+            }
+        }
     }
 
     /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that
@@ -264,7 +295,6 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     }
 
     fn step<T>(&self, held: &mut Held<K, V>, step: impl FnOnce(&mut V) -> T) -> T {
-        black_box(held.value.warm());
         let before = held.value.heap_bytes();
         let result = step(&mut held.value);
         self.count_heap(before, held.value.heap_bytes());

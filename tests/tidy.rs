@@ -78,9 +78,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("access", &["scoring"]),
     ("tls", &["scoring"]),
     ("random", &[]),
-    ("store", &[]),
+    ("store", &["prefetch"]),
+    ("prefetch", &[]),
     ("clock", &["scoring"]),
-    ("scoring", &["scoring"]),
+    ("scoring", &["scoring", "prefetch"]),
 ];
 
 /// Words that may stand in some files only: `(word, files or folders, why)`.

@@ -195,8 +195,8 @@ impl Footprint for Account {
         self.heap_bytes()
     }
 
-    fn warm(&self) -> u64 {
-        self.warm()
+    fn fetch(&self) {
+        self.fetch();
     }
 }
 

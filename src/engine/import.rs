@@ -9,6 +9,7 @@ use crate::journal::snapshot::SnapshotSummary;
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::storage::Directory;
+use crate::store::Part;
 use crate::token::{KEY_FILE, TokenKey};
 
 impl Engine {
@@ -20,7 +21,7 @@ impl Engine {
     pub fn import(&self, payment: &Payment) -> Result<Scored, Refusal> {
         let mut keys = self.seek(payment);
         self.find(&mut keys);
-        keys.fetch();
+        Part::ALL.into_iter().for_each(|part| keys.fetch(part));
         let now = self.clock.now();
         let (scored, _) = self.step(keys, None, now, |policies, account, surroundings| {
             account.take_in(policies, payment, surroundings, now)

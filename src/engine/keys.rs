@@ -5,7 +5,7 @@ use super::logged::Logged;
 use crate::scoring::account::Account;
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment};
-use crate::store::{Sought, Store};
+use crate::store::{Part, Sought, Store};
 
 pub(super) type SoughtAccount<'a> = Sought<'a, AccountId, Logged<Account>>;
 pub(super) type SoughtPayee<'a> = Sought<'a, PayeeId, Logged<PayeeMemory>>;
@@ -42,12 +42,15 @@ impl Engine {
 }
 
 impl Keys<'_> {
-    /// Fetches the states from memory, all at once.
-    pub(super) fn fetch(&self) {
-        Store::fetch(&self.account);
-        Store::fetch(&self.payee);
-        if let Some(device) = &self.device {
-            Store::fetch(device);
+    /// Fetches this part of the states from memory, all at once.
+    pub(super) fn fetch(&self, part: Part) {
+        Store::fetch(&self.account, part);
+        // Payees and devices hold next to nothing beside their slots.
+        if part != Part::Heap {
+            Store::fetch(&self.payee, part);
+            self.device
+                .iter()
+                .for_each(|device| Store::fetch(device, part));
         }
     }
 }

@@ -26,7 +26,7 @@ impl<S: Footprint> Footprint for Logged<S> {
         self.state.heap_bytes()
     }
 
-    fn warm(&self) -> u64 {
-        self.state.warm()
+    fn fetch(&self) {
+        self.state.fetch();
     }
 }

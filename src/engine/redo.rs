@@ -16,7 +16,7 @@ use crate::scoring::assessment::Decision;
 use crate::scoring::memory::Payer;
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
-use crate::store::Store;
+use crate::store::{Part, Store};
 
 /// Does again, event by event.
 #[derive(Debug)]
@@ -90,10 +90,18 @@ impl<'e> OwnKeys<'e> {
         }
     }
 
-    fn fetch(&self) {
-        self.account.iter().for_each(Store::fetch);
-        self.payee.iter().for_each(Store::fetch);
-        self.device.iter().for_each(Store::fetch);
+    fn fetch(&self, part: Part) {
+        self.account
+            .iter()
+            .for_each(|account| Store::fetch(account, part));
+        if part != Part::Heap {
+            self.payee
+                .iter()
+                .for_each(|payee| Store::fetch(payee, part));
+            self.device
+                .iter()
+                .for_each(|device| Store::fetch(device, part));
+        }
     }
 }
 
@@ -130,7 +138,9 @@ impl<'a> Redo<'a> {
             let mut keys: Vec<_> = events.iter().map(|(_, event)| self.own(event)).collect();
             // As in a chunk of calls, the waits for memory overlap.
             keys.iter_mut().for_each(|keys| keys.find(engine));
-            keys.iter().for_each(OwnKeys::fetch);
+            for part in Part::ALL {
+                keys.iter().for_each(|keys| keys.fetch(part));
+            }
             for ((sequence, event), keys) in events.iter().zip(keys) {
                 self.event(*sequence, event, keys);
             }

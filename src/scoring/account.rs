@@ -114,13 +114,10 @@ impl Account {
         &self.profile
     }
 
-    /// Reads a little of everything that the next step will read, and gives the sum of it.
-    ///
-    /// Nobody needs the sum. But the reads do not depend on each other, so that those that have to wait
-    /// for memory wait together, where in the step itself one would wait after the other.
-    #[must_use]
-    pub fn warm(&self) -> u64 {
-        self.window.warm() ^ self.profile.warm()
+    /// Asks for the memory that the next step will read, and waits for none of it.
+    pub fn fetch(&self) {
+        self.window.fetch();
+        self.profile.fetch();
     }
 
     /// How many bytes it has allocated.

@@ -100,10 +100,9 @@ impl Profile {
         self.level.learn(money, payee_doublings)
     }
 
-    /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
-    #[must_use]
-    pub fn warm(&self) -> u64 {
-        self.listed.warm()
+    /// Asks for the memory that the next step will read.
+    pub fn fetch(&self) {
+        self.listed.fetch();
     }
 
     /// How many bytes it has allocated.

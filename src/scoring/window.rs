@@ -11,6 +11,7 @@ use super::outcome::Outcome;
 use super::payment::PaymentId;
 use super::submission::{Submission, Tagged, tag_or_zero};
 use super::time::{Span, Timestamp};
+use crate::prefetch::prefetch;
 
 mod answer;
 mod detail;
@@ -29,8 +30,8 @@ use tags::{Tags, TagsApart};
 pub use totals::Totals;
 use totals::{Running, Tally};
 
-/// How many of the newest records are read ahead.
-const WARMED: usize = 8;
+/// How many of the newest records are asked for ahead.
+const FETCHED: usize = 8;
 
 /// Room for this many payments is kept when none is left.
 const KEPT_ROOM: usize = 4;
@@ -112,16 +113,11 @@ impl Window {
             .saturating_add(self.running.heap_bytes())
     }
 
-    /// Reads what the next step will read: see [`Account::warm`](super::account::Account::warm).
-    #[must_use]
-    pub fn warm(&self) -> u64 {
-        let entries = last_of(self.entries.as_slice(), WARMED).iter();
-        let tags = self.tags.as_slice().iter().step_by(16);
-        let details = last_of(self.details.as_slice(), WARMED * 64).iter();
-        let entries = entries.fold(0, |sum, entry| sum ^ entry.detail);
-        let tags = tags.fold(0, |sum, tags| sum ^ tags.payment_id);
-        let details = details.step_by(64).fold(0, |sum, byte| sum ^ byte);
-        u64::from(entries) ^ u64::from(tags) ^ u64::from(details)
+    /// Asks for the memory that the next step will read.
+    pub fn fetch(&self) {
+        prefetch(last_of(self.entries.as_slice(), FETCHED));
+        prefetch(self.tags.as_slice());
+        prefetch(last_of(self.details.as_slice(), FETCHED * 64));
     }
 
     /// Whether payments of the last 24 h were forgotten for want of room.

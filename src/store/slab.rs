@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use parking_lot::{Mutex, MutexGuard};
 
 use super::identity::Identity;
+use crate::prefetch::prefetch_from;
 
 /// How much is made at once: little enough that making it is no pause, and a size of which mimalloc lays
 /// nine side by side and leaves little over. What it leaves over is resident all the same in huge pages.
@@ -22,13 +23,14 @@ pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
 type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
-/// What a slot holds.
+/// What a slot holds. The identity stands first, so that it is known where all the rest is.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Held<K, V> {
-    /// Whose state it is; `None`: the slot is free.
-    pub(super) key: Option<K>,
     /// Of the key, under which the map knows it.
     pub(super) identity: Identity,
+    /// Whose state it is; `None`: the slot is free.
+    pub(super) key: Option<K>,
     pub(super) value: V,
 }
 
@@ -43,6 +45,11 @@ impl<K, V: Default> Default for Held<K, V> {
 }
 
 impl<K, V> Held<K, V> {
+    /// Asks for all of it.
+    pub(super) fn fetch(&self) {
+        prefetch_from(&self.identity.place, size_of::<Self>());
+    }
+
     /// Whether it holds the state of the key of this identity.
     pub(super) fn is_of(&self, identity: Identity) -> bool {
         self.identity == identity && self.key.is_some()

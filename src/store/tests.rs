@@ -81,7 +81,9 @@ fn no_step_is_lost_or_runs_beside_another() {
         let key = Key::of(key + 1);
         let mut sought = store.seek(&key);
         store.find(&mut sought);
-        Store::fetch(&sought);
+        Part::ALL
+            .iter()
+            .for_each(|part| Store::fetch(&sought, *part));
     });
     assert_eq!(store.len() as u64, KEYS);
     for key in 0..KEYS {

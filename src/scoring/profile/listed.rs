@@ -1,5 +1,6 @@
 //! Small things of different lengths, one after the other in one piece of memory.
 
+use crate::prefetch::prefetch;
 use crate::scoring::heap;
 use crate::scoring::packing::{Reader, put_varint};
 
@@ -56,12 +57,9 @@ impl Listed {
         (end == listed.bytes.len()).then_some(listed)
     }
 
-    /// Reads a byte of each cache line.
-    pub(super) fn warm(&self) -> u64 {
-        let lines = self.bytes.chunks(64);
-        lines.fold(0, |sum, line| {
-            sum ^ line.first().map_or(0, |byte| u64::from(*byte))
-        })
+    /// Asks for all of it.
+    pub(super) fn fetch(&self) {
+        prefetch(&self.bytes);
     }
 
     /// The entries of a kind: where each is, and all of its bytes.
