@@ -21,6 +21,10 @@ use super::connections::Edge;
 use super::door::Door;
 use super::listeners::Listeners;
 
+/// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
+/// where a turn may be a batch: whoever comes would wait for all of them. Looking takes half a microsecond.
+const TURNS_BETWEEN_LOOKS: u32 = 8;
+
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
 /// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
@@ -104,6 +108,7 @@ fn work<F: Future<Output = io::Result<()>>>(
 ) -> io::Result<()> {
     let runtime = runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(TURNS_BETWEEN_LOOKS)
         .build()?;
     runtime.block_on(async {
         let listener = tokio::net::TcpListener::from_std(listener)?;

@@ -56,12 +56,18 @@ impl Pulse {
     }
 }
 
-/// A socket that tells what comes in by it, and takes no flood.
+/// How much of one connection is read before it is the turn of others: a client that always has more to
+/// say would keep its thread else, until HTTP/2 has read some megabytes of it.
+const TURN_BYTES: usize = 64 << 10;
+
+/// A socket that tells what comes in by it, takes no flood, and lets others have their turn.
 #[derive(Debug)]
 pub(super) struct Watched<IO> {
     io: IO,
     frames: Frames,
     pulse: Arc<Pulse>,
+    /// How much has been read in this turn.
+    turn_bytes: usize,
 }
 
 impl<IO> Watched<IO> {
@@ -70,6 +76,7 @@ impl<IO> Watched<IO> {
             io,
             frames: Frames::new(),
             pulse,
+            turn_bytes: 0,
         }
     }
 }
@@ -80,10 +87,26 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        let Self { io, frames, pulse } = self.get_mut();
+        let Self {
+            io,
+            frames,
+            pulse,
+            turn_bytes,
+        } = self.get_mut();
+        if *turn_bytes >= TURN_BYTES {
+            *turn_bytes = 0;
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buffer.filled().len();
-        ready!(Pin::new(io).poll_read(cx, buffer))?;
-        frames.follow(&buffer.filled()[before..]);
+        let read = Pin::new(io).poll_read(cx, buffer);
+        if read.is_pending() {
+            *turn_bytes = 0;
+        }
+        ready!(read)?;
+        let read = &buffer.filled()[before..];
+        *turn_bytes += read.len();
+        frames.follow(read);
         if !pulse.has_greeted() && frames.has_greeted() {
             pulse.greet();
         }
@@ -122,5 +145,38 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().io).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Waker;
+
+    use tokio::io::repeat;
+
+    use super::*;
+
+    /// How much is read until it is the turn of others.
+    fn turn(watched: &mut Watched<impl AsyncRead + Unpin>) -> usize {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut all = 0;
+        loop {
+            let mut bytes = [0; 9_000];
+            let mut buffer = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut *watched).poll_read(&mut cx, &mut buffer) {
+                Poll::Ready(read) => read.unwrap(),
+                Poll::Pending => return all,
+            }
+            all += buffer.filled().len();
+        }
+    }
+
+    #[test]
+    fn who_always_has_more_to_say_is_interrupted_and_goes_on() {
+        let mut watched = Watched::new(repeat(7), Arc::default());
+        for _ in 0..3 {
+            let read = turn(&mut watched);
+            assert!((TURN_BYTES..TURN_BYTES + 9_000).contains(&read), "{read}");
+        }
     }
 }
