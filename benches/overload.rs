@@ -34,6 +34,7 @@ use doublecheck::grpc::pb;
 use doublecheck::random::Random;
 use prost::Message as _;
 use support::Served;
+use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tonic::Code;
@@ -46,7 +47,7 @@ const DEADLINE: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(60);
 /// How long a call may wait for its turn, and how many a connection may have open: those of a service whose
 /// callers wait no longer than that.
-const QUEUE_MS: &str = "4";
+const QUEUE_MS: &str = "1";
 const STREAMS: usize = 128;
 /// What answers may take before they are read.
 const WINDOW_BYTES: u32 = 64 << 20;
@@ -94,8 +95,16 @@ struct Round {
     grown_bytes: f64,
 }
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() {
+fn main() {
+    // Answers are noted as they come, however much is still to be sent.
+    let runtime = Builder::new_current_thread()
+        .event_interval(4)
+        .enable_all()
+        .build();
+    runtime.unwrap().block_on(overload());
+}
+
+async fn overload() {
     let is_brief = std::env::args().any(|argument| argument == "--test");
     let (rounds, length) = match is_brief {
         true => (1, Duration::from_millis(100)),

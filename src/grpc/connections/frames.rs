@@ -70,10 +70,14 @@ impl Frames {
         }
     }
 
+    /// How many have begun.
+    pub(super) const fn count(&self) -> u64 {
+        self.busy + self.idle
+    }
+
     /// Whether the client has said what every client begins with: the preface, and its settings.
     pub(super) const fn has_greeted(&self) -> bool {
-        let frames = self.busy + self.idle;
-        frames > 1 || frames == 1 && self.skip_bytes == 0
+        self.count() > 1 || self.count() == 1 && self.skip_bytes == 0
     }
 
     /// Whether far more of them carry no call than any client has a use for.
