@@ -5,7 +5,7 @@ use std::future::pending;
 use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -46,7 +46,8 @@ const NICEST: i32 = 19;
 /// What is done to the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Attack {
-    /// Nothing: a thread that uses a core. What that costs the honest client, no server can help.
+    /// Nothing: a thread as nice as a flood, and one that stands for the thread of the server that a flood
+    /// keeps busy. What these cost the honest client, no server can help.
     Spin,
     /// Calls that are reset as they come.
     RapidReset,
@@ -76,6 +77,30 @@ pub struct Attacker {
     stop: oneshot::Sender<()>,
     thread: JoinHandle<()>,
     done: Arc<AtomicU64>,
+    _spinning: Option<Spinning>,
+}
+
+/// A thread that keeps a core busy until this is dropped, and is not nice.
+#[derive(Debug)]
+struct Spinning(Arc<AtomicBool>);
+
+impl Spinning {
+    fn start() -> Self {
+        let goes_on = Arc::new(AtomicBool::new(true));
+        let spinning = Self(Arc::clone(&goes_on));
+        thread::spawn(move || {
+            while goes_on.load(Ordering::Relaxed) {
+                std::hint::black_box(());
+            }
+        });
+        spinning
+    }
+}
+
+impl Drop for Spinning {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Attacker {
@@ -84,6 +109,7 @@ impl Attacker {
         let done = Arc::new(AtomicU64::new(0));
         let (stop, mut stopped) = oneshot::channel();
         let (begin, begun) = mpsc::channel();
+        let spinning = (attack == Attack::Spin).then(Spinning::start);
         let target = Target {
             address,
             done: Arc::clone(&done),
@@ -108,7 +134,12 @@ impl Attacker {
         });
         // One that panics instead tells so when it is stopped.
         let _ = begun.recv();
-        Self { stop, thread, done }
+        Self {
+            stop,
+            thread,
+            done,
+            _spinning: spinning,
+        }
     }
 
     /// How many frames, calls or connections it has come to.

@@ -3,8 +3,9 @@
 //! For each flood a server of its own, a process of its own; beside it the honest client, `doublecheck
 //! load`, a process too: 1,000 payments a second over 8 connections, and latency counts from when each was
 //! due. Rounds without and with the flood take turns. The flood is a thread of this process: what it does
-//! it does as fast as it can, over 8 connections, with 32 calls under way on each where it calls. On two
-//! cores that alone takes its share: the first row is a thread that does nothing but use a core.
+//! it does as fast as others leave it a core, over 8 connections, with 32 calls under way on each where it
+//! calls. On two cores that takes its share all the same, and so does the thread of the server that it keeps
+//! busy: the first row is two threads that do nothing but use a core.
 //!
 //! `cargo bench --bench floods [-- FLOOD...]`; `-- --test` runs it briefly. Figures are medians of rounds.
 //! Read ratios: machines are noisy.
@@ -142,7 +143,7 @@ fn floods(lengths: &Lengths) -> Vec<Flood> {
         closed,
     };
     vec![
-        flood("a thread that spins", Attack::Spin, None),
+        flood("threads that spin", Attack::Spin, None),
         flood("rapid reset", Attack::RapidReset, Some("broken")),
         flood("CONTINUATION", Attack::Continuation, Some("broken")),
         flood("PING", Attack::Ping, Some("flood")),
