@@ -34,7 +34,7 @@ use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::{Span, Timestamp};
-use crate::store::{Part, Store};
+use crate::store::Store;
 use crate::telemetry::{
     BoundsCounters, BoundsCounts, ScoreCounters, ShadowCounters, ShadowCounts, SnapshotCounters,
 };
@@ -162,9 +162,7 @@ impl Engine {
         payment: &Payment,
         token: Option<&str>,
     ) -> Result<(Scored, Receipt), Refusal> {
-        let mut keys = self.seek(payment);
-        self.find(&mut keys);
-        Part::ALL.into_iter().for_each(|part| keys.fetch(part));
+        let keys = self.bring(payment);
         self.score_at(keys, token, self.clock.now())
     }
 
@@ -259,7 +257,7 @@ impl Engine {
         report: &OutcomeReport,
         now: Timestamp,
     ) -> Result<(Remembered, Receipt), UnknownPayment> {
-        let mut sought = self.accounts.seek(&report.account_id);
+        let mut sought = self.accounts.bring(&report.account_id);
         let noted = self.accounts.with_existing(&mut sought, |account| {
             let policies = self.in_force.now();
             let noted = account.state.report_outcome(

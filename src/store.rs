@@ -61,6 +61,9 @@ impl Part {
 
 /// What a state, or a key, holds beside itself.
 pub trait Footprint {
+    /// Whether a step reads much of what it has allocated.
+    const READS_HEAP: bool = false;
+
     /// How many bytes it has allocated.
     fn heap_bytes(&self) -> usize;
 
@@ -136,11 +139,23 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
                 }
             }
             Part::Heap => {
-                if let Some(held) = slot.try_lock() {
+                if V::READS_HEAP
+                    && let Some(held) = slot.try_lock()
+                {
                     held.value.fetch();
                 }
             }
         }
+    }
+
+    /// Hashes `key`, finds its state and fetches all of it: for who steps on this one alone.
+    pub fn bring<'a>(&'a self, key: &'a K) -> Sought<'a, K, V> {
+        let mut sought = self.seek(key);
+        self.find(&mut sought);
+        for part in Part::ALL {
+            Self::fetch(&sought, part);
+        }
+        sought
     }
 
     /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that

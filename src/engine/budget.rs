@@ -191,6 +191,8 @@ impl Engine {
 }
 
 impl Footprint for Account {
+    const READS_HEAP: bool = true;
+
     fn heap_bytes(&self) -> usize {
         self.heap_bytes()
     }

@@ -9,7 +9,6 @@ use crate::journal::snapshot::SnapshotSummary;
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::storage::Directory;
-use crate::store::Part;
 use crate::token::{KEY_FILE, TokenKey};
 
 impl Engine {
@@ -19,9 +18,7 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] when the payment contradicts an earlier one; nothing is remembered then.
     pub fn import(&self, payment: &Payment) -> Result<Scored, Refusal> {
-        let mut keys = self.seek(payment);
-        self.find(&mut keys);
-        Part::ALL.into_iter().for_each(|part| keys.fetch(part));
+        let keys = self.bring(payment);
         let now = self.clock.now();
         let (scored, _) = self.step(keys, None, now, |policies, account, surroundings| {
             account.take_in(policies, payment, surroundings, now)

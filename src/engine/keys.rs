@@ -31,6 +31,16 @@ impl Engine {
         }
     }
 
+    /// Finds the states of the keys of one payment and fetches all of them, so that their waits overlap.
+    pub(super) fn bring<'a>(&'a self, payment: &'a Payment) -> Keys<'a> {
+        let mut keys = self.seek(payment);
+        self.find(&mut keys);
+        for part in Part::ALL {
+            keys.fetch(part);
+        }
+        keys
+    }
+
     /// Finds the states. Several keys that are looked for together wait together.
     pub(super) fn find<'a>(&'a self, keys: &mut Keys<'a>) {
         self.accounts.find(&mut keys.account);
@@ -45,12 +55,9 @@ impl Keys<'_> {
     /// Fetches this part of the states from memory, all at once.
     pub(super) fn fetch(&self, part: Part) {
         Store::fetch(&self.account, part);
-        // Payees and devices hold next to nothing beside their slots.
-        if part != Part::Heap {
-            Store::fetch(&self.payee, part);
-            self.device
-                .iter()
-                .for_each(|device| Store::fetch(device, part));
+        Store::fetch(&self.payee, part);
+        if let Some(device) = &self.device {
+            Store::fetch(device, part);
         }
     }
 }

@@ -22,6 +22,8 @@ impl<S> Logged<S> {
 }
 
 impl<S: Footprint> Footprint for Logged<S> {
+    const READS_HEAP: bool = S::READS_HEAP;
+
     fn heap_bytes(&self) -> usize {
         self.state.heap_bytes()
     }

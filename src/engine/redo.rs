@@ -91,16 +91,14 @@ impl<'e> OwnKeys<'e> {
     }
 
     fn fetch(&self, part: Part) {
-        self.account
-            .iter()
-            .for_each(|account| Store::fetch(account, part));
-        if part != Part::Heap {
-            self.payee
-                .iter()
-                .for_each(|payee| Store::fetch(payee, part));
-            self.device
-                .iter()
-                .for_each(|device| Store::fetch(device, part));
+        if let Some(account) = &self.account {
+            Store::fetch(account, part);
+        }
+        if let Some(payee) = &self.payee {
+            Store::fetch(payee, part);
+        }
+        if let Some(device) = &self.device {
+            Store::fetch(device, part);
         }
     }
 }

@@ -22,7 +22,7 @@ use super::door::Door;
 use super::listeners::Listeners;
 
 /// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
-/// where a turn may be a batch: whoever comes would wait for all of them. Looking takes half a microsecond.
+/// where a turn may be a batch: whoever comes would wait for all of them.
 const TURNS_BETWEEN_LOOKS: u32 = 8;
 
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then

@@ -33,6 +33,8 @@ impl Footprint for Key {
 }
 
 impl Footprint for Count {
+    const READS_HEAP: bool = true;
+
     fn heap_bytes(&self) -> usize {
         self.grown.capacity()
     }
@@ -79,11 +81,7 @@ fn no_step_is_lost_or_runs_beside_another() {
     let store = Store::new();
     race(&store, |key| {
         let key = Key::of(key + 1);
-        let mut sought = store.seek(&key);
-        store.find(&mut sought);
-        Part::ALL
-            .iter()
-            .for_each(|part| Store::fetch(&sought, *part));
+        store.bring(&key);
     });
     assert_eq!(store.len() as u64, KEYS);
     for key in 0..KEYS {
