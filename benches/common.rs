@@ -1,6 +1,7 @@
 //! What the benches share: traffic made from a seed, and the CPU time that a thread has used.
 #![allow(dead_code, reason = "each bench takes what it needs")]
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -153,6 +154,27 @@ impl Stopwatch {
 pub fn on_core() -> Duration {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     Duration::try_from(time).expect("no thread has been on a core for less than no time")
+}
+
+/// The argument that asks a bench for nothing but to [`take_memory`].
+pub const TAKE_MEMORY: &str = "--take-memory";
+
+/// Sees to it that there is so much free memory that takes no time to be had. Where a hypervisor takes back
+/// what a machine does not use, to touch it again costs 5 ms for every 2 MiB, which is the hypervisor's time:
+/// so another process touches it, before the clock runs. It stays for a second or two.
+pub fn claim_memory(bytes: u64) {
+    let bench = std::env::current_exe().expect("the bench itself");
+    let mut claim = Command::new(bench);
+    claim.args([TAKE_MEMORY, &bytes.to_string()]);
+    let status = claim.status().expect("a process that takes memory");
+    assert!(status.success(), "{status}");
+}
+
+/// Takes so much memory, and is done.
+pub fn take_memory(bytes: &str) {
+    let bytes: usize = bytes.parse().expect("how many bytes");
+    let pieces = (0..bytes >> 24).map(|_| vec![1_u8; 1 << 24]);
+    std::hint::black_box(pieces.collect::<Vec<_>>());
 }
 
 /// The resident memory of this process in bytes; 0 where it cannot be told.

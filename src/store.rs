@@ -172,6 +172,16 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
+    /// Gives the key this state. For keys that most likely have none: a state is not looked for first.
+    pub fn place(&self, key: &K, value: V) {
+        let mut sought = self.seek(key);
+        loop {
+            if let Some(mut held) = self.insert(&mut sought).or_else(|| self.hold(&mut sought)) {
+                return self.step(&mut held, |place| *place = value);
+            }
+        }
+    }
+
     /// Runs `step` on the state of the key, if there is any.
     pub fn with_existing<'a, T>(
         &'a self,

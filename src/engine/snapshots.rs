@@ -1,6 +1,5 @@
 //! Snapshots: taken while calls go on, and begun from.
 
-use std::borrow::Borrow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -21,7 +20,6 @@ use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, InvalidId, PayeeId};
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
-use crate::store::{Footprint, Store};
 
 /// How many snapshots are kept: the one before the newest is there if that one is damaged.
 const KEPT: usize = 2;
@@ -182,31 +180,23 @@ impl Engine {
                 let state = Account::from_image(image)?;
                 let latest = state.latest();
                 let id = AccountId::new(id).map_err(no_id)?;
-                place(&self.accounts, &id, Logged { state, applied });
+                self.accounts.place(&id, Logged { state, applied });
                 Ok(latest)
             }
             Key::Payee(id) => {
                 let state = PayeeMemory::from_image(image)?;
                 let id = PayeeId::new(id).map_err(no_id)?;
-                place(&self.payees, &id, Logged { state, applied });
+                self.payees.place(&id, Logged { state, applied });
                 Ok(Timestamp::default())
             }
             Key::Device(id) => {
                 let state = DeviceMemory::from_image(image)?;
                 let id = DeviceId::new(id).map_err(no_id)?;
-                place(&self.devices, &id, Logged { state, applied });
+                self.devices.place(&id, Logged { state, applied });
                 Ok(Timestamp::default())
             }
         }
     }
-}
-
-fn place<K, V>(store: &Store<K, V>, key: &K, state: V)
-where
-    K: Borrow<str> + Clone + Footprint,
-    V: Default + Footprint,
-{
-    store.with(&mut store.seek(key), |place| *place = state);
 }
 
 /// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know

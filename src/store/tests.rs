@@ -77,6 +77,30 @@ fn race(store: &Store<Key, Count>, meanwhile: impl Fn(u64) + Sync) {
 }
 
 #[test]
+fn a_state_is_placed_where_there_is_none_and_where_there_is_one() {
+    let store: Store<Key, Count> = Store::new();
+    let key = Key::of(1);
+    for times in [7, 8] {
+        let grown = vec![0; 100];
+        store.place(
+            &key,
+            Count {
+                times,
+                grown,
+                ..Count::default()
+            },
+        );
+        let found = store.read(&mut store.bring(&key), |count| count.times);
+        assert_eq!(found, Some(times));
+        assert_eq!(store.len(), 1);
+        assert_eq!(store.heap_bytes(), with_leftover(3 + 100));
+    }
+    // The place that was taken for nothing is free again.
+    store.place(&Key::of(2), Count::default());
+    assert_eq!(store.slab.taken(), 2);
+}
+
+#[test]
 fn no_step_is_lost_or_runs_beside_another() {
     let store = Store::new();
     race(&store, |key| {

@@ -1,5 +1,6 @@
-//! What all lanes are fed from. A lane that has nothing to do reads on, for all of them: so the cores are all
-//! at work, however unlike the lanes are, and no thread beyond them is needed.
+//! What all lanes are fed from. A lane that comes for more reads on for all of them where one will soon have
+//! nothing to do: so the cores are all at work, however unlike the lanes are, and no thread beyond them is
+//! needed.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -12,6 +13,9 @@ use crate::journal::JournalFault;
 /// How many batches may wait for a lane. So few take memory that was used before; what is larger is asked of
 /// the system and cleared by it again and again.
 const BATCHES_AHEAD: usize = 32;
+
+/// How many batches a lane should have before it. It takes one while another lane reads the next.
+const BATCHES_AT_HAND: usize = 2;
 
 /// All that `read` gives, batch by batch until one is empty, to each of several lanes.
 pub(super) struct Feed<R, T> {
@@ -65,10 +69,12 @@ impl<R, T> Feed<R, T> {
 }
 
 impl<R, T> State<R, T> {
-    /// What to read on with, if nobody does and nobody is too far behind.
+    /// What to read on with, if somebody will soon need it, nobody reads and nobody is too far behind.
     fn may_read(&mut self) -> Option<R> {
-        let has_room = |queue: &VecDeque<_>| queue.len() < BATCHES_AHEAD;
-        match self.queues.iter().all(has_room) {
+        let mut waiting = self.queues.iter().map(VecDeque::len);
+        let least = waiting.clone().min()?;
+        let is_due = self.end.is_none() && least < BATCHES_AT_HAND;
+        match is_due && waiting.all(|batches| batches < BATCHES_AHEAD) {
             true => self.read.take(),
             false => None,
         }
@@ -84,17 +90,16 @@ where
     fn next(&mut self) -> Option<Self::Item> {
         let mut state = self.feed.state.lock();
         loop {
-            if let Some(batch) = state.queues.get_mut(self.lane)?.pop_front() {
+            if let Some(read) = state.may_read() {
+                self.read_on(&mut state, read);
+            } else if let Some(batch) = state.queues.get_mut(self.lane)?.pop_front() {
                 // Somebody may be waiting for that room.
                 self.feed.changed.notify_all();
                 return Some(batch);
-            }
-            if state.end.is_some() {
+            } else if state.end.is_some() {
                 return None;
-            }
-            match state.may_read() {
-                Some(read) => self.read_on(&mut state, read),
-                None => self.feed.changed.wait(&mut state),
+            } else {
+                self.feed.changed.wait(&mut state);
             }
         }
     }
