@@ -156,12 +156,12 @@ pub fn on_core() -> Duration {
     Duration::try_from(time).expect("no thread has been on a core for less than no time")
 }
 
-/// The argument that asks a bench for nothing but to [`take_memory`].
-pub const TAKE_MEMORY: &str = "--take-memory";
+/// The argument that asks a bench for nothing but to take memory.
+const TAKE_MEMORY: &str = "--take-memory";
 
 /// Sees to it that there is so much free memory that takes no time to be had. Where a hypervisor takes back
 /// what a machine does not use, to touch it again costs 5 ms for every 2 MiB, which is the hypervisor's time:
-/// so another process touches it, before the clock runs. It stays for a second or two.
+/// so another process of this bench touches it, before the clock runs. It stays for a second or two.
 pub fn claim_memory(bytes: u64) {
     let bench = std::env::current_exe().expect("the bench itself");
     let mut claim = Command::new(bench);
@@ -170,11 +170,19 @@ pub fn claim_memory(bytes: u64) {
     assert!(status.success(), "{status}");
 }
 
-/// Takes so much memory, and is done.
-pub fn take_memory(bytes: &str) {
+/// Whether this process is one that [`claim_memory`] has started; then it has taken the memory.
+pub fn has_taken_memory() -> bool {
+    let asked: Vec<String> = std::env::args().skip(1).collect();
+    let [asked, bytes] = &*asked else {
+        return false;
+    };
+    if asked != TAKE_MEMORY {
+        return false;
+    }
     let bytes: usize = bytes.parse().expect("how many bytes");
     let pieces = (0..bytes >> 24).map(|_| vec![1_u8; 1 << 24]);
     std::hint::black_box(pieces.collect::<Vec<_>>());
+    true
 }
 
 /// The resident memory of this process in bytes; 0 where it cannot be told.

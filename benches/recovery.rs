@@ -33,8 +33,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{
-    Random, START, Stopwatch, TAKE_MEMORY, Town, claim_memory, fill, median_of, memory_bytes,
-    on_core, patient_policy, take_memory,
+    Random, START, Stopwatch, Town, claim_memory, fill, has_taken_memory, median_of, memory_bytes,
+    on_core, patient_policy,
 };
 use doublecheck::clock::{Clock as _, ManualClock};
 use doublecheck::engine::{Durability, Engine, Progress};
@@ -53,14 +53,14 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const RESTARTS: usize = 5;
 
 fn main() {
+    if has_taken_memory() {
+        return;
+    }
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let asked: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    match *asked {
-        [TAKE_MEMORY, bytes] => return take_memory(bytes),
-        [RESTART, path, now_ms] => {
-            return restarted(path, Timestamp::from_unix_ms(now_ms.parse().unwrap()));
-        }
-        _ => {}
+    if let [asked, path, now_ms] = &*arguments
+        && asked == RESTART
+    {
+        return restarted(path, Timestamp::from_unix_ms(now_ms.parse().unwrap()));
     }
     let is_test = arguments.iter().any(|argument| argument == "--test");
     let mut asked = arguments

@@ -9,7 +9,7 @@ use doublecheck::scoring::assessment::Decision;
 use doublecheck::scoring::payment::Payment;
 use doublecheck::scoring::time::Span;
 
-use crate::common::{self, Random, Stopwatch, Town, median_of};
+use crate::common::{self, Random, Stopwatch, Town, claim_memory, median_of};
 use crate::{Answer, DUPLICATE_WITHIN_MS, LIMIT, WINDOWS_MS};
 
 #[derive(Debug)]
@@ -65,6 +65,9 @@ impl Draft {
     }
 }
 
+/// By how much either grows in a round at most.
+const GROWTH_BYTES: u64 = 256 << 20;
+
 /// The draft and our engine by turns, in one process: nanoseconds on the core.
 pub fn compare(accounts: u64, rounds: u64, payments: usize) {
     const EARLIER: u64 = 8;
@@ -84,8 +87,11 @@ pub fn compare(accounts: u64, rounds: u64, payments: usize) {
     for round in 0..rounds {
         clock.advance(Span::from_minutes(3));
         let [a, b, c] = [0, 1, 2].map(|way| calls(&town, 3 * round + way, payments));
+        claim_memory(GROWTH_BYTES);
         figures[0].push(drafted(&draft, &clock, &a));
+        claim_memory(GROWTH_BYTES);
         figures[1].push(one_by_one(&engine, &b));
+        claim_memory(GROWTH_BYTES);
         figures[2].push(in_chunks(&engine, &c));
     }
     let of = |way: usize| {
