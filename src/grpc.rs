@@ -4,7 +4,8 @@
 //! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
 //!
 //! A connection has a place (`places`) and a life (`connections`); its calls (`calls`) are let in or refused
-//! (`admission`), and given up at their deadline (`deadline`), before the service sees them or while it waits.
+//! (`admission`), and given up at their deadline (`deadline`), before their service (`services`) sees them or
+//! while it waits.
 
 pub mod door;
 pub mod health;
@@ -16,6 +17,7 @@ mod places;
 mod connections;
 pub mod entry;
 mod calls;
+pub mod services;
 mod inbound;
 mod deadline;
 mod service;
@@ -49,6 +51,7 @@ use limits::Limits;
 use listeners::Listeners;
 use pb::risk_service_server::{RiskService, RiskServiceServer};
 use service::Service;
+use services::Services;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -98,8 +101,8 @@ pub async fn serve_on_workers(
     let tools = tools(health, settings.reflection);
     let edge = door.clone();
     let limits = settings.limits;
-    let routes = move |admission| routes(&limits, door.clone(), admission, tools.clone());
-    workers::run(listeners, edge, routes, settings, stop).await
+    let services = move |admission| services(&limits, door.clone(), admission, tools.clone());
+    workers::run(listeners, edge, services, settings, stop).await
 }
 
 /// Serves the echo twin, which allows every payment unread, on threads of the same kind.
@@ -132,8 +135,8 @@ pub async fn serve(
     let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
     let (limits, tools) = (settings.limits, tools(health, settings.reflection));
     let edge = Edge::new(door.clone(), settings, 1);
-    let routes = |admission| routes(&limits, door, admission, tools);
-    edge.serve(listener, routes, stop).await;
+    let services = |admission| services(&limits, door, admission, tools);
+    edge.serve(listener, services, stop).await;
 }
 
 /// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
@@ -145,11 +148,11 @@ pub fn service(
     risk_service(limits, Service::new(door.into(), admission))
 }
 
-fn routes(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Routes {
-    let service = risk_service(limits, Service::new(door, admission));
+fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Services {
+    let risk = risk_service(limits, Service::new(door, admission));
     #[cfg(feature = "otlp")]
-    let service = traced::Traced(service);
-    tools.add_service(service)
+    let risk = traced::Traced(risk);
+    Services::new(risk, tools)
 }
 
 /// Compression is not taken: payments are small, and what is packed can be made to unfold to anything.

@@ -28,20 +28,20 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
             let listeners = Listeners::bind("127.0.0.1:0", threads).await.unwrap();
             told.send(listeners.address().to_string()).unwrap();
-            let routes = move |_| {
+            let services = move |_| {
                 // A connection for each worker, as all else.
                 let composed = Composed {
                     redis: redis.clone(),
                     connection: OnceCell::new(),
                     script: Arc::clone(&script),
                 };
-                Routes::new(RiskServiceServer::new(composed))
+                Routes::new(RiskServiceServer::new(composed)).into()
             };
             let never = std::future::pending();
             workers::run(
                 listeners,
                 Door::closed(),
-                routes,
+                services,
                 Settings::default(),
                 never,
             )

@@ -10,9 +10,7 @@ use hyper::header::HeaderValue;
 use hyper::service::Service;
 use hyper::{Request, Response};
 use tonic::body::Body;
-use tonic::codegen::Service as TowerService;
 use tonic::server::NamedService as _;
-use tonic::service::Routes;
 use tonic::{Code, Status};
 
 use super::admission::{Admission, Queued};
@@ -23,6 +21,7 @@ use super::entry::Entry;
 use super::inbound::Inbound;
 use super::pb::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
+use super::services::{Services, Serving};
 use super::status::Fault;
 use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
@@ -35,10 +34,7 @@ const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 
 /// The calls of one connection.
 #[derive(Debug)]
-pub(super) struct Calls {
-    pub(super) routes: Routes,
-    pub(super) shared: Arc<Shared>,
-}
+pub(super) struct Calls(pub(super) Arc<Shared>);
 
 /// What they share.
 #[derive(Debug)]
@@ -49,6 +45,7 @@ pub(super) struct Shared {
     /// What the client has shown.
     pub(super) certificate: Option<Fingerprint>,
     pub(super) pulse: Arc<Pulse>,
+    pub(super) services: Services,
 }
 
 impl Service<Request<Incoming>> for Calls {
@@ -61,7 +58,7 @@ impl Service<Request<Incoming>> for Calls {
         let method = method(request.uri().path());
         let Shared {
             entry, certificate, ..
-        } = &*self.shared;
+        } = &*self.0;
         let denied = entry.admit(&request, *certificate).err();
         let deadline = deadline::of(request.headers());
         if let Some(deadline) = deadline {
@@ -69,12 +66,8 @@ impl Service<Request<Incoming>> for Calls {
         }
         let stage = match denied {
             Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
-            None => match self.shared.admission.queue(method, since) {
-                Ok(queued) => Stage::Waiting(Some(Waiting {
-                    queued,
-                    routes: self.routes.clone(),
-                    request,
-                })),
+            None => match self.0.admission.queue(method, since) {
+                Ok(queued) => Stage::Waiting(Some(Waiting { queued, request })),
                 Err(fault) => Stage::Refused(Some(request.into_body()), fault),
             },
         };
@@ -83,7 +76,7 @@ impl Service<Request<Incoming>> for Calls {
             since,
             deadline: deadline.map(Wait::new),
             stage,
-            open: Some(OpenCall::begin(&self.shared)),
+            open: Some(OpenCall::begin(&self.0)),
         }
     }
 }
@@ -127,11 +120,15 @@ pub(super) struct Answering {
 
 /// How far a call has come.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "almost every call waits, and a box for each is what costs"
+)]
 enum Stage {
     /// It waits for its first turn.
     Waiting(Option<Waiting>),
     /// It goes on.
-    Let(<Routes as TowerService<Request<Inbound>>>::Future),
+    Let(Serving),
     /// It is refused, once its message has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more, and this one has done nothing wrong.
     Refused(Option<Incoming>, Fault),
@@ -140,7 +137,6 @@ enum Stage {
 #[derive(Debug)]
 struct Waiting {
     queued: Queued,
-    routes: Routes,
     request: Request<Incoming>,
 }
 
@@ -185,11 +181,7 @@ fn pass_over(message: &mut Option<Incoming>, cx: &mut Context<'_>) -> Poll<()> {
 impl Answering {
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
-        let Waiting {
-            queued,
-            mut routes,
-            request,
-        } = waiting;
+        let Waiting { queued, request } = waiting;
         if self.deadline.as_ref().is_some_and(Wait::is_over) {
             return Stage::Refused(None, Fault::DeadlineExceeded);
         }
@@ -201,7 +193,7 @@ impl Answering {
             return Stage::Refused(Some(request.into_body()), fault);
         }
         let request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
-        Stage::Let(routes.call(request))
+        Stage::Let(shared.services.call(self.method.is_some(), request))
     }
 
     /// The answer to a call that its method has not seen.

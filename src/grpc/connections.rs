@@ -16,7 +16,6 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::sleep;
 use tokio_rustls::rustls::ServerConfig;
-use tonic::service::Routes;
 
 use super::Settings;
 use super::admission::Admission;
@@ -25,6 +24,7 @@ use super::door::Door;
 use super::entry::Entry;
 use super::limits::Limits;
 use super::places::{Place, Places};
+use super::services::Services;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionRefused, HandshakeFailure};
 
@@ -78,7 +78,7 @@ impl Edge {
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
-        routes: impl FnOnce(Arc<Admission>) -> Routes,
+        services: impl FnOnce(Arc<Admission>) -> Services,
         stop: impl Future<Output = ()>,
     ) {
         let Settings {
@@ -90,7 +90,7 @@ impl Edge {
         let admission = Arc::new(Admission::new(&limits, self.workers));
         let server = Server {
             http2: http2(&limits, &admission),
-            routes: routes(Arc::clone(&admission)).prepare(),
+            services: services(Arc::clone(&admission)),
             admission,
             door: self.door.clone(),
             entry: entry.clone(),
@@ -196,7 +196,7 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
 #[derive(Debug, Clone)]
 struct Server {
     http2: http2::Builder<Prompt>,
-    routes: Routes,
+    services: Services,
     admission: Arc<Admission>,
     door: Door,
     entry: Entry,
@@ -241,11 +241,9 @@ impl Server {
             entry: self.entry,
             certificate,
             pulse: Arc::clone(&pulse),
+            services: self.services,
         };
-        let calls = Calls {
-            routes: self.routes,
-            shared: Arc::new(shared),
-        };
+        let calls = Calls(Arc::new(shared));
         let mut conversation = pin!(self.http2.serve_connection(io, calls));
         let mut look = pin!(sleep(life.first_look()));
         loop {

@@ -13,13 +13,13 @@ use std::thread;
 use tokio::runtime;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
-use tonic::service::Routes;
 
 use super::Settings;
 use super::admission::Admission;
 use super::connections::Edge;
 use super::door::Door;
 use super::listeners::Listeners;
+use super::services::Services;
 
 /// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
 /// where a turn may be a batch: whoever comes would wait for all of them.
@@ -28,7 +28,7 @@ const TURNS_BETWEEN_LOOKS: u32 = 8;
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
 /// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
-/// Connections are counted at the `door`. `routes` is called on each worker: what it makes anew, such as
+/// Connections are counted at the `door`. `services` is called on each worker: what it makes anew, such as
 /// reference counts, no two cores share.
 ///
 /// # Errors
@@ -36,13 +36,13 @@ const TURNS_BETWEEN_LOOKS: u32 = 8;
 pub async fn run(
     listeners: Listeners,
     door: Door,
-    routes: impl Fn(Arc<Admission>) -> Routes + Clone + Send + 'static,
+    services: impl Fn(Arc<Admission>) -> Services + Clone + Send + 'static,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let edge = Edge::new(door, settings, listeners.each.len());
     let serve = move |listener, stop: Stop| async move {
-        edge.serve(listener, routes, stop.asked()).await;
+        edge.serve(listener, services, stop.asked()).await;
         Ok(())
     };
     run_each(listeners, serve, shutdown).await

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
+use doublecheck::grpc::services::Services;
 use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
@@ -33,13 +34,13 @@ async fn listeners() -> Listeners {
 }
 
 /// A service that counts its calls.
-fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Routes {
+fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Services {
     let health = HealthService::from_health_reporter(HealthReporter::new());
     let count = move |request| {
         calls();
         Result::<_, Status>::Ok(request)
     };
-    Routes::new(HealthServer::with_interceptor(health, count))
+    Routes::new(HealthServer::with_interceptor(health, count)).into()
 }
 
 #[tokio::test]
@@ -48,7 +49,7 @@ async fn connections_are_spread_over_the_workers() {
     let address = listeners.address();
     let calls: Arc<[AtomicUsize; WORKERS]> = Arc::default();
     let (counters, started) = (Arc::clone(&calls), Arc::new(AtomicUsize::new(0)));
-    let routes = move |_| {
+    let services = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         let counters = Arc::clone(&counters);
         counting(move || {
@@ -60,7 +61,7 @@ async fn connections_are_spread_over_the_workers() {
     let served = tokio::spawn(workers::run(
         listeners,
         Door::closed(),
-        routes,
+        services,
         Settings::default(),
         stopped,
     ));
@@ -132,7 +133,7 @@ async fn what_is_open_beyond_the_deadline_is_closed_on_every_worker() {
 #[tokio::test]
 async fn a_worker_that_fails_takes_the_others_with_it() {
     let started = Arc::new(AtomicUsize::new(0));
-    let routes = move |_| {
+    let services = move |_| {
         let nth = started.fetch_add(1, Ordering::Relaxed);
         assert_ne!(nth, WORKERS / 2, "this one fails");
         counting(|| {})
@@ -141,7 +142,7 @@ async fn a_worker_that_fails_takes_the_others_with_it() {
     let ended = workers::run(
         listeners().await,
         Door::closed(),
-        routes,
+        services,
         Settings::default(),
         never,
     )

@@ -1,0 +1,81 @@
+//! Where calls go: to our service, or to those that tools ask.
+
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use hyper::{Request, Response};
+use tonic::body::Body;
+use tonic::codegen::Service as TowerService;
+use tonic::service::Routes;
+
+use super::inbound::Inbound;
+use super::pb::risk_service_server::RiskServiceServer;
+use super::service::Service;
+
+/// Our service, on the wire.
+#[cfg(not(feature = "otlp"))]
+pub(super) type Risk = RiskServiceServer<Service>;
+#[cfg(feature = "otlp")]
+pub(super) type Risk = super::traced::Traced<RiskServiceServer<Service>>;
+
+/// All services. Ours stands before the router, whose way to a service takes a tenth of a call: it looks the
+/// path up as a pattern, notes what it matched, and puts body and answer into boxes.
+#[derive(Debug, Clone)]
+pub struct Services {
+    risk: Option<Risk>,
+    tools: Routes,
+}
+
+/// A call on its way through its service.
+pub(super) enum Serving {
+    Risk(<Risk as TowerService<Request<Inbound>>>::Future),
+    // Larger, and seldom.
+    Tools(Box<<Routes as TowerService<Request<Inbound>>>::Future>),
+}
+
+/// Without ours: calls to it are UNIMPLEMENTED.
+impl From<Routes> for Services {
+    fn from(tools: Routes) -> Self {
+        let tools = tools.prepare();
+        Self { risk: None, tools }
+    }
+}
+
+impl Services {
+    pub(super) fn new(risk: Risk, tools: Routes) -> Self {
+        Self {
+            risk: Some(risk),
+            ..Self::from(tools)
+        }
+    }
+
+    /// Begins a call, which is one to our service or not.
+    pub(super) fn call(&self, is_ours: bool, request: Request<Inbound>) -> Serving {
+        match &self.risk {
+            Some(risk) if is_ours => Serving::Risk(risk.clone().call(request)),
+            _ => Serving::Tools(Box::new(self.tools.clone().call(request))),
+        }
+    }
+}
+
+impl Future for Serving {
+    type Output = Result<Response<Body>, Infallible>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut *self {
+            Self::Risk(answer) => Pin::new(answer).poll(cx),
+            Self::Tools(answer) => Pin::new(answer).poll(cx),
+        }
+    }
+}
+
+impl fmt::Debug for Serving {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Risk(_) => "Risk",
+            Self::Tools(_) => "Tools",
+        })
+    }
+}
