@@ -13,7 +13,7 @@ mod feed;
 
 use feed::Feed;
 
-/// How many events are handed to the lanes at once.
+/// How many events are handed to the lanes at once, at the least.
 const BATCH_EVENTS: usize = 256;
 
 /// One of several lanes.
@@ -42,7 +42,7 @@ pub(super) fn redo(
     let lanes = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut events = 0;
     let feed = Feed::new(lanes, || {
-        let batch = reader.read_up_to(BATCH_EVENTS)?;
+        let batch = reader.read_batch(BATCH_EVENTS)?;
         events += batch.len() as u64;
         tell(events);
         Ok(batch)

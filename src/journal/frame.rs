@@ -29,11 +29,12 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = FileKind::<2>::HEADER_BYTES;
 /// How many bytes a frame's header has.
 pub(super) const FRAME_HEADER_BYTES: usize = 32;
 
-/// From how many bytes on a frame takes no more records.
-pub(super) const PAYLOAD_BYTES_FULL: usize = 1 << 20;
+/// From how many bytes on a frame takes no more records: some hundred payments. What is read back of one is
+/// still in a core's own cache when it is done again.
+pub(super) const PAYLOAD_BYTES_FULL: usize = 1 << 15;
 
-/// The most bytes the records of a frame have: what makes it full, and one more record.
-const PAYLOAD_BYTES_MAX: usize = PAYLOAD_BYTES_FULL + (1 << 21);
+/// The most bytes the records of a frame have: what makes it full, or once did, and one more record.
+const PAYLOAD_BYTES_MAX: usize = (1 << 20) + (1 << 21);
 
 const CHECKSUM_BYTES: usize = 4;
 

@@ -29,6 +29,9 @@ pub use ending::{Ending, SegmentSummary, Tail};
 /// The largest segment that is read: several times the largest that is written.
 const SEGMENT_BYTES_MAX: usize = 1 << 31;
 
+/// Few records have fewer bytes.
+const RECORD_BYTES_FEW: usize = 32;
+
 /// Reads the events of a journal.
 #[derive(Debug)]
 pub struct Reader {
@@ -40,6 +43,8 @@ pub struct Reader {
     from: u64,
     /// Read, but not yet handed out.
     events: VecDeque<(u64, Event<'static>)>,
+    /// What ended the reading, to be told once they are.
+    fault: Option<JournalFault>,
     sets_damage_aside: bool,
     ending: Ending,
     summaries: Vec<SegmentSummary>,
@@ -115,6 +120,7 @@ impl Reader {
             current: None,
             from,
             events: VecDeque::new(),
+            fault: None,
             sets_damage_aside: false,
             ending: Ending {
                 next: first.unwrap_or(from),
@@ -143,32 +149,18 @@ impl Reader {
         &self.summaries
     }
 
-    /// The next events, at most so many; none where there are no more.
+    /// The next events, `enough` or up to a frame more of them; fewer where the journal ends, or cannot be
+    /// read on, and none where there are no more.
     ///
     /// # Errors
     /// When the journal cannot be read on; nothing comes after it.
-    pub fn read_up_to(&mut self, count: usize) -> Result<Vec<(u64, Event<'static>)>, JournalFault> {
-        let mut batch = Vec::with_capacity(count);
-        while batch.len() < count {
-            self.refill()?;
-            if self.events.is_empty() {
-                break;
-            }
-            let taken = self.events.len().min(count - batch.len());
-            batch.extend(self.events.drain(..taken));
-        }
-        Ok(batch)
-    }
-
-    /// Sees to it that there are events to hand out, unless there are no more.
-    fn refill(&mut self) -> Result<(), JournalFault> {
-        if self.events.is_empty() {
-            self.read_on().inspect_err(|_| {
-                // Nothing comes after it, and there is no ending to go on from.
-                self.progress = Progress::Failed;
-            })?;
-        }
-        Ok(())
+    pub fn read_batch(
+        &mut self,
+        enough: usize,
+    ) -> Result<Vec<(u64, Event<'static>)>, JournalFault> {
+        self.read_on(enough)?;
+        // Not copied: they are large, and there are many.
+        Ok(mem::take(&mut self.events).into())
     }
 
     /// The next sequence number that must come for nothing to be missing.
@@ -176,15 +168,24 @@ impl Reader {
         self.ending.next.max(self.from)
     }
 
-    /// Reads on until there are events to hand out, or nothing more.
-    fn read_on(&mut self) -> Result<(), JournalFault> {
-        while self.events.is_empty() && self.progress == Progress::Reading {
-            match self.current.take() {
-                None => self.open_next()?,
-                Some(segment) => self.read_frame(segment)?,
+    /// Reads on until there are `enough` events to hand out, or nothing more. What cannot be read on is told
+    /// once everything before it has been handed out.
+    fn read_on(&mut self, enough: usize) -> Result<(), JournalFault> {
+        while self.events.len() < enough && self.progress == Progress::Reading {
+            let read = match self.current.take() {
+                None => self.open_next(),
+                Some(segment) => self.read_frame(segment),
+            };
+            if let Err(fault) = read {
+                // Nothing comes after it, and there is no ending to go on from.
+                self.progress = Progress::Failed;
+                self.fault = Some(fault);
             }
         }
-        Ok(())
+        match self.events.is_empty() {
+            true => self.fault.take().map_or(Ok(()), Err),
+            false => Ok(()),
+        }
     }
 
     fn open_next(&mut self) -> Result<(), JournalFault> {
@@ -250,17 +251,26 @@ impl Reader {
             return Ok(());
         }
         let mut decoder = Decoder::new(frame.payload);
-        // Empty, or nothing would be read: an error leaves nothing behind.
-        let mut events = mem::take(&mut self.events);
+        let before = self.events.len();
+        let read = self.decode_records(frame, &mut decoder);
+        read.inspect_err(|_| self.events.truncate(before))
+    }
+
+    fn decode_records(
+        &mut self,
+        frame: &Frame<'_>,
+        decoder: &mut Decoder<'_>,
+    ) -> Result<(), DecodeError> {
+        // Of what is read, not of what a number says.
+        let records_max = frame.payload.len() / RECORD_BYTES_FEW;
+        self.events.reserve(records_max.min(frame.count as usize));
         for sequence in frame.first..frame.next() {
-            let event = decode_next(&mut decoder)?;
+            let event = decode_next(decoder)?;
             if sequence >= self.from {
-                events.push_back((sequence, event));
+                self.events.push_back((sequence, event));
             }
         }
-        decoder.end("frame")?;
-        self.events = events;
-        Ok(())
+        decoder.end("frame")
     }
 
     /// All of a segment was read: on to the next.
@@ -358,7 +368,7 @@ impl Iterator for Reader {
     type Item = Result<(u64, Event<'static>), JournalFault>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if let Err(fault) = self.refill() {
+        if let Err(fault) = self.read_on(1) {
             return Some(Err(fault));
         }
         self.events.pop_front().map(Ok)

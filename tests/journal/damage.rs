@@ -75,6 +75,7 @@ impl Original {
 
 /// Reads what is left, holds it to the promise, and starts on it where it can be started on.
 fn check(what: &str, disk: &Simulated, closed: bool) -> &'static str {
+    check_batches(what, disk);
     match read(disk, 1) {
         Ok((events, ending)) => {
             let left = assert_prefix(&events, what);
@@ -108,6 +109,26 @@ fn check(what: &str, disk: &Simulated, closed: bool) -> &'static str {
             "damage"
         }
         Err(fault) => panic!("{what}: {fault}"),
+    }
+}
+
+/// Read in batches, it is the same events, and behind them the same fault, once.
+fn check_batches(what: &str, disk: &Simulated) {
+    let begin = || Reader::from(shared(disk), 1).ok();
+    let Some(reader) = begin() else { return };
+    let one_by_one: Vec<_> = reader
+        .map(|read| read.map_err(|fault| fault.to_string()))
+        .collect();
+    for enough in [5, usize::MAX] {
+        let (mut reader, mut read) = (begin().unwrap(), Vec::new());
+        loop {
+            match reader.read_batch(enough) {
+                Ok(batch) if batch.is_empty() => break,
+                Ok(batch) => read.extend(batch.into_iter().map(Ok)),
+                Err(fault) => read.push(Err(fault.to_string())),
+            }
+        }
+        assert_eq!(read, one_by_one, "{what}");
     }
 }
 
