@@ -9,16 +9,27 @@ const LINE_BYTES: usize = 64;
 
 /// Asks for all of `items`, and waits for nothing.
 pub fn prefetch<T>(items: &[T]) {
-    let each_line = (LINE_BYTES / size_of::<T>().max(1)).max(1);
-    for nth in (0..items.len()).step_by(each_line) {
-        prefetch_index(items, nth);
+    let each_line = const { items_of_a_line::<T>() };
+    // Stepping over a range takes three times as long.
+    for line in 0..items.len().div_ceil(each_line) {
+        prefetch_index(items, line * each_line);
     }
 }
 
 /// Asks for the `bytes` that begin with `first`, and waits for nothing. What is behind it is not read: it
 /// may belong to others.
 pub fn prefetch_from(first: &u64, bytes: usize) {
-    for offset in (0..=bytes).step_by(LINE_BYTES) {
-        prefetch_index(slice::from_ref(first), offset / size_of::<u64>());
+    for line in 0..=bytes / LINE_BYTES {
+        prefetch_index(
+            slice::from_ref(first),
+            line * const { items_of_a_line::<u64>() },
+        );
+    }
+}
+
+const fn items_of_a_line<T>() -> usize {
+    match size_of::<T>() {
+        0 | LINE_BYTES.. => 1,
+        bytes => LINE_BYTES / bytes,
     }
 }

@@ -3,13 +3,12 @@
 //! Callers hand in a closure and get its result; no guard leaves this module, and a closure must not
 //! come back to the same store. The map says in which slot the state of a key lies, and each slot has a
 //! lock of its own: a key waits for no other. In front of the map stand hints that say the same without a
-//! lock, so that the states of many keys can be [fetched](Store::fetch) at once: waiting for memory is
+//! lock, so that the states of many keys can be [asked for](Store::find) at once: waiting for memory is
 //! most of what a step costs, and waits without locks between them overlap.
 
 use std::borrow::Borrow;
 use std::fmt;
 use std::hash::BuildHasherDefault;
-use std::hint::black_box;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use dashmap::DashMap;
@@ -41,22 +40,6 @@ pub struct Sought<'a, K, V> {
     identity: Identity,
     /// Where its state was last found. Another key's may be there by now.
     slot: Option<&'a Slot<K, V>>,
-}
-
-/// A part of the memory that a step needs: each one leads to the next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
-    /// The lock of the slot.
-    Lock,
-    /// What is in the slot.
-    State,
-    /// What that has allocated.
-    Heap,
-}
-
-impl Part {
-    /// All of them, in order.
-    pub const ALL: [Self; 3] = [Self::Lock, Self::State, Self::Heap];
 }
 
 /// What a state, or a key, holds beside itself.
@@ -118,33 +101,22 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Looks up where the state of the key likely is. This may have to wait for memory: ask for several
-    /// keys before fetching the first one's state, and the waits overlap.
+    /// Looks up where the state of the key likely is, and asks for it. The first may have to wait for memory:
+    /// who finds several keys, one right after the other, waits for all of them at once.
     pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
         sought.slot = self.hinted(sought.identity).next();
+        if let Some(slot) = sought.slot {
+            slot.fetch();
+        }
     }
 
-    /// Fetches this part of what was found, of which the parts before it are there: who fetches one part of
-    /// many states before the next waits for all of them at once.
-    pub fn fetch(sought: &Sought<'_, K, V>, part: Part) {
-        let Some(slot) = sought.slot else { return };
-        match part {
-            // The answer is not asked for, so this waits for nothing.
-            Part::Lock => {
-                black_box(slot.is_locked());
-            }
-            Part::State => {
-                if let Some(held) = slot.try_lock() {
-                    held.fetch();
-                }
-            }
-            Part::Heap => {
-                if V::READS_HEAP
-                    && let Some(held) = slot.try_lock()
-                {
-                    held.value.fetch();
-                }
-            }
+    /// Asks for what the state that was found has allocated. This waits for the state itself: find the others
+    /// first.
+    pub fn fetch_heap(sought: &Sought<'_, K, V>) {
+        if V::READS_HEAP
+            && let Some(held) = sought.slot.and_then(Slot::try_lock)
+        {
+            held.value.fetch();
         }
     }
 
@@ -152,9 +124,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     pub fn bring<'a>(&'a self, key: &'a K) -> Sought<'a, K, V> {
         let mut sought = self.seek(key);
         self.find(&mut sought);
-        for part in Part::ALL {
-            Self::fetch(&sought, part);
-        }
+        Self::fetch_heap(&sought);
         sought
     }
 
@@ -166,7 +136,10 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         step: impl FnOnce(&mut V) -> T,
     ) -> T {
         loop {
-            if let Some(mut held) = self.hold(sought).or_else(|| self.insert(sought)) {
+            // Whoever is not hinted at is most likely new. To ask the map whether it is, and then again for a
+            // place in it, is to wait twice.
+            let found = self.hold_hinted(sought).or_else(|| self.insert(sought));
+            if let Some(mut held) = found.or_else(|| self.hold_mapped(sought)) {
                 return self.step(&mut held, step);
             }
         }
@@ -255,22 +228,33 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Holds the slot of the key, if it has one.
     fn hold<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+        let found = self.hold_hinted(sought);
+        found.or_else(|| self.hold_mapped(sought))
+    }
+
+    /// Holds the slot of the key where it was found before, or where a hint says that it is.
+    fn hold_hinted<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let found = sought
             .slot
             .and_then(|slot| hold_if_of(slot, sought.identity));
-        found.or_else(|| self.look_up(sought))
+        found.or_else(|| self.follow_hints(sought))
     }
 
     /// The same, wherever the key was found before. Out of line, so that the usual way stays short.
     #[inline(never)]
-    fn look_up<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+    fn follow_hints<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
-        for slot in self.hinted(identity) {
-            if let Some(held) = hold_if_of(slot, identity) {
-                sought.slot = Some(slot);
-                return Some(held);
-            }
-        }
+        self.hinted(identity).find_map(|slot| {
+            let held = hold_if_of(slot, identity)?;
+            sought.slot = Some(slot);
+            Some(held)
+        })
+    }
+
+    /// Holds the slot of the key where the map says that it is, if it has one.
+    #[inline(never)]
+    fn hold_mapped<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
+        let identity = sought.identity;
         loop {
             // The guard of the map is gone before the slot is waited for.
             let number = self.slots.get(&identity).map(|number| *number)?;

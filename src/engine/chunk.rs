@@ -9,7 +9,6 @@ use super::{Engine, OutcomeReport, Receipt, Remembered, UnknownPayment};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::scoring::time::Timestamp;
-use crate::store::Part;
 
 /// The most calls in a chunk. Enough for their waits for memory to overlap; few enough that what they
 /// fetch, a few kB an account, is still in the core's own cache when its turn comes, and that the first
@@ -36,9 +35,7 @@ impl Engine {
         let mut keys: Vec<_> = payments.map(|payment| self.seek(payment)).collect();
         // All are asked for before the first answer is used.
         keys.iter_mut().for_each(|keys| self.find(keys));
-        for part in Part::ALL {
-            keys.iter().for_each(|keys| keys.fetch(part));
-        }
+        keys.iter().for_each(Keys::fetch_heap);
         Chunk {
             engine: self,
             keys: keys.into_iter().peekable(),

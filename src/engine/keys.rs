@@ -5,7 +5,7 @@ use super::logged::Logged;
 use crate::scoring::account::Account;
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment};
-use crate::store::{Part, Sought, Store};
+use crate::store::{Sought, Store};
 
 pub(super) type SoughtAccount<'a> = Sought<'a, AccountId, Logged<Account>>;
 pub(super) type SoughtPayee<'a> = Sought<'a, PayeeId, Logged<PayeeMemory>>;
@@ -35,13 +35,11 @@ impl Engine {
     pub(super) fn bring<'a>(&'a self, payment: &'a Payment) -> Keys<'a> {
         let mut keys = self.seek(payment);
         self.find(&mut keys);
-        for part in Part::ALL {
-            keys.fetch(part);
-        }
+        keys.fetch_heap();
         keys
     }
 
-    /// Finds the states. Several keys that are looked for together wait together.
+    /// Finds the states and asks for them. Several keys that are looked for together wait together.
     pub(super) fn find<'a>(&'a self, keys: &mut Keys<'a>) {
         self.accounts.find(&mut keys.account);
         self.payees.find(&mut keys.payee);
@@ -52,12 +50,12 @@ impl Engine {
 }
 
 impl Keys<'_> {
-    /// Fetches this part of the states from memory, all at once.
-    pub(super) fn fetch(&self, part: Part) {
-        Store::fetch(&self.account, part);
-        Store::fetch(&self.payee, part);
+    /// Asks for what the states that were found have allocated.
+    pub(super) fn fetch_heap(&self) {
+        Store::fetch_heap(&self.account);
+        Store::fetch_heap(&self.payee);
         if let Some(device) = &self.device {
-            Store::fetch(device, part);
+            Store::fetch_heap(device);
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::scoring::assessment::Decision;
 use crate::scoring::memory::Payer;
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
-use crate::store::{Part, Store};
+use crate::store::Store;
 
 /// Does again, event by event.
 #[derive(Debug)]
@@ -90,15 +90,15 @@ impl<'e> OwnKeys<'e> {
         }
     }
 
-    fn fetch(&self, part: Part) {
+    fn fetch_heap(&self) {
         if let Some(account) = &self.account {
-            Store::fetch(account, part);
+            Store::fetch_heap(account);
         }
         if let Some(payee) = &self.payee {
-            Store::fetch(payee, part);
+            Store::fetch_heap(payee);
         }
         if let Some(device) = &self.device {
-            Store::fetch(device, part);
+            Store::fetch_heap(device);
         }
     }
 }
@@ -136,9 +136,7 @@ impl<'a> Redo<'a> {
             let mut keys: Vec<_> = events.iter().map(|(_, event)| self.own(event)).collect();
             // As in a chunk of calls, the waits for memory overlap.
             keys.iter_mut().for_each(|keys| keys.find(engine));
-            for part in Part::ALL {
-                keys.iter().for_each(|keys| keys.fetch(part));
-            }
+            keys.iter().for_each(OwnKeys::fetch_heap);
             for ((sequence, event), keys) in events.iter().zip(keys) {
                 self.event(*sequence, event, keys);
             }

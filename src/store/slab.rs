@@ -16,14 +16,21 @@ const PAGE: u32 = 2_048;
 const PAGES: u32 = 2_048;
 
 /// A place for the state of one key at a time.
-pub(super) type Slot<K, V> = Mutex<Held<K, V>>;
+#[derive(Debug)]
+#[repr(C)]
+pub(super) struct Slot<K, V> {
+    /// Tells where the slot is to who does not hold it. Nobody reads it.
+    begin: u64,
+    held: Mutex<Held<K, V>>,
+}
+
 /// Such a slot, held.
 pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
 
 type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
-/// What a slot holds. The identity stands first, so that it is known where all the rest is.
+/// What a slot holds. The identity stands first, beside the lock: who holds the slot looks at it first.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Held<K, V> {
@@ -44,12 +51,31 @@ impl<K, V: Default> Default for Held<K, V> {
     }
 }
 
-impl<K, V> Held<K, V> {
-    /// Asks for all of it.
+impl<K, V: Default> Default for Slot<K, V> {
+    fn default() -> Self {
+        Self {
+            begin: 0,
+            held: Mutex::default(),
+        }
+    }
+}
+
+impl<K, V> Slot<K, V> {
+    /// Asks for all of it, and waits neither for memory nor for who holds it.
     pub(super) fn fetch(&self) {
-        prefetch_from(&self.identity.place, size_of::<Self>());
+        prefetch_from(&self.begin, size_of::<Self>());
     }
 
+    pub(super) fn lock(&self) -> Guard<'_, K, V> {
+        self.held.lock()
+    }
+
+    pub(super) fn try_lock(&self) -> Option<Guard<'_, K, V>> {
+        self.held.try_lock()
+    }
+}
+
+impl<K, V> Held<K, V> {
     /// Whether it holds the state of the key of this identity.
     pub(super) fn is_of(&self, identity: Identity) -> bool {
         self.identity == identity && self.key.is_some()

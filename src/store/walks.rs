@@ -1,7 +1,6 @@
 //! Going from state to state, whatever their keys: to sweep, to look, and to choose which to forget.
 
 use std::borrow::Borrow;
-use std::hint::black_box;
 
 use super::{Footprint, Held, Slot, Store};
 
@@ -70,9 +69,10 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let taken = u64::from(self.slab.taken());
         let slot_of = |random: u64| u32::try_from(random.checked_rem(taken)?).ok();
         let slots = random.filter_map(slot_of);
-        for slot in slots.clone().take(RANKED_MAX) {
-            black_box(self.slab.at(slot).is_some_and(Slot::is_locked));
-        }
+        let first = slots.clone().take(RANKED_MAX);
+        first
+            .filter_map(|slot| self.slab.at(slot))
+            .for_each(Slot::fetch);
         let ranked = slots.filter_map(|slot| {
             let held = self.slab.at(slot)?.try_lock()?;
             held.key.as_ref()?;
