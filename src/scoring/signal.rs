@@ -39,11 +39,10 @@ pub struct Context<'a> {
     pub known_payee: Option<KnownPayee<'a>>,
     /// Whether the account has paid this payee before, or is paying it right now.
     pub knows_the_payee: bool,
-    /// What the account usually pays in this currency.
-    pub usual: Option<Spread>,
     /// When the newest payment was scored that the account remembers.
     newest: Option<Timestamp>,
-    /// Few payments need it, so it is worked out when it is asked for.
+    /// Few payments need these, so they are worked out when they are asked for.
+    usual: OnceCell<Option<Spread>>,
     usual_of_payee: OnceCell<Option<Spread>>,
     expected: OnceCell<Option<Expected>>,
 }
@@ -63,12 +62,9 @@ impl<'a> Context<'a> {
             known_payee,
             confirmed: _,
         } = asked;
-        let payment = submission.payment;
-        let profile = account.profile();
-        let currency = payment.money.currency();
         Self {
             policy,
-            payment,
+            payment: submission.payment,
             submission,
             account,
             surroundings,
@@ -76,12 +72,12 @@ impl<'a> Context<'a> {
             known_payee,
             knows_the_payee: known_payee.is_some()
                 || account.window().is_paying_the_payee_of(submission),
-            usual: profile.amounts(currency).and_then(Amounts::spread),
             newest: account
                 .window()
                 .newest_first()
                 .next()
                 .map(RecordRef::score_time),
+            usual: OnceCell::new(),
             usual_of_payee: OnceCell::new(),
             expected: OnceCell::new(),
         }
@@ -96,14 +92,33 @@ impl<'a> Context<'a> {
             .filter(|known| known.currency == currency)
     }
 
+    /// The amounts of the account in this currency.
+    #[must_use]
+    pub fn amounts(&self) -> Option<Amounts<'a>> {
+        let currency = self.payment.money.currency();
+        self.account.profile().amounts(currency)
+    }
+
+    /// What the account usually pays in this currency.
+    #[must_use]
+    pub fn usual(&self) -> Option<Spread> {
+        let spread = || self.amounts().and_then(Amounts::spread);
+        *self.usual.get_or_init(spread)
+    }
+
     /// What the account usually pays this payee in this currency; `None` where it knows fewer than so
     /// many amounts.
     #[must_use]
     pub fn usual_of_payee(&self, amounts_min: u32) -> Option<Spread> {
-        let known = self
-            .comparable_payee()
-            .filter(|known| known.amounts() >= amounts_min as usize)?;
+        let known = self.payee_paid_at_least(amounts_min)?;
         *self.usual_of_payee.get_or_init(|| known.spread())
+    }
+
+    /// What the profile knows of the payee, where that is so many amounts in this currency.
+    #[must_use]
+    pub fn payee_paid_at_least(&self, amounts_min: u32) -> Option<&KnownPayee<'a>> {
+        self.comparable_payee()
+            .filter(|known| known.amounts() >= amounts_min as usize)
     }
 
     /// What amount is to be expected of the account and the payee; `None` where the account's level is not
@@ -121,7 +136,7 @@ impl<'a> Context<'a> {
         if level.is_known_in(self.payment.money.currency()) {
             return Some(level.middle_doublings());
         }
-        self.usual.map(|usual| usual.median.doublings())
+        self.usual().map(|usual| usual.median.doublings())
     }
 
     /// This amount as a multiple of that level.

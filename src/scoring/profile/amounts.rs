@@ -74,7 +74,8 @@ impl<'a> Amounts<'a> {
     }
 
     /// How many there are.
-    pub(super) const fn len(self) -> usize {
+    #[must_use]
+    pub const fn count(self) -> usize {
         self.sorted.len()
     }
 

@@ -53,7 +53,7 @@ impl<'a> KnownPayee<'a> {
     /// How many amounts are kept.
     #[must_use]
     pub const fn amounts(self) -> usize {
-        self.amounts.len()
+        self.amounts.count()
     }
 
     /// Whether one of its last two amounts was this.

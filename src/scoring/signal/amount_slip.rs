@@ -88,10 +88,7 @@ fn varied(
         // Whatever was meant, it cannot be less than no surprise.
         return None;
     }
-    let amounts = context
-        .account
-        .profile()
-        .amounts(context.payment.money.currency())?;
+    let amounts = context.amounts()?;
     // Somebody who pays in fives types fives.
     let granularity_minor = amounts.granularity_minor();
     let is_as_round = |meant: i64| meant.checked_rem(granularity_minor) == Some(0);
@@ -108,7 +105,7 @@ fn varied(
     let nats = LogAmount::doublings_of(odds) * NATS_PER_DOUBLING;
     let strength =
         ramp(nats, settings.from_nats, settings.full_nats) * (settings.varied_strength / 100.0);
-    let usual = context.usual_of_payee(1).or(context.usual)?;
+    let usual = context.usual_of_payee(1).or_else(|| context.usual())?;
     Some((*slip, usual.median_minor, strength))
 }
 

@@ -7,7 +7,7 @@
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
-use crate::scoring::profile::LogAmount;
+use crate::scoring::profile::{Amounts, LogAmount, Spread};
 
 settings! {
     /// Settings of `AMOUNT_UNUSUAL`.
@@ -46,32 +46,21 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    // What is usual for the payee explains what is unusual for the account.
-    let usual = context
-        .usual_of_payee(settings.payee_amounts_min)
-        .or_else(|| {
-            context
-                .usual
-                .filter(|spread| u32::from(spread.amounts) >= settings.account_amounts_min)
-        })?;
-    let least = settings.deviation_doublings_min;
-    let amount_minor = context.payment.money.amount_minor();
-    let own = match context.expected() {
-        // How much an account's own sums spread is no measure here: who takes one over pays far more
-        // than it does, and more so where it pays little.
-        Some(expected) => expected.doublings_above_usual(amount_minor) / least,
-        None => {
-            let amount = LogAmount::of(amount_minor);
-            amount.doublings_above(usual.median) / usual.deviation_doublings().max(least)
-        }
-    };
-    let mut deviations = with_everybody(settings, context, own);
+    if !is_known(settings, context) {
+        return None;
+    }
+    let mut deviations = with_everybody(settings, context, own(settings, context)?);
     if deviations > LARGE_LATELY_FROM {
         deviations += f64::from(large_lately(settings, context)) * settings.large_lately_deviations;
     }
-    let usual_minor = usual.median_minor;
+    let strength = strength(settings, deviations);
+    if strength <= 0.0 {
+        // Most amounts are not unusual, and nobody asks what would be.
+        return None;
+    }
+    let usual_minor = usual(settings, context)?.median_minor;
     Measure::of(
-        strength(settings, deviations),
+        strength,
         Nature::Slip,
         Evidence::Amount {
             usual_minor,
@@ -79,6 +68,35 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             slip: None,
         },
     )
+}
+
+/// Whether enough amounts are known to say what is usual.
+fn is_known(settings: &Settings, context: &Context<'_>) -> bool {
+    let of_account = || context.amounts().map_or(0, Amounts::count);
+    context
+        .payee_paid_at_least(settings.payee_amounts_min)
+        .is_some()
+        || of_account() >= settings.account_amounts_min as usize
+}
+
+/// What is usual. What is so for the payee explains what is unusual for the account.
+fn usual(settings: &Settings, context: &Context<'_>) -> Option<Spread> {
+    let of_payee = context.usual_of_payee(settings.payee_amounts_min);
+    of_payee.or_else(|| context.usual())
+}
+
+/// How unusual the amount is for the account, in deviations.
+fn own(settings: &Settings, context: &Context<'_>) -> Option<f64> {
+    let least = settings.deviation_doublings_min;
+    let amount_minor = context.payment.money.amount_minor();
+    if let Some(expected) = context.expected() {
+        // How much an account's own sums spread is no measure here: who takes one over pays far more
+        // than it does, and more so where it pays little.
+        return Some(expected.doublings_above_usual(amount_minor) / least);
+    }
+    let usual = usual(settings, context)?;
+    let above = LogAmount::of(amount_minor).doublings_above(usual.median);
+    Some(above / usual.deviation_doublings().max(least))
 }
 
 /// From how many deviations on an amount is unusual enough to be one of a run.
@@ -103,9 +121,7 @@ fn with_everybody(settings: &Settings, context: &Context<'_>, own: f64) -> f64 {
 
 /// How many of the account's last amounts were large.
 fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
-    let currency = context.payment.money.currency();
-    let amounts = context.account.profile().amounts(currency);
-    let (Some(amounts), Some(level)) = (amounts, context.level_doublings()) else {
+    let (Some(amounts), Some(level)) = (context.amounts(), context.level_doublings()) else {
         return 0;
     };
     let is_large = |amount: i64| {
