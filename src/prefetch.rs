@@ -16,6 +16,11 @@ pub fn prefetch<T>(items: &[T]) {
     }
 }
 
+/// Asks for the beginning of the `nth` of `items`, and waits for nothing.
+pub fn prefetch_one<T>(items: &[T], nth: usize) {
+    prefetch_index(items, nth);
+}
+
 /// Asks for the `bytes` that begin with `first`, and waits for nothing. What is behind it is not read: it
 /// may belong to others.
 pub fn prefetch_from(first: &u64, bytes: usize) {

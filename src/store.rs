@@ -14,6 +14,8 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use dashmap::DashMap;
 use dashmap::mapref::entry::Entry;
 
+use crate::prefetch::prefetch_one;
+
 mod hints;
 mod identity;
 mod slab;
@@ -105,9 +107,21 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// who finds several keys, one right after the other, waits for all of them at once.
     pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
         sought.slot = self.hinted(sought.identity).next();
-        if let Some(slot) = sought.slot {
-            slot.fetch();
+        match sought.slot {
+            Some(slot) => slot.fetch(),
+            // Most likely it is new, and the map will be asked for a place.
+            None => self.fetch_part(sought.identity.place),
         }
+    }
+
+    /// Asks for the part of the map in which a key of this hash has its place.
+    fn fetch_part(&self, hash: u64) {
+        prefetch_one(self.slots.shards(), self.part_of(hash));
+    }
+
+    /// The part of the map in which a key of this hash has its place.
+    fn part_of(&self, hash: u64) -> usize {
+        self.slots.determine_shard(self.slots.hash_usize(&hash))
     }
 
     /// Asks for what the state that was found has allocated. This waits for the state itself: find the others
@@ -320,7 +334,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Counts the part of the map in which a key of this hash has been put: it may have grown.
     fn count_part(&self, hash: u64) {
-        let part = self.slots.determine_shard(self.slots.hash_usize(&hash));
+        let part = self.part_of(hash);
         let table = self.slots.shards().get(part);
         let (Some(table), Some(counted)) = (table, self.part_bytes.get(part)) else {
             return;

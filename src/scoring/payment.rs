@@ -61,11 +61,10 @@ fn is_plain(text: &[u8]) -> bool {
         return are_plain(few);
     };
     let (words, _) = text.as_chunks::<8>();
-    let words = words
+    let plain = |word: &[u8; 8]| are_plain(u64::from_le_bytes(*word));
+    words
         .iter()
-        .chain([last])
-        .map(|word| u64::from_le_bytes(*word));
-    words.fold(true, |all, word| all & are_plain(word))
+        .fold(plain(last), |all, word| all & plain(word))
 }
 
 const EIGHT_SPACES: u64 = u64::from_le_bytes([b' '; 8]);
