@@ -21,4 +21,5 @@ mod overload;
 mod races;
 mod routed;
 mod stream;
+mod turns;
 mod workers;
