@@ -22,4 +22,5 @@ mod races;
 mod routed;
 mod stream;
 mod turns;
+mod waste;
 mod workers;
