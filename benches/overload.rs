@@ -5,7 +5,7 @@
 //! share of what it can; how long they took, from when they were due; how soon the others were told to come
 //! later; and what memory that took. The bounds are those of a gateway that waits 50 ms for an answer.
 //!
-//! `cargo bench --bench overload` prints medians of five rounds; `-- --test` does so briefly.
+//! `cargo bench --bench overload [-- LOAD...]` prints medians of five rounds; `-- --test` does so briefly.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -53,6 +53,7 @@ const STREAMS: usize = 128;
 const WINDOW_BYTES: u32 = 64 << 20;
 const CONNECTIONS: usize = 8;
 const ACCOUNTS: u64 = 100_000;
+const CPU: &str = "process_cpu_seconds_total";
 
 /// A kind of call.
 struct Load {
@@ -89,6 +90,9 @@ struct Ended {
 /// What came of one round.
 struct Round {
     capacity: f64,
+    /// Processor time of the server for a call that it answers, where it refuses none, and in all that followed.
+    answer_s: f64,
+    used_s: f64,
     offered: f64,
     ended: Vec<Ended>,
     seconds: f64,
@@ -105,7 +109,15 @@ fn main() {
 }
 
 async fn overload() {
-    let is_brief = std::env::args().any(|argument| argument == "--test");
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let is_brief = given.iter().any(|argument| argument == "--test");
+    let asked: Vec<_> = given
+        .iter()
+        .filter(|name| !name.starts_with("--"))
+        .collect();
+    let is_asked = |load: &&Load| {
+        asked.is_empty() || asked.iter().any(|name| load.name.contains(name.as_str()))
+    };
     let (rounds, length) = match is_brief {
         true => (1, Duration::from_millis(100)),
         false => (5, Duration::from_secs(2)),
@@ -113,7 +125,7 @@ async fn overload() {
     println!(
         "five times what can be answered, one server thread, deadline {DEADLINE:?}; medians (spread)"
     );
-    for load in &LOADS {
+    for load in LOADS.iter().filter(is_asked) {
         let mut told = Vec::new();
         for nth in 0..rounds {
             told.push(round(load, length, nth).await);
@@ -124,7 +136,7 @@ async fn overload() {
 
 async fn round(load: &Load, length: Duration, nth: u64) -> Round {
     let mut payers = Payers::new(nth);
-    let capacity = capacity(load, length, &mut payers).await;
+    let (capacity, answer_s) = capacity(load, length, &mut payers).await;
     let served = serve(QUEUE_MS);
     let client = Client::connect(&served, load).await;
     // The first calls find everything cold.
@@ -132,14 +144,17 @@ async fn round(load: &Load, length: Duration, nth: u64) -> Round {
     let rss = served.metric("process_resident_memory_bytes");
     let count = (OVERLOAD * capacity * length.as_secs_f64()) as usize;
     let calls = payers.calls(load, count);
-    let begun = Instant::now();
+    let (begun, used_s) = (Instant::now(), served.metric(CPU));
     let (ended, sent_in) = client.open(calls, OVERLOAD * capacity).await;
     let seconds = begun.elapsed().as_secs_f64();
+    let used_s = served.metric(CPU) - used_s;
     let grown_bytes = served.metric("process_resident_memory_bytes") - rss;
     assert_eq!(ended.len(), count);
     served.end();
     Round {
         capacity,
+        answer_s,
+        used_s,
         offered: count as f64 / sent_in.as_secs_f64(),
         ended,
         seconds,
@@ -147,12 +162,12 @@ async fn round(load: &Load, length: Duration, nth: u64) -> Round {
     }
 }
 
-/// How many calls a second are answered where none is refused.
-async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> f64 {
+/// How many calls a second are answered where none is refused, and what processor time each takes.
+async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> (f64, f64) {
     let served = serve("60000");
     let client = Client::connect(&served, load).await;
     client.closed(payers.calls(load, 200), 1).await;
-    let begun = Instant::now();
+    let (begun, used_s) = (Instant::now(), served.metric(CPU));
     let mut answered = 0;
     while begun.elapsed() < length {
         let calls = payers.calls(load, 400);
@@ -160,8 +175,9 @@ async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> f64 {
         assert_eq!(client.closed(calls, 2).await, 400);
     }
     let capacity = answered as f64 / begun.elapsed().as_secs_f64();
+    let answer_s = (served.metric(CPU) - used_s) / answered as f64;
     served.end();
-    capacity
+    (capacity, answer_s)
 }
 
 fn serve(queue_ms: &str) -> Served {
@@ -208,6 +224,11 @@ fn tell(load: &Load, rounds: &[Round], is_brief: bool) {
     line("given up before they left, of all", &|round| {
         round.share(None)
     });
+    line("server: cores", &|round| round.used_s / round.seconds);
+    line("server: µs of a core for each answered", &|round| {
+        round.answer_s * 1e6
+    });
+    line("server: µs of a core for each other", &Round::other_us);
     line("memory grown by, MB", &|round| round.grown_bytes / 1e6);
     for round in rounds {
         let expected = [ANSWERED, REFUSED, OVER, None];
@@ -231,6 +252,14 @@ impl Round {
         let answered = self.that(Some(Code::Ok));
         let in_time = answered.filter(|ended| ended.took <= DEADLINE);
         in_time.count() as f64 / self.seconds
+    }
+
+    /// What processor time of the server, in microseconds, calls take that are not answered.
+    fn other_us(&self) -> f64 {
+        let answered = self.that(Some(Code::Ok)).count() as f64;
+        let never_left = self.that(None).count() as f64;
+        let others = self.ended.len() as f64 - answered - never_left;
+        (self.used_s - answered * self.answer_s) * 1e6 / others
     }
 
     /// Within how many milliseconds this share of those that ended so did; no number where none did.

@@ -3,9 +3,9 @@
 //! A call is decoded, converted, scored and encoded on one task, its own, on the one thread of its
 //! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
 //!
-//! A connection has a place (`places`) and a life (`connections`); its calls (`calls`) are let in or refused
-//! (`admission`), and given up at their deadline (`deadline`), before their service (`services`) sees them or
-//! while it waits.
+//! A connection has a place (`places`) and a life (`connections`), and what it sends for nothing is held
+//! against it (`owed`); its calls (`calls`) are let in or refused (`admission`), and given up at their deadline
+//! (`deadline`), before their service (`services`) sees them or while it waits.
 
 pub mod door;
 pub mod health;
@@ -13,6 +13,7 @@ pub mod listeners;
 pub mod workers;
 pub mod limits;
 pub mod admission;
+mod owed;
 mod places;
 mod connections;
 pub mod entry;

@@ -21,7 +21,7 @@ mod reloads;
 
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
-pub use edge::{CallRefused, ConnectionClosed, ConnectionRefused, EdgeCounters};
+pub use edge::{CallRefused, ConnectionClosed, ConnectionHeld, ConnectionRefused, EdgeCounters};
 pub use entry::{EntryCounters, HandshakeFailure};
 pub use log::{LogFilter, LogFormat, Sample, log_to_stderr};
 pub use page::{Distribution, Family, Kind, Page, Samples};

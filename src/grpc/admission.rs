@@ -43,6 +43,9 @@ pub struct Admission {
 struct Queue {
     running: Stopwatch,
     waiting: AtomicU64,
+    /// The batches that have begun and give way to others, and how many chunks of them are to be done.
+    batches: AtomicU64,
+    chunks: AtomicU64,
     /// When the latest turn was taken, in nanoseconds since `running`.
     turned_ns: AtomicU64,
     /// How long turns that followed each other took of late, in nanoseconds.
@@ -67,6 +70,8 @@ impl Queue {
         Self {
             running: Stopwatch::start(),
             waiting: AtomicU64::new(0),
+            batches: AtomicU64::new(0),
+            chunks: AtomicU64::new(0),
             turned_ns: AtomicU64::new(0),
             turn_ns: AtomicU64::new(0),
         }
@@ -76,9 +81,14 @@ impl Queue {
         in_ns(self.running.elapsed())
     }
 
-    /// How long a call that comes now would wait, in nanoseconds.
-    fn wait_ns(&self) -> u64 {
-        let waiting = self.waiting.load(Ordering::Relaxed);
+    /// How long a call of this method that comes now would wait, in nanoseconds. One that has begun gives way to
+    /// each that comes; but a batch would take its time from those that have begun, until none is in time.
+    fn wait_ns(&self, method: Option<Method>) -> u64 {
+        let begun = match method {
+            Some(Method::BatchScorePayments) => &self.chunks,
+            _ => &self.batches,
+        };
+        let waiting = self.waiting.load(Ordering::Relaxed) + begun.load(Ordering::Relaxed);
         waiting.saturating_mul(self.turn_ns.load(Ordering::Relaxed))
     }
 
@@ -138,7 +148,7 @@ impl Admission {
         since: Stopwatch,
     ) -> Result<Queued, Fault> {
         let may_be_refused = method.is_some_and(Self::concerns);
-        if may_be_refused && Duration::from_nanos(self.queue.wait_ns()) > self.queue_max {
+        if may_be_refused && Duration::from_nanos(self.queue.wait_ns(method)) > self.queue_max {
             self.has_refused.store(true, Ordering::Relaxed);
             return Err(Fault::Busy(CallRefused::Queue));
         }
@@ -186,6 +196,21 @@ impl Admission {
         Ok(in_flight)
     }
 
+    /// Begins a batch of so many chunks.
+    pub(super) fn begin(&self, chunks: usize) -> Unfinished<'_> {
+        // One chunk is one turn, and that has come.
+        let chunks_left = (chunks as u64).saturating_sub(1);
+        if chunks_left > 0 {
+            self.queue.batches.fetch_add(1, Ordering::Relaxed);
+            self.queue.chunks.fetch_add(chunks_left, Ordering::Relaxed);
+        }
+        Unfinished {
+            queue: &self.queue,
+            since_ns: self.queue.now_ns(),
+            chunks_left,
+        }
+    }
+
     pub(super) const fn message_bytes_max(&self) -> usize {
         self.message_bytes_max
     }
@@ -202,6 +227,42 @@ impl Admission {
 
     pub(super) fn release(&self, bytes: usize) {
         self.held_bytes.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+/// A batch that has begun, until this is dropped.
+#[derive(Debug)]
+pub(super) struct Unfinished<'a> {
+    queue: &'a Queue,
+    /// Since when the next chunk waits for its turn, or longer.
+    since_ns: u64,
+    chunks_left: u64,
+}
+
+impl Unfinished<'_> {
+    /// The turn of the next chunk has come.
+    pub(super) fn go_on(&mut self) {
+        let now_ns = self.queue.now_ns();
+        self.queue
+            .turn(now_ns, now_ns.saturating_sub(self.since_ns));
+        self.since_ns = now_ns;
+        self.leave(1.min(self.chunks_left));
+    }
+
+    fn leave(&mut self, chunks: u64) {
+        if chunks > 0 {
+            self.chunks_left -= chunks;
+            self.queue.chunks.fetch_sub(chunks, Ordering::Relaxed);
+            if self.chunks_left == 0 {
+                self.queue.batches.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.leave(self.chunks_left);
     }
 }
 
@@ -267,6 +328,32 @@ mod tests {
         drop((sixth, others));
         assert!(queue(score).is_ok());
         drop(five);
+    }
+
+    #[test]
+    fn a_batch_waits_for_all_of_those_that_have_begun_and_a_payment_for_a_turn_of_each() {
+        let admission = Arc::new(admission(1, 1));
+        turns(&admission.queue, 200, 1_000_000);
+        let wait_ms = |method| admission.queue.wait_ns(Some(method)).div_ceil(1_000_000);
+        let waits = || {
+            (
+                wait_ms(Method::BatchScorePayments),
+                wait_ms(Method::ScorePayment),
+            )
+        };
+        let one_chunk = admission.begin(1);
+        assert_eq!(waits(), (0, 0));
+        let mut sixteen = admission.begin(16);
+        let mut two = admission.begin(2);
+        assert_eq!(waits(), (16, 2));
+        let queued = admission.queue(Some(Method::BatchScorePayments), Stopwatch::start());
+        let full = Err(Fault::Busy(CallRefused::Queue));
+        assert_eq!(queued.map(drop), full);
+        two.leave(1);
+        sixteen.leave(12);
+        assert_eq!(waits(), (3, 1));
+        drop((one_chunk, two, sixteen));
+        assert_eq!(waits(), (0, 0));
     }
 
     #[test]

@@ -1,5 +1,12 @@
 //! `BatchScorePayments`: payments in, results out in the same order, scored in chunks.
+//!
+//! A long batch would keep its thread for milliseconds: after each chunk others have their turn. So it may end in
+//! between, by its deadline or because its client left: what was scored stays and a retry is told so, as for
+//! any payment, and the rest is not scored, for nobody would hear of it.
 
+use tokio::task::yield_now;
+
+use super::admission::Admission;
 use super::convert::{InvalidRequest, request, response};
 use super::noted::Noted;
 use super::pb::ScorePaymentRequest;
@@ -8,15 +15,21 @@ use super::status::Fault;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Kept, Receipt};
 use crate::scoring::payment::Payment;
 
-/// What scoring each item came to, and what the answers wait for.
-pub(super) fn results(
+/// What scoring each item came to, and what the answers wait for. One of a single chunk does not wait.
+pub(super) async fn results(
     noted: Noted<'_>,
+    admission: &Admission,
     items: Vec<ScorePaymentRequest>,
 ) -> (Vec<BatchResult>, Receipt) {
     let mut receipt = Receipt::default();
     let mut results = Vec::with_capacity(items.len());
+    let mut unfinished = admission.begin(items.len().div_ceil(CHUNK_CALLS_MAX));
     let mut items = items.into_iter().map(request::score);
     while items.len() > 0 {
+        if !results.is_empty() {
+            yield_now().await;
+            unfinished.go_on();
+        }
         let taken: Vec<_> = items.by_ref().take(CHUNK_CALLS_MAX).collect();
         let payments = taken.iter().flatten().map(|(payment, _)| payment);
         let mut chunk = noted.engine.chunk(payments);

@@ -3,8 +3,9 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
+use http_body_util::BodyExt as _;
 use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
 use hyper::header::HeaderValue;
 use hyper::service::Service;
@@ -31,6 +32,9 @@ use crate::telemetry::{Call, Method};
 /// is RESOURCE_EXHAUSTED, and clients know that.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
+const UNIMPLEMENTED: HeaderValue = HeaderValue::from_static("12");
+const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 
 /// The calls of one connection.
 #[derive(Debug)]
@@ -65,10 +69,13 @@ impl Service<Request<Incoming>> for Calls {
             request.extensions_mut().insert(deadline);
         }
         let stage = match denied {
-            Some(denial) => Stage::Refused(None, Fault::Denied(denial)),
+            Some(denial) => Stage::Refused(Fault::Denied(denial)),
             None => match self.0.admission.queue(method, since) {
                 Ok(queued) => Stage::Waiting(Some(Waiting { queued, request })),
-                Err(fault) => Stage::Refused(Some(request.into_body()), fault),
+                Err(fault) => {
+                    pass_over(request, &self.0.pulse);
+                    Stage::Refused(fault)
+                }
             },
         };
         Answering {
@@ -76,6 +83,7 @@ impl Service<Request<Incoming>> for Calls {
             since,
             deadline: deadline.map(Wait::new),
             stage,
+            taken_ns: 0,
             open: Some(OpenCall::begin(&self.0)),
         }
     }
@@ -114,6 +122,8 @@ pub(super) struct Answering {
     since: Stopwatch,
     deadline: Option<Wait>,
     stage: Stage,
+    /// What the DATA was worth that it has taken.
+    taken_ns: u64,
     /// Until it is answered; goes on with the answer.
     open: Option<OpenCall>,
 }
@@ -129,9 +139,8 @@ enum Stage {
     Waiting(Option<Waiting>),
     /// It goes on.
     Let(Serving),
-    /// It is refused, once its message has gone by: HTTP/2 takes a client for a nuisance that sends what
-    /// nobody waits for any more, and this one has done nothing wrong.
-    Refused(Option<Incoming>, Fault),
+    /// It is refused.
+    Refused(Fault),
 }
 
 #[derive(Debug)]
@@ -150,12 +159,7 @@ impl Future for Answering {
         {
             this.stage = this.turn(waiting);
         }
-        let answered = match &mut this.stage {
-            Stage::Waiting(_) => Poll::Pending,
-            Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
-            Stage::Refused(message, fault) => pass_over(message, cx).map(|()| Err(fault.clone())),
-        };
-        match answered {
+        match this.go_on(cx) {
             Poll::Ready(Ok(response)) => return Poll::Ready(Ok(this.answered(response))),
             Poll::Ready(Err(fault)) => return Poll::Ready(Ok(this.refuse(fault))),
             Poll::Pending => {}
@@ -170,27 +174,62 @@ impl Future for Answering {
     }
 }
 
-/// Takes a message and lets it go.
-fn pass_over(message: &mut Option<Incoming>, cx: &mut Context<'_>) -> Poll<()> {
-    if let Some(message) = message {
-        while let Some(Ok(_)) = ready!(Pin::new(&mut *message).poll_frame(cx)) {}
+/// How much a client may send before it can have heard that its call is refused.
+const UNHEARD_BYTES: usize = 64 << 10;
+
+/// Lets the message of a call go by that is refused for nothing that it has done: HTTP/2 takes a client for a
+/// nuisance that sends what nobody waits for any more. The answer does not wait for it.
+fn pass_over(request: Request<Incoming>, pulse: &Arc<Pulse>) {
+    let mut message = request.into_body();
+    if message.is_end_stream() {
+        return;
     }
-    Poll::Ready(())
+    let pulse = Arc::clone(pulse);
+    tokio::spawn(async move {
+        let mut unheard_bytes = UNHEARD_BYTES;
+        while let Some(Ok(frame)) = message.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
+            unheard_bytes -= bytes;
+            if bytes > 0 {
+                pulse.take_data(bytes);
+            }
+        }
+    });
 }
 
 impl Answering {
+    /// Goes on, and notes what it takes in the meantime: all that its connection does, for a connection is on
+    /// one thread.
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>, Fault>> {
+        let Some(OpenCall(shared)) = &self.open else {
+            return Poll::Pending;
+        };
+        let before_ns = shared.pulse.taken_ns();
+        let gone_on = match &mut self.stage {
+            Stage::Waiting(_) => Poll::Pending,
+            Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
+            Stage::Refused(fault) => Poll::Ready(Err(fault.clone())),
+        };
+        let taken_ns = shared.pulse.taken_ns().wrapping_sub(before_ns);
+        self.taken_ns = self.taken_ns.wrapping_add(taken_ns);
+        gone_on
+    }
+
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
         let Waiting { queued, request } = waiting;
-        if self.deadline.as_ref().is_some_and(Wait::is_over) {
-            return Stage::Refused(None, Fault::DeadlineExceeded);
-        }
         // It is open until it is answered.
         let Some(OpenCall(shared)) = &self.open else {
             return Stage::Waiting(None);
         };
-        if let Err(fault) = shared.admission.turn(queued, self.method) {
-            return Stage::Refused(Some(request.into_body()), fault);
+        let is_over = self.deadline.as_ref().is_some_and(Wait::is_over);
+        let let_on = match is_over {
+            true => Err(Fault::DeadlineExceeded),
+            false => shared.admission.turn(queued, self.method),
+        };
+        if let Err(fault) = let_on {
+            pass_over(request, &shared.pulse);
+            return Stage::Refused(fault);
         }
         let request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
         Stage::Let(shared.services.call(self.method.is_some(), request))
@@ -201,12 +240,14 @@ impl Answering {
         if let (Some(OpenCall(shared)), Fault::Busy(why)) = (&self.open, &fault) {
             shared.door.edge().calls_refused(*why, 1);
         }
-        let status = Status::from(fault);
-        self.count_unseen(status.code());
-        self.with_open(status.into_http())
+        self.settle(fault.is_the_calls());
+        let (code, answer) = fault.into_answer();
+        self.count_unseen(code);
+        self.with_open(answer)
     }
 
     fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
+        self.settle(is_the_calls(&response));
         let headers = response.headers_mut();
         // What the service itself refuses, and counts, has details; what tonic does has none.
         let is_seen = headers.contains_key(Status::GRPC_STATUS_DETAILS);
@@ -222,6 +263,17 @@ impl Answering {
         self.with_open(response)
     }
 
+    /// Puts on the client's bill what came to nothing, or takes off what did not.
+    fn settle(&self, is_the_calls: bool) {
+        let Some(OpenCall(shared)) = &self.open else {
+            return;
+        };
+        match is_the_calls {
+            true => shared.pulse.waste_call(self.taken_ns),
+            false => shared.pulse.use_call(),
+        }
+    }
+
     /// Counts how a call ended that its method has not seen, and so has not counted.
     fn count_unseen(&self, code: Code) {
         if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
@@ -232,6 +284,20 @@ impl Answering {
     fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
         let open = self.open.take();
         response.map(|body| Answer { body, _open: open })
+    }
+}
+
+/// Whether a call was refused for what it is: see [`Fault::is_the_calls`]. tonic, which refuses what cannot be
+/// read, gives no details.
+fn is_the_calls(response: &Response<Body>) -> bool {
+    let headers = response.headers();
+    match headers.get(Status::GRPC_STATUS) {
+        None => !response.status().is_success(),
+        Some(code) => {
+            let unread = [OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL];
+            let is_unread = !headers.contains_key(Status::GRPC_STATUS_DETAILS);
+            *code == INVALID_ARGUMENT || is_unread && unread.contains(code)
+        }
     }
 }
 

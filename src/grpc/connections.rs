@@ -26,17 +26,19 @@ use super::limits::Limits;
 use super::places::{Place, Places};
 use super::services::Services;
 use crate::access::Fingerprint;
-use crate::telemetry::{ConnectionClosed, ConnectionRefused, HandshakeFailure};
+use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
 
 mod frames;
 mod life;
 mod prompt;
 mod pulse;
+mod waste;
 
 use life::{Life, Verdict};
 use prompt::Prompt;
 pub(super) use pulse::Pulse;
 use pulse::Watched;
+use waste::Waste;
 
 /// After how long it is tried again to accept a connection, where the process has no more files.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
@@ -164,14 +166,27 @@ struct Connection {
 
 impl Connection {
     /// Serves it until the client leaves, or is asked to and its calls have ended; then gives back its
-    /// place.
-    async fn serve(self, server: Server, draining: watch::Receiver<()>, place: Place) {
+    /// place. One whose address owes much for nothing waits first.
+    async fn serve(self, server: Server, mut draining: watch::Receiver<()>, place: Place) {
         let Self { stream, address } = self;
         let door = server.door.clone();
+        if let Some(time) = waste::time_to_wait(&place, address.port()) {
+            door.edge().held(ConnectionHeld::Begin);
+            tokio::select! {
+                () = sleep(time) => {}
+                _ = draining.changed() => return door.edge().closed(ConnectionClosed::Shutdown),
+            }
+        }
+        let place = Arc::new(place);
+        let peer = Peer {
+            address,
+            place: Arc::clone(&place),
+            draining,
+        };
         let closed = match prepare(&stream) {
             Ok(()) => match server.entry.tls() {
-                None => server.converse(stream, None, address, draining).await,
-                Some(tls) => server.converse_by_tls(stream, tls, address, draining).await,
+                None => server.converse(stream, None, peer).await,
+                Some(tls) => server.converse_by_tls(stream, tls, peer).await,
             },
             Err(_) => ConnectionClosed::Broken,
         };
@@ -192,6 +207,14 @@ fn prepare(stream: &TcpStream) -> io::Result<()> {
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
+/// Who is at the other end, and until when.
+#[derive(Debug)]
+struct Peer {
+    address: SocketAddr,
+    place: Arc<Place>,
+    draining: watch::Receiver<()>,
+}
+
 /// What connections are served with.
 #[derive(Debug, Clone)]
 struct Server {
@@ -209,18 +232,22 @@ impl Server {
         self,
         stream: TcpStream,
         tls: Arc<ServerConfig>,
-        address: SocketAddr,
-        mut draining: watch::Receiver<()>,
+        mut peer: Peer,
     ) -> ConnectionClosed {
         let within = Duration::from_millis(self.limits.handshake_ms);
         let agreed = tokio::select! {
             agreed = self.entry.agree_on_tls(stream, tls, within) => agreed,
-            _ = draining.changed() => return ConnectionClosed::Shutdown,
+            _ = peer.draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
-            Ok((io, certificate)) => self.converse(io, certificate, address, draining).await,
-            Err(HandshakeFailure::Timeout) => ConnectionClosed::Handshake,
-            Err(_) => ConnectionClosed::Broken,
+            Ok((io, certificate)) => self.converse(io, certificate, peer).await,
+            Err(failure) => {
+                waste::handshake(&peer.place);
+                match failure {
+                    HandshakeFailure::Timeout => ConnectionClosed::Handshake,
+                    _ => ConnectionClosed::Broken,
+                }
+            }
         }
     }
 
@@ -229,12 +256,17 @@ impl Server {
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
-        address: SocketAddr,
-        mut draining: watch::Receiver<()>,
+        peer: Peer,
     ) -> ConnectionClosed {
+        let Peer {
+            address,
+            place,
+            mut draining,
+        } = peer;
         let mut life = Life::new(&self.limits, address.port());
         let pulse = Arc::new(Pulse::default());
-        let io = TokioIo::new(Watched::new(io, Arc::clone(&pulse)));
+        let waste = Waste::new(place, self.door.clone(), Arc::clone(&pulse));
+        let io = TokioIo::new(Watched::new(io, Arc::clone(&pulse), waste));
         let shared = Shared {
             door: self.door,
             admission: self.admission,

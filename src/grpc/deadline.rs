@@ -1,7 +1,9 @@
 //! Until when a client waits for its answer: what it says with `grpc-timeout`.
 //!
 //! A call that waits gets DEADLINE_EXCEEDED in time, and a payment whose time is over before its turn comes
-//! is not scored: nobody would hear the answer. Only a call that has a deadline and has to wait costs a timer.
+//! is not scored: nobody would hear the answer. A batch gives way to others between its chunks, and may end
+//! there: what was scored stays, as that of any call whose answer comes too late, and a retry is told so. Only
+//! a call that has a deadline and has to wait costs a timer.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};

@@ -5,6 +5,7 @@
 //! its first byte takes much of it. So the room of messages that are not whole is counted, and beyond what
 //! may be held the call that asks for more is refused.
 
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -40,6 +41,9 @@ pub(super) struct Inbound {
     coming: Coming,
     /// What of it is counted.
     held_bytes: usize,
+    /// What it has taken was worth so much, and whether that was all.
+    taken_ns: u64,
+    has_ended: bool,
     /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more.
     invalid: Option<InvalidRequest>,
@@ -65,6 +69,8 @@ impl Inbound {
             shared: Arc::clone(shared),
             coming,
             held_bytes: 0,
+            taken_ns: 0,
+            has_ended: false,
             invalid: None,
         }
     }
@@ -91,12 +97,15 @@ impl Inbound {
         if self.invalid.is_some() {
             return Ok(());
         }
+        self.taken_ns += self.shared.pulse.take_data(bytes.len());
         self.hold(bytes)?;
         let elements = self.coming.elements.as_ref();
         if let Some(count) = elements.map(Elements::count)
             && let Err(invalid) = request::batch_size_so_far(count)
         {
             self.release();
+            // There may be much more of it, and nobody waits for that either.
+            self.shared.pulse.waste_data(mem::take(&mut self.taken_ns));
             self.invalid = Some(invalid);
         }
         Ok(())
@@ -122,9 +131,25 @@ impl Inbound {
     }
 }
 
+impl Inbound {
+    /// What was taken for nothing, now that no more of it is.
+    fn wasted_ns(&self) -> u64 {
+        match self.coming.is_stream {
+            // What is whole was answered.
+            true => self.taken_ns.min(self.coming.came_bytes as u64),
+            false if self.has_ended || self.body.is_end_stream() => 0,
+            false => self.taken_ns,
+        }
+    }
+}
+
 impl Drop for Inbound {
     fn drop(&mut self) {
         self.release();
+        let wasted_ns = self.wasted_ns();
+        if wasted_ns > 0 {
+            self.shared.pulse.waste_data(wasted_ns);
+        }
     }
 }
 
@@ -141,6 +166,7 @@ impl Body for Inbound {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => {
+                    self.has_ended = true;
                     let invalid = self.invalid.take();
                     let refused = invalid.map(|invalid| Err(self.refuse(invalid.into()).into()));
                     return Poll::Ready(refused);

@@ -102,6 +102,11 @@ limits! {
     /// For how many seconds more its open calls may go on then, before it is closed. Streams may last.
     connection_grace_s: "limits" "DOUBLECHECK_LIMITS_CONNECTION_GRACE_S" "--limits-connection-grace-s"
         = 86_400, 1 to 2_592_000;
+    /// How many microseconds of work a second may come to nothing, of one connection and of all of an address:
+    /// frames without calls, calls that are refused for what they are, connections without a call. Who sends
+    /// more is read from more slowly; with 1,000,000, a whole core, nobody is.
+    waste_us: "limits" "DOUBLECHECK_LIMITS_WASTE_US" "--limits-waste-us"
+        = 10_000, 100 to 1_000_000;
     /// How many calls may wait for their answer at once, streams aside. The threads share them out evenly.
     in_flight: "admission" "DOUBLECHECK_ADMISSION_IN_FLIGHT" "--admission-in-flight"
         = 16_384, 1 to 1_000_000;

@@ -108,7 +108,8 @@ impl RiskService for Service {
             let trace = trace_of(request.metadata());
             let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check_all(&items)?;
-            let (mut results, receipt) = batch::results(self.noted(engine, trace), items);
+            let noted = self.noted(engine, trace);
+            let (mut results, receipt) = batch::results(noted, &self.admission, items).await;
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
         })

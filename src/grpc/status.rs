@@ -1,8 +1,13 @@
 //! What goes wrong, as gRPC says it: one `google.rpc.Status`, whether it ends a call or answers an item.
 
+use std::sync::LazyLock;
+
+use hyper::Response;
+use hyper::header::{HeaderName, HeaderValue};
 use prost::Message as _;
 use prost_types::Any;
 use tonic::Code;
+use tonic::body::Body;
 use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
@@ -44,6 +49,47 @@ pub(super) enum Fault {
     /// It is of another account than the one that it was routed by.
     Misrouted,
 }
+
+impl Fault {
+    /// Whether a call ends with it for what the call is, before anything was done for it.
+    pub(super) const fn is_the_calls(&self) -> bool {
+        match self {
+            Self::Invalid(_) | Self::Denied(_) => true,
+            Self::Refused(_)
+            | Self::Unknown
+            | Self::Recovering
+            | Self::Busy(_)
+            | Self::DeadlineExceeded
+            | Self::Misrouted => false,
+        }
+    }
+
+    /// The answer to a call that ends with it, and its code.
+    pub(super) fn into_answer(self) -> (Code, Response<Body>) {
+        let Self::Busy(why) = self else {
+            let status = tonic::Status::from(self);
+            return (status.code(), status.into_http());
+        };
+        let mut answer = Response::new(Body::default());
+        *answer.headers_mut() = BUSY[why as usize].iter().cloned().collect();
+        (Code::ResourceExhausted, answer)
+    }
+}
+
+/// The headers of answers to calls that are refused because there is too much to do: then is no time to make
+/// them, and each is the same text for all threads, of which none counts its users.
+static BUSY: LazyLock<Vec<Vec<(HeaderName, HeaderValue)>>> = LazyLock::new(|| {
+    let headers = |why: &CallRefused| {
+        let answer: Response<Body> = tonic::Status::from(Fault::Busy(*why)).into_http();
+        let headers = answer.into_parts().0.headers.into_iter();
+        let headers = headers.filter_map(|(name, value)| {
+            let name = HeaderName::from_static(leaked(name?.as_str()));
+            Some((name, HeaderValue::from_static(leaked(value.to_str().ok()?))))
+        });
+        headers.collect()
+    };
+    CallRefused::ALL.iter().map(headers).collect()
+});
 
 impl From<InvalidRequest> for Fault {
     fn from(invalid: InvalidRequest) -> Self {
@@ -133,6 +179,10 @@ impl From<Fault> for tonic::Status {
         }
         ended
     }
+}
+
+fn leaked(text: &str) -> &'static str {
+    Box::leak(text.into())
 }
 
 fn busy(why: CallRefused) -> Status {
@@ -236,6 +286,16 @@ mod tests {
     use tonic_types::StatusExt as _;
 
     use super::*;
+
+    #[test]
+    fn what_is_made_ahead_says_what_would_be_made() {
+        for why in CallRefused::ALL.iter().copied() {
+            let (code, ahead) = Fault::Busy(why).into_answer();
+            let made: Response<Body> = tonic::Status::from(Fault::Busy(why)).into_http();
+            assert_eq!(ahead.headers(), made.headers());
+            assert_eq!(code, Code::ResourceExhausted);
+        }
+    }
 
     #[test]
     fn what_passes_says_when_to_come_again_and_nothing_else_does() {

@@ -1,7 +1,8 @@
 //! `StreamPayments`: items in, answers out in the same order.
 //!
 //! Items that are there already are taken in and scored together, in chunks; one that comes alone is a
-//! chunk of its own and waits for no other.
+//! chunk of its own and waits for no other. Who always has more to say lets others have their turn after two
+//! chunks: tokio gives each task so much to do in a turn, and an item counts as one thing.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -9,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use tokio::task::coop::poll_proceed;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Status, Streaming};
 
@@ -97,7 +99,7 @@ impl Answers {
         while let Some(items) = &mut self.items
             && self.taken.len() < CHUNK_CALLS_MAX
         {
-            match Pin::new(items).poll_next(cx) {
+            match poll_in_turn(items, cx) {
                 Poll::Ready(Some(Ok(item))) => {
                     let item = Taken::from(item).routed_by(&self.routed_by);
                     self.taken.push(item);
@@ -172,6 +174,17 @@ impl Answers {
             }
         }
     }
+}
+
+/// The next item, if it is this task's turn.
+fn poll_in_turn<T>(
+    items: &mut Streaming<T>,
+    cx: &mut Context<'_>,
+) -> Poll<Option<Result<T, Status>>> {
+    let turn = ready!(poll_proceed(cx));
+    let item = ready!(Pin::new(items).poll_next(cx));
+    turn.made_progress();
+    Poll::Ready(item)
 }
 
 impl Stream for Answers {

@@ -5,8 +5,8 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::families::{
-    ADMISSION_REFUSALS, CONNECTIONS_ACCEPTED, CONNECTIONS_CLOSED, CONNECTIONS_OPEN,
-    CONNECTIONS_REFUSED,
+    ADMISSION_REFUSALS, CONNECTIONS_ACCEPTED, CONNECTIONS_CLOSED, CONNECTIONS_HELD,
+    CONNECTIONS_OPEN, CONNECTIONS_REFUSED,
 };
 use super::page::{Family, Page};
 use crate::scoring::payment::named;
@@ -44,6 +44,18 @@ named! {
 }
 
 named! {
+    /// Why a connection is not read from for a while.
+    ConnectionHeld {
+        /// More of what it sent came to nothing than may.
+        Waste = "waste",
+        /// Some of it did, and of its address so much that nobody there has it for free.
+        Address = "address",
+        /// It has just come, from such an address.
+        Begin = "begin",
+    }
+}
+
+named! {
     /// Why a call, or an item of a stream, is refused before anything is done for it.
     CallRefused {
         /// So many wait for their answer.
@@ -63,6 +75,7 @@ pub struct EdgeCounters {
     accepted: AtomicU64,
     refused: [AtomicU64; ConnectionRefused::ALL.len()],
     closed: [AtomicU64; ConnectionClosed::ALL.len()],
+    held: [AtomicU64; ConnectionHeld::ALL.len()],
     calls_refused: [AtomicU64; CallRefused::ALL.len()],
 }
 
@@ -72,6 +85,7 @@ impl Default for EdgeCounters {
             accepted: AtomicU64::new(0),
             refused: array::from_fn(|_| AtomicU64::new(0)),
             closed: array::from_fn(|_| AtomicU64::new(0)),
+            held: array::from_fn(|_| AtomicU64::new(0)),
             calls_refused: array::from_fn(|_| AtomicU64::new(0)),
         }
     }
@@ -91,6 +105,11 @@ impl EdgeCounters {
     /// One that was accepted has ended.
     pub fn closed(&self, why: ConnectionClosed) {
         self.closed[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One is not read from for a while.
+    pub fn held(&self, why: ConnectionHeld) {
+        self.held[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     /// So many calls or items were refused.
@@ -119,6 +138,8 @@ impl EdgeCounters {
         put(&CONNECTIONS_REFUSED, names.collect(), counts(&self.refused));
         let names = ConnectionClosed::ALL.iter().map(|why| why.name());
         put(&CONNECTIONS_CLOSED, names.collect(), closed);
+        let names = ConnectionHeld::ALL.iter().map(|why| why.name());
+        put(&CONNECTIONS_HELD, names.collect(), counts(&self.held));
         let names = CallRefused::ALL.iter().map(|why| why.name());
         put(
             &ADMISSION_REFUSALS,

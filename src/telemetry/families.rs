@@ -65,6 +65,8 @@ families! {
     CONNECTIONS_REFUSED = Counter "doublecheck_connections_refused_total" ["reason"];
     /// Connections that ended, by why.
     CONNECTIONS_CLOSED = Counter "doublecheck_connections_closed_total" ["reason"];
+    /// Times that a connection was not read from for a while, by whose work came to nothing; begin: it had just come.
+    CONNECTIONS_HELD = Counter "doublecheck_connections_held_total" ["reason"];
     /// Calls, and items of streams, refused before anything was done for them, by what was full.
     ADMISSION_REFUSALS = Counter "doublecheck_admission_refusals_total" ["reason"];
 

@@ -21,4 +21,6 @@ mod overload;
 mod races;
 mod routed;
 mod stream;
+mod turns;
+mod waste;
 mod workers;

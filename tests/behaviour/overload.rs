@@ -116,6 +116,39 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
 }
 
 #[tokio::test]
+async fn who_is_refused_learns_so_before_its_message_has_come() {
+    let limits = Limits {
+        in_flight: 1,
+        ..PATIENT
+    };
+    let disk = Held::new();
+    let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
+    server.score(payment("p1")).await.unwrap();
+    let hold = disk.hold();
+    let wire = Wire::connect(server.address).await;
+    let waiting = wire.score(payment("p2"), "").await;
+    server
+        .until("doublecheck_journal_kept_lag_records", 1)
+        .await;
+    let message = framed(&request(payment("p3"), ""));
+    // More calls than HTTP/2 lets a client have refused that goes on sending.
+    for nth in 0..1_500 {
+        let mut begun = wire.begin(SCORE, &[]).await;
+        // Of some nothing has come, of some a part, and of some all but the word that nothing follows.
+        let sent = message.slice(..nth % 3 * message.len() / 2);
+        if !sent.is_empty() {
+            begun.body.send_data(sent, false).unwrap();
+        }
+        assert!(is_refused(&begun.end().await));
+    }
+    drop(hold);
+    assert_eq!(waiting.end().await.code(), Code::Ok);
+    assert_eq!(server.metric(IN_FLIGHT), 1_500);
+    let answer = wire.score(payment("p3"), "").await.end().await;
+    assert!(!answer.assessment().replayed);
+}
+
+#[tokio::test]
 async fn a_call_that_never_sends_its_message_takes_no_place() {
     let limits = Limits {
         in_flight: 1,

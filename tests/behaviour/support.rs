@@ -45,6 +45,7 @@ pub(crate) type Change = fn(&mut pb::Payment);
 /// A machine that is busy with other things must not decide a test.
 pub(crate) const PATIENT: Limits = Limits {
     queue_ms: 60_000,
+    waste_us: 1_000_000,
     ..Limits::DEFAULT
 };
 

@@ -3,12 +3,17 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::frames::Frames;
+use super::frames::{Frames, data_worth_ns};
+use super::waste::Waste;
+
+/// What a call is worth that came to something: what it takes, so that a connection may waste as much as it
+/// uses. And what one takes that is refused, beside its frames.
+const CALL_NS: u64 = 20_000;
 
 /// What a connection does.
 #[derive(Debug, Default)]
@@ -17,6 +22,12 @@ pub(in crate::grpc) struct Pulse {
     flooded: AtomicBool,
     begun: AtomicU64,
     ended: AtomicU64,
+    /// Whether a call has come to something.
+    useful: AtomicBool,
+    /// Work that came to nothing, less what was of use, since it was last [taken](Self::take_bill).
+    bill_ns: AtomicI64,
+    /// What DATA was worth that calls have taken.
+    taken_ns: AtomicU64,
 }
 
 impl Pulse {
@@ -33,6 +44,50 @@ impl Pulse {
     /// A call that began has ended.
     pub(in crate::grpc) fn end_call(&self) {
         self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A call came to something, or it was not the client's fault that it did not.
+    pub(in crate::grpc) fn use_call(&self) {
+        self.useful.store(true, Ordering::Relaxed);
+        self.put_on_bill(-signed(CALL_NS));
+    }
+
+    /// A call was refused for what it was; DATA worth so much had been taken for it.
+    pub(in crate::grpc) fn waste_call(&self, taken_ns: u64) {
+        self.put_on_bill(signed(CALL_NS + taken_ns));
+    }
+
+    /// A call takes so many bytes that have come for it. What that is worth.
+    pub(in crate::grpc) fn take_data(&self, bytes: usize) -> u64 {
+        let worth_ns = data_worth_ns(bytes);
+        self.taken_ns.fetch_add(worth_ns, Ordering::Relaxed);
+        self.put_on_bill(-signed(worth_ns));
+        worth_ns
+    }
+
+    /// What it took was for nothing.
+    pub(in crate::grpc) fn waste_data(&self, taken_ns: u64) {
+        self.taken_ns.fetch_sub(taken_ns, Ordering::Relaxed);
+        self.put_on_bill(signed(taken_ns));
+    }
+
+    /// What all calls have taken so far.
+    pub(in crate::grpc) fn taken_ns(&self) -> u64 {
+        self.taken_ns.load(Ordering::Relaxed)
+    }
+
+    fn put_on_bill(&self, work_ns: i64) {
+        self.bill_ns.fetch_add(work_ns, Ordering::Relaxed);
+    }
+
+    /// What has come to nothing since this was asked last; less than nothing where more was of use.
+    pub(super) fn take_bill(&self) -> i64 {
+        self.bill_ns.swap(0, Ordering::Relaxed)
+    }
+
+    /// Whether any call has come to something.
+    pub(super) fn is_useful(&self) -> bool {
+        self.useful.load(Ordering::Relaxed)
     }
 
     /// Whether the client has said what every client begins with.
@@ -56,6 +111,10 @@ impl Pulse {
     }
 }
 
+fn signed(work_ns: u64) -> i64 {
+    i64::try_from(work_ns).unwrap_or(i64::MAX)
+}
+
 /// How much of one connection is read before it is the turn of others: a client that always has more to
 /// say would keep its thread else, until HTTP/2 has read some megabytes of it.
 const TURN_BYTES: usize = 32 << 10;
@@ -64,22 +123,25 @@ const TURN_BYTES: usize = 32 << 10;
 /// hundred bytes.
 const FRAME_BYTES: usize = 256;
 
-/// A socket that tells what comes in by it, takes no flood, and lets others have their turn.
+/// A socket that tells what comes in by it, takes no flood, is read slowly where that comes to nothing, and lets
+/// others have their turn.
 #[derive(Debug)]
 pub(super) struct Watched<IO> {
     io: IO,
     frames: Frames,
     pulse: Arc<Pulse>,
+    waste: Waste,
     /// How much has been read in this turn, frames counted in.
     turn_bytes: usize,
 }
 
 impl<IO> Watched<IO> {
-    pub(super) const fn new(io: IO, pulse: Arc<Pulse>) -> Self {
+    pub(super) const fn new(io: IO, pulse: Arc<Pulse>, waste: Waste) -> Self {
         Self {
             io,
             frames: Frames::new(),
             pulse,
+            waste,
             turn_bytes: 0,
         }
     }
@@ -95,8 +157,13 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
             io,
             frames,
             pulse,
+            waste,
             turn_bytes,
         } = self.get_mut();
+        if waste.poll_read_on(cx).is_pending() {
+            *turn_bytes = 0;
+            return Poll::Pending;
+        }
         if *turn_bytes >= TURN_BYTES {
             *turn_bytes = 0;
             cx.waker().wake_by_ref();
@@ -110,6 +177,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         ready!(read)?;
         let read = &buffer.filled()[before..];
         frames.follow(read);
+        waste.add(frames.take_work_ns());
         let frames_read = usize::try_from(frames.count() - frames_before).unwrap_or(usize::MAX);
         *turn_bytes += read.len() + FRAME_BYTES * frames_read;
         if !pulse.has_greeted() && frames.has_greeted() {
@@ -182,11 +250,28 @@ mod tests {
     fn who_always_has_more_to_say_is_interrupted_and_goes_on() {
         // Frames of 460,551 bytes, and empty ones.
         for (byte, least) in [(7, TURN_BYTES), (0, 9 * TURN_BYTES / (9 + FRAME_BYTES))] {
-            let mut watched = Watched::new(repeat(byte), Arc::default());
+            let mut watched = Watched::new(repeat(byte), Arc::default(), Waste::unlimited());
             for _ in 0..3 {
                 let read = turn(&mut watched);
                 assert!((least..=least + BUFFER).contains(&read), "{read} of {byte}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn who_owes_too_much_is_not_read_from_until_a_call_comes_to_something() {
+        let pulse = Arc::new(Pulse::default());
+        let waste = Waste::allowing(100, Arc::clone(&pulse));
+        let mut watched = Watched::new(repeat(0), Arc::clone(&pulse), waste);
+        // Empty frames of DATA. A hundredth of a millisecond is forgiven in a tenth of a second.
+        let read: Vec<usize> = (0..100).map(|_| turn(&mut watched)).collect();
+        assert!(read[0] > 0);
+        assert!(
+            read.iter().filter(|read| **read > 0).count() < 10,
+            "{read:?}"
+        );
+        assert_eq!(read[99], 0);
+        (0..100).for_each(|_| pulse.use_call());
+        assert!(turn(&mut watched) > 0);
     }
 }

@@ -1,0 +1,261 @@
+//! Clients whose work comes to nothing are read from slowly; who asks for something beside them notices nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use doublecheck::access::Access;
+use doublecheck::clock::SystemClock;
+use doublecheck::grpc;
+use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::limits::Limits;
+use tokio::task::{JoinSet, yield_now};
+use tonic::Code;
+
+use crate::held::Held;
+use crate::support::{PATIENT, Server, payment, payment_but, request};
+use crate::wire::{BATCH, PING, Raw, SCORE, SETTINGS, WINDOW_UPDATE, Wire, frame, framed, packed};
+
+const WASTE: &str = "doublecheck_connections_held_total{reason=\"waste\"}";
+const ADDRESS: &str = "doublecheck_connections_held_total{reason=\"address\"}";
+const BEGIN: &str = "doublecheck_connections_held_total{reason=\"begin\"}";
+
+/// Where a dozen calls for nothing are too many.
+const STRICT: Limits = Limits {
+    waste_us: 100,
+    ..PATIENT
+};
+
+/// As it is unless told otherwise.
+const USUAL: Limits = Limits {
+    waste_us: Limits::DEFAULT.waste_us,
+    ..PATIENT
+};
+
+/// Waits until somebody was held up so.
+async fn until_held(server: &Server, how: &str) {
+    while server.metric(how) == 0 {
+        yield_now().await;
+    }
+}
+
+/// Another client of the same address, whose connection is there already, pays.
+async fn others_pay(server: &Server, name: &str) {
+    for nth in 0..20 {
+        let payment = payment_but(&format!("{name}-{nth}"), |p| {
+            p.account_id = format!("{name}-{nth}");
+        });
+        server.score(payment).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_sends_what_carries_no_call_is_read_from_slowly() {
+    for (name, frame) in [
+        ("PING", frame(PING, 0, 0, &[7; 8])),
+        ("SETTINGS", frame(SETTINGS, 0, 0, &[0, 4, 0, 1, 0, 0])),
+        ("WINDOW_UPDATE", frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1])),
+    ] {
+        let server = Server::start_within(STRICT).await;
+        others_pay(&server, "before").await;
+        let raw = Raw::greeted(server.address).await;
+        let many = frame.repeat(100);
+        // Half as many as end a connection.
+        let flood = raw.flood(50, |_| many.clone());
+        tokio::select! {
+            cut = flood => panic!("{cut:?}"),
+            () = until_held(&server, WASTE) => {}
+        }
+        others_pay(&server, name).await;
+    }
+}
+
+/// A call that is refused for what it is.
+struct BadCall {
+    path: &'static str,
+    metadata: Vec<(&'static str, String)>,
+    body: Bytes,
+    ends: bool,
+}
+
+fn bad_calls() -> Vec<BadCall> {
+    let call = |path, body: &[u8]| BadCall {
+        path,
+        metadata: Vec::new(),
+        body: Bytes::copy_from_slice(body),
+        ends: true,
+    };
+    let good = framed(&request(payment("p1"), ""));
+    vec![
+        // Packed, and packed but not said how.
+        BadCall {
+            metadata: vec![("grpc-encoding", "gzip".to_owned())],
+            ..call(SCORE, &packed(1, b"whatever"))
+        },
+        call(SCORE, &packed(1, b"whatever")),
+        // No message.
+        call(SCORE, &packed(0, &[0xff; 40])),
+        // No payment.
+        call(SCORE, &packed(0, &[])),
+        // A message that says it is too long.
+        BadCall {
+            ends: false,
+            ..call(SCORE, &[0, 0xff, 0xff, 0xff, 0xff])
+        },
+        // A batch of too many.
+        call(BATCH, &packed(0, &[0x0a, 0].repeat(1_001))),
+        call("/doublecheck.v1.RiskService/Unheard", &good),
+        BadCall {
+            metadata: vec![("long", "x".repeat(40_000))],
+            ..call(SCORE, &good)
+        },
+    ]
+}
+
+/// Makes the same bad call until it is held against the client.
+async fn until_it_is_slow(server: &Server, call: &BadCall) {
+    let wire = Wire::connect(server.address).await;
+    let metadata = call.metadata.iter().map(|(name, text)| (*name, &**text));
+    let metadata: Vec<_> = metadata.collect();
+    let mut calls = JoinSet::new();
+    while server.metric(WASTE) == 0 {
+        // No more are under way than HTTP/2 takes.
+        if calls.len() < 20 {
+            let mut begun = wire.begin(call.path, &metadata).await;
+            begun.body.send_data(call.body.clone(), call.ends).unwrap();
+            calls.spawn(begun.try_end());
+        }
+        while calls.try_join_next().is_some() {}
+        yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_makes_calls_that_are_refused_for_what_they_are_is_read_from_slowly() {
+    for call in bad_calls() {
+        let server = Server::start_within(STRICT).await;
+        others_pay(&server, "before").await;
+        until_it_is_slow(&server, &call).await;
+        others_pay(&server, "after").await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_not_call_is_read_from_slowly() {
+    let nobody = Entry::new(
+        Some(Access::default()),
+        None,
+        Arc::new(SystemClock::start()),
+    );
+    let server = Server::start_with_settings(grpc::Settings {
+        limits: STRICT,
+        entry: nobody,
+        ..Default::default()
+    })
+    .await;
+    let good = BadCall {
+        path: SCORE,
+        metadata: Vec::new(),
+        body: framed(&request(payment("p1"), "")),
+        ends: true,
+    };
+    until_it_is_slow(&server, &good).await;
+}
+
+#[tokio::test]
+async fn a_message_that_never_comes_whole_is_work_for_nothing() {
+    let server = Server::start_within(STRICT).await;
+    let wire = Wire::connect(server.address).await;
+    let long = payment_but("p1", |p| p.device_id = Some("0".repeat(30_000)));
+    let message = framed(&request(long, ""));
+    while server.metric(WASTE) == 0 {
+        let mut begun = wire.begin(SCORE, &[]).await;
+        let unfinished = message.slice(..message.len() - 1);
+        begun.body.send_data(unfinished, false).unwrap();
+        yield_now().await;
+        begun.cancel();
+    }
+    others_pay(&server, "after").await;
+}
+
+#[tokio::test]
+async fn whose_calls_come_to_something_is_read_from_as_ever() {
+    let server = Server::start_within(USUAL).await;
+    let wire = Wire::connect(server.address).await;
+    let bad = packed(0, &[0xff; 40]);
+    for nth in 0..1_000 {
+        let mut begun = wire.begin(SCORE, &[]).await;
+        begun.body.send_data(bad.clone(), true).unwrap();
+        assert_eq!(begun.end().await.code(), Code::Internal);
+        let payment = payment_but("p", |p| p.account_id = format!("payer-{nth}"));
+        assert_eq!(wire.score(payment, "").await.end().await.code(), Code::Ok);
+    }
+    assert_eq!(server.metric(WASTE), 0);
+}
+
+#[tokio::test]
+async fn what_a_busy_service_refuses_is_not_held_against_its_clients() {
+    let limits = Limits {
+        in_flight: 1,
+        ..USUAL
+    };
+    let disk = Held::new();
+    let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
+    let hold = disk.hold();
+    let wire = Wire::connect(server.address).await;
+    let waiting = wire.score(payment("p0"), "").await;
+    server
+        .until("doublecheck_journal_kept_lag_records", 1)
+        .await;
+    for nth in 0..2_000 {
+        let refused = wire
+            .score(payment(&format!("p{nth}")), "")
+            .await
+            .end()
+            .await;
+        assert_eq!(refused.code(), Code::ResourceExhausted);
+    }
+    // Nor what nobody waits for any more.
+    for _ in 0..2_000 {
+        let over = wire.score(payment("p1"), "1n").await.end().await;
+        assert_eq!(over.code(), Code::DeadlineExceeded);
+    }
+    assert_eq!(server.metric(WASTE), 0);
+    drop(hold);
+    assert_eq!(waiting.end().await.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn who_comes_back_owes_what_it_owed_and_waits_and_who_is_there_does_not() {
+    let server = Server::start_within(STRICT).await;
+    others_pay(&server, "before").await;
+    // Connections that say nothing, and leave.
+    while server.metric(BEGIN) == 0 {
+        drop(Raw::silent(server.address).await);
+        yield_now().await;
+    }
+    others_pay(&server, "after").await;
+    assert_eq!((server.metric(WASTE), server.metric(ADDRESS)), (0, 0));
+    // An honest one that comes now waits with the others, and is served.
+    let wire = Wire::connect(server.address).await;
+    let answer = wire.score(payment("p1"), "").await.end().await;
+    assert_eq!(answer.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn in_an_address_that_owes_much_a_connection_has_little_for_free() {
+    let server = Server::start_within(STRICT).await;
+    others_pay(&server, "before").await;
+    let raw = Raw::greeted(server.address).await;
+    while server.metric(BEGIN) == 0 {
+        drop(Raw::silent(server.address).await);
+        yield_now().await;
+    }
+    // A hundred are free where nobody else owes anything.
+    let pings = frame(PING, 0, 0, &[7; 8]).repeat(100);
+    tokio::select! {
+        cut = raw.flood(1, |_| pings.clone()) => panic!("{cut:?}"),
+        () = until_held(&server, ADDRESS) => {}
+    }
+    assert_eq!(server.metric(WASTE), 0);
+    others_pay(&server, "after").await;
+}
