@@ -37,6 +37,7 @@ use support::Served;
 use tokio::runtime::Builder;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::timeout_at;
 use tonic::Code;
 use wire::{BATCH, SCORE, Wire, packed};
 
@@ -49,6 +50,12 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// callers wait no longer than that.
 const QUEUE_MS: &str = "1";
 const STREAMS: usize = 128;
+/// Those of one whose callers have a pool of streams, and for how long such a caller waits for one. As many
+/// as are answered in a few milliseconds: to refuse a call takes half of what it takes to answer it, so of five
+/// times as many calls most must be refused where they come from.
+const POOLED_QUEUE_MS: &str = "10";
+const POOLED_STREAMS: usize = 16;
+const POOL_WAIT: Duration = Duration::from_millis(4);
 /// What answers may take before they are read.
 const WINDOW_BYTES: u32 = 64 << 20;
 const CONNECTIONS: usize = 8;
@@ -60,24 +67,36 @@ struct Load {
     name: &'static str,
     path: &'static str,
     payments: usize,
+    streams: usize,
+    queue_ms: &'static str,
+    /// For how long a call waits for a stream.
+    stream_wait: Duration,
 }
 
-const LOADS: [Load; 3] = [
+impl Load {
+    /// Of callers that wait for a stream as long as for an answer.
+    const fn new(name: &'static str, path: &'static str, payments: usize) -> Self {
+        Self {
+            name,
+            path,
+            payments,
+            streams: STREAMS,
+            queue_ms: QUEUE_MS,
+            stream_wait: DEADLINE,
+        }
+    }
+}
+
+const LOADS: [Load; 4] = [
+    Load::new("unary", SCORE, 1),
     Load {
-        name: "unary",
-        path: SCORE,
-        payments: 1,
+        streams: POOLED_STREAMS,
+        queue_ms: POOLED_QUEUE_MS,
+        stream_wait: POOL_WAIT,
+        ..Load::new("pooled unary", SCORE, 1)
     },
-    Load {
-        name: "batch of 64",
-        path: BATCH,
-        payments: 64,
-    },
-    Load {
-        name: "batch of 1000",
-        path: BATCH,
-        payments: 1_000,
-    },
+    Load::new("batch of 64", BATCH, 64),
+    Load::new("batch of 1000", BATCH, 1_000),
 ];
 
 /// How a call ended, and how long after it was due.
@@ -137,7 +156,7 @@ async fn overload() {
 async fn round(load: &Load, length: Duration, nth: u64) -> Round {
     let mut payers = Payers::new(nth);
     let (capacity, answer_s) = capacity(load, length, &mut payers).await;
-    let served = serve(QUEUE_MS);
+    let served = serve(load.queue_ms, load.streams);
     let client = Client::connect(&served, load).await;
     // The first calls find everything cold.
     client.closed(payers.calls(load, 200), 1).await;
@@ -164,7 +183,7 @@ async fn round(load: &Load, length: Duration, nth: u64) -> Round {
 
 /// How many calls a second are answered where none is refused, and what processor time each takes.
 async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> (f64, f64) {
-    let served = serve("60000");
+    let served = serve("60000", load.streams);
     let client = Client::connect(&served, load).await;
     client.closed(payers.calls(load, 200), 1).await;
     let (begun, used_s) = (Instant::now(), served.metric(CPU));
@@ -180,8 +199,8 @@ async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> (f64, f
     (capacity, answer_s)
 }
 
-fn serve(queue_ms: &str) -> Served {
-    let streams = STREAMS.to_string();
+fn serve(queue_ms: &str, streams: usize) -> Served {
+    let streams = streams.to_string();
     Served::start(&[
         "serve",
         "--grpc-address",
@@ -224,6 +243,7 @@ fn tell(load: &Load, rounds: &[Round], is_brief: bool) {
     line("given up before they left, of all", &|round| {
         round.share(None)
     });
+    line("given up: p99 ms", &|round| round.ms(None, 0.99));
     line("server: cores", &|round| round.used_s / round.seconds);
     line("server: µs of a core for each answered", &|round| {
         round.answer_s * 1e6
@@ -330,6 +350,7 @@ impl Payers {
 struct Client {
     connections: Vec<Connection>,
     path: &'static str,
+    stream_wait: Duration,
 }
 
 /// A connection, and how many more calls may be open on it. HTTP/2's library would take more, and keep those
@@ -347,11 +368,14 @@ impl Client {
             let address = served.address.parse().unwrap();
             connections.push(Connection {
                 wire: Wire::connect_with(address, WINDOW_BYTES).await,
-                places: Arc::new(Semaphore::new(STREAMS)),
+                places: Arc::new(Semaphore::new(load.streams)),
             });
         }
-        let path = load.path;
-        Self { connections, path }
+        Self {
+            connections,
+            path: load.path,
+            stream_wait: load.stream_wait,
+        }
     }
 
     /// Makes the calls, so many on each connection at a time; how many were answered.
@@ -365,7 +389,7 @@ impl Client {
             {
                 count(ended.unwrap());
             }
-            under_way.spawn(self.call(nth, message, Instant::now(), PATIENCE));
+            under_way.spawn(self.call(nth, message, Instant::now(), PATIENCE, PATIENCE));
         }
         under_way.join_all().await.into_iter().for_each(count);
         answered
@@ -382,27 +406,29 @@ impl Client {
             } else if nth % 64 == 0 {
                 tokio::task::yield_now().await;
             }
-            under_way.spawn(self.call(nth, message, due, DEADLINE));
+            under_way.spawn(self.call(nth, message, due, DEADLINE, self.stream_wait));
         }
         let sent_in = begun.elapsed();
         (under_way.join_all().await, sent_in)
     }
 
-    /// Makes a call that is over so long after it was `due`: where it could not leave by then it is given up,
-    /// as clients do.
+    /// Makes a call that is over so long after it was `due`: where it found no stream by then, or for so long
+    /// as it waits for one, it is given up, as clients do.
     fn call(
         &self,
         nth: usize,
         message: Bytes,
         due: Instant,
         deadline: Duration,
+        stream_wait: Duration,
     ) -> impl Future<Output = Ended> + use<> {
         let (connection, path) = (self.connections[nth % CONNECTIONS].clone(), self.path);
         async move {
-            let _place = connection.places.acquire().await.unwrap();
+            let place = connection.places.acquire();
+            let place = timeout_at((due + stream_wait).into(), place).await;
             let left = deadline.saturating_sub(due.elapsed()).as_micros();
             let mut code = None;
-            if left > 0 {
+            if place.is_ok() && left > 0 {
                 let timeout = format!("{left}u");
                 let headers = [("grpc-timeout", timeout.as_str())];
                 let mut begun = connection.wire.begin(path, &headers).await;
