@@ -55,7 +55,9 @@ const STREAMS: usize = 128;
 /// times as many calls most must be refused where they come from.
 const POOLED_QUEUE_MS: &str = "10";
 const POOLED_STREAMS: usize = 16;
-const POOL_WAIT: Duration = Duration::from_millis(4);
+const POOL_WAIT: Duration = Duration::from_millis(2);
+/// How many calls are made before it is asked again whether that is enough.
+const AT_ONCE: usize = 1_600;
 /// What answers may take before they are read.
 const WINDOW_BYTES: u32 = 64 << 20;
 const CONNECTIONS: usize = 8;
@@ -74,6 +76,14 @@ struct Load {
 }
 
 impl Load {
+    /// How many calls on each connection keep the server as busy as any number does.
+    const fn busy(&self) -> usize {
+        match self.payments {
+            1 => POOLED_STREAMS,
+            _ => 2,
+        }
+    }
+
     /// Of callers that wait for a stream as long as for an answer.
     const fn new(name: &'static str, path: &'static str, payments: usize) -> Self {
         Self {
@@ -189,9 +199,9 @@ async fn capacity(load: &Load, length: Duration, payers: &mut Payers) -> (f64, f
     let (begun, used_s) = (Instant::now(), served.metric(CPU));
     let mut answered = 0;
     while begun.elapsed() < length {
-        let calls = payers.calls(load, 400);
+        let calls = payers.calls(load, AT_ONCE);
         answered += calls.len();
-        assert_eq!(client.closed(calls, 2).await, 400);
+        assert_eq!(client.closed(calls, load.busy()).await, AT_ONCE);
     }
     let capacity = answered as f64 / begun.elapsed().as_secs_f64();
     let answer_s = (served.metric(CPU) - used_s) / answered as f64;
