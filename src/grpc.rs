@@ -21,6 +21,7 @@ mod calls;
 pub mod services;
 mod inbound;
 mod deadline;
+mod direct;
 mod service;
 mod batch;
 mod noted;
@@ -33,7 +34,6 @@ mod status;
 mod echo;
 pub mod pb;
 
-use std::fmt::Debug;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -46,11 +46,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use admission::Admission;
 use connections::Edge;
+pub use direct::Direct;
 use door::Door;
 use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
-use pb::risk_service_server::{RiskService, RiskServiceServer};
 use service::Service;
 use services::Services;
 
@@ -141,25 +141,23 @@ pub async fn serve(
 }
 
 /// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
-pub fn service(
-    door: impl Into<Door>,
-    limits: &Limits,
-) -> RiskServiceServer<impl RiskService + Debug> {
+pub fn service(door: impl Into<Door>, limits: &Limits) -> Direct {
     let admission = Arc::new(Admission::new(limits, 1));
-    risk_service(limits, Service::new(door.into(), admission))
+    Direct::new(
+        Service::new(door.into(), admission),
+        message_bytes_max(limits),
+    )
 }
 
 fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Services {
-    let risk = risk_service(limits, Service::new(door, admission));
+    let risk = Direct::new(Service::new(door, admission), message_bytes_max(limits));
     #[cfg(feature = "otlp")]
     let risk = traced::Traced(risk);
     Services::new(risk, tools)
 }
 
-/// Compression is not taken: payments are small, and what is packed can be made to unfold to anything.
-fn risk_service<T>(limits: &Limits, service: T) -> RiskServiceServer<T> {
-    let message_bytes_max = usize::try_from(limits.message_bytes).unwrap_or(usize::MAX);
-    RiskServiceServer::new(service).max_decoding_message_size(message_bytes_max)
+fn message_bytes_max(limits: &Limits) -> usize {
+    usize::try_from(limits.message_bytes).unwrap_or(usize::MAX)
 }
 
 /// What tools ask for: health and reflection. Every thread shares them, for the descriptions that

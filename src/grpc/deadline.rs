@@ -11,13 +11,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use hyper::HeaderMap;
+use hyper::header::HeaderName;
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
 
 use super::status::Fault;
 use crate::clock::Deadline;
 
-const TIMEOUT: &str = "grpc-timeout";
+const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// What gRPC allows of digits.
 const DIGITS_MAX: usize = 8;
@@ -45,6 +46,14 @@ fn parse(text: &[u8]) -> Option<Duration> {
     })
 }
 
+/// That there still is time, if there is a deadline.
+pub(super) fn check(deadline: Option<Deadline>) -> Result<(), Fault> {
+    match deadline.is_some_and(|deadline| deadline.is_over()) {
+        true => Err(Fault::DeadlineExceeded),
+        false => Ok(()),
+    }
+}
+
 /// The answer, if it is there before the deadline; somebody else [wakes](Wait) whoever waits for it then.
 pub(super) async fn within<T>(
     deadline: Option<Deadline>,
@@ -54,9 +63,9 @@ pub(super) async fn within<T>(
         return answer.await;
     };
     let mut answer = pin!(answer);
-    poll_fn(|cx| match deadline.is_over() {
-        true => Poll::Ready(Err(Fault::DeadlineExceeded.into())),
-        false => answer.as_mut().poll(cx),
+    poll_fn(|cx| {
+        check(Some(deadline))?;
+        answer.as_mut().poll(cx)
     })
     .await
 }

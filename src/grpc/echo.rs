@@ -14,10 +14,10 @@ use tonic::transport::server::TcpIncoming;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::limits::Limits;
+use super::message_bytes_max;
 use super::pb::batch_score_payments_response::{self, result};
-use super::pb::risk_service_server::RiskService;
+use super::pb::risk_service_server::{RiskService, RiskServiceServer};
 use super::pb::{self, stream_payments_request, stream_payments_response};
-use super::risk_service;
 use super::workers::Stop;
 
 /// As long as the version of the policy `balanced`, so that answers are of one size.
@@ -32,8 +32,9 @@ pub(super) async fn serve(
     drain_max: Duration,
 ) -> io::Result<()> {
     let connections = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let service = RiskServiceServer::new(Echo);
     let serving = Server::builder()
-        .add_service(risk_service(&limits, Echo))
+        .add_service(service.max_decoding_message_size(message_bytes_max(&limits)))
         .serve_with_incoming_shutdown(connections, stop.clone().asked());
     let drained = async {
         stop.asked().await;

@@ -1,7 +1,8 @@
 //! Of payments that are asked about or blocked, a sample is logged: under names that only who has the key
 //! can tell, never under an account's, payee's or device's own.
 
-use tonic::metadata::MetadataMap;
+use hyper::HeaderMap;
+use hyper::header::HeaderName;
 
 use super::door::Door;
 use crate::engine::Engine;
@@ -10,9 +11,11 @@ use crate::scoring::assessment::Decision;
 use crate::scoring::payment::Payment;
 use crate::telemetry::{TRACEPARENT, TraceContext};
 
+const TRACE: HeaderName = HeaderName::from_static(TRACEPARENT);
+
 /// The trace that the caller records, if so.
-pub(super) fn trace_of(metadata: &MetadataMap) -> Option<TraceContext> {
-    let header = metadata.get(TRACEPARENT)?;
+pub(super) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+    let header = headers.get(TRACE)?;
     TraceContext::sampled(header.to_str().ok()?)
 }
 

@@ -2,22 +2,23 @@
 //! of an account to the same one by this header; a call that it does not fit would be judged by an instance
 //! that remembers nothing of its account, so it is refused.
 
-use tonic::metadata::{Ascii, MetadataMap, MetadataValue};
+use hyper::HeaderMap;
+use hyper::header::{HeaderName, HeaderValue};
 
 use super::pb::ScorePaymentRequest;
 use super::status::Fault;
 use crate::scoring::payment::AccountId;
 
 /// The header.
-pub(super) const HEADER: &str = "x-account-id";
+pub(super) const HEADER: HeaderName = HeaderName::from_static("x-account-id");
 
 /// What it says; usually one value, or none.
 #[derive(Debug)]
-pub(super) struct RoutedBy(Vec<MetadataValue<Ascii>>);
+pub(super) struct RoutedBy(Vec<HeaderValue>);
 
 impl RoutedBy {
-    pub(super) fn of(metadata: &MetadataMap) -> Self {
-        Self(metadata.get_all(HEADER).iter().cloned().collect())
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self(headers.get_all(HEADER).iter().cloned().collect())
     }
 
     /// That what is asked about this account has come to the right place, as far as is known.
@@ -42,6 +43,6 @@ impl RoutedBy {
 
     fn fits(&self, account_id: &str) -> bool {
         let mut values = self.0.iter();
-        values.all(|value| value.as_encoded_bytes() == account_id.as_bytes())
+        values.all(|value| value.as_bytes() == account_id.as_bytes())
     }
 }

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use hyper::HeaderMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
@@ -17,7 +18,7 @@ use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::clock::Deadline;
-use crate::engine::Engine;
+use crate::engine::{Engine, Kept, Receipt};
 use crate::telemetry::{Call, Method, TraceContext};
 
 /// The service: the engine behind the wire contract.
@@ -56,14 +57,102 @@ impl Service {
         method: Method,
         deadline: Option<Deadline>,
         answer: impl Future<Output = Result<T, Status>>,
-    ) -> Result<Response<T>, Status> {
-        let mut call = Call::begin(&self.door, method);
+    ) -> Result<T, Status> {
+        let call = Call::begin(&self.door, method);
         let answer = deadline::within(deadline, answer).await;
-        match &answer {
-            Ok(_) => call.succeed(),
-            Err(status) => call.fail(status.code().into()),
-        }
-        answer.map(Response::new)
+        end(call, &answer);
+        answer
+    }
+}
+
+fn end<T>(mut call: Call<&Door>, answer: &Result<T, Status>) {
+    match answer {
+        Ok(_) => call.succeed(),
+        Err(status) => call.fail(status.code().into()),
+    }
+}
+
+/// A payment that is scored, and whose answer may wait for the journal.
+struct Scoring<'a> {
+    engine: &'a Engine,
+    assessment: pb::Assessment,
+    receipt: Receipt,
+    _in_flight: InFlight<'a>,
+}
+
+impl Scoring<'_> {
+    async fn kept(mut self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
+        let kept = match self.engine.kept(self.receipt) {
+            Some(kept) => kept,
+            None => {
+                let committed = async { Ok(self.engine.committed(self.receipt).await) };
+                deadline::within(deadline, committed).await?
+            }
+        };
+        self.assessment.degraded = kept == Kept::No;
+        Ok(self.assessment)
+    }
+}
+
+impl Service {
+    /// Scores a payment for a client that has sent these headers.
+    pub(super) async fn score(
+        &self,
+        headers: &HeaderMap,
+        deadline: Option<Deadline>,
+        message: pb::ScorePaymentRequest,
+    ) -> Result<pb::ScorePaymentResponse, Status> {
+        let call = Call::begin(&self.door, Method::ScorePayment);
+        let answer = match self.begin_score(headers, deadline, message) {
+            Ok(scoring) => scoring.kept(deadline).await,
+            Err(fault) => Err(fault.into()),
+        };
+        end(call, &answer);
+        let assessment = Some(answer?);
+        Ok(pb::ScorePaymentResponse { assessment })
+    }
+
+    /// All but the wait: a future would carry it from place to place.
+    fn begin_score(
+        &self,
+        headers: &HeaderMap,
+        deadline: Option<Deadline>,
+        message: pb::ScorePaymentRequest,
+    ) -> Result<Scoring<'_>, Fault> {
+        deadline::check(deadline)?;
+        let in_flight = self.enter()?;
+        let engine = self.door.engine_with_room()?;
+        let (payment, token) = request::score(message)?;
+        RoutedBy::of(headers).check(&payment.account_id)?;
+        let (scored, receipt) = engine.score_with_receipt(&payment, token.as_deref())?;
+        self.noted(engine, trace_of(headers))
+            .note(&payment, &scored);
+        Ok(Scoring {
+            engine,
+            assessment: response::scored(&payment, &scored, Kept::Yes),
+            receipt,
+            _in_flight: in_flight,
+        })
+    }
+
+    /// Scores some payments together.
+    pub(super) async fn score_batch(
+        &self,
+        headers: &HeaderMap,
+        deadline: Option<Deadline>,
+        message: pb::BatchScorePaymentsRequest,
+    ) -> Result<pb::BatchScorePaymentsResponse, Status> {
+        self.counted(Method::BatchScorePayments, deadline, async {
+            let _in_flight = self.enter()?;
+            let engine = self.door.engine_with_room()?;
+            let items = request::batch(message).map_err(Fault::Invalid)?;
+            RoutedBy::of(headers).check_all(&items)?;
+            let noted = self.noted(engine, trace_of(headers));
+            let (mut results, receipt) = batch::results(noted, &self.admission, items).await;
+            batch::note_kept(&mut results, engine.committed(receipt).await);
+            Ok(pb::BatchScorePaymentsResponse { results })
+        })
+        .await
     }
 }
 
@@ -79,41 +168,20 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
-        self.counted(Method::ScorePayment, deadline_of(&request), async {
-            let _in_flight = self.enter()?;
-            let engine = self.door.engine_with_room()?;
-            let routed_by = RoutedBy::of(request.metadata());
-            let trace = trace_of(request.metadata());
-            let (payment, token) = request::score(request.into_inner()).map_err(Fault::Invalid)?;
-            routed_by.check(&payment.account_id)?;
-            let scored = engine.score_with_receipt(&payment, token.as_deref());
-            let (scored, receipt) = scored.map_err(Fault::Refused)?;
-            self.noted(engine, trace).note(&payment, &scored);
-            let kept = engine.committed(receipt).await;
-            Ok(pb::ScorePaymentResponse {
-                assessment: Some(response::scored(&payment, &scored, kept)),
-            })
-        })
-        .await
+        let (metadata, extensions, message) = request.into_parts();
+        let deadline = extensions.get().copied();
+        let answer = self.score(metadata.as_ref(), deadline, message).await;
+        answer.map(Response::new)
     }
 
     async fn batch_score_payments(
         &self,
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
-        self.counted(Method::BatchScorePayments, deadline_of(&request), async {
-            let _in_flight = self.enter()?;
-            let engine = self.door.engine_with_room()?;
-            let routed_by = RoutedBy::of(request.metadata());
-            let trace = trace_of(request.metadata());
-            let items = request::batch(request.into_inner()).map_err(Fault::Invalid)?;
-            routed_by.check_all(&items)?;
-            let noted = self.noted(engine, trace);
-            let (mut results, receipt) = batch::results(noted, &self.admission, items).await;
-            batch::note_kept(&mut results, engine.committed(receipt).await);
-            Ok(pb::BatchScorePaymentsResponse { results })
-        })
-        .await
+        let (metadata, extensions, message) = request.into_parts();
+        let deadline = extensions.get().copied();
+        let answer = self.score_batch(metadata.as_ref(), deadline, message).await;
+        answer.map(Response::new)
     }
 
     async fn stream_payments(
@@ -142,7 +210,7 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
         self.counted(Method::ReportOutcome, deadline_of(&request), async {
             let engine = self.door.engine_with_room()?;
-            let routed_by = RoutedBy::of(request.metadata());
+            let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&report.account_id)?;
             let noted = engine.report_outcome_with_receipt(&report);
@@ -153,6 +221,7 @@ impl RiskService for Service {
             })
         })
         .await
+        .map(Response::new)
     }
 
     async fn get_payment(
@@ -161,7 +230,7 @@ impl RiskService for Service {
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
         self.counted(Method::GetPayment, deadline_of(&request), async {
             let _in_flight = self.enter()?;
-            let routed_by = RoutedBy::of(request.metadata());
+            let routed_by = RoutedBy::of(request.metadata().as_ref());
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&account_id)?;
@@ -172,6 +241,7 @@ impl RiskService for Service {
             })
         })
         .await
+        .map(Response::new)
     }
 
     async fn list_payments(
@@ -180,7 +250,7 @@ impl RiskService for Service {
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
         self.counted(Method::ListPayments, deadline_of(&request), async {
             let _in_flight = self.enter()?;
-            let routed_by = RoutedBy::of(request.metadata());
+            let routed_by = RoutedBy::of(request.metadata().as_ref());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&listing.account_id)?;
             let engine = self.door.engine()?;
@@ -189,5 +259,6 @@ impl RiskService for Service {
             Ok(response::page(&listing, &records, alias.to_string()))
         })
         .await
+        .map(Response::new)
     }
 }

@@ -10,15 +10,14 @@ use tonic::body::Body;
 use tonic::codegen::Service as TowerService;
 use tonic::service::Routes;
 
+use super::direct::Direct;
 use super::inbound::Inbound;
-use super::pb::risk_service_server::RiskServiceServer;
-use super::service::Service;
 
 /// Our service, on the wire.
 #[cfg(not(feature = "otlp"))]
-pub(super) type Risk = RiskServiceServer<Service>;
+pub(super) type Risk = Direct;
 #[cfg(feature = "otlp")]
-pub(super) type Risk = super::traced::Traced<RiskServiceServer<Service>>;
+pub(super) type Risk = super::traced::Traced<Direct>;
 
 /// All services. Ours stands before the router, whose way to a service takes a tenth of a call: it looks the
 /// path up as a pattern, notes what it matched, and puts body and answer into boxes.

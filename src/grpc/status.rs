@@ -157,7 +157,7 @@ impl From<Fault> for Status {
             }
             Fault::Misrouted => {
                 let message = format!("the header {HEADER} names another account");
-                let named = Some(("header", HEADER.to_owned()));
+                let named = Some(("header", HEADER.to_string()));
                 let code = Code::FailedPrecondition;
                 refused_naming(code, message, "ACCOUNT_HEADER_MISMATCH", named)
             }

@@ -82,8 +82,8 @@ impl Answers {
     ) -> Self {
         Self {
             engine,
-            trace: trace_of(request.metadata()),
-            routed_by: RoutedBy::of(request.metadata()),
+            trace: trace_of(request.metadata().as_ref()),
+            routed_by: RoutedBy::of(request.metadata().as_ref()),
             items: Some(request.into_inner()),
             broken_off: None,
             taken: Vec::new(),
