@@ -18,6 +18,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     tonic_prost_build::configure()
         // The same type that the error details come in, so nothing is converted.
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .compile_fds(files.clone())?;
+
+    // The server once more, of the same messages, with a codec of our own.
+    let served = PathBuf::from(env::var("OUT_DIR")?).join("served");
+    fs::create_dir_all(&served)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .codec_path("crate::grpc::codec::SliceCodec")
+        .extern_path(".google.rpc.Status", "::tonic_types::Status")
+        .extern_path(".doublecheck.v1", "crate::grpc::pb")
+        .out_dir(served)
         .compile_fds(files)?;
     Ok(())
 }

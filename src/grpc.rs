@@ -21,6 +21,7 @@ mod calls;
 pub mod services;
 mod inbound;
 mod deadline;
+mod codec;
 mod direct;
 mod service;
 mod batch;

@@ -20,7 +20,7 @@ use super::deadline::{self, Wait};
 use super::door::Door;
 use super::entry::Entry;
 use super::inbound::Inbound;
-use super::pb::risk_service_server::RiskServiceServer;
+use super::pb::served::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::services::{Services, Serving};
 use super::status::Fault;

@@ -20,7 +20,8 @@ use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
-use super::pb::risk_service_server::RiskServiceServer;
+use super::codec::decode;
+use super::pb::served::risk_service_server::RiskServiceServer;
 use super::pb::{BatchScorePaymentsRequest, ScorePaymentRequest};
 use super::service::Service;
 
@@ -126,11 +127,6 @@ where
             encoded(&service.score_batch(&parts.headers, deadline, asked).await?)
         }
     }
-}
-
-/// As tonic says it.
-fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Status> {
-    M::decode(message).map_err(|error| Status::internal(error.to_string()))
 }
 
 /// The message of a call with its head: all that comes, which is not packed and no longer than this.
@@ -277,8 +273,8 @@ mod tests {
         crate::grpc::service(Arc::new(engine), &limits)
     }
 
-    fn score() -> pb::ScorePaymentRequest {
-        pb::ScorePaymentRequest {
+    fn score() -> ScorePaymentRequest {
+        ScorePaymentRequest {
             payment: Some(pb::Payment {
                 payment_id: "p1".to_owned(),
                 account_id: "alice".to_owned(),
@@ -324,8 +320,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_as_tonic_does_however_the_message_is_cut() {
-        let batch = pb::BatchScorePaymentsRequest {
-            requests: vec![score(), pb::ScorePaymentRequest::default(), score()],
+        let batch = BatchScorePaymentsRequest {
+            requests: vec![score(), ScorePaymentRequest::default(), score()],
         };
         for (path, sent) in [(SCORE, framed(&score())), (BATCH, framed(&batch))] {
             let expected = call(&mut direct().others, path, &[&sent]).await;

@@ -11,7 +11,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{self, ServerConfig};
 use tokio_rustls::server::TlsStream;
 
-use super::pb::risk_service_server::SERVICE_NAME;
+use super::pb::served::risk_service_server::SERVICE_NAME;
 use crate::access::{Access, Credentials, Denial, Fingerprint, Need, Role};
 use crate::clock::{Clock, SystemClock};
 use crate::telemetry::{EntryCounters, HandshakeFailure, Page};

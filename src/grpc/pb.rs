@@ -2,10 +2,16 @@
 #![allow(
     clippy::allow_attributes_without_reason,
     unused_qualifications,
+    unreachable_pub,
     reason = "generated code"
 )]
 
 tonic::include_proto!("doublecheck.v1");
+
+/// The server, with a codec of our own. The one above is as tonic has it, and our echo twin's.
+pub(super) mod served {
+    include!(concat!(env!("OUT_DIR"), "/served/doublecheck.v1.rs"));
+}
 
 /// What the reflection service tells of the contract.
 pub const FILE_DESCRIPTOR_SET: &[u8] =

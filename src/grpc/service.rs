@@ -13,7 +13,7 @@ use super::deadline;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
 use super::pb;
-use super::pb::risk_service_server::RiskService;
+use super::pb::served::risk_service_server::RiskService;
 use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;

@@ -1,0 +1,66 @@
+//! Messages of a stream, for tonic: each is decoded from the one piece of memory that it stands in.
+//!
+//! tonic's own codec lets prost read through a buffer that might be in many pieces, which takes it almost twice
+//! as long.
+
+use std::marker::PhantomData;
+
+use prost::Message;
+use prost::bytes::Buf as _;
+use tonic::Status;
+use tonic::codec::{Codec, DecodeBuf, Decoder};
+use tonic_prost::ProstEncoder;
+
+/// Encodes as tonic does, and decodes slices.
+#[derive(Debug)]
+pub(super) struct SliceCodec<T, U>(PhantomData<(T, U)>);
+
+impl<T, U> Default for SliceCodec<T, U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, U> Codec for SliceCodec<T, U>
+where
+    T: Message + Send + 'static,
+    U: Message + Default + Send + 'static,
+{
+    type Encode = T;
+    type Decode = U;
+    type Encoder = ProstEncoder<T>;
+    type Decoder = SliceDecoder<U>;
+
+    fn encoder(&mut self) -> Self::Encoder {
+        ProstEncoder::default()
+    }
+
+    fn decoder(&mut self) -> Self::Decoder {
+        SliceDecoder(PhantomData)
+    }
+}
+
+/// Decodes slices.
+#[derive(Debug)]
+pub(super) struct SliceDecoder<U>(PhantomData<U>);
+
+impl<U: Message + Default> Decoder for SliceDecoder<U> {
+    type Item = U;
+    type Error = Status;
+
+    fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
+        let length = buf.remaining();
+        // tonic gathers a message in one piece before it asks for this.
+        let message = match buf.chunk() {
+            whole if whole.len() == length => decode(whole)?,
+            _ => decode(&buf.copy_to_bytes(length))?,
+        };
+        buf.advance(buf.remaining());
+        Ok(Some(message))
+    }
+}
+
+/// The message that these bytes are. What is none ends its call as it does with tonic.
+pub(super) fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Status> {
+    M::decode(message).map_err(|error| Status::internal(error.to_string()))
+}
