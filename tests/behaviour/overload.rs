@@ -9,9 +9,9 @@ use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt as _;
 
-use crate::held::Held;
+use crate::held::{Held, Hold};
 use crate::support::{PATIENT, Server, outcome_of, payment, payment_but, request};
-use crate::wire::{Ended, HEALTH, REPORT, SCORE, Wire, framed};
+use crate::wire::{Begun, Ended, HEALTH, REPORT, SCORE, Wire, framed};
 
 const STARTED: &str = "grpc_server_started_total{grpc_type=\"unary\",\
     grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"ScorePayment\"}";
@@ -85,8 +85,16 @@ async fn in_an_open_loop_as_many_as_are_let_in_wait_and_all_others_are_told_at_o
     }
 }
 
-#[tokio::test]
-async fn reports_and_health_are_let_in_where_payments_are_not() {
+/// A server that has no place for another call, and one that has the last and waits until the disk is let go.
+struct Full {
+    server: Server,
+    wire: Wire,
+    waiting: Begun,
+    hold: Hold,
+}
+
+/// Payment `p1` is there already, `p2` waits.
+async fn full() -> Full {
     let limits = Limits {
         in_flight: 1,
         ..PATIENT
@@ -100,6 +108,22 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
     server
         .until("doublecheck_journal_kept_lag_records", 1)
         .await;
+    Full {
+        server,
+        wire,
+        waiting,
+        hold,
+    }
+}
+
+#[tokio::test]
+async fn reports_and_health_are_let_in_where_payments_are_not() {
+    let Full {
+        server,
+        wire,
+        waiting,
+        hold,
+    } = full().await;
     assert!(is_refused(&wire.score(payment("p3"), "").await.end().await));
     let everything = HealthCheckRequest::default();
     let health = wire.ask(HEALTH, &[], &everything).await.end().await;
@@ -117,19 +141,12 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
 
 #[tokio::test]
 async fn who_is_refused_learns_so_before_its_message_has_come() {
-    let limits = Limits {
-        in_flight: 1,
-        ..PATIENT
-    };
-    let disk = Held::new();
-    let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
-    server.score(payment("p1")).await.unwrap();
-    let hold = disk.hold();
-    let wire = Wire::connect(server.address).await;
-    let waiting = wire.score(payment("p2"), "").await;
-    server
-        .until("doublecheck_journal_kept_lag_records", 1)
-        .await;
+    let Full {
+        server,
+        wire,
+        waiting,
+        hold,
+    } = full().await;
     let message = framed(&request(payment("p3"), ""));
     // More calls than HTTP/2 lets a client have refused that goes on sending.
     for nth in 0..1_500 {
