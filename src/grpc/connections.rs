@@ -14,7 +14,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Settings;
@@ -29,11 +29,13 @@ use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
 
 mod frames;
+mod greeting;
 mod life;
 mod prompt;
 mod pulse;
 mod waste;
 
+use greeting::{Greeted, Ungreeted};
 use life::{Life, Verdict};
 use prompt::Prompt;
 pub(super) use pulse::Pulse;
@@ -185,7 +187,7 @@ impl Connection {
         };
         let closed = match prepare(&stream) {
             Ok(()) => match server.entry.tls() {
-                None => server.converse(stream, None, peer).await,
+                None => server.welcome(stream, None, peer).await,
                 Some(tls) => server.converse_by_tls(stream, tls, peer).await,
             },
             Err(_) => ConnectionClosed::Broken,
@@ -240,7 +242,7 @@ impl Server {
             _ = peer.draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
-            Ok((io, certificate)) => self.converse(io, certificate, peer).await,
+            Ok((io, certificate)) => self.welcome(io, certificate, peer).await,
             Err(failure) => {
                 waste::handshake(&peer.place);
                 match failure {
@@ -251,12 +253,37 @@ impl Server {
         }
     }
 
-    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to.
-    async fn converse(
+    /// Waits for the greeting on `io`, and makes nothing for the connection before.
+    async fn welcome(
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
         peer: Peer,
+    ) -> ConnectionClosed {
+        let greets_by = Instant::now() + Duration::from_millis(self.limits.handshake_ms);
+        // At the end of the service too: what was accepted before it is heard, and then asked to leave.
+        let greeted = timeout_at(greets_by, greeting::read(io)).await;
+        let closed = match greeted {
+            // In a box of its own: while the greeting is waited for there is no room for it either.
+            Ok(Ok(io)) => {
+                return Box::pin(self.converse(io, certificate, peer, greets_by)).await;
+            }
+            Ok(Err(Ungreeted::NotHttp2)) => ConnectionClosed::NotHttp2,
+            Ok(Err(Ungreeted::Left)) => ConnectionClosed::Broken,
+            Err(_) => ConnectionClosed::Handshake,
+        };
+        waste::silent(&peer.place);
+        closed
+    }
+
+    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to. It has until
+    /// `greets_by` for its settings.
+    async fn converse(
+        self,
+        io: Greeted<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        certificate: Option<Fingerprint>,
+        peer: Peer,
+        greets_by: Instant,
     ) -> ConnectionClosed {
         let Peer {
             address,
@@ -277,7 +304,7 @@ impl Server {
         };
         let calls = Calls(Arc::new(shared));
         let mut conversation = pin!(self.http2.serve_connection(io, calls));
-        let mut look = pin!(sleep(life.first_look()));
+        let mut look = pin!(sleep_until(greets_by));
         loop {
             tokio::select! {
                 biased;

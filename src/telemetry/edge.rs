@@ -30,6 +30,8 @@ named! {
         Client = "client",
         /// The client vanished, or broke the protocol.
         Broken = "broken",
+        /// What the client began with is not HTTP/2.
+        NotHttp2 = "not_http2",
         /// The client did not say in time what every client begins with.
         Handshake = "handshake",
         /// No call was open for long.

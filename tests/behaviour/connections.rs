@@ -9,11 +9,13 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{PATIENT, Server, connect, payment, score_item};
-use crate::wire::{PREFACE, Raw, SETTINGS, frame};
+use crate::support::{PATIENT, Server, connect, payment, request, score_item};
+use crate::wire::{DATA, HEADERS, PREFACE, Raw, SCORE, SETTINGS, frame, framed, headers};
 
 const OPEN: &str = "doublecheck_connections_open";
 const HANDSHAKE: &str = "doublecheck_connections_closed_total{reason=\"handshake\"}";
+const NOT_HTTP2: &str = "doublecheck_connections_closed_total{reason=\"not_http2\"}";
+const BROKEN: &str = "doublecheck_connections_closed_total{reason=\"broken\"}";
 const IDLE: &str = "doublecheck_connections_closed_total{reason=\"idle\"}";
 const AGE: &str = "doublecheck_connections_closed_total{reason=\"age\"}";
 
@@ -84,6 +86,101 @@ async fn who_does_not_greet_in_time_is_out() {
     // An honest client, which greeted long ago, has no such deadline.
     server.score(payment("p1")).await.unwrap();
     assert_eq!(server.metric(OPEN), 1);
+}
+
+#[tokio::test]
+async fn until_a_client_has_greeted_nothing_is_said_to_it() {
+    let limits = Limits {
+        handshake_ms: 50,
+        ..PATIENT
+    };
+    let server = Server::start_within(limits).await;
+    for length in [0, 1, PREFACE.len() - 1] {
+        let mut raw = Raw::silent(server.address).await;
+        raw.send(&PREFACE[..length]).await;
+        // HTTP/2's library begins with its settings: it is not there yet.
+        assert!(raw.heard().await.is_empty(), "{length}");
+    }
+    assert_eq!(server.metric(HANDSHAKE), 3);
+    let mut raw = Raw::silent(server.address).await;
+    raw.send(PREFACE).await;
+    assert_eq!(raw.heard().await[3], SETTINGS);
+}
+
+#[tokio::test]
+async fn a_greeting_in_pieces_is_one() {
+    let server = Server::start().await;
+    let mut raw = Raw::silent(server.address).await;
+    for byte in PREFACE.chunks(1) {
+        raw.send(byte).await;
+        // Each piece is taken by itself.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let call = [
+        frame(SETTINGS, 0, 0, &[]),
+        frame(HEADERS, 4, 1, &headers(SCORE)),
+        frame(DATA, 1, 1, &framed(&request(payment("p1"), ""))),
+    ];
+    raw.send(&call.concat()).await;
+    server.until("doublecheck_accounts", 1).await;
+    assert_eq!(server.metric(OPEN), 2);
+}
+
+#[tokio::test]
+async fn what_is_not_http2_is_closed_at_once_and_told_apart() {
+    // Whoever waits for the time-out waits for ten minutes.
+    let limits = Limits {
+        handshake_ms: 600_000,
+        ..PATIENT
+    };
+    let server = Server::start_within(limits).await;
+    let mut wrong: Vec<Vec<u8>> = vec![
+        b"G".to_vec(),
+        b"GET /metrics HTTP/1.1\r\n\r\n".to_vec(),
+        // The beginning of TLS.
+        vec![22, 3, 1, 2, 0, 1, 0],
+    ];
+    for nth in [0, 3, PREFACE.len() - 1] {
+        let mut greeting = PREFACE.to_vec();
+        greeting[nth] ^= 1;
+        wrong.push(greeting);
+    }
+    for (nth, said) in wrong.iter().enumerate() {
+        let mut raw = Raw::silent(server.address).await;
+        raw.send(said).await;
+        assert!(raw.heard().await.is_empty(), "{said:?}");
+        server.until(NOT_HTTP2, nth as u64 + 1).await;
+    }
+    // Who leaves has said nothing wrong.
+    let mut gone = Raw::silent(server.address).await;
+    gone.send(&PREFACE[..5]).await;
+    drop(gone);
+    server.until(BROKEN, 1).await;
+    server.score(payment("p1")).await.unwrap();
+    assert_eq!(server.metric(NOT_HTTP2), wrong.len() as u64);
+}
+
+#[tokio::test]
+async fn who_was_there_before_the_end_is_heard_and_asked_to_leave() {
+    let limits = Limits {
+        handshake_ms: 600_000,
+        ..PATIENT
+    };
+    let server = Server::start_within(limits).await;
+    let mut raw = Raw::silent(server.address).await;
+    raw.send(&PREFACE[..5]).await;
+    server.until(OPEN, 2).await;
+    let served = server.shut_down();
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    let rest = [&PREFACE[5..], &frame(SETTINGS, 0, 0, &[])].concat();
+    raw.send(&rest).await;
+    raw.asked_to_leave().await;
+    drop(raw);
+    served.await.unwrap().unwrap();
 }
 
 #[tokio::test]

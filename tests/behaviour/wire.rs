@@ -285,6 +285,14 @@ impl Raw {
         }
     }
 
+    /// All that the server says until it ends it.
+    pub(crate) async fn heard(&mut self) -> Vec<u8> {
+        let mut heard = Vec::new();
+        // What it has closed on is lost, and no matter.
+        let _ = self.0.read_to_end(&mut heard).await;
+        heard
+    }
+
     /// Reads until the server ends it.
     pub(crate) async fn cut(&mut self) -> Cut {
         until_cut(&mut self.0).await

@@ -3,11 +3,12 @@
 use rcgen::date_time_ymd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
 use tonic::transport::ClientTlsConfig;
 use tonic::{Code, Status};
 
 use crate::authority::{Authority, Change, Pair, self_signed};
-use crate::support::{Folder, Server, client_tls, score, tls};
+use crate::support::{Folder, Server, by_tls, client_tls, score, tls};
 
 const AS_IS: Change = |_| ();
 const EXPIRED: Change = |params| params.not_after = date_time_ymd(2020, 1, 1);
@@ -121,6 +122,52 @@ async fn what_is_no_tls_is_not_answered() {
     let counted = || [failed("broken_off"), failed("protocol")].map(|name| server.metric(&name));
     assert_eq!(counted(), [1.0, 2.0]);
     assert_eq!(server.engine.accounts(), 0);
+}
+
+#[tokio::test]
+async fn behind_tls_too_a_greeting_may_come_in_pieces_and_what_is_none_is_closed_at_once() {
+    let authority = Authority::called("ours");
+    let shown = authority.server(AS_IS);
+    // Whoever waits for the time-out waits for ten minutes.
+    let server = Server::start_greeted_within(600_000, tls(&shown, None)).await;
+    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    let mut pieces = by_tls(server.address, &authority).await;
+    for byte in greeting.chunks(1) {
+        say(&mut pieces, byte).await;
+    }
+    // The head of the settings that HTTP/2's library begins with.
+    let mut head = [0; 9];
+    pieces.read_exact(&mut head).await.unwrap();
+    assert_eq!(head[3], 4);
+    for (nth, byte) in [(0, b'G'), (23, b'\r')] {
+        let mut wrong = by_tls(server.address, &authority).await;
+        say(&mut wrong, &greeting[..nth]).await;
+        say(&mut wrong, &[byte]).await;
+        assert!(heard(wrong).await.is_empty(), "{nth}");
+    }
+}
+
+#[tokio::test]
+async fn behind_tls_too_who_does_not_greet_in_time_is_out_and_nothing_was_said_to_it() {
+    let authority = Authority::called("ours");
+    let shown = authority.server(AS_IS);
+    let server = Server::start_greeted_within(2_000, tls(&shown, None)).await;
+    let mut slow = by_tls(server.address, &authority).await;
+    say(&mut slow, b"PRI * HTTP/2.0").await;
+    assert!(heard(slow).await.is_empty());
+}
+
+async fn say(client: &mut TlsStream<TcpStream>, bytes: &[u8]) {
+    client.write_all(bytes).await.unwrap();
+    client.flush().await.unwrap();
+}
+
+/// What the server says until it ends it.
+async fn heard(mut client: TlsStream<TcpStream>) -> Vec<u8> {
+    let mut heard = Vec::new();
+    // It ends without a word of TLS's.
+    let _ = client.read_to_end(&mut heard).await;
+    heard
 }
 
 #[tokio::test]

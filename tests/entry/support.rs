@@ -18,7 +18,13 @@ use doublecheck::scoring::time::Timestamp;
 use doublecheck::telemetry::Page;
 use doublecheck::tls::{Tls, TlsFiles};
 use doublecheck::token::TokenKey;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::crypto::ring;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
@@ -36,6 +42,19 @@ pub(crate) struct Server {
 
 impl Server {
     pub(crate) async fn start(access: Option<Access>, tls: Option<Tls>) -> Self {
+        Self::start_within(Limits::DEFAULT, access, tls).await
+    }
+
+    /// One at which clients have so many milliseconds to greet.
+    pub(crate) async fn start_greeted_within(handshake_ms: u64, tls: Tls) -> Self {
+        let limits = Limits {
+            handshake_ms,
+            ..Limits::DEFAULT
+        };
+        Self::start_within(limits, None, Some(tls)).await
+    }
+
+    async fn start_within(limits: Limits, access: Option<Access>, tls: Option<Tls>) -> Self {
         let clock = Arc::new(ManualClock::at(START));
         let key = TokenKey::from_bytes(&[7; 32]);
         let engine = Arc::new(Engine::new(Policy::default(), Arc::clone(&clock) as _, key));
@@ -47,7 +66,7 @@ impl Server {
             limits: Limits {
                 // However busy the machine is.
                 queue_ms: 60_000,
-                ..Limits::DEFAULT
+                ..limits
             },
             ..Default::default()
         };
@@ -156,6 +175,23 @@ pub(crate) fn client_tls(root: &Authority, pair: Option<&Pair>) -> ClientTlsConf
         Some(pair) => tls.identity(Identity::from_pem(&pair.certificate, &pair.key)),
         None => tls,
     }
+}
+
+/// A connection by TLS, on which nothing was said yet, of a client that trusts `root`.
+pub(crate) async fn by_tls(address: SocketAddr, root: &Authority) -> TlsStream<TcpStream> {
+    let mut roots = RootCertStore::empty();
+    let certificate = CertificateDer::from_pem_slice(root.pem.as_bytes()).unwrap();
+    roots.add(certificate).unwrap();
+    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = TcpStream::connect(address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    let connector = TlsConnector::from(Arc::new(config));
+    connector.connect(name, socket).await.unwrap()
 }
 
 /// A folder that is gone with the test.

@@ -4,8 +4,8 @@
 //! a client can keep a core busy without ever asking anything. So they are held against those that carry
 //! one, and what each takes is told.
 
-/// What a client sends before its first frame.
-const PREFACE_BYTES: usize = 24;
+use super::greeting::PREFACE;
+
 const HEAD_BYTES: usize = 9;
 
 const DATA: u8 = 0;
@@ -51,7 +51,7 @@ impl Frames {
         Self {
             head: [0; HEAD_BYTES],
             head_bytes: 0,
-            skip_bytes: PREFACE_BYTES,
+            skip_bytes: PREFACE.len(),
             busy: 0,
             idle: 0,
             work_ns: 0,
@@ -128,8 +128,7 @@ mod tests {
     }
 
     fn greeting() -> Vec<u8> {
-        let preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-        [preface.as_slice(), &frame(SETTINGS, &[0; 12])].concat()
+        [PREFACE, &frame(SETTINGS, &[0; 12])].concat()
     }
 
     #[test]

@@ -57,11 +57,6 @@ impl Life {
         }
     }
 
-    /// After what time to look first.
-    pub(super) const fn first_look(&self) -> Duration {
-        self.handshake_max
-    }
-
     /// Why the client was asked to leave, if it was.
     pub(super) const fn leaving(&self) -> Option<ConnectionClosed> {
         self.leaving
@@ -130,7 +125,6 @@ mod tests {
 
     fn greeted(port: u16) -> (Life, Pulse) {
         let mut life = Life::new(&LIMITS, port);
-        assert_eq!(life.first_look(), Duration::from_millis(50));
         let pulse = Pulse::default();
         pulse.greet();
         assert_eq!(life.look(&pulse), Verdict::Live(SECOND));

@@ -150,6 +150,11 @@ pub(super) fn time_to_wait(place: &Place, port: u16) -> Option<Duration> {
     (!wait.is_zero()).then(|| wait / WAIT_STEPS * steps)
 }
 
+/// A client has come that did not greet.
+pub(super) fn silent(place: &Place) {
+    place.owe(SILENT_NS.unsigned_abs(), place.now());
+}
+
 /// A client has come that did not agree on TLS.
 pub(super) fn handshake(place: &Place) {
     place.owe(HANDSHAKE_NS, place.now());
