@@ -231,7 +231,10 @@ impl Answering {
             pass_over(request, &shared.pulse);
             return Stage::Refused(fault);
         }
-        let request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
+        let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
+        if self.method == Some(Method::StreamPayments) {
+            request.extensions_mut().insert(Arc::clone(&shared.pulse));
+        }
         Stage::Let(shared.services.call(self.method.is_some(), request))
     }
 
@@ -247,7 +250,9 @@ impl Answering {
     }
 
     fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
-        self.settle(is_the_calls(&response));
+        if !self.goes_on(&response) {
+            self.settle(is_the_calls(&response));
+        }
         let headers = response.headers_mut();
         // What the service itself refuses, and counts, has details; what tonic does has none.
         let is_seen = headers.contains_key(Status::GRPC_STATUS_DETAILS);
@@ -261,6 +266,13 @@ impl Answering {
             self.count_unseen(code);
         }
         self.with_open(response)
+    }
+
+    /// Whether it is a stream that has begun: what comes of it is to be seen, and it settles that itself.
+    fn goes_on(&self, response: &Response<Body>) -> bool {
+        self.method == Some(Method::StreamPayments)
+            && response.status().is_success()
+            && !response.headers().contains_key(Status::GRPC_STATUS)
     }
 
     /// Puts on the client's bill what came to nothing, or takes off what did not.

@@ -28,6 +28,10 @@ use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry::{self, CallRefused, TraceContext};
 
+mod bill;
+
+use bill::Bill;
+
 /// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
 /// and not before: a client that does not read is not read from either, but for one chunk.
 #[derive(Debug)]
@@ -47,6 +51,7 @@ pub(super) struct Answers {
     committing: Option<Committing>,
     /// When nobody listens any more.
     deadline: Option<Wait>,
+    bill: Bill,
     /// Counted once this ends, however it does.
     call: telemetry::Call<Door>,
 }
@@ -82,6 +87,7 @@ impl Answers {
     ) -> Self {
         Self {
             engine,
+            bill: Bill::of(&request),
             trace: trace_of(request.metadata().as_ref()),
             routed_by: RoutedBy::of(request.metadata().as_ref()),
             items: Some(request.into_inner()),
@@ -115,6 +121,7 @@ impl Answers {
 
     /// Nothing more is taken in.
     fn break_off(&mut self, status: Status) {
+        self.bill.broke_off(&status);
         // See `calls`: an item that is too long.
         let status = match status.code() {
             Code::OutOfRange => Status::resource_exhausted(status.message()),
@@ -126,6 +133,8 @@ impl Answers {
 
     fn answer_taken(&mut self) {
         self.call.received(self.taken.len());
+        let in_vain = self.taken.iter().filter(|item| item.is_in_vain()).count();
+        self.bill.answered(self.taken.len(), in_vain);
         if !self.engine.has_room() {
             let edge = self.call.counters().edge();
             edge.calls_refused(CallRefused::Journal, self.taken.len());
@@ -199,7 +208,10 @@ impl Stream for Answers {
             self.committing = None;
             self.break_off(Fault::DeadlineExceeded.into());
         } else if self.ready.is_empty() {
-            ready!(self.take_in(cx));
+            let before = self.bill.before();
+            let taken = self.take_in(cx);
+            self.bill.take(before);
+            ready!(taken);
             self.answer_taken();
         }
         if let Some(Committing(committed)) = &mut self.committing {
@@ -241,6 +253,11 @@ impl Taken {
             Ok(call)
         });
         Self { call, ..self }
+    }
+
+    /// Whether it is refused for what it is.
+    fn is_in_vain(&self) -> bool {
+        self.call.as_ref().is_err_and(Fault::is_the_calls)
     }
 
     const fn payment(&self) -> Option<&Payment> {

@@ -8,12 +8,15 @@ use doublecheck::clock::SystemClock;
 use doublecheck::grpc;
 use doublecheck::grpc::entry::Entry;
 use doublecheck::grpc::limits::Limits;
+use doublecheck::grpc::pb;
 use tokio::task::{JoinSet, yield_now};
 use tonic::Code;
 
 use crate::held::Held;
-use crate::support::{PATIENT, Server, payment, payment_but, request};
-use crate::wire::{BATCH, PING, Raw, SCORE, SETTINGS, WINDOW_UPDATE, Wire, frame, framed, packed};
+use crate::support::{PATIENT, Server, payment, payment_but, request, score_item};
+use crate::wire::{
+    BATCH, PING, Raw, SCORE, SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed, packed,
+};
 
 const WASTE: &str = "doublecheck_connections_held_total{reason=\"waste\"}";
 const ADDRESS: &str = "doublecheck_connections_held_total{reason=\"address\"}";
@@ -258,4 +261,72 @@ async fn in_an_address_that_owes_much_a_connection_has_little_for_free() {
     }
     assert_eq!(server.metric(WASTE), 0);
     others_pay(&server, "after").await;
+}
+
+/// Items that say nothing, and a stream that is over or goes on.
+fn garbage(items: usize) -> Bytes {
+    packed(0, &[]).repeat(items).into()
+}
+
+#[tokio::test]
+async fn who_streams_what_is_refused_for_what_it_is_is_read_from_slowly() {
+    // Many in few streams, few in many, and what is no message.
+    for (name, message) in [
+        ("many", garbage(200)),
+        ("one", garbage(1)),
+        ("no message", packed(0, &[0xff; 40])),
+    ] {
+        let server = Server::start_within(STRICT).await;
+        others_pay(&server, "before").await;
+        let wire = Wire::connect(server.address).await;
+        for _ in 0..100 {
+            let mut stream = wire.begin(STREAM, &[]).await;
+            stream.body.send_data(message.clone(), true).unwrap();
+            tokio::select! {
+                _ = stream.end() => {}
+                () = until_held(&server, WASTE) => break,
+            }
+        }
+        assert!(server.metric(WASTE) > 0, "{name}");
+        others_pay(&server, name).await;
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_never_ends_and_says_nothing_of_use_is_read_from_slowly() {
+    let server = Server::start_within(STRICT).await;
+    let (say, said) = tokio::sync::mpsc::channel(1);
+    let items = tokio_stream::wrappers::ReceiverStream::new(said);
+    let answers = server.client.clone().stream_payments(items).await;
+    let mut answers = answers.unwrap().into_inner();
+    for _ in 0..1_000 {
+        say.send(pb::StreamPaymentsRequest::default())
+            .await
+            .unwrap();
+        tokio::select! {
+            answer = answers.message() => assert!(answer.unwrap().is_some()),
+            () = until_held(&server, WASTE) => break,
+        }
+    }
+    assert!(server.metric(WASTE) > 0);
+}
+
+#[tokio::test]
+async fn a_stream_of_which_something_is_of_use_is_read_from_as_ever() {
+    let server = Server::start_within(USUAL).await;
+    // Each chunk has one payment in it; and what comes by itself is of use every other time.
+    let item = |nth: u64| match nth.is_multiple_of(50) {
+        true => {
+            let payment = payment_but(&format!("p{nth}"), |p| p.account_id = format!("a{nth}"));
+            score_item(nth, payment)
+        }
+        false => pb::StreamPaymentsRequest::default(),
+    };
+    let answers = server.stream((0..20_000).map(item).collect()).await;
+    assert_eq!(answers.len(), 20_000);
+    for nth in 0..1_000 {
+        server.stream(vec![item(nth * 50)]).await;
+        server.stream(vec![item(1)]).await;
+    }
+    assert_eq!(server.metric(WASTE), 0);
 }

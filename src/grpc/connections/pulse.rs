@@ -15,6 +15,9 @@ use super::waste::Waste;
 /// uses. And what one takes that is refused, beside its frames.
 const CALL_NS: u64 = 20_000;
 
+/// The same of an item of a stream: read, checked and answered.
+const ITEM_NS: u64 = 3_000;
+
 /// What a connection does.
 #[derive(Debug, Default)]
 pub(in crate::grpc) struct Pulse {
@@ -55,6 +58,17 @@ impl Pulse {
     /// A call was refused for what it was; DATA worth so much had been taken for it.
     pub(in crate::grpc) fn waste_call(&self, taken_ns: u64) {
         self.put_on_bill(signed(CALL_NS + taken_ns));
+    }
+
+    /// So many items of a stream came to something.
+    pub(in crate::grpc) fn use_items(&self, items: u64) {
+        self.put_on_bill(-signed(items.saturating_mul(ITEM_NS)));
+    }
+
+    /// So many were refused for what they were; DATA worth so much had been taken for them.
+    pub(in crate::grpc) fn waste_items(&self, items: u64, taken_ns: u64) {
+        let work_ns = items.saturating_mul(ITEM_NS).saturating_add(taken_ns);
+        self.put_on_bill(signed(work_ns));
     }
 
     /// A call takes so many bytes that have come for it. What that is worth.
