@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
@@ -180,21 +180,27 @@ const UNHEARD_BYTES: usize = 64 << 10;
 /// Lets the message of a call go by that is refused for nothing that it has done: HTTP/2 takes a client for a
 /// nuisance that sends what nobody waits for any more. The answer does not wait for it.
 fn pass_over(request: Request<Incoming>, pulse: &Arc<Pulse>) {
-    let mut message = request.into_body();
+    let message = request.into_body();
     if message.is_end_stream() {
         return;
     }
-    let pulse = Arc::clone(pulse);
-    tokio::spawn(async move {
-        let mut unheard_bytes = UNHEARD_BYTES;
-        while let Some(Ok(frame)) = message.frame().await {
-            let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
-            unheard_bytes -= bytes;
-            if bytes > 0 {
-                pulse.take_data(bytes);
-            }
+    let mut pass_over = Box::pin(passed_over(message, Arc::clone(pulse)));
+    // Mostly it is there already, and no task is needed to let it go by.
+    let mut now = Context::from_waker(Waker::noop());
+    if pass_over.as_mut().poll(&mut now).is_pending() {
+        tokio::spawn(pass_over);
+    }
+}
+
+async fn passed_over(mut message: Incoming, pulse: Arc<Pulse>) {
+    let mut unheard_bytes = UNHEARD_BYTES;
+    while let Some(Ok(frame)) = message.frame().await {
+        let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
+        unheard_bytes -= bytes;
+        if bytes > 0 {
+            pulse.take_data(bytes);
         }
-    });
+    }
 }
 
 impl Answering {

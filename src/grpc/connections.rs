@@ -1,7 +1,7 @@
 //! Connections: accepted, given a place, served on a task of their own, and asked to leave at the end.
 
 use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -37,7 +37,7 @@ mod waste;
 
 use greeting::{Greeted, Ungreeted};
 use life::{Life, Verdict};
-use prompt::Prompt;
+use prompt::{Prompt, Refused};
 pub(super) use pulse::Pulse;
 use pulse::Watched;
 use waste::Waste;
@@ -92,8 +92,13 @@ impl Edge {
             ..
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
+        let refused = Refused::default();
         let server = Server {
-            http2: http2(&limits, &admission),
+            http2: http2(
+                &limits,
+                Prompt::new(Arc::clone(&admission), refused.clone()),
+            ),
+            refused,
             services: services(Arc::clone(&admission)),
             admission,
             door: self.door.clone(),
@@ -146,10 +151,10 @@ impl Edge {
     }
 }
 
-fn http2(limits: &Limits, admission: &Arc<Admission>) -> http2::Builder<Prompt> {
+fn http2(limits: &Limits, prompt: Prompt) -> http2::Builder<Prompt> {
     // The settings keep the limits far below.
     let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
-    let mut http2 = http2::Builder::new(Prompt(Arc::clone(admission)));
+    let mut http2 = http2::Builder::new(prompt);
     http2
         .timer(TokioTimer::new())
         .initial_stream_window_size(STREAM_WINDOW_BYTES)
@@ -221,6 +226,7 @@ struct Peer {
 #[derive(Debug, Clone)]
 struct Server {
     http2: http2::Builder<Prompt>,
+    refused: Refused,
     services: Services,
     admission: Arc<Admission>,
     door: Door,
@@ -303,12 +309,17 @@ impl Server {
             services: self.services,
         };
         let calls = Calls(Arc::new(shared));
+        let refused = self.refused;
         let mut conversation = pin!(self.http2.serve_connection(io, calls));
         let mut look = pin!(sleep_until(greets_by));
         loop {
+            let turn = poll_fn(|cx| {
+                pulse.begin_turn();
+                refused.turn(conversation.as_mut(), cx)
+            });
             tokio::select! {
                 biased;
-                ended = &mut conversation => return how_ended(ended.is_ok(), &life, &pulse),
+                ended = turn => return how_ended(ended.is_ok(), &life, &pulse),
                 _ = draining.changed(), if life.leaving().is_none() => {
                     life.drain();
                     conversation.as_mut().graceful_shutdown();

@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use hyper::Response;
 use hyper::header::{HeaderName, HeaderValue};
+use hyper::{HeaderMap, Response};
 use prost::Message as _;
 use prost_types::Any;
 use tonic::Code;
@@ -71,14 +71,14 @@ impl Fault {
             return (status.code(), status.into_http());
         };
         let mut answer = Response::new(Body::default());
-        *answer.headers_mut() = BUSY[why as usize].iter().cloned().collect();
+        answer.headers_mut().clone_from(&BUSY[why as usize]);
         (Code::ResourceExhausted, answer)
     }
 }
 
 /// The headers of answers to calls that are refused because there is too much to do: then is no time to make
 /// them, and each is the same text for all threads, of which none counts its users.
-static BUSY: LazyLock<Vec<Vec<(HeaderName, HeaderValue)>>> = LazyLock::new(|| {
+static BUSY: LazyLock<Vec<HeaderMap>> = LazyLock::new(|| {
     let headers = |why: &CallRefused| {
         let answer: Response<Body> = tonic::Status::from(Fault::Busy(*why)).into_http();
         let headers = answer.into_parts().0.headers.into_iter();

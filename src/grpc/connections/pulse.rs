@@ -3,7 +3,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -31,9 +31,21 @@ pub(in crate::grpc) struct Pulse {
     bill_ns: AtomicI64,
     /// What DATA was worth that calls have taken.
     taken_ns: AtomicU64,
+    /// How much has been read in this turn, frames counted in.
+    turn_bytes: AtomicUsize,
 }
 
 impl Pulse {
+    /// It is the connection's turn.
+    pub(super) fn begin_turn(&self) {
+        self.turn_bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Whether it is the turn of others.
+    fn turn_is_over(&self) -> bool {
+        self.turn_bytes.load(Ordering::Relaxed) >= TURN_BYTES
+    }
+
     /// The client has said what every client begins with.
     pub(super) fn greet(&self) {
         self.greeted.store(true, Ordering::Relaxed);
@@ -145,8 +157,6 @@ pub(super) struct Watched<IO> {
     frames: Frames,
     pulse: Arc<Pulse>,
     waste: Waste,
-    /// How much has been read in this turn, frames counted in.
-    turn_bytes: usize,
 }
 
 impl<IO> Watched<IO> {
@@ -156,7 +166,6 @@ impl<IO> Watched<IO> {
             frames: Frames::new(),
             pulse,
             waste,
-            turn_bytes: 0,
         }
     }
 }
@@ -172,28 +181,21 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
             frames,
             pulse,
             waste,
-            turn_bytes,
         } = self.get_mut();
-        if waste.poll_read_on(cx).is_pending() {
-            *turn_bytes = 0;
-            return Poll::Pending;
-        }
-        if *turn_bytes >= TURN_BYTES {
-            *turn_bytes = 0;
+        ready!(waste.poll_read_on(cx));
+        // HTTP/2's library asks for more with each call that it has found: only its next turn is another one.
+        if pulse.turn_is_over() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let (before, frames_before) = (buffer.filled().len(), frames.count());
-        let read = Pin::new(io).poll_read(cx, buffer);
-        if read.is_pending() {
-            *turn_bytes = 0;
-        }
-        ready!(read)?;
+        ready!(Pin::new(io).poll_read(cx, buffer))?;
         let read = &buffer.filled()[before..];
         frames.follow(read);
         waste.add(frames.take_work_ns());
         let frames_read = usize::try_from(frames.count() - frames_before).unwrap_or(usize::MAX);
-        *turn_bytes += read.len() + FRAME_BYTES * frames_read;
+        let turn_bytes = read.len() + FRAME_BYTES * frames_read;
+        pulse.turn_bytes.fetch_add(turn_bytes, Ordering::Relaxed);
         if !pulse.has_greeted() && frames.has_greeted() {
             pulse.greet();
         }
@@ -247,6 +249,12 @@ mod tests {
 
     /// How much is read until it is the turn of others.
     fn turn(watched: &mut Watched<impl AsyncRead + Unpin>) -> usize {
+        watched.pulse.begin_turn();
+        read_on(watched)
+    }
+
+    /// How much of it is read before that.
+    fn read_on(watched: &mut Watched<impl AsyncRead + Unpin>) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = 0;
         loop {
@@ -268,6 +276,11 @@ mod tests {
             for _ in 0..3 {
                 let read = turn(&mut watched);
                 assert!((least..=least + BUFFER).contains(&read), "{read} of {byte}");
+                assert_eq!(
+                    read_on(&mut watched),
+                    0,
+                    "its turn is over, however often it asks"
+                );
             }
         }
     }
