@@ -304,9 +304,9 @@ mod tests {
     where
         S: TowerService<Request<Pieces>, Response = Response<Body>, Error = Infallible>,
     {
-        let pieces: Vec<_> = pieces.iter().copied().map(Bytes::copy_from_slice).collect();
-        let frames = pieces.into_iter().map(|piece| Ok(Frame::data(piece)));
-        let body: Pieces = StreamBody::new(iter(frames.collect::<Vec<_>>()));
+        let frame = |piece: &&[u8]| Ok(Frame::data(Bytes::copy_from_slice(piece)));
+        let frames: Vec<_> = pieces.iter().map(frame).collect();
+        let body: Pieces = StreamBody::new(iter(frames));
         let request = Request::post(path).body(body).unwrap();
         let Ok(response) = service.call(request).await;
         let (head, body) = response.into_parts();
