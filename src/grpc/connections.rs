@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout_at};
+use tokio::time::{Sleep, sleep};
 use tokio_rustls::rustls::ServerConfig;
 
 use super::Settings;
@@ -193,7 +193,7 @@ impl Connection {
         let closed = match prepare(&stream) {
             Ok(()) => match server.entry.tls() {
                 None => server.welcome(stream, None, peer).await,
-                Some(tls) => server.converse_by_tls(stream, tls, peer).await,
+                Some(tls) => Box::pin(server.converse_by_tls(stream, tls, peer)).await,
             },
             Err(_) => ConnectionClosed::Broken,
         };
@@ -266,30 +266,34 @@ impl Server {
         certificate: Option<Fingerprint>,
         peer: Peer,
     ) -> ConnectionClosed {
-        let greets_by = Instant::now() + Duration::from_millis(self.limits.handshake_ms);
+        let mut handshake = Box::pin(sleep(Duration::from_millis(self.limits.handshake_ms)));
         // At the end of the service too: what was accepted before it is heard, and then asked to leave.
-        let greeted = timeout_at(greets_by, greeting::read(io)).await;
+        let greeted = tokio::select! {
+            biased;
+            greeted = greeting::read(io) => greeted,
+            () = &mut handshake => Err(Ungreeted::Slow),
+        };
         let closed = match greeted {
             // In a box of its own: while the greeting is waited for there is no room for it either.
-            Ok(Ok(io)) => {
-                return Box::pin(self.converse(io, certificate, peer, greets_by)).await;
+            Ok(io) => {
+                return Box::pin(self.converse(io, certificate, peer, handshake)).await;
             }
-            Ok(Err(Ungreeted::NotHttp2)) => ConnectionClosed::NotHttp2,
-            Ok(Err(Ungreeted::Left)) => ConnectionClosed::Broken,
-            Err(_) => ConnectionClosed::Handshake,
+            Err(Ungreeted::NotHttp2) => ConnectionClosed::NotHttp2,
+            Err(Ungreeted::Left) => ConnectionClosed::Broken,
+            Err(Ungreeted::Slow) => ConnectionClosed::Handshake,
         };
         waste::silent(&peer.place);
         closed
     }
 
-    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to. It has until
-    /// `greets_by` for its settings.
+    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to. It has what is
+    /// left of its `handshake` for its settings.
     async fn converse(
         self,
         io: Greeted<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
         certificate: Option<Fingerprint>,
         peer: Peer,
-        greets_by: Instant,
+        handshake: Pin<Box<Sleep>>,
     ) -> ConnectionClosed {
         let Peer {
             address,
@@ -311,7 +315,7 @@ impl Server {
         let calls = Calls(Arc::new(shared));
         let refused = self.refused;
         let mut conversation = pin!(self.http2.serve_connection(io, calls));
-        let mut look = pin!(sleep_until(greets_by));
+        let mut look = handshake;
         loop {
             let turn = poll_fn(|cx| {
                 pulse.begin_turn();
@@ -326,10 +330,10 @@ impl Server {
                 }
                 // At the end, the time for draining is what counts.
                 () = &mut look, if !life.is_draining() => match life.look(&pulse) {
-                    Verdict::Live(time) => look.set(sleep(time)),
+                    Verdict::Live(time) => look.as_mut().set(sleep(time)),
                     Verdict::AskToLeave(time) => {
                         conversation.as_mut().graceful_shutdown();
-                        look.set(sleep(time));
+                        look.as_mut().set(sleep(time));
                     }
                     Verdict::Close(why) => return why,
                 },

@@ -17,6 +17,8 @@ pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 pub(super) enum Ungreeted {
     /// It left, or vanished.
     Left,
+    /// It took too long.
+    Slow,
     /// What it said begins nothing in HTTP/2.
     NotHttp2,
 }
