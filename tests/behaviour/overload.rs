@@ -198,7 +198,8 @@ async fn a_call_that_waits_too_long_for_its_turn_is_refused_and_not_scored() {
         ..PATIENT
     };
     let server = Server::start_within(limits).await;
-    let wire = Wire::connect(server.address).await;
+    // It reads them in the order of their calls, and they come in another: all of them have room until then.
+    let wire = Wire::connect_with(server.address, 4 << 20).await;
     let mut begun = Vec::new();
     for nth in 0..CALLS {
         begun.push(wire.score(other_payment(nth), "").await);
