@@ -5,7 +5,8 @@
 //!
 //! A connection has a place (`places`) and a life (`connections`), and what it sends for nothing is held
 //! against it (`owed`); its calls (`calls`) are let in or refused (`admission`), and given up at their deadline
-//! (`deadline`), before their service (`services`) sees them or while it waits.
+//! (`deadline`), before their service (`services`) sees them or while it waits. Those that score go from bytes to
+//! bytes (`direct`); all others through tonic.
 
 pub mod door;
 pub mod health;
