@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll};
 
 use http_body_util::BodyExt as _;
 use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
@@ -15,7 +15,7 @@ use tonic::server::NamedService as _;
 use tonic::{Code, Status};
 
 use super::admission::{Admission, Queued};
-use super::connections::Pulse;
+use super::connections::{Pulse, begin_now};
 use super::deadline::{self, Wait};
 use super::door::Door;
 use super::entry::Entry;
@@ -23,7 +23,7 @@ use super::inbound::Inbound;
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::service::Service as Risk;
 use super::services::{Services, Serving};
-use super::status::Fault;
+use super::status::{Fault, is_unread};
 use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
 use crate::telemetry::{Call, Method};
@@ -32,9 +32,6 @@ use crate::telemetry::{Call, Method};
 /// is RESOURCE_EXHAUSTED, and clients know that.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
-const INVALID_ARGUMENT: HeaderValue = HeaderValue::from_static("3");
-const UNIMPLEMENTED: HeaderValue = HeaderValue::from_static("12");
-const INTERNAL: HeaderValue = HeaderValue::from_static("13");
 
 /// The calls of one connection.
 #[derive(Debug)]
@@ -184,12 +181,8 @@ fn pass_over(request: Request<Incoming>, pulse: &Arc<Pulse>) {
     if message.is_end_stream() {
         return;
     }
-    let mut pass_over = Box::pin(passed_over(message, Arc::clone(pulse)));
     // Mostly it is there already, and no task is needed to let it go by.
-    let mut now = Context::from_waker(Waker::noop());
-    if pass_over.as_mut().poll(&mut now).is_pending() {
-        tokio::spawn(pass_over);
-    }
+    begin_now(Box::pin(passed_over(message, Arc::clone(pulse))));
 }
 
 async fn passed_over(mut message: Incoming, pulse: Arc<Pulse>) {
@@ -312,9 +305,9 @@ fn is_the_calls(response: &Response<Body>) -> bool {
     match headers.get(Status::GRPC_STATUS) {
         None => !response.status().is_success(),
         Some(code) => {
-            let unread = [OUT_OF_RANGE, UNIMPLEMENTED, INTERNAL];
-            let is_unread = !headers.contains_key(Status::GRPC_STATUS_DETAILS);
-            *code == INVALID_ARGUMENT || is_unread && unread.contains(code)
+            let code = Code::from_bytes(code.as_bytes());
+            let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
+            code == Code::InvalidArgument || is_unread(code, has_details)
         }
     }
 }

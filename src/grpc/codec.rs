@@ -1,4 +1,4 @@
-//! Messages of a stream, for tonic: each is decoded from the one piece of memory that it stands in.
+//! Messages as gRPC frames them, each decoded from the one piece of memory that it stands in.
 //!
 //! tonic's own codec lets prost read through a buffer that might be in many pieces, which takes it almost twice
 //! as long.
@@ -10,6 +10,15 @@ use prost::bytes::Buf as _;
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
+
+/// The flag and the length before each message.
+pub(super) const HEAD_BYTES: usize = 5;
+
+/// How long the message behind this head is, the head included.
+pub(super) const fn framed_bytes(head: [u8; HEAD_BYTES]) -> usize {
+    let [_, a, b, c, d] = head;
+    HEAD_BYTES + u32::from_be_bytes([a, b, c, d]) as usize
+}
 
 /// Encodes as tonic does, and decodes slices.
 #[derive(Debug)]

@@ -37,6 +37,7 @@ mod waste;
 
 use greeting::{Greeted, Ungreeted};
 use life::{Life, Verdict};
+pub(super) use prompt::begin_now;
 use prompt::{Prompt, Refused};
 pub(super) use pulse::Pulse;
 use pulse::Watched;

@@ -20,13 +20,13 @@ use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
-use super::codec::decode;
+use super::codec::{HEAD_BYTES, decode, framed_bytes};
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::pb::{BatchScorePaymentsRequest, ScorePaymentRequest};
 use super::service::Service;
 
-/// The flag and the length before each message.
-const HEAD_BYTES: usize = 5;
+const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
+const SCORE_BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
 
 /// What a message is packed with, where it is.
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
@@ -53,8 +53,8 @@ impl Direction {
     /// Where this call goes, if not to tonic.
     fn of<B>(request: &Request<B>) -> Option<Self> {
         let direction = match request.uri().path() {
-            "/doublecheck.v1.RiskService/ScorePayment" => Self::Score,
-            "/doublecheck.v1.RiskService/BatchScorePayments" => Self::ScoreBatch,
+            SCORE => Self::Score,
+            SCORE_BATCH => Self::ScoreBatch,
             _ => return None,
         };
         let is_packed = request.headers().contains_key(ENCODING);
@@ -168,8 +168,7 @@ fn broken_off(error: impl Into<StdError>) -> Status {
 
 /// How long a message is with its head, once that is there.
 fn length(framed: &[u8]) -> Option<usize> {
-    let [_, a, b, c, d] = *framed.first_chunk()?;
-    Some(HEAD_BYTES.saturating_add(u32::from_be_bytes([a, b, c, d]) as usize))
+    framed.first_chunk().copied().map(framed_bytes)
 }
 
 /// That what has come so far may be the beginning of a message.
@@ -256,9 +255,6 @@ mod tests {
     use crate::scoring::time::Timestamp;
     use crate::token::TokenKey;
 
-    const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
-    const BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
-
     const MESSAGE_BYTES_MAX: u32 = 2_000;
 
     /// A service that has seen nothing so far.
@@ -323,7 +319,7 @@ mod tests {
         let batch = BatchScorePaymentsRequest {
             requests: vec![score(), ScorePaymentRequest::default(), score()],
         };
-        for (path, sent) in [(SCORE, framed(&score())), (BATCH, framed(&batch))] {
+        for (path, sent) in [(SCORE, framed(&score())), (SCORE_BATCH, framed(&batch))] {
             let expected = call(&mut direct().others, path, &[&sent]).await;
             assert_eq!(expected.0, Code::Ok);
             for cut in 0..=sent.len() {

@@ -15,6 +15,7 @@ use tonic::Status;
 use tonic::codegen::StdError;
 
 use super::calls::Shared;
+use super::codec::{HEAD_BYTES, framed_bytes};
 use super::convert::{InvalidRequest, request};
 use super::status::Fault;
 use crate::clock::Stopwatch;
@@ -26,9 +27,6 @@ use elements::Elements;
 
 /// What is not counted of each: a call costs about as much before, and few messages are longer.
 const FREE_BYTES: usize = 16 << 10;
-
-/// The flag and the length before each message.
-const HEAD_BYTES: usize = 5;
 
 /// What a call brings.
 #[derive(Debug)]
@@ -237,9 +235,7 @@ impl Coming {
 
     /// How long the next one is with its head, once that is there.
     fn length(&self) -> Option<usize> {
-        let [_, a, b, c, d] = self.head;
-        let length = u32::from_be_bytes([a, b, c, d]) as usize;
-        (self.came_bytes >= HEAD_BYTES).then_some(HEAD_BYTES + length)
+        (self.came_bytes >= HEAD_BYTES).then_some(framed_bytes(self.head))
     }
 }
 

@@ -181,6 +181,15 @@ impl From<Fault> for tonic::Status {
     }
 }
 
+/// Whether a call that ends so had a message that cannot be read: that is what tonic says, which gives no details.
+pub(super) const fn is_unread(code: Code, has_details: bool) -> bool {
+    let is_tonics = matches!(
+        code,
+        Code::OutOfRange | Code::Unimplemented | Code::Internal
+    );
+    is_tonics && !has_details
+}
+
 fn leaked(text: &str) -> &'static str {
     Box::leak(text.into())
 }

@@ -59,16 +59,19 @@ impl Refused {
             if turned.is_ready() || refused.is_empty() {
                 return turned;
             }
-            refused.into_iter().for_each(tell);
+            refused.into_iter().for_each(begin_now);
         }
     }
 }
 
-/// Tells a call that it is refused: nothing that it waits for, or hardly ever.
-fn tell(mut call: Call) {
+/// Does now what mostly waits for nothing; what does goes on as a task.
+pub(in crate::grpc) fn begin_now<F>(mut future: Pin<Box<F>>)
+where
+    F: Future<Output = ()> + Send + ?Sized + 'static,
+{
     let mut now = Context::from_waker(Waker::noop());
-    if call.as_mut().poll(&mut now).is_pending() {
-        tokio::spawn(call);
+    if future.as_mut().poll(&mut now).is_pending() {
+        tokio::spawn(future);
     }
 }
 

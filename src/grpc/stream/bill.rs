@@ -5,9 +5,10 @@
 
 use std::sync::Arc;
 
-use tonic::{Code, Request, Status};
+use tonic::{Request, Status};
 
 use crate::grpc::connections::Pulse;
+use crate::grpc::status::is_unread;
 
 /// What has come of it so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,10 +62,9 @@ impl Bill {
         }
     }
 
-    /// It ends with what tonic, which gives no details, says of a message that is none.
+    /// It ends with this, perhaps for a message that is none.
     pub(super) fn broke_off(&mut self, status: &Status) {
-        let unread = [Code::OutOfRange, Code::Unimplemented, Code::Internal];
-        if unread.contains(&status.code()) && status.details().is_empty() {
+        if is_unread(status.code(), !status.details().is_empty()) {
             self.pulse
                 .waste_items(1, std::mem::take(&mut self.taken_ns));
             self.comes_to(Come::InVain);
