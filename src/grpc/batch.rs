@@ -5,6 +5,7 @@
 //! any payment, and the rest is not scored, for nobody would hear of it.
 
 use tokio::task::yield_now;
+use tonic::Code;
 
 use super::admission::Admission;
 use super::convert::{InvalidRequest, request, response};
@@ -37,6 +38,24 @@ pub(super) async fn results(
         receipt = receipt.max(chunk.receipt());
     }
     (results, receipt)
+}
+
+/// On the answer to a batch of which nothing came: that so many items were refused for what they are.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct InVain(pub(super) usize);
+
+impl InVain {
+    /// Whether that is what became of all of these.
+    pub(super) fn of(results: &[BatchResult]) -> Option<Self> {
+        let is_invalid = |result: &BatchResult| match &result.answer {
+            Some(Answer::Error(error)) => error.code == Code::InvalidArgument as i32,
+            Some(Answer::Assessment(_)) | None => false,
+        };
+        results
+            .iter()
+            .all(is_invalid)
+            .then_some(Self(results.len()))
+    }
 }
 
 /// Says in the answers whether a restart may forget them.

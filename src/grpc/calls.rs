@@ -15,6 +15,7 @@ use tonic::server::NamedService as _;
 use tonic::{Code, Status};
 
 use super::admission::{Admission, Queued};
+use super::batch::InVain;
 use super::connections::{Pulse, begin_now};
 use super::deadline::{self, Wait};
 use super::door::Door;
@@ -251,6 +252,7 @@ impl Answering {
     fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
         if !self.goes_on(&response) {
             self.settle(is_the_calls(&response));
+            self.settle_items(&response);
         }
         let headers = response.headers_mut();
         // What the service itself refuses, and counts, has details; what tonic does has none.
@@ -285,6 +287,14 @@ impl Answering {
         }
     }
 
+    /// Puts the items of a batch on it that came to nothing.
+    fn settle_items(&self, response: &Response<Body>) {
+        let in_vain = response.extensions().get();
+        if let (Some(InVain(items)), Some(OpenCall(shared))) = (in_vain, &self.open) {
+            shared.pulse.waste_items(*items as u64, 0);
+        }
+    }
+
     /// Counts how a call ended that its method has not seen, and so has not counted.
     fn count_unseen(&self, code: Code) {
         if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
@@ -303,7 +313,10 @@ impl Answering {
 fn is_the_calls(response: &Response<Body>) -> bool {
     let headers = response.headers();
     match headers.get(Status::GRPC_STATUS) {
-        None => !response.status().is_success(),
+        None => {
+            let is_in_vain = response.extensions().get::<InVain>().is_some();
+            is_in_vain || !response.status().is_success()
+        }
         Some(code) => {
             let code = Code::from_bytes(code.as_bytes());
             let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);

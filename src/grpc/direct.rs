@@ -20,6 +20,7 @@ use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
+use super::batch::InVain;
 use super::codec::{HEAD_BYTES, decode, framed_bytes};
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::pb::{BatchScorePaymentsRequest, ScorePaymentRequest};
@@ -30,6 +31,7 @@ const SCORE_BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
 
 /// What a message is packed with, where it is.
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
+const NOT_PACKED: HeaderValue = HeaderValue::from_static("identity");
 
 const OK: HeaderValue = HeaderValue::from_static("0");
 
@@ -57,7 +59,8 @@ impl Direction {
             SCORE_BATCH => Self::ScoreBatch,
             _ => return None,
         };
-        let is_packed = request.headers().contains_key(ENCODING);
+        let encoding = request.headers().get(ENCODING);
+        let is_packed = encoding.is_some_and(|encoding| *encoding != NOT_PACKED);
         (!is_packed).then_some(direction)
     }
 }
@@ -124,7 +127,12 @@ where
         }
         Direction::ScoreBatch => {
             let asked = decode::<BatchScorePaymentsRequest>(message)?;
-            encoded(&service.score_batch(&parts.headers, deadline, asked).await?)
+            let answer = service.score_batch(&parts.headers, deadline, asked).await?;
+            let mut response = encoded(&answer)?;
+            if let Some(in_vain) = InVain::of(&answer.results) {
+                response.extensions_mut().insert(in_vain);
+            }
+            Ok(response)
         }
     }
 }

@@ -106,6 +106,12 @@ fn bad_calls() -> Vec<BadCall> {
         },
         // A batch of too many.
         call(BATCH, &packed(0, &[0x0a, 0].repeat(1_001))),
+        // Batches of payments that are none.
+        call(BATCH, &packed(0, &[0x0a, 0].repeat(100))),
+        BadCall {
+            metadata: vec![("grpc-encoding", "identity".to_owned())],
+            ..call(BATCH, &packed(0, &[0x0a, 0]))
+        },
         call("/doublecheck.v1.RiskService/Unheard", &good),
         BadCall {
             metadata: vec![("long", "x".repeat(40_000))],
