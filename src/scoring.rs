@@ -27,6 +27,7 @@ mod findings;
 mod fnv;
 mod hash;
 mod heap;
+mod roundness;
 pub mod image;
 pub(crate) mod packing;
 

@@ -25,6 +25,7 @@ use std::thread;
 use judge::{Tally, judge};
 use lookalikes::LOOKALIKES;
 use mistakes::MISTAKES;
+use population::Shape;
 use random::Random;
 use stream::{Event, Stream};
 
@@ -81,6 +82,46 @@ const BOUNDS: &[(&str, Bound)] = &[
     (LOOKALIKES_TOGETHER, Ceiling(0.01)),
 ];
 
+/// The same of populations of other shapes, each with what it is asked for. Where sums spread far or little
+/// is known, a large sum and a slip look alike to anybody: there more are asked and fewer slips caught,
+/// but no more than this: of ordinary payments a third more than was reached when this was set, of
+/// look-alikes twice, of slips five points fewer, or what the service promises.
+const OTHER_SHAPES: &[(Shape, &[(&str, Bound)])] = &[
+    (
+        Shape::FarSpread,
+        &[
+            ("ordinary", Ceiling(0.0087)),
+            (LOOKALIKES_TOGETHER, Ceiling(0.014)),
+            ("slip", Floor(0.91)),
+            ("typo", Floor(0.98)),
+            ("burst", Floor(0.98)),
+            ("takeover", Floor(0.98)),
+        ],
+    ),
+    (
+        Shape::Round,
+        &[
+            ("ordinary", Ceiling(0.002)),
+            (LOOKALIKES_TOGETHER, Ceiling(0.009)),
+            ("slip", Floor(0.89)),
+            ("typo", Floor(0.98)),
+            ("burst", Floor(0.98)),
+            ("takeover", Floor(0.98)),
+        ],
+    ),
+    (
+        Shape::Sparse,
+        &[
+            ("ordinary", Ceiling(0.002)),
+            (LOOKALIKES_TOGETHER, Ceiling(0.012)),
+            ("slip", Floor(0.84)),
+            ("typo", Floor(0.98)),
+            ("burst", Floor(0.98)),
+            ("takeover", Floor(0.97)),
+        ],
+    ),
+];
+
 /// The largest share of a class to be left alone that may be blocked: none of them in these
 /// streams. A question can be answered, a block cannot.
 const BLOCKED_MAX: f64 = 0.0;
@@ -91,12 +132,12 @@ const LOOKALIKES_TOGETHER: &str = "look-alikes together";
 /// Fewer say nothing.
 const COUNT_MIN: usize = 30;
 
-fn stream(seed: u64) -> Vec<(Timestamp, Event)> {
+fn stream(seed: u64, shape: Shape) -> Vec<(Timestamp, Event)> {
     let mut random = Random::seeded(seed);
     let mut stream = Stream::default();
     let popular = population::popular(&mut random);
     for nth in 0..PAYERS {
-        let mut payer = population::payer(nth, &popular, &mut random);
+        let mut payer = population::payer(nth, &popular, shape, &mut random);
         for day in 0..DAYS {
             let measured = day >= WARM_UP_DAYS;
             life::live(&mut stream, &mut payer, day, measured, &mut random);
@@ -163,38 +204,57 @@ fn held_against(bound: &Bound, class: &str, by_seed: &[Tallies]) -> (String, Opt
 
 #[test]
 fn what_is_caught_stays_caught_and_nobody_is_disturbed_for_it() {
+    let complaints = hold(Shape::Everyday, BOUNDS);
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+#[test]
+fn so_it_is_where_people_pay_otherwise() {
+    let held = OTHER_SHAPES.iter();
+    let complaints: Vec<String> = held
+        .flat_map(|(shape, bounds)| hold(*shape, bounds))
+        .collect();
+    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+}
+
+/// What is wrong with a population's classes.
+fn hold(shape: Shape, bounds: &[(&str, Bound)]) -> Vec<String> {
     let by_seed: Vec<Tallies> = thread::scope(|scope| {
-        let runs = SEEDS.map(|seed| scope.spawn(move || tallies(Policy::default(), &stream(seed))));
+        let runs =
+            SEEDS.map(|seed| scope.spawn(move || tallies(Policy::default(), &stream(seed, shape))));
         runs.map(|run| run.join().unwrap()).into_iter().collect()
     });
     let of_seeds: String = SEEDS
         .iter()
         .map(|seed| format!("{:>8}", format!("#{seed}")))
         .collect();
-    println!("stopped               {of_seeds}       all     asked   blocked   count");
+    println!("{shape:?}\nstopped               {of_seeds}       all     asked   blocked   count");
     let mut complaints = Vec::new();
-    for (class, bound) in BOUNDS {
+    for (class, bound) in bounds {
         let (row, complaint) = held_against(bound, class, &by_seed);
         println!("{row}");
         complaints.extend(complaint);
     }
-    assert!(complaints.is_empty(), "\n{}\n", complaints.join("\n"));
+    complaints
 }
 
 #[test]
 fn every_class_has_a_bound_and_a_seed_gives_the_same_stream() {
-    let events = stream(SEEDS[0]);
+    let events = stream(SEEDS[0], Shape::Everyday);
     let classes: Vec<&str> = tallies(Policy::default(), &events).into_keys().collect();
     let mut bounded: Vec<&str> = BOUNDS.iter().map(|(class, _)| *class).collect();
     bounded.sort_unstable();
     assert_eq!(classes, bounded);
-    assert_eq!(format!("{events:?}"), format!("{:?}", stream(SEEDS[0])));
+    assert_eq!(
+        format!("{events:?}"),
+        format!("{:?}", stream(SEEDS[0], Shape::Everyday))
+    );
 }
 
 /// A gate that lets everything through is none.
 #[test]
 fn switching_a_signal_off_fails_the_gate() {
-    let events = stream(SEEDS[0]);
+    let events = stream(SEEDS[0], Shape::Everyday);
     for (signal, class) in [
         ("duplicate_in_flight", "timeout_retry"),
         ("duplicate_recent", "resubmit"),

@@ -75,6 +75,37 @@ pub(crate) struct Payer {
     pub(crate) mistyped: Vec<Recipient>,
 }
 
+/// What sets a population apart: its sums and how often it pays. The rest is the same for all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Sums near a middle, some payments a day.
+    Everyday,
+    /// Sums that spread far, to the last unit: two in three within half and double, some ten times the middle.
+    FarSpread,
+    /// Sums in hundreds and thousands, as people send each other, and in single units at tills.
+    Round,
+    /// A payment every two or three days.
+    Sparse,
+}
+
+impl Payer {
+    /// Gives it the habits of its population.
+    fn shaped(mut self, shape: Shape, random: &mut Random) -> Self {
+        if shape == Shape::Sparse {
+            self.payments_a_day = random.between(0.3, 0.6);
+        }
+        for habit in self.habits.iter_mut().filter(|habit| !habit.is_regular()) {
+            match shape {
+                Shape::Everyday => {}
+                Shape::FarSpread => (habit.spread, habit.step) = (random.between(0.4, 0.8), 1),
+                Shape::Round => habit.step = *random.pick(&[1, 100, 500, 1_000]),
+                Shape::Sparse => habit.spread = random.between(0.25, 0.5),
+            }
+        }
+        self
+    }
+}
+
 /// What many people pay: a charity's number, a city's transport wallet.
 pub(crate) fn popular(random: &mut Random) -> Vec<Recipient> {
     (0..8).map(|_| person(random)).collect()
@@ -143,7 +174,7 @@ pub(crate) fn rounded(sum: f64, step: i64) -> i64 {
     ((sum / step as f64).round() as i64).max(1) * step
 }
 
-pub(crate) fn payer(nth: usize, popular: &[Recipient], random: &mut Random) -> Payer {
+pub(crate) fn payer(nth: usize, popular: &[Recipient], shape: Shape, random: &mut Random) -> Payer {
     let (currency, unit) = *random.pick(&[("CNY", 4_000.0), ("EUR", 1_800.0), ("JPY", 2_600.0)]);
     let means = random.around(unit, 0.5);
     let wakes = random.between(5.5, 9.5);
@@ -192,7 +223,7 @@ pub(crate) fn payer(nth: usize, popular: &[Recipient], random: &mut Random) -> P
         }
     }
     payer.routines = routines(means, random);
-    payer
+    payer.shaped(shape, random)
 }
 
 fn habit(to: Recipient, means: f64, spread: f64, random: &mut Random) -> Habit {

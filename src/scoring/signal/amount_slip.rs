@@ -12,6 +12,7 @@ use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::expected::NATS_PER_DOUBLING;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::{KnownPayee, LogAmount};
+use crate::scoring::roundness::{Roundness, zeros};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -25,11 +26,12 @@ settings! {
         /// By how much better a slip explains an amount among sums that vary, where it begins to fire: the
         /// logarithm of how much likelier the amount is with a slip of any kind than without. Slips are
         /// rare, one payment in some hundreds, which is 5 to 6 nats. Raising it asks less about slips that
-        /// may as well be meant; those by a factor of ten lie far above.
-        from_nats: f64 = 3.5, 0 => 100, "nats";
+        /// may as well be meant, above all of people whose sums spread far; those by a factor of ten lie far
+        /// above.
+        from_nats: f64 = 3.4, 0 => 100, "nats";
         /// From where it fires at full strength. Near the one above: halves of a slip do not add up with
         /// an unusual amount, which is the same fact once more.
-        full_nats: f64 = 3.6, 0 => 100, "nats";
+        full_nats: f64 = 3.5, 0 => 100, "nats";
         /// Full strength against sums that vary: just enough to ask, so that what looks like abuse stands
         /// above it.
         varied_strength: f64 = 61.0, 0 => 100, "strength";
@@ -93,7 +95,8 @@ fn varied(
     // Nobody asks which slip it was, nor of which digit: all that make this amount count together.
     let mut odds = [0.0; AmountSlip::ALL.len()];
     for (slip, meant) in undone(typed).filter(|(_, meant)| is_as_round(*meant)) {
-        let nats = typed_nats - expected.surprise_nats(meant) + pattern_nats(slip, meant, typed);
+        let pattern = pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
+        let nats = typed_nats - expected.surprise_nats(meant) + pattern;
         if let Some(odds) = odds.get_mut(slip as usize) {
             *odds += LogAmount::ratio(nats / NATS_PER_DOUBLING);
         }
@@ -139,6 +142,30 @@ fn pattern_nats(slip: AmountSlip, meant: i64, typed: i64) -> f64 {
             AmountSlip::NeighbourKey => 1.0,
         }
 }
+
+/// What is to be taken off where `typed` is `meant` with zeros too many. Amounts that end in one more lie ten
+/// times further apart, which is what the pattern says; but people who pay in round sums pay these ten
+/// times as often as that. What is round by habit is no sign of a slip.
+fn zeros_usual_nats(context: &Context<'_>, meant: i64, typed: i64) -> f64 {
+    let (of_meant, of_typed) = (zeros(meant), zeros(typed));
+    let Some(more) = of_typed.checked_sub(of_meant).filter(|more| *more > 0) else {
+        return 0.0;
+    };
+    let Some(amounts) = context.amounts() else {
+        return 0.0;
+    };
+    let of_payee = context.comparable_payee().copied().into_iter();
+    let roundness = Roundness {
+        of_account: amounts.minor(),
+        of_payee: of_payee.flat_map(KnownPayee::amounts_minor),
+    };
+    let rarer = roundness.share_ending_in(of_meant) / roundness.share_ending_in(of_typed);
+    let by_chance = f64::from(more) * NATS_PER_ZERO;
+    (by_chance - LogAmount::doublings_of(rarer) * NATS_PER_DOUBLING).max(0.0)
+}
+
+/// ln 10.
+const NATS_PER_ZERO: f64 = std::f64::consts::LN_10;
 
 /// Whether it is the first digit of `meant` that stands twice in `typed`.
 fn is_first_doubled(meant: i64, typed: i64) -> bool {
