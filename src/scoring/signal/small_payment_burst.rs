@@ -11,7 +11,7 @@ use crate::scoring::time::Span;
 use crate::scoring::window::RecordRef;
 
 /// How many of the newest payments are looked at: more than any run needs to be found.
-const LOOK_BACK_MAX: usize = 32;
+const LOOK_BACK_MAX: usize = u32::BITS as usize;
 
 settings! {
     /// Settings of `SMALL_PAYMENT_BURST`.
@@ -60,22 +60,33 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if strength(settings, count_max, follows) <= 0.0 {
         return None;
     }
-    let run = context
+    let recent = context
         .account
         .window()
         .within(window, context.now)
         .take(LOOK_BACK_MAX)
-        .filter(|record| {
-            record.standing().counts_in_velocity()
-                && record.money().currency() == payment.money.currency()
-                && is_small(record.money().amount_minor())
-        });
+        .enumerate();
+    let is_of_run = |record: RecordRef<'_>| {
+        record.standing().counts_in_velocity()
+            && record.money().currency() == payment.money.currency()
+            && is_small(record.money().amount_minor())
+    };
+    // A bit for each, as what follows looks at them again and again.
+    let mut of_run = 0_u32;
+    for (nth, record) in recent.clone() {
+        of_run |= u32::from(is_of_run(record)) << nth;
+    }
+    if strength(settings, own.saturating_add(of_run.count_ones()), follows) <= 0.0 {
+        // Those that are errands do not count either.
+        return None;
+    }
+    let run = recent.filter(|(nth, _)| of_run >> nth & 1 != 0);
     let repeats = |record: RecordRef<'_>| !follows && record.pays_the_payee_of(context.submission);
-    if !follows && context.knows_the_payee && !run.clone().any(repeats) {
+    if !follows && context.knows_the_payee && !run.clone().any(|(_, record)| repeats(record)) {
         return None;
     }
     let is_errand = |nth: usize, record: RecordRef<'_>| {
-        let mut others = run.clone().enumerate().filter(|(other, _)| *other != nth);
+        let mut others = run.clone().filter(|(other, _)| *other != nth);
         record.payee_was_known()
             && !repeats(record)
             && !others.any(|(_, other)| other.pays_whom(record))
@@ -86,7 +97,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         payment.money.amount_minor()
     };
-    for (nth, small) in run.clone().enumerate() {
+    for (nth, small) in run.clone() {
         if is_errand(nth, small) {
             continue;
         }
