@@ -47,77 +47,132 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         let above = LogAmount::of(amount_minor).doublings() - level;
         LogAmount::ratio(above) <= settings.small_share
     };
-    let payment = context.payment;
-    let follows = !is_small(payment.money.amount_minor());
-    let window = if follows {
+    let follows = !is_small(context.payment.money.amount_minor());
+    let span = if follows {
         settings.follow_ms
     } else {
         settings.window_ms
     };
-    // A payment that is not small is none of the run.
-    let own = u32::from(!follows);
-    let count_max = context.attempts_max(window).saturating_add(own);
-    if strength(settings, count_max, follows) <= 0.0 {
+    let attempts_max = context
+        .attempts_max(span)
+        .saturating_add(own_count(follows));
+    if strength(settings, attempts_max, follows) <= 0.0 {
         return None;
     }
-    let recent = context
-        .account
-        .window()
-        .within(window, context.now)
-        .take(LOOK_BACK_MAX)
-        .enumerate();
-    let is_of_run = |record: RecordRef<'_>| {
-        record.standing().counts_in_velocity()
-            && record.money().currency() == payment.money.currency()
-            && is_small(record.money().amount_minor())
-    };
-    // A bit for each, as what follows looks at them again and again.
-    let mut of_run = 0_u32;
-    for (nth, record) in recent.clone() {
-        of_run |= u32::from(is_of_run(record)) << nth;
-    }
-    if strength(settings, own.saturating_add(of_run.count_ones()), follows) <= 0.0 {
-        // Those that are errands do not count either.
+    let run = Run::before(context, follows, span, is_small);
+    if strength(settings, run.count_max(), follows) <= 0.0 || run.is_errand_itself() {
         return None;
     }
-    let run = recent.filter(|(nth, _)| of_run >> nth & 1 != 0);
-    let repeats = |record: RecordRef<'_>| !follows && record.pays_the_payee_of(context.submission);
-    if !follows && context.knows_the_payee && !run.clone().any(|(_, record)| repeats(record)) {
-        return None;
-    }
-    let is_errand = |nth: usize, record: RecordRef<'_>| {
-        let mut others = run.clone().filter(|(other, _)| *other != nth);
-        record.payee_was_known()
-            && !repeats(record)
-            && !others.any(|(_, other)| other.pays_whom(record))
-    };
-    let mut count = own;
-    let mut sum_minor = if follows {
-        0
-    } else {
-        payment.money.amount_minor()
-    };
-    for (nth, small) in run.clone() {
-        if is_errand(nth, small) {
-            continue;
-        }
-        count = count.saturating_add(1);
-        sum_minor = sum_minor.saturating_add(small.money().amount_minor());
-    }
+    let (count, sum_minor) = run.count_and_sum_minor();
     let strength = strength(settings, count, follows);
     let mut measure = Measure::of(
         strength.min(84.0),
         Nature::Abuse,
         Evidence::Velocity {
-            window,
+            window: span,
             count,
             sum_minor,
             limit: i64::from(settings.from.saturating_sub(1)),
             usual: 0.0,
         },
     )?;
-    measure.retry_after = Some(window);
+    measure.retry_after = Some(span);
     Some(measure)
+}
+
+/// A payment that is not small is none of the run that it follows.
+fn own_count(follows: bool) -> u32 {
+    u32::from(!follows)
+}
+
+/// The small payments that a payment comes after.
+struct Run<'a, 'c> {
+    context: &'a Context<'c>,
+    follows: bool,
+    span: Span,
+    /// Which of the newest payments are of it, the newest lowest: they are looked at again and again.
+    bits: u32,
+}
+
+impl<'a, 'c> Run<'a, 'c> {
+    fn before(
+        context: &'a Context<'c>,
+        follows: bool,
+        span: Span,
+        is_small: impl Fn(i64) -> bool,
+    ) -> Self {
+        let mut run = Self {
+            context,
+            follows,
+            span,
+            bits: 0,
+        };
+        let currency = context.payment.money.currency();
+        for (nth, record) in run.newest() {
+            let money = record.money();
+            let is_of_it = record.standing().counts_in_velocity()
+                && money.currency() == currency
+                && is_small(money.amount_minor());
+            run.bits |= u32::from(is_of_it) << nth;
+        }
+        run
+    }
+
+    fn newest(&self) -> impl Iterator<Item = (usize, RecordRef<'a>)> + Clone + use<'a, 'c> {
+        let window = self.context.account.window();
+        let newest = window.within(self.span, self.context.now);
+        newest.take(LOOK_BACK_MAX).enumerate()
+    }
+
+    fn payments(&self) -> impl Iterator<Item = (usize, RecordRef<'a>)> + Clone + use<'a, 'c> {
+        let bits = self.bits;
+        self.newest().filter(move |(nth, _)| bits >> nth & 1 != 0)
+    }
+
+    /// How many there are at most, were none of them an errand.
+    fn count_max(&self) -> u32 {
+        self.bits
+            .count_ones()
+            .saturating_add(own_count(self.follows))
+    }
+
+    fn repeats(&self, record: RecordRef<'_>) -> bool {
+        !self.follows && record.pays_the_payee_of(self.context.submission)
+    }
+
+    /// Whether the payment goes to a payee that is known and was not paid in this run.
+    fn is_errand_itself(&self) -> bool {
+        !self.follows
+            && self.context.knows_the_payee
+            && !self.payments().any(|(_, record)| self.repeats(record))
+    }
+
+    fn is_errand(&self, nth: usize, record: RecordRef<'_>) -> bool {
+        let mut others = self.payments().filter(|(other, _)| *other != nth);
+        record.payee_was_known()
+            && !self.repeats(record)
+            && !others.any(|(_, other)| other.pays_whom(record))
+    }
+
+    /// How many there are without errands, and what they come to.
+    fn count_and_sum_minor(&self) -> (u32, i64) {
+        let own_minor = match self.follows {
+            true => 0,
+            false => self.context.payment.money.amount_minor(),
+        };
+        let counted = self
+            .payments()
+            .filter(|(nth, record)| !self.is_errand(*nth, *record));
+        counted.fold(
+            (own_count(self.follows), own_minor),
+            |(count, sum_minor), (_, record)| {
+                (
+                    count.saturating_add(1),
+                    sum_minor.saturating_add(record.money().amount_minor()),
+                )
+            },
+        )
+    }
 }
 
 fn strength(settings: &Settings, count: u32, follows: bool) -> f64 {
