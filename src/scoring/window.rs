@@ -227,6 +227,12 @@ impl Window {
             .map(|entry| self.look(entry))
     }
 
+    /// The same, counted from the newest, which is the zeroth.
+    #[must_use]
+    pub fn nth_newest(&self, nth: usize) -> Option<RecordRef<'_>> {
+        self.at(self.len().checked_sub(1)?.checked_sub(nth)?)
+    }
+
     /// Notes what became of the record in this place.
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
         let Some(entry) = self.entries.as_mut_slice().get_mut(nth) else {

@@ -13,6 +13,7 @@ mod images;
 mod outcomes;
 mod policies;
 mod retries;
+mod runs;
 mod signals;
 mod texts;
 mod timeline;

@@ -11,7 +11,7 @@ use crate::scoring::time::Span;
 use crate::scoring::window::RecordRef;
 
 /// How many of the newest payments are looked at: more than any run needs to be found.
-const LOOK_BACK_MAX: usize = u32::BITS as usize;
+const LOOK_BACK_MAX: usize = Places::BITS as usize;
 
 settings! {
     /// Settings of `SMALL_PAYMENT_BURST`.
@@ -43,10 +43,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let level = context
         .level_doublings()
         .filter(|_| context.knows_the_account())?;
-    let is_small = |amount_minor| {
-        let above = LogAmount::of(amount_minor).doublings() - level;
-        LogAmount::ratio(above) <= settings.small_share
-    };
+    let small_up_to = level + LogAmount::doublings_of(settings.small_share);
+    let is_small = |amount_minor| LogAmount::of(amount_minor).doublings() <= small_up_to;
     let follows = !is_small(context.payment.money.amount_minor());
     let span = if follows {
         settings.follow_ms
@@ -60,10 +58,15 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         return None;
     }
     let run = Run::before(context, follows, span, is_small);
-    if strength(settings, run.count_max(), follows) <= 0.0 || run.is_errand_itself() {
+    if strength(settings, run.count_max(), follows) <= 0.0 {
         return None;
     }
-    let (count, sum_minor) = run.count_and_sum_minor();
+    let repeated = run.repeated();
+    if context.knows_the_payee && repeated == 0 && !follows {
+        // An errand itself.
+        return None;
+    }
+    let (count, sum_minor) = run.count_and_sum_minor(repeated);
     let strength = strength(settings, count, follows);
     let mut measure = Measure::of(
         strength.min(84.0),
@@ -81,17 +84,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
 }
 
 /// A payment that is not small is none of the run that it follows.
-fn own_count(follows: bool) -> u32 {
-    u32::from(!follows)
+const fn own_count(follows: bool) -> u32 {
+    !follows as u32
 }
+
+/// Some of the newest payments, a bit for each, the newest lowest.
+type Places = u32;
 
 /// The small payments that a payment comes after.
 struct Run<'a, 'c> {
     context: &'a Context<'c>,
     follows: bool,
-    span: Span,
-    /// Which of the newest payments are of it, the newest lowest: they are looked at again and again.
-    bits: u32,
+    places: Places,
 }
 
 impl<'a, 'c> Run<'a, 'c> {
@@ -101,78 +105,89 @@ impl<'a, 'c> Run<'a, 'c> {
         span: Span,
         is_small: impl Fn(i64) -> bool,
     ) -> Self {
-        let mut run = Self {
+        let currency = context.payment.money.currency();
+        let is_of_it = |record: RecordRef<'_>| {
+            let money = record.money();
+            record.standing().counts_in_velocity()
+                && money.currency() == currency
+                && is_small(money.amount_minor())
+        };
+        let newest = context.account.window().within(span, context.now);
+        let newest = newest.take(LOOK_BACK_MAX).enumerate();
+        let places = newest.fold(0, |places, (nth, record)| {
+            places | Places::from(is_of_it(record)) << nth
+        });
+        Self {
             context,
             follows,
-            span,
-            bits: 0,
-        };
-        let currency = context.payment.money.currency();
-        for (nth, record) in run.newest() {
-            let money = record.money();
-            let is_of_it = record.standing().counts_in_velocity()
-                && money.currency() == currency
-                && is_small(money.amount_minor());
-            run.bits |= u32::from(is_of_it) << nth;
+            places,
         }
-        run
     }
 
-    fn newest(&self) -> impl Iterator<Item = (usize, RecordRef<'a>)> + Clone + use<'a, 'c> {
+    fn payments(&self, places: Places) -> impl Iterator<Item = (Places, RecordRef<'a>)> + use<'a> {
         let window = self.context.account.window();
-        let newest = window.within(self.span, self.context.now);
-        newest.take(LOOK_BACK_MAX).enumerate()
-    }
-
-    fn payments(&self) -> impl Iterator<Item = (usize, RecordRef<'a>)> + Clone + use<'a, 'c> {
-        let bits = self.bits;
-        self.newest().filter(move |(nth, _)| bits >> nth & 1 != 0)
+        each(places).filter_map(|place| {
+            let nth = place.trailing_zeros() as usize;
+            Some((place, window.nth_newest(nth)?))
+        })
     }
 
     /// How many there are at most, were none of them an errand.
-    fn count_max(&self) -> u32 {
-        self.bits
+    const fn count_max(&self) -> u32 {
+        self.places
             .count_ones()
             .saturating_add(own_count(self.follows))
     }
 
-    fn repeats(&self, record: RecordRef<'_>) -> bool {
-        !self.follows && record.pays_the_payee_of(self.context.submission)
+    /// Those to the payee that is paid now too, if that is part of the run.
+    fn repeated(&self) -> Places {
+        let places = if self.follows { 0 } else { self.places };
+        self.payments(places)
+            .filter(|(_, record)| record.pays_the_payee_of(self.context.submission))
+            .fold(0, |repeated, (place, _)| repeated | place)
     }
 
-    /// Whether the payment goes to a payee that is known and was not paid in this run.
-    fn is_errand_itself(&self) -> bool {
-        !self.follows
-            && self.context.knows_the_payee
-            && !self.payments().any(|(_, record)| self.repeats(record))
-    }
-
-    fn is_errand(&self, nth: usize, record: RecordRef<'_>) -> bool {
-        let mut others = self.payments().filter(|(other, _)| *other != nth);
-        record.payee_was_known()
-            && !self.repeats(record)
-            && !others.any(|(_, other)| other.pays_whom(record))
+    /// Those to a payee that was known, and that is paid once. Whom a payment paid lies far from the rest of
+    /// it, so what is found of two payments is told of both.
+    fn errands(&self, repeated: Places) -> Places {
+        let mut others = repeated;
+        for (place, record) in self.payments(self.places) {
+            if others & place != 0 {
+                continue;
+            }
+            let mut rest = self.payments(self.places & !place);
+            if !record.payee_was_known() {
+                others |= place;
+            } else if let Some((other, _)) = rest.find(|(_, other)| other.pays_whom(record)) {
+                others |= place | other;
+            }
+        }
+        self.places & !others
     }
 
     /// How many there are without errands, and what they come to.
-    fn count_and_sum_minor(&self) -> (u32, i64) {
+    fn count_and_sum_minor(&self, repeated: Places) -> (u32, i64) {
+        let counted = self.places & !self.errands(repeated);
         let own_minor = match self.follows {
             true => 0,
             false => self.context.payment.money.amount_minor(),
         };
-        let counted = self
-            .payments()
-            .filter(|(nth, record)| !self.is_errand(*nth, *record));
-        counted.fold(
-            (own_count(self.follows), own_minor),
-            |(count, sum_minor), (_, record)| {
-                (
-                    count.saturating_add(1),
-                    sum_minor.saturating_add(record.money().amount_minor()),
-                )
-            },
-        )
+        let sum_minor = self
+            .payments(counted)
+            .fold(own_minor, |sum_minor, (_, record)| {
+                sum_minor.saturating_add(record.money().amount_minor())
+            });
+        let count = counted.count_ones();
+        (count.saturating_add(own_count(self.follows)), sum_minor)
     }
+}
+
+/// Each of them by itself.
+fn each(places: Places) -> impl Iterator<Item = Places> {
+    let but_lowest = |places: &Places| Some(places & places.wrapping_sub(1));
+    std::iter::successors(Some(places), but_lowest)
+        .take_while(|places| *places != 0)
+        .map(|places| places & places.wrapping_neg())
 }
 
 fn strength(settings: &Settings, count: u32, follows: bool) -> f64 {
