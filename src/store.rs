@@ -94,11 +94,14 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Hashes `key`.
+    /// Hashes `key`, and asks for the hint that says where its state is: several keys that are sought before
+    /// the first is [found](Self::find) wait for that together.
     pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K, V> {
+        let identity = self.hashing.identity_of(key.borrow());
+        self.hints.fetch(identity.place);
         Sought {
             key,
-            identity: self.hashing.identity_of(key.borrow()),
+            identity,
             slot: None,
         }
     }

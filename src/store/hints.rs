@@ -6,10 +6,13 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use crate::prefetch::prefetch_one;
+
 /// How many hints share a bucket: eight of eight bytes are one cache line.
 const BUCKET: usize = 8;
-/// How many buckets are made at once: 4 kB.
-const PAGE: usize = 64;
+/// How many buckets are made at once: 32 kB. In smaller pieces, naming them all takes more than the core's own
+/// cache has to spare.
+const PAGE: usize = 512;
 
 /// The first table has room for this many hints, each further one for four times as many.
 const FIRST_TABLE: usize = 1 << 13;
@@ -40,6 +43,15 @@ impl Hints {
         };
         hints.begin(0);
         hints
+    }
+
+    /// Asks for the bucket of this hash, and waits for nothing.
+    pub(super) fn fetch(&self, hash: u64) {
+        if let Some((page, bucket)) = self.place(hash)
+            && let Some(page) = page.get()
+        {
+            prefetch_one(page.as_slice(), bucket);
+        }
     }
 
     /// The slots in which the state of a key of this hash may be, likeliest first.
