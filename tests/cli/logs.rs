@@ -200,6 +200,9 @@ async fn no_id_is_in_logs_or_metrics_whatever_happens() {
         assert_ne!(event["decision"], "allow");
         assert_eq!(event["trace_id"], TRACE, "{event}");
         assert_eq!(event["span_id"], SPAN);
+        let score = event["score"].to_string();
+        let digits = score.split_once('.').map_or("", |(_, digits)| digits);
+        assert!((1..=2).contains(&digits.len()), "{event}");
         for alias in ["account", "payee", "device"] {
             assert_eq!(event[alias].as_str().unwrap().len(), 16, "{event}");
         }

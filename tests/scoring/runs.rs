@@ -90,7 +90,7 @@ fn a_run_is_what_looking_at_each_pair_of_it_says() {
         let (mut known, mut run): (BTreeSet<u64>, Vec<Small>) = ((0..KNOWN).collect(), Vec::new());
         for nth in 0..18 {
             let payee = random.next() % payees;
-            let is_small = random.next() % 4 > 0;
+            let is_small = !random.next().is_multiple_of(4);
             let amount_minor = if is_small { 100 } else { 60_000 } + nth;
             let is_known = !known.insert(payee);
             if is_small {
