@@ -2,8 +2,8 @@
 //! messages), loaded by turns with the same payments: unary, streamed, and in batches of 64.
 //!
 //! `cargo bench --bench edge_cost` runs `doublecheck load --echo` for each and puts the ratios side by
-//! side; `-- --test` does so briefly. Other arguments after `--` go to `load`, such as `--accounts
-//! 1000000 --prefill 4 --duration 2s`. Read ratios within one run: machines are noisy.
+//! side; `-- --test` does so briefly. Other arguments after `--` go to `load` instead of the usual ones, such
+//! as `--accounts 1000000 --prefill 4 --duration 2s`. Read ratios within one run: machines are noisy.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -13,11 +13,8 @@
 
 mod loads;
 
-use loads::{FIGURES, LOADS};
+use loads::{AT_LENGTH, BRIEF, FIGURES, LOADS};
 use serde_json::Value;
-
-const BRIEF: &[&str] = &["--rounds", "1", "--payments", "2000", "--warm-up", "0s"];
-const AT_LENGTH: &[&str] = &["--rounds", "5", "--duration", "2s", "--warm-up", "500ms"];
 
 fn main() {
     let given: Vec<String> = std::env::args().skip(1).collect();
@@ -25,17 +22,17 @@ fn main() {
     // Cargo adds `--bench`.
     let of_load = |argument: &&String| *argument != "--test" && *argument != "--bench";
     let more: Vec<&str> = given.iter().filter(of_load).map(String::as_str).collect();
-    let lengths = match (is_brief, more.is_empty()) {
-        (true, _) => BRIEF,
-        (false, true) => AT_LENGTH,
-        (false, false) => &[],
+    let length = match (is_brief, more.is_empty()) {
+        (true, _) => [&["--rounds", "1"], BRIEF].concat(),
+        (false, true) => AT_LENGTH.to_vec(),
+        (false, false) => Vec::new(),
     };
     println!(
         "{:24} {:>12} {:>12} {:>24}",
         "median", "score", "echo", "score/echo (spread)"
     );
     for (name, arguments) in LOADS {
-        let asked = [&["--echo"], arguments, lengths, &more].concat();
+        let asked = [&["--echo"], arguments, &*length, &more].concat();
         let loaded = loads::load(&asked, &["score", "echo"]);
         println!("{name}");
         for (figure, key) in FIGURES {

@@ -15,7 +15,7 @@ mod loads;
 use std::fs;
 use std::path::Path;
 
-use loads::{FIGURES, LOADS};
+use loads::{AT_LENGTH, BRIEF, FIGURES, LOADS};
 use serde_json::Value;
 
 const ACKS: [&str; 3] = ["none", "written", "synced"];
@@ -23,8 +23,8 @@ const ACKS: [&str; 3] = ["none", "written", "synced"];
 fn main() {
     let is_brief = std::env::args().any(|argument| argument == "--test");
     let (rounds, length): (usize, &[&str]) = match is_brief {
-        true => (1, &["--payments", "2000", "--warm-up", "0s"]),
-        false => (5, &["--duration", "2s", "--warm-up", "500ms"]),
+        true => (1, BRIEF),
+        false => (5, AT_LENGTH),
     };
     println!(
         "{:24} {:>12} {:>22} {:>22}",

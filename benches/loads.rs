@@ -21,6 +21,20 @@ pub const FIGURES: [(&str, &str); 5] = [
     ("p99.9 µs", "p99_9_us"),
 ];
 
+/// How long a brief round is.
+pub const BRIEF: &[&str] = &["--payments", "2000", "--warm-up", "0s"];
+
+/// How long a round is that counts, and so many accounts that next to none pays faster than people do: who does
+/// is asked, and to ask takes longer.
+pub const AT_LENGTH: &[&str] = &[
+    "--duration",
+    "2s",
+    "--warm-up",
+    "500ms",
+    "--accounts",
+    "1000000",
+];
+
 /// Runs the load; the summary has these `sides`. Every payment was answered, and every answer is right.
 pub fn load(arguments: &[&str], sides: &[&str]) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_doublecheck"))
