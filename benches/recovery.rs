@@ -5,8 +5,9 @@
 //! directory beside the build, and that disk's time is in it. `redo` is a whole restart from a journal
 //! alone, `begin` one from a snapshot alone, on all cores, by the clock on the wall, each by a process of its
 //! own: the median of five, the shortest and the longest. `pause` is the longest that a payment took that was
-//! scored while a snapshot was being taken, `alone` while none was: in all, of that on a core, and held up by
-//! others in this process, without what it waited for a core.
+//! scored while a snapshot was being taken, `alone` while none was: in all, of that on a core, held up by
+//! others in this process, without what it waited for a core, and stolen: where the thread never left its core
+//! but the core was not there, as a hypervisor takes it away from who has used up their share.
 //!
 //! `cargo bench --bench recovery [-- EVENTS [ACCOUNTS]]` (1 M each unless said); `-- --test` runs a small one.
 #![allow(
@@ -293,13 +294,13 @@ const GROWTH_BYTES: u64 = 1 << 30;
 /// For how long payments are scored without a snapshot, to compare with.
 const ALONE: Duration = Duration::from_secs(1);
 
-/// The longest times that payments took: all of it; on a core; and neither on one nor waiting for one, which
-/// is what they were held up by others in this process.
-struct Longest([[f64; 2]; 3]);
+/// The longest times that payments took: all of it; on a core; neither on one nor waiting for one, which is
+/// what they were held up by others in this process; and stolen from them while on one.
+struct Longest([[f64; 2]; 4]);
 
 impl Longest {
-    fn of(took: &[[f64; 3]]) -> Self {
-        Self([0, 1, 2].map(|part| {
+    fn of(took: &[[f64; 4]]) -> Self {
+        Self([0, 1, 2, 3].map(|part| {
             let mut took: Vec<f64> = took.iter().map(|took| took[part]).collect();
             took.sort_by(f64::total_cmp);
             let last = took.len() - 1;
@@ -310,7 +311,8 @@ impl Longest {
 
 impl fmt::Display for Longest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (name, [rare, longest]) in ["in all", "on a core", "held up"].iter().zip(self.0) {
+        let names = ["in all", "on a core", "held up", "stolen"];
+        for (name, [rare, longest]) in names.iter().zip(self.0) {
             write!(f, "{name} {rare:.0} {longest:.0}  ")?;
         }
         Ok(())
@@ -325,26 +327,42 @@ impl Ledger {
         Self(File::open("/proc/thread-self/schedstat").unwrap())
     }
 
-    /// How long `work` took, in µs: all of it, on a core, and neither on one nor waiting for one. Of what is
-    /// told by the ledger more is taken than of the time, lest a wait between two readings count as held up.
-    fn times(&self, work: impl FnOnce()) -> [f64; 3] {
-        let (waited_before, on_core_before) = (self.waited_us(), on_core());
+    /// How long `work` took, in µs: all of it, on a core, held up and stolen. Of what is told by the ledger
+    /// more is taken than of the time, lest a wait between two readings count as held up.
+    fn times(&self, work: impl FnOnce()) -> [f64; 4] {
+        let (before, on_core_before) = (self.read(), on_core());
         let began = Instant::now();
         work();
         let all = began.elapsed().as_secs_f64() * 1e6;
         let on_core = (on_core() - on_core_before).as_secs_f64() * 1e6;
-        let waited = self.waited_us() - waited_before;
-        [all, on_core, (all - on_core - waited).max(0.0)]
+        let after = self.read();
+        let missing = (all - on_core - (after.waited_us - before.waited_us)).max(0.0);
+        if after.runs == before.runs {
+            [all, on_core, 0.0, missing]
+        } else {
+            [all, on_core, missing, 0.0]
+        }
     }
 
-    /// For how long it has waited for a core.
-    fn waited_us(&self) -> f64 {
+    fn read(&self) -> Reading {
         let mut stat = [0; 64];
         let length = self.0.read_at(&mut stat, 0).unwrap();
         let stat = std::str::from_utf8(&stat[..length]).unwrap();
-        let waited_ns: f64 = stat.split(' ').nth(1).unwrap().parse().unwrap();
-        waited_ns / 1e3
+        let mut numbers = stat.split_whitespace().skip(1);
+        let mut number = || numbers.next().unwrap().parse::<u64>().unwrap();
+        Reading {
+            waited_us: number() as f64 / 1e3,
+            runs: number(),
+        }
     }
+}
+
+/// What a ledger says.
+struct Reading {
+    /// For how long the thread has waited for a core.
+    waited_us: f64,
+    /// How often it has come to one.
+    runs: u64,
 }
 
 /// How many payments were scored during `meanwhile`, and the longest times that any took.

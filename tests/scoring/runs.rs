@@ -46,8 +46,9 @@ fn counted(run: &[Small]) -> (u32, i64) {
     })
 }
 
-/// A stage where only bursts are looked for and nobody is asked, on which the account knows its payees.
-fn quiet_stage() -> Stage {
+/// A stage where only bursts are looked for and nobody is asked, on which the account knows its payees. What
+/// is small is said by `small_share`.
+fn quiet_stage(small_share: f64) -> Stage {
     let weights: Vec<String> = Signal::ALL
         .iter()
         .map(|signal| format!("{}.weight", signal.section()))
@@ -56,10 +57,14 @@ fn quiet_stage() -> Stage {
         "small_payment_burst.weight" => 0.01,
         _ => 0.0,
     };
-    let settings: Vec<(&str, Value)> = weights
+    let mut settings: Vec<(&str, Value)> = weights
         .iter()
         .map(|path| (path.as_str(), Value::Number(weight_of(path))))
         .collect();
+    settings.push((
+        "small_payment_burst.small_share",
+        Value::Number(small_share),
+    ));
     let mut stage = Stage::new(&settings);
     for payee in 0..KNOWN {
         stage.play(&format!("{payee}d 6 times every 7d pays 50.00 to P{payee}"));
@@ -85,7 +90,7 @@ fn a_run_is_what_looking_at_each_pair_of_it_says() {
     let mut random = Random::new(1);
     let (mut bursts, mut errands) = (0, 0);
     for life in 0..60 {
-        let mut stage = quiet_stage();
+        let mut stage = quiet_stage(0.75);
         let payees = 2 + random.next() % 7;
         let (mut known, mut run): (BTreeSet<u64>, Vec<Small>) = ((0..KNOWN).collect(), Vec::new());
         for nth in 0..18 {
@@ -116,4 +121,20 @@ fn a_run_is_what_looking_at_each_pair_of_it_says() {
     }
     // Both happen often.
     assert!(bursts > 200 && errands > 50, "{bursts} {errands}");
+}
+
+#[test]
+fn with_a_share_of_0_nothing_is_small() {
+    let bursts_at = |small_share| {
+        let mut stage = quiet_stage(small_share);
+        for nth in 0..8 {
+            stage.play(&format!("50d{}s {nth} pays 0.01 to S{nth}", nth * 20));
+        }
+        (0..8)
+            .filter(|nth| said(&stage, &nth.to_string()).is_some())
+            .count()
+    };
+    assert_eq!(bursts_at(0.0), 0);
+    // However little that is, it is a share.
+    assert_eq!(bursts_at(0.001), 6);
 }

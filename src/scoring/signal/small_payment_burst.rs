@@ -20,7 +20,8 @@ settings! {
         weight: f64 = 1.0, 0 => 1, "share";
         /// How far back the run may reach.
         window_ms: Span = Span::from_minutes(10), 1000 => 3600000, "ms";
-        /// What is small: at most this share of the account's level.
+        /// What is small: at most this share of the account's level. With 0 nothing is, and there are no
+        /// bursts.
         small_share: f64 = 0.75, 0 => 1, "share";
         /// From how many payments on a run is a burst.
         from: u32 = 5, 2 => 32, "payments";
@@ -42,7 +43,7 @@ settings! {
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let level = context
         .level_doublings()
-        .filter(|_| context.knows_the_account())?;
+        .filter(|_| context.knows_the_account() && settings.small_share > 0.0)?;
     let small_up_to = level + LogAmount::doublings_of(settings.small_share);
     let is_small = |amount_minor| LogAmount::of(amount_minor).doublings() <= small_up_to;
     let follows = !is_small(context.payment.money.amount_minor());
@@ -84,8 +85,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
 }
 
 /// A payment that is not small is none of the run that it follows.
-const fn own_count(follows: bool) -> u32 {
-    !follows as u32
+fn own_count(follows: bool) -> u32 {
+    u32::from(!follows)
 }
 
 /// Some of the newest payments, a bit for each, the newest lowest.
@@ -133,7 +134,7 @@ impl<'a, 'c> Run<'a, 'c> {
     }
 
     /// How many there are at most, were none of them an errand.
-    const fn count_max(&self) -> u32 {
+    fn count_max(&self) -> u32 {
         self.places
             .count_ones()
             .saturating_add(own_count(self.follows))
