@@ -17,9 +17,37 @@ const fn taken_bytes(bytes: usize) -> usize {
     bytes.wrapping_add(below_step) & !below_step
 }
 
+/// How many bytes to allocate for what has `bytes` now and may grow: the next of sizes of which there are two
+/// between each power of two and the next, all of them sizes of allocators. With few sizes, what one account
+/// has outgrown is soon what another needs.
+pub(super) fn roomy_bytes(bytes: usize) -> usize {
+    const LEAST: usize = 96;
+    let power = bytes.max(LEAST).next_power_of_two();
+    let below = power.saturating_sub(power / 4);
+    if bytes <= below { below } else { power }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn room_to_grow_comes_in_few_sizes() {
+        for (bytes, roomy) in [
+            (0, 96),
+            (96, 96),
+            (97, 128),
+            (129, 192),
+            (193, 256),
+            (257, 384),
+            (385, 512),
+            (1_537, 2_048),
+            (2_049, 3_072),
+        ] {
+            assert_eq!(roomy_bytes(bytes), roomy, "{bytes}");
+            assert_eq!(taken_bytes(roomy), roomy, "{bytes}");
+        }
+    }
 
     #[test]
     fn allocations_are_rounded_up_to_the_sizes_of_the_allocator() {

@@ -5,6 +5,9 @@ use std::fmt;
 /// The largest amount a payment may carry, in minor units: 10^15.
 pub const AMOUNT_MINOR_MAX: i64 = 1_000_000_000_000_000;
 
+/// How many bits that takes.
+const AMOUNT_BITS: u32 = i64::BITS - AMOUNT_MINOR_MAX.leading_zeros();
+
 /// An amount of one currency, 1 to [`AMOUNT_MINOR_MAX`] minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Money {
@@ -39,11 +42,20 @@ impl Money {
         }
     }
 
-    /// Puts together again what was an amount before.
-    pub(super) const fn known(amount_minor: i64, currency: Currency) -> Self {
+    /// How many bits [`to_bits`](Self::to_bits) takes.
+    pub(super) const BITS: u32 = AMOUNT_BITS + u8::BITS;
+
+    /// The amount and, above it, the currency.
+    pub(super) const fn to_bits(self) -> u64 {
+        self.amount_minor.cast_unsigned() | (self.currency.0 as u64) << AMOUNT_BITS
+    }
+
+    /// What [`to_bits`](Self::to_bits) gave, in the lowest bits of a word.
+    pub(super) const fn from_bits(bits: u64) -> Self {
+        let [currency, ..] = (bits >> AMOUNT_BITS).to_le_bytes();
         Self {
-            amount_minor,
-            currency,
+            amount_minor: (bits & ((1 << AMOUNT_BITS) - 1)).cast_signed(),
+            currency: Currency(currency),
         }
     }
 

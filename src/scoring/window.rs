@@ -15,16 +15,18 @@ use crate::prefetch::prefetch;
 
 mod answer;
 mod detail;
+mod entry;
 mod image;
 mod record;
+mod records;
 mod sliding;
 mod spans;
 mod tags;
 mod totals;
 
-use record::Entry;
+use entry::{Entry, OUTCOME_AFTER_MAX, Packed};
 pub use record::{Decided, Record, RecordRef};
-use sliding::Sliding;
+use records::Records;
 pub use spans::{RETENTION, WINDOWS, WindowIndex};
 use tags::{Tags, TagsApart};
 pub use totals::Totals;
@@ -33,8 +35,8 @@ use totals::{Running, Tally};
 /// How many of the newest records are asked for ahead.
 const FETCHED: usize = 8;
 
-/// Room for this many payments is kept when none is left.
-const KEPT_ROOM: usize = 4;
+/// Room for so much is kept when nothing is left.
+const KEPT_BYTES: usize = 384;
 
 /// What a bound cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -46,10 +48,9 @@ pub struct Dropped {
 /// The window of one account.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Window {
-    entries: Sliding<Entry>,
+    records: Records,
     tags: TagsApart,
-    details: Sliding<u8>,
-    /// How many bytes of details came before the first of `details`; wraps around.
+    /// How many bytes of details came before those that are kept; wraps around.
     details_before: u32,
     running: Running,
     /// How many of the oldest records the profile has been asked about.
@@ -61,9 +62,8 @@ pub struct Window {
 impl Default for Window {
     fn default() -> Self {
         Self {
-            entries: Sliding::default(),
+            records: Records::default(),
             tags: TagsApart::default(),
-            details: Sliding::default(),
             details_before: 0,
             running: Running::default(),
             settled: 0,
@@ -85,8 +85,8 @@ impl Window {
     #[must_use]
     pub fn oldest_in(&self, nth: WindowIndex) -> Option<Timestamp> {
         let tail = self.running.tail(nth);
-        self.entries
-            .as_slice()
+        self.records
+            .entries()
             .get(tail)
             .map(|entry| entry.score_time)
     }
@@ -94,7 +94,7 @@ impl Window {
     /// How many payments are remembered.
     #[must_use]
     pub const fn len(&self) -> usize {
-        self.entries.len()
+        self.records.len()
     }
 
     /// Whether nothing is remembered.
@@ -106,18 +106,19 @@ impl Window {
     /// How many bytes it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.entries
+        self.records
             .heap_bytes()
-            .saturating_add(self.details.heap_bytes())
             .saturating_add(self.tags.heap_bytes())
             .saturating_add(self.running.heap_bytes())
     }
 
     /// Asks for the memory that the next step will read.
     pub fn fetch(&self) {
-        prefetch(last_of(self.entries.as_slice(), FETCHED));
+        self.records
+            .newest(FETCHED, FETCHED * 64)
+            .into_iter()
+            .for_each(prefetch);
         prefetch(self.tags.as_slice());
-        prefetch(last_of(self.details.as_slice(), FETCHED * 64));
     }
 
     /// Whether payments of the last 24 h were forgotten for want of room.
@@ -128,11 +129,9 @@ impl Window {
 
     /// The remembered payments, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = RecordRef<'_>> + Clone {
-        self.entries
-            .as_slice()
-            .iter()
-            .rev()
-            .map(|entry| self.look(entry))
+        let details = self.records.details();
+        let packed = self.records.entries().packed().iter();
+        packed.rev().map(|packed| self.look(packed, details))
     }
 
     /// The remembered payments of the last `span`, newest first.
@@ -185,8 +184,8 @@ impl Window {
         let tags = self.tags.as_slice();
         // Most are not there: one pass without a branch per record says so.
         let is_there = if tags.is_empty() {
-            let entries = self.entries.as_slice().iter();
-            entries.fold(false, |any, entry| any | (entry.tags.payment_id == tag))
+            let entries = self.records.entries().tags_from(0);
+            entries.fold(false, |any, tags| any | (tags.payment_id == tag))
         } else {
             tags.iter()
                 .fold(false, |any, tags| any | (tags.payment_id == tag))
@@ -206,7 +205,7 @@ impl Window {
     /// The tags of the record in this place, from where they lie closest together.
     fn tags_at(&self, nth: usize) -> Option<Tags> {
         let apart = self.tags.as_slice().get(nth).copied();
-        apart.or_else(|| Some(self.entries.as_slice().get(nth)?.tags))
+        apart.or_else(|| Some(self.records.entries().get(nth)?.tags))
     }
 
     /// The place of the newest record that handed out `token` or was confirmed by it.
@@ -221,10 +220,8 @@ impl Window {
     /// The record in this place, counted from the oldest.
     #[must_use]
     pub fn at(&self, nth: usize) -> Option<RecordRef<'_>> {
-        self.entries
-            .as_slice()
-            .get(nth)
-            .map(|entry| self.look(entry))
+        let packed = self.records.entries().packed().get(nth)?;
+        Some(self.look(packed, self.records.details()))
     }
 
     /// The same, counted from the newest, which is the zeroth.
@@ -235,33 +232,30 @@ impl Window {
 
     /// Notes what became of the record in this place.
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
-        let Some(entry) = self.entries.as_mut_slice().get_mut(nth) else {
-            return;
-        };
-        let before = Tally::of(entry);
-        let after_ms = now.since(entry.score_time).ms();
-        entry.outcome = Some(outcome);
-        entry.outcome_after_ms = u32::try_from(after_ms).unwrap_or(u32::MAX);
-        self.running.change(nth, before, Tally::of(entry));
+        let changed = self.records.change(nth, |entry| {
+            let after = now.since(entry.score_time).min(OUTCOME_AFTER_MAX);
+            entry.outcome = Some(outcome);
+            entry.outcome_after_ms = u32::try_from(after.ms()).unwrap_or(0);
+        });
+        if let Some((before, after)) = changed {
+            self.running
+                .change(nth, Tally::of(&before), Tally::of(&after));
+        }
     }
 
     /// Notes that the token that the record in this place handed out has been spent.
     pub fn spend_token(&mut self, nth: usize) {
-        if let Some(entry) = self.entries.as_mut_slice().get_mut(nth) {
-            entry.token_spent = true;
-        }
+        self.records.change(nth, |entry| entry.token_spent = true);
     }
 
     /// Notes whether the profile has learnt from the record in this place.
     pub fn set_learnt(&mut self, nth: usize, learnt: bool) {
-        if let Some(entry) = self.entries.as_mut_slice().get_mut(nth) {
-            entry.learnt = learnt;
-        }
+        self.records.change(nth, |entry| entry.learnt = learnt);
     }
 
     /// Forgets what is older than the retention and moves every window's tail up to `now`.
     pub fn expire(&mut self, now: Timestamp) {
-        self.running.expire(self.entries.as_slice(), now);
+        self.running.expire(self.records.entries(), now);
         let expired = self.running.tail(WindowIndex::Day);
         if expired > 0 {
             self.forget_oldest(expired);
@@ -272,12 +266,12 @@ impl Window {
     /// oldest is forgotten, and until it would have expired the memory counts as cut short.
     pub fn push(&mut self, decided: &Decided<'_>, payments_max: u32) -> Dropped {
         let mut dropped = Dropped::default();
-        while self.entries.len() >= payments_max.max(1) as usize
-            && let Some(oldest) = self.entries.as_slice().first()
+        while self.records.len() >= payments_max.max(1) as usize
+            && let Some(oldest) = self.records.entries().first()
         {
             let until = oldest.score_time.plus(RETENTION);
             self.cut_short_until = self.cut_short_until.max(until);
-            self.running.forget_oldest(Tally::of(oldest));
+            self.running.forget_oldest(Tally::of(&oldest));
             self.forget_oldest(1);
             dropped.payments = dropped.payments.saturating_add(1);
         }
@@ -286,11 +280,9 @@ impl Window {
             assessment,
             ..
         } = decided;
-        let money = submission.payment.money;
         let entry = Entry {
             score_time: decided.score_time,
-            amount_minor: money.amount_minor(),
-            currency: money.currency(),
+            money: submission.payment.money,
             detail: self.details_end(),
             outcome_after_ms: 0,
             tags: Tags::of(submission),
@@ -304,21 +296,19 @@ impl Window {
             held_against_another: assessment.held_against().is_some(),
         };
         let expected = detail::expected_bytes(submission, assessment);
-        self.details.append(expected, |bytes| {
+        self.records.push(&entry, expected, |bytes| {
             let number = decided.policy_number;
             detail::write(bytes, submission, assessment, number, decided.confirmed_by);
         });
         self.running.add(Tally::of(&entry));
-        self.entries.push(entry);
-        self.tags.follow(self.entries.as_slice());
+        self.tags.follow(self.records.entries());
         dropped
     }
 
     /// Takes a record out, as if it had never been: it is about to be decided anew.
     pub fn take(&mut self, nth: usize) {
         self.tags.remove(nth);
-        // Its detail stays where it is until those before it are forgotten too.
-        let Some(entry) = self.entries.remove(nth) else {
+        let Some(entry) = self.records.remove(nth) else {
             return;
         };
         self.running.take(nth, Tally::of(&entry));
@@ -331,7 +321,7 @@ impl Window {
     /// before.
     pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<usize> {
         let nth = self.settled as usize;
-        let entry = self.entries.as_slice().get(nth)?;
+        let entry = self.records.entries().get(nth)?;
         if entry.score_time.within(span, now) {
             return None;
         }
@@ -341,19 +331,15 @@ impl Window {
 
     /// Lets go of the oldest `count` records, which no total counts any more.
     fn forget_oldest(&mut self, count: usize) {
-        self.entries.forget(count, KEPT_ROOM);
         self.tags.forget(count);
-        let left_from = match self.entries.as_slice().first() {
+        let left_from = match self.records.entries().get(count) {
             Some(entry) => entry.detail,
             None => self.details_end(),
         };
         let freed = left_from.wrapping_sub(self.details_before);
-        self.details.forget(
-            freed as usize,
-            KEPT_ROOM.saturating_mul(detail::USUAL_BYTES),
-        );
+        self.records.forget(count, freed as usize, KEPT_BYTES);
         // An empty window is as one that never held anything, whenever it became empty.
-        self.details_before = match self.entries.len() {
+        self.details_before = match self.records.len() {
             0 => 0,
             _ => left_from,
         };
@@ -363,21 +349,16 @@ impl Window {
     }
 
     fn details_end(&self) -> u32 {
-        let len = u32::try_from(self.details.len()).unwrap_or(u32::MAX);
+        let len = u32::try_from(self.records.details_len()).unwrap_or(u32::MAX);
         self.details_before.wrapping_add(len)
     }
 
-    fn look<'a>(&'a self, entry: &'a Entry) -> RecordRef<'a> {
-        let from = entry.detail.wrapping_sub(self.details_before) as usize;
+    fn look<'a>(&self, packed: &'a Packed, details: &'a [u8]) -> RecordRef<'a> {
+        let begin = Entry::unpack(packed).detail;
+        let from = begin.wrapping_sub(self.details_before) as usize;
         RecordRef {
-            entry,
-            detail: self.details.as_slice().get(from..).unwrap_or_default(),
+            packed,
+            detail: details.get(from..).unwrap_or_default(),
         }
     }
-}
-
-/// The last `count` of `all`, or all where there are fewer.
-fn last_of<T>(all: &[T], count: usize) -> &[T] {
-    let from = all.len().saturating_sub(count);
-    all.get(from..).unwrap_or_default()
 }

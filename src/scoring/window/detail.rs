@@ -13,9 +13,6 @@ use crate::scoring::payment::{PayeeType, PaymentKind};
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::Span;
 
-/// How many bytes a detail takes without optional ids and reasons, about.
-pub(super) const USUAL_BYTES: usize = 32;
-
 /// How many bytes of a detail are neither ids nor reasons, about.
 const FIXED_BYTES: usize = 14;
 

@@ -1,8 +1,8 @@
 //! The window as bytes, and back.
 
 use super::detail::Detail;
-use super::record::Entry;
-use super::sliding::Sliding;
+use super::entry::{Entry, OUTCOME_AFTER_MAX};
+use super::records::Records;
 use super::tags::{Tags, TagsApart};
 use super::totals::Running;
 use super::{RETENTION, Window};
@@ -29,10 +29,9 @@ impl Window {
     /// Appends the window; `latest` is when it last expired.
     pub(in crate::scoring) fn put_image(&self, latest: Timestamp, out: &mut Vec<u8>) {
         let Self {
-            entries,
+            records,
             // They are in the details.
             tags: _,
-            details,
             details_before,
             running,
             settled,
@@ -42,23 +41,23 @@ impl Window {
         put_optional(out, was_cut_short.then_some(*cut_short_until), put_time);
         put_optional(out, running.currency(), put_currency);
         put_varint(out, (*details_before).into());
-        put_varint(out, details.len() as u64);
-        out.extend_from_slice(details.as_slice());
-        put_varint(out, entries.len() as u64);
-        let entries = entries.as_slice();
+        put_varint(out, records.details_len() as u64);
+        out.extend_from_slice(records.details());
+        put_varint(out, records.len() as u64);
+        let entries = records.entries();
         let details_end = self.details_end();
         let firsts = entries.iter().map(|entry| entry.detail);
         let mut ends = firsts.clone().skip(1).chain([details_end]);
         let hole = firsts.clone().next().unwrap_or(details_end);
         put_varint(out, hole.wrapping_sub(*details_before).into());
         let mut before = latest;
-        for entry in entries {
+        for entry in entries.iter() {
             // The first stands before the latest moment, each other after the one before it.
             let apart = before.unix_ms().abs_diff(entry.score_time.unix_ms());
             put_varint(out, apart);
             let end = ends.next().unwrap_or(details_end);
             put_varint(out, end.wrapping_sub(entry.detail).into());
-            put_entry(entry, out);
+            put_entry(&entry, out);
             before = entry.score_time;
         }
         put_varint(out, (*settled).into());
@@ -82,13 +81,13 @@ impl Window {
         let settled = image.part("settled payments", |rest| {
             narrow(rest).filter(|settled: &u32| *settled as usize <= entries.len())
         })?;
+        let records = Records::of(&entries, details);
         let mut tags = TagsApart::default();
-        tags.follow(&entries);
+        tags.follow(records.entries());
         Ok(Self {
             running: Running::counted(&entries, currency, latest),
             tags,
-            entries: Sliding::from(entries),
-            details: Sliding::from(details.to_vec()),
+            records,
             details_before,
             settled,
             cut_short_until: cut_short_until.unwrap_or(Self::NEVER_CUT_SHORT),
@@ -99,14 +98,13 @@ impl Window {
 fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
     let Entry {
         score_time: _,
-        amount_minor,
+        money,
         detail: _,
         outcome_after_ms,
         // These are in the detail.
         tags: _,
         payee_tag: _,
         device_tag: _,
-        currency,
         decision,
         outcome,
         token_spent,
@@ -119,8 +117,8 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
         | flag(learnt, LEARNT)
         | flag(payee_was_known, PAYEE_WAS_KNOWN)
         | flag(held_against_another, HELD_AGAINST_ANOTHER);
-    put_varint(out, amount_minor.cast_unsigned());
-    put_currency(out, currency);
+    put_varint(out, money.amount_minor().cast_unsigned());
+    put_currency(out, money.currency());
     out.push(flags | decision as u8);
     out.push(outcome.map_or(0, |outcome| (outcome as u8).saturating_add(1)));
     if outcome.is_some() {
@@ -176,8 +174,7 @@ fn read_entry(
     bytes: &[u8],
 ) -> Option<Entry> {
     let amount_minor = i64::try_from(rest.varint()?).ok()?;
-    Money::check_amount(amount_minor).ok()?;
-    let currency = currency(rest)?;
+    let money = Money::new(amount_minor, currency(rest)?).ok()?;
     let [flags, outcome] = rest.array()?;
     let has = |flag: u8| flags & flag != 0;
     let outcome = match outcome.checked_sub(1) {
@@ -189,11 +186,11 @@ fn read_entry(
     let tag_or_zero = |id: Option<PackedId<'_>>| id.map_or(0, PackedId::tag);
     Some(Entry {
         score_time,
-        amount_minor,
+        money,
         detail,
         outcome_after_ms: match outcome {
             None => 0,
-            Some(_) => narrow(rest)?,
+            Some(_) => narrow(rest).filter(|after| i64::from(*after) <= OUTCOME_AFTER_MAX.ms())?,
         },
         tags: Tags {
             payment_id: read.payment_id.tag(),
@@ -201,7 +198,6 @@ fn read_entry(
         },
         payee_tag: payee_id.tag(),
         device_tag: tag_or_zero(read.device_id),
-        currency,
         decision: *Decision::ALL.get(usize::from(flags & !FLAGS))?,
         outcome,
         token_spent: has(TOKEN_SPENT),

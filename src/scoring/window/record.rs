@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::detail::{self, Detail};
-use super::tags::Tags;
+use super::entry::{Entry, Packed};
 use crate::scoring::assessment::{Assessment, Decision};
 use crate::scoring::confirmation::ConfirmationToken;
-use crate::scoring::money::{Currency, Money};
+use crate::scoring::money::Money;
 use crate::scoring::outcome::{Outcome, Standing};
 use crate::scoring::packing::PackedId;
 use crate::scoring::payment::{
@@ -50,104 +50,71 @@ pub struct Decided<'a> {
     pub payee_was_known: bool,
 }
 
-/// The part of a record that every decision may look at: of one size.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Entry {
-    pub(super) score_time: Timestamp,
-    pub(super) amount_minor: i64,
-    /// Where its detail begins, counted from the first byte ever.
-    pub(super) detail: u32,
-    /// How long after the score the outcome was reported, in milliseconds.
-    pub(super) outcome_after_ms: u32,
-    pub(super) tags: Tags,
-    pub(super) payee_tag: u16,
-    /// 0: from no device that is known.
-    pub(super) device_tag: u16,
-    pub(super) currency: Currency,
-    pub(super) decision: Decision,
-    pub(super) outcome: Option<Outcome>,
-    /// Whether the token that this record's own answer handed out has been spent.
-    pub(super) token_spent: bool,
-    /// Whether the profile has learnt from it.
-    pub(super) learnt: bool,
-    /// Whether the account knew the payee when it paid.
-    pub(super) payee_was_known: bool,
-    /// Whether it was held against an earlier payment.
-    pub(super) held_against_another: bool,
-}
-
-impl Entry {
-    pub(super) const fn money(&self) -> Money {
-        Money::known(self.amount_minor, self.currency)
-    }
-
-    pub(super) const fn standing(&self) -> Standing {
-        Standing {
-            decision: self.decision,
-            outcome: self.outcome,
-        }
-    }
-}
-
 /// A remembered payment, looked at where it lies.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {
-    pub(super) entry: &'a Entry,
+    pub(super) packed: &'a Packed,
     pub(super) detail: &'a [u8],
 }
 
 impl<'a> RecordRef<'a> {
+    /// Of which mostly one field is wanted, and no more is unpacked.
+    #[inline]
+    fn entry(self) -> Entry {
+        Entry::unpack(self.packed)
+    }
+
     /// When it was scored.
     #[must_use]
-    pub const fn score_time(self) -> Timestamp {
-        self.entry.score_time
+    pub fn score_time(self) -> Timestamp {
+        self.entry().score_time
     }
 
     /// Where it stands.
     #[must_use]
-    pub const fn standing(self) -> Standing {
-        self.entry.standing()
+    pub fn standing(self) -> Standing {
+        self.entry().standing()
     }
 
     /// What became of it, if reported.
     #[must_use]
-    pub const fn outcome(self) -> Option<Outcome> {
-        self.entry.outcome
+    pub fn outcome(self) -> Option<Outcome> {
+        self.entry().outcome
     }
 
     /// How much it was.
     #[must_use]
-    pub const fn money(self) -> Money {
-        self.entry.money()
+    pub fn money(self) -> Money {
+        self.entry().money
     }
 
     /// Whether the account knew the payee when it paid.
     #[must_use]
-    pub const fn payee_was_known(self) -> bool {
-        self.entry.payee_was_known
+    pub fn payee_was_known(self) -> bool {
+        self.entry().payee_was_known
     }
 
     /// Whether it was held against an earlier payment.
     #[must_use]
-    pub const fn was_held_against_another(self) -> bool {
-        self.entry.held_against_another
+    pub fn was_held_against_another(self) -> bool {
+        self.entry().held_against_another
     }
 
     /// Whether the profile has learnt from it.
     #[must_use]
-    pub const fn was_learnt(self) -> bool {
-        self.entry.learnt
+    pub fn was_learnt(self) -> bool {
+        self.entry().learnt
     }
 
     /// Whether the token that it handed out has been spent.
     #[must_use]
-    pub const fn was_token_spent(self) -> bool {
-        self.entry.token_spent
+    pub fn was_token_spent(self) -> bool {
+        self.entry().token_spent
     }
 
     /// Whether the payer was asked about it and has said neither yes nor no, as far as is known.
     #[must_use]
-    pub const fn is_question_open(self) -> bool {
+    pub fn is_question_open(self) -> bool {
         let Standing { decision, outcome } = self.standing();
         matches!(decision, Decision::Confirm)
             && matches!(outcome, None | Some(Outcome::Unknown))
@@ -185,13 +152,13 @@ impl<'a> RecordRef<'a> {
     /// Whether it pays the same payee the same sum.
     #[must_use]
     pub fn pays_the_same_as(self, submission: &Submission<'_>) -> bool {
-        self.entry.money() == submission.payment.money && self.pays_the_payee_of(submission)
+        self.entry().money == submission.payment.money && self.pays_the_payee_of(submission)
     }
 
     /// Whether it pays the same payee.
     #[must_use]
     pub fn pays_the_payee_of(self, submission: &Submission<'_>) -> bool {
-        self.entry.payee_tag == submission.payee_id.tag
+        self.entry().payee_tag == submission.payee_id.tag
             && self.packed_payee()
                 == Some((
                     submission.payment.payee.payee_type,
@@ -202,7 +169,8 @@ impl<'a> RecordRef<'a> {
     /// Whether both pay the same payee.
     #[must_use]
     pub fn pays_whom(self, other: RecordRef<'_>) -> bool {
-        self.entry.payee_tag == other.entry.payee_tag && self.packed_payee() == other.packed_payee()
+        self.entry().payee_tag == other.entry().payee_tag
+            && self.packed_payee() == other.packed_payee()
     }
 
     /// Whether it pays this order.
@@ -219,8 +187,8 @@ impl<'a> RecordRef<'a> {
         self.order_id().is_some_and(|id| id != order_id.id())
     }
 
-    const fn has_device(self) -> bool {
-        self.entry.device_tag != 0
+    fn has_device(self) -> bool {
+        self.entry().device_tag != 0
     }
 
     /// Whether it came from another device, where both are known.
@@ -230,13 +198,14 @@ impl<'a> RecordRef<'a> {
             return false;
         };
         self.has_device()
-            && (self.entry.device_tag != device_id.tag || self.device_id() != Some(device_id.id()))
+            && (self.entry().device_tag != device_id.tag
+                || self.device_id() != Some(device_id.id()))
     }
 
     /// Whether both came from the same device.
     #[must_use]
     pub fn came_from_the_device_of(self, other: RecordRef<'_>) -> bool {
-        self.entry.device_tag == other.entry.device_tag
+        self.entry().device_tag == other.entry().device_tag
             && self.device_id().is_some()
             && self.device_id() == other.device_id()
     }
@@ -272,7 +241,7 @@ impl<'a> RecordRef<'a> {
             payment_id: PaymentId::new(text(detail.payment_id)).ok()?,
             account_id: account_id.clone(),
             payee: self.payee()?,
-            money: self.entry.money(),
+            money: self.entry().money,
             kind: detail.kind,
             duplicate_window: detail.duplicate_window,
         })
@@ -286,23 +255,23 @@ impl<'a> RecordRef<'a> {
         version: impl FnOnce(u16) -> Arc<str>,
     ) -> Option<Record> {
         let detail = self.detail()?;
-        let after = Span::from_ms(self.entry.outcome_after_ms.into());
+        let after = Span::from_ms(self.entry().outcome_after_ms.into());
         Some(Record {
             payment: self.payment(account_id)?,
-            assessment: detail.assessment(self.entry.decision, version)?,
-            score_time: self.entry.score_time,
-            outcome: self.entry.outcome,
+            assessment: detail.assessment(self.entry().decision, version)?,
+            score_time: self.entry().score_time,
+            outcome: self.entry().outcome,
             outcome_time: self
-                .entry
+                .entry()
                 .outcome
-                .map(|_| self.entry.score_time.plus(after)),
+                .map(|_| self.entry().score_time.plus(after)),
             confirmed_by: detail.confirmed_by,
         })
     }
 
     /// The tag of the payee's id.
-    pub(in crate::scoring) const fn payee_tag(self) -> u16 {
-        self.entry.payee_tag
+    pub(in crate::scoring) fn payee_tag(self) -> u16 {
+        self.entry().payee_tag
     }
 
     /// The payee as it was laid down.
@@ -312,7 +281,7 @@ impl<'a> RecordRef<'a> {
 
     /// The device, if one is known, as it was laid down, and the tag of its id.
     pub(in crate::scoring) fn packed_device(self) -> Option<(u16, PackedId<'a>)> {
-        Some((self.entry.device_tag, self.device_id()?))
+        Some((self.entry().device_tag, self.device_id()?))
     }
 
     fn order_id(self) -> Option<PackedId<'a>> {

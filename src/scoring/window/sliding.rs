@@ -20,15 +20,6 @@ impl<T> Default for Sliding<T> {
     }
 }
 
-impl<T> From<Vec<T>> for Sliding<T> {
-    fn from(items: Vec<T>) -> Self {
-        Self {
-            items,
-            forgotten: 0,
-        }
-    }
-}
-
 impl<T: Copy + PartialEq> PartialEq for Sliding<T> {
     fn eq(&self, other: &Self) -> bool {
         self.as_slice() == other.as_slice()
@@ -39,12 +30,6 @@ impl<T: Copy> Sliding<T> {
     pub(super) fn as_slice(&self) -> &[T] {
         self.items
             .get(self.forgotten as usize..)
-            .unwrap_or_default()
-    }
-
-    pub(super) fn as_mut_slice(&mut self) -> &mut [T] {
-        self.items
-            .get_mut(self.forgotten as usize..)
             .unwrap_or_default()
     }
 
@@ -59,13 +44,6 @@ impl<T: Copy> Sliding<T> {
     pub(super) fn push(&mut self, item: T) {
         self.make_room(1);
         self.items.push(item);
-    }
-
-    /// Puts in what `write` appends, about `expected` things; whatever else it does to the vector is
-    /// lost on the next call.
-    pub(super) fn append(&mut self, expected: usize, write: impl FnOnce(&mut Vec<T>)) {
-        self.make_room(expected);
-        write(&mut self.items);
     }
 
     /// Forgets the oldest `count`. When nothing is left, room for more than `keep` is given back.

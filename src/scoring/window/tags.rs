@@ -1,6 +1,6 @@
 //! Tags of the ids that are looked for over the whole window.
 
-use super::record::Entry;
+use super::entry::Entries;
 use super::sliding::Sliding;
 use crate::scoring::heap;
 use crate::scoring::submission::{Submission, tag_or_zero};
@@ -49,14 +49,14 @@ impl TagsApart {
     }
 
     /// Takes in those of the newest entry, or of all once there are enough.
-    pub(super) fn follow(&mut self, entries: &[Entry]) {
+    pub(super) fn follow(&mut self, entries: Entries<'_>) {
         if entries.len() < APART_FROM {
             self.0 = None;
             return;
         }
         let tags = self.0.get_or_insert_default();
-        for entry in entries.iter().skip(tags.len()) {
-            tags.push(entry.tags);
+        for newer in entries.tags_from(tags.len()) {
+            tags.push(newer);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Running totals of the sliding windows.
 
-use super::record::Entry;
+use super::entry::{Entries, Entry};
 use super::{WINDOWS, WindowIndex};
 use crate::scoring::heap;
 use crate::scoring::money::Currency;
@@ -52,9 +52,9 @@ impl Tally {
         Self {
             count: standing.counts_in_velocity().into(),
             declined: standing.counts_as_failure().into(),
-            currency: entry.currency,
+            currency: entry.money.currency(),
             spent_minor: if standing.counts_as_spend() {
-                entry.amount_minor
+                entry.money.amount_minor()
             } else {
                 0
             },
@@ -193,7 +193,7 @@ impl Running {
     }
 
     /// Moves every window's tail up to `now`.
-    pub(super) fn expire(&mut self, entries: &[Entry], now: Timestamp) {
+    pub(super) fn expire(&mut self, entries: Entries<'_>, now: Timestamp) {
         let Some(newest) = entries.last() else {
             self.currency = None;
             return;
@@ -212,11 +212,11 @@ impl Running {
     }
 
     /// Moves the tail of a window in which something is left.
-    fn slide(&mut self, nth: WindowIndex, entries: &[Entry], now: Timestamp) {
+    fn slide(&mut self, nth: WindowIndex, entries: Entries<'_>, now: Timestamp) {
         while let Some(entry) = entries.get(self.tail(nth))
             && !entry.score_time.within(nth.span(), now)
         {
-            self.count(nth, Tally::of(entry).back());
+            self.count(nth, Tally::of(&entry).back());
             if let Some(window) = self.windows.get_mut(nth as usize) {
                 window.tail = window.tail.saturating_add(1);
             }
@@ -335,13 +335,13 @@ mod tests {
     use crate::scoring::money::Money;
     use crate::scoring::outcome::Outcome;
     use crate::scoring::time::Span;
+    use crate::scoring::window::records::Records;
     use crate::scoring::window::tags::Tags;
 
     fn entry(score_time: Timestamp, money: Money, decision: Decision) -> Entry {
         Entry {
             score_time,
-            amount_minor: money.amount_minor(),
-            currency: money.currency(),
+            money,
             detail: 0,
             outcome_after_ms: 0,
             tags: Tags {
@@ -389,10 +389,10 @@ mod tests {
     }
 
     /// What the running totals say must be what counting anew says.
-    fn check(running: &Running, entries: &[Entry], now: Timestamp) {
+    fn check(running: &Running, entries: Entries<'_>, now: Timestamp) {
         for nth in WindowIndex::ALL {
-            let inside = |entry: &&Entry| entry.score_time.within(nth.span(), now);
-            let tallies = || entries.iter().filter(inside).map(Tally::of);
+            let inside = |entry: &Entry| entry.score_time.within(nth.span(), now);
+            let tallies = || entries.iter().filter(inside).map(|entry| Tally::of(&entry));
             let totals = running.totals(nth);
             let count: i16 = tallies().map(|tally| tally.count).sum();
             let declined: i16 = tallies().map(|tally| tally.declined).sum();
@@ -413,43 +413,43 @@ mod tests {
     proptest! {
         #[test]
         fn totals_are_what_counting_anew_says(steps in proptest::collection::vec(step(), 1..60)) {
-            let (mut running, mut entries) = (Running::default(), Vec::new());
+            let (mut running, mut records) = (Running::default(), Records::default());
             let mut now = Timestamp::default();
             for step in steps {
                 match step {
                     Step::Wait(gap_ms) => {
                         now = now.plus(Span::from_ms(gap_ms));
-                        running.expire(&entries, now);
+                        running.expire(records.entries(), now);
                         let expired = running.tail(WindowIndex::Day);
-                        entries.drain(..expired);
+                        records.forget(expired, 0, 0);
                         running.move_down(expired);
                     }
                     Step::Push(currency, amount_minor, decision) => {
                         let currency = Currency::from_number(currency).unwrap();
-                        let pushed = entry(now, Money::known(amount_minor, currency), decision);
+                        let pushed = entry(now, Money::new(amount_minor, currency).unwrap(), decision);
                         running.add(Tally::of(&pushed));
-                        entries.push(pushed);
+                        records.push(&pushed, 0, |_| ());
                     }
                     Step::Report(nth, outcome) => {
-                        if let Some(entry) = entries.get_mut(nth) {
-                            let before = Tally::of(entry);
-                            entry.outcome = Some(outcome);
-                            running.change(nth, before, Tally::of(entry));
+                        let reported = |entry: &mut Entry| entry.outcome = Some(outcome);
+                        if let Some((before, after)) = records.change(nth, reported) {
+                            running.change(nth, Tally::of(&before), Tally::of(&after));
                         }
                     }
                     Step::Take(nth) => {
-                        if nth < entries.len() {
-                            running.take(nth, Tally::of(&entries.remove(nth)));
+                        if let Some(taken) = records.remove(nth) {
+                            running.take(nth, Tally::of(&taken));
                         }
                     }
                     Step::ForgetOldest => {
-                        if !entries.is_empty() {
-                            running.forget_oldest(Tally::of(&entries.remove(0)));
+                        if let Some(oldest) = records.entries().first() {
+                            running.forget_oldest(Tally::of(&oldest));
+                            records.forget(1, 0, 0);
                             running.move_down(1);
                         }
                     }
                 }
-                check(&running, &entries, now);
+                check(&running, records.entries(), now);
             }
         }
     }

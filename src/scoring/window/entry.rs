@@ -1,0 +1,228 @@
+//! The part of a record that every decision may look at: of one size, and packed where it lies.
+
+use super::tags::Tags;
+use crate::scoring::assessment::Decision;
+use crate::scoring::money::Money;
+use crate::scoring::outcome::{Outcome, Standing};
+use crate::scoring::time::{Span, Timestamp};
+
+/// How many words of eight bytes a packed entry takes: two of them share a cache line.
+const WORDS: usize = 4;
+
+/// An entry as it lies in memory.
+pub(super) type Packed = [[u8; 8]; WORDS];
+
+/// How many bytes that takes.
+pub(super) const PACKED_BYTES: usize = size_of::<Packed>();
+
+// Above what the money takes of a word: the decision, and what is known besides.
+const DECISION_SHIFT: u32 = Money::BITS;
+const TOKEN_SPENT: u64 = 1 << (DECISION_SHIFT + 2);
+const LEARNT: u64 = TOKEN_SPENT << 1;
+const PAYEE_WAS_KNOWN: u64 = TOKEN_SPENT << 2;
+const HELD_AGAINST_ANOTHER: u64 = TOKEN_SPENT << 3;
+
+/// Above how many bits of a half word the outcome stands, below which is when it was reported.
+const AFTER_BITS: u32 = 28;
+
+/// The longest time after the score that an outcome is noted for: three days, of one in which it can be.
+pub(super) const OUTCOME_AFTER_MAX: Span = Span::from_ms((1 << AFTER_BITS) - 1);
+
+/// The part of a record that every decision may look at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Entry {
+    pub(super) score_time: Timestamp,
+    pub(super) money: Money,
+    /// Where its detail begins, counted from the first byte ever.
+    pub(super) detail: u32,
+    /// How long after the score the outcome was reported, in milliseconds; no longer than
+    /// [`OUTCOME_AFTER_MAX`].
+    pub(super) outcome_after_ms: u32,
+    pub(super) tags: Tags,
+    pub(super) payee_tag: u16,
+    /// 0: from no device that is known.
+    pub(super) device_tag: u16,
+    pub(super) decision: Decision,
+    pub(super) outcome: Option<Outcome>,
+    /// Whether the token that this record's own answer handed out has been spent.
+    pub(super) token_spent: bool,
+    /// Whether the profile has learnt from it.
+    pub(super) learnt: bool,
+    /// Whether the account knew the payee when it paid.
+    pub(super) payee_was_known: bool,
+    /// Whether it was held against an earlier payment.
+    pub(super) held_against_another: bool,
+}
+
+impl Entry {
+    pub(super) const fn standing(&self) -> Standing {
+        Standing {
+            decision: self.decision,
+            outcome: self.outcome,
+        }
+    }
+
+    /// Packed. All of it comes back by [`unpack`](Self::unpack).
+    pub(super) fn pack(&self) -> Packed {
+        let flag = |is: bool, flag: u64| if is { flag } else { 0 };
+        let sum = self.money.to_bits()
+            | (self.decision as u64) << DECISION_SHIFT
+            | flag(self.token_spent, TOKEN_SPENT)
+            | flag(self.learnt, LEARNT)
+            | flag(self.payee_was_known, PAYEE_WAS_KNOWN)
+            | flag(self.held_against_another, HELD_AGAINST_ANOTHER);
+        let number = |outcome: Outcome| (outcome as u32).saturating_add(1);
+        let reported = self.outcome_after_ms | self.outcome.map_or(0, number) << AFTER_BITS;
+        let Tags {
+            payment_id,
+            order_id,
+        } = self.tags;
+        let tags = [payment_id, order_id, self.payee_tag, self.device_tag];
+        let tags = tags
+            .iter()
+            .rfold(0, |word, tag| word << 16 | u64::from(*tag));
+        [
+            self.score_time.unix_ms().to_le_bytes(),
+            sum.to_le_bytes(),
+            (u64::from(self.detail) | u64::from(reported) << 32).to_le_bytes(),
+            tags.to_le_bytes(),
+        ]
+    }
+
+    /// What was packed.
+    #[inline]
+    pub(super) fn unpack(packed: &Packed) -> Self {
+        let [time, sum, places, tags] = *packed;
+        let sum = u64::from_le_bytes(sum);
+        let [d0, d1, d2, d3, r0, r1, r2, r3] = places;
+        let reported = u32::from_le_bytes([r0, r1, r2, r3]);
+        let [.., y0, y1, v0, v1] = tags;
+        let has = |flag: u64| sum & flag != 0;
+        Self {
+            score_time: Timestamp::from_unix_ms(i64::from_le_bytes(time)),
+            money: Money::from_bits(sum),
+            detail: u32::from_le_bytes([d0, d1, d2, d3]),
+            outcome_after_ms: reported & ((1 << AFTER_BITS) - 1),
+            tags: Self::tags_of(packed),
+            payee_tag: u16::from_le_bytes([y0, y1]),
+            device_tag: u16::from_le_bytes([v0, v1]),
+            decision: match sum >> DECISION_SHIFT & 3 {
+                0 => Decision::Allow,
+                1 => Decision::Confirm,
+                _ => Decision::Block,
+            },
+            outcome: outcome(reported >> AFTER_BITS),
+            token_spent: has(TOKEN_SPENT),
+            learnt: has(LEARNT),
+            payee_was_known: has(PAYEE_WAS_KNOWN),
+            held_against_another: has(HELD_AGAINST_ANOTHER),
+        }
+    }
+
+    /// The tags of what was packed.
+    #[inline]
+    pub(super) const fn tags_of(packed: &Packed) -> Tags {
+        let [_, _, _, [p0, p1, o0, o1, ..]] = *packed;
+        Tags {
+            payment_id: u16::from_le_bytes([p0, p1]),
+            order_id: u16::from_le_bytes([o0, o1]),
+        }
+    }
+}
+
+/// The outcome of this number; 0 stands for none.
+fn outcome(number: u32) -> Option<Outcome> {
+    Outcome::ALL.get(number.checked_sub(1)? as usize).copied()
+}
+
+/// Entries side by side, oldest first.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Entries<'a>(&'a [Packed]);
+
+impl<'a> Entries<'a> {
+    /// Those that take up all of `bytes`.
+    pub(super) const fn of(bytes: &'a [u8]) -> Self {
+        let (words, _) = bytes.as_chunks();
+        Self(words.as_chunks().0)
+    }
+
+    pub(super) const fn len(self) -> usize {
+        self.0.len()
+    }
+
+    #[inline]
+    pub(super) fn get(self, nth: usize) -> Option<Entry> {
+        self.0.get(nth).map(Entry::unpack)
+    }
+
+    #[inline]
+    pub(super) fn first(self) -> Option<Entry> {
+        self.0.first().map(Entry::unpack)
+    }
+
+    #[inline]
+    pub(super) fn last(self) -> Option<Entry> {
+        self.0.last().map(Entry::unpack)
+    }
+
+    pub(super) fn iter(self) -> impl DoubleEndedIterator<Item = Entry> + Clone + 'a {
+        self.0.iter().map(Entry::unpack)
+    }
+
+    /// As they lie.
+    pub(super) const fn packed(self) -> &'a [Packed] {
+        self.0
+    }
+
+    /// The tags of each, from this place on.
+    pub(super) fn tags_from(self, nth: usize) -> impl Iterator<Item = Tags> + 'a {
+        let packed = self.0.get(nth..).unwrap_or_default();
+        packed.iter().map(Entry::tags_of)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::scoring::money::{AMOUNT_MINOR_MAX, Currency};
+
+    fn any_entry() -> impl Strategy<Value = Entry> {
+        let money = (1..=AMOUNT_MINOR_MAX, 0..Currency::all().count())
+            .prop_map(|(minor, nth)| Money::new(minor, Currency::all().nth(nth).unwrap()).unwrap());
+        let after_ms = 0..=u32::try_from(OUTCOME_AFTER_MAX.ms()).unwrap();
+        let outcome = proptest::option::of(proptest::sample::select(Outcome::ALL));
+        let decision = proptest::sample::select(Decision::ALL);
+        let numbers = (any::<i64>(), any::<u32>(), after_ms, any::<[u16; 4]>());
+        (money, numbers, decision, outcome, any::<[bool; 4]>()).prop_map(
+            |(money, (time, detail, outcome_after_ms, tags), decision, outcome, flags)| Entry {
+                score_time: Timestamp::from_unix_ms(time),
+                money,
+                detail,
+                outcome_after_ms,
+                tags: Tags {
+                    payment_id: tags[0],
+                    order_id: tags[1],
+                },
+                payee_tag: tags[2],
+                device_tag: tags[3],
+                decision,
+                outcome,
+                token_spent: flags[0],
+                learnt: flags[1],
+                payee_was_known: flags[2],
+                held_against_another: flags[3],
+            },
+        )
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_back(entry in any_entry()) {
+            let packed = entry.pack();
+            prop_assert_eq!(Entry::unpack(&packed), entry);
+            prop_assert_eq!(Entry::tags_of(&packed), entry.tags);
+        }
+    }
+}

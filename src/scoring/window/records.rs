@@ -1,0 +1,333 @@
+//! Where the records of a window lie: all of them in one piece of memory.
+//!
+//! The fixed parts of records stand side by side at its start, with room for more; behind them lie their
+//! details, one after the other. So an account's payments are one allocation that grows in few steps: many
+//! allocations of many sizes, each moved to a larger one now and then, leave an allocator's pages of each
+//! size partly empty.
+
+use super::entry::{Entries, Entry, PACKED_BYTES, Packed};
+use crate::scoring::heap;
+
+/// The piece, and what of it is what.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Records {
+    /// Room for entries, then details.
+    bytes: Vec<u8>,
+    /// For how many entries there is room.
+    places: u32,
+    /// In which of these places the oldest entry is, and where the next will be.
+    oldest: u32,
+    next: u32,
+    /// How many bytes at the start of the details are forgotten.
+    details_forgotten: u32,
+}
+
+/// The same records are the same wherever they lie.
+impl PartialEq for Records {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries() == other.entries() && self.details() == other.details()
+    }
+}
+
+impl Records {
+    /// Records of these entries and details.
+    pub(super) fn of(entries: &[Entry], details: &[u8]) -> Self {
+        let mut records = Self::default();
+        records.make_room(entries.len(), details.len());
+        records.bytes.extend_from_slice(details);
+        entries.iter().for_each(|entry| records.put(entry));
+        records
+    }
+
+    pub(super) fn entries(&self) -> Entries<'_> {
+        let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
+        Entries::of(self.bytes.get(oldest..next).unwrap_or_default())
+    }
+
+    /// The details of all entries, and of those that were taken out between them.
+    pub(super) fn details(&self) -> &[u8] {
+        self.bytes.get(self.details_start()..).unwrap_or_default()
+    }
+
+    pub(super) const fn len(&self) -> usize {
+        self.next.saturating_sub(self.oldest) as usize
+    }
+
+    pub(super) const fn details_len(&self) -> usize {
+        self.bytes.len().saturating_sub(self.details_start())
+    }
+
+    pub(super) const fn heap_bytes(&self) -> usize {
+        heap::bytes_of::<u8>(self.bytes.capacity())
+    }
+
+    /// The newest `entries` entries, and the newest `details` bytes of details, as they lie.
+    pub(super) fn newest(&self, entries: usize, details: usize) -> [&[u8]; 2] {
+        let next = bytes_of(self.next);
+        let oldest = bytes_of(self.oldest);
+        let from = next.saturating_sub(entries.saturating_mul(PACKED_BYTES));
+        let behind = self.bytes.len().saturating_sub(details);
+        [
+            self.bytes.get(from.max(oldest)..next),
+            self.bytes.get(behind.max(self.details_start())..),
+        ]
+        .map(Option::unwrap_or_default)
+    }
+
+    /// Adds `entry` as the newest, with the detail that `write` appends, of about `expected` bytes; whatever
+    /// else that does to the vector is lost.
+    pub(super) fn push(
+        &mut self,
+        entry: &Entry,
+        expected: usize,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) {
+        let is_full = self.bytes.len().saturating_add(expected) > self.bytes.capacity();
+        if is_full || self.next == self.places {
+            self.make_room(1, expected);
+        }
+        write(&mut self.bytes);
+        self.put(entry);
+    }
+
+    /// Changes the entry in this place, counted from the oldest; returns what it was and what it is now.
+    pub(super) fn change(
+        &mut self,
+        nth: usize,
+        change: impl FnOnce(&mut Entry),
+    ) -> Option<(Entry, Entry)> {
+        let place = self.places_mut().get_mut(nth)?;
+        let before = Entry::unpack(place);
+        let mut after = before;
+        change(&mut after);
+        *place = after.pack();
+        Some((before, after))
+    }
+
+    /// Takes out the entry in this place. Its detail stays where it is until those before it are forgotten.
+    pub(super) fn remove(&mut self, nth: usize) -> Option<Entry> {
+        let removed = self.entries().get(nth)?;
+        let behind = self.places_mut().get_mut(nth..)?;
+        behind.rotate_left(1);
+        self.next = self.next.saturating_sub(1);
+        Some(removed)
+    }
+
+    /// Forgets the oldest `count` entries and the first `details` bytes of details. When no entry is left,
+    /// room for more than `keep` bytes is given back.
+    pub(super) fn forget(&mut self, count: usize, details: usize, keep: usize) {
+        let more = |number: u32, more: usize| {
+            number.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
+        };
+        self.details_forgotten = more(self.details_forgotten, details.min(self.details_len()));
+        self.oldest = more(self.oldest, count).min(self.next);
+        if self.oldest < self.next {
+            return;
+        }
+        if self.bytes.capacity() > keep {
+            *self = Self::default();
+        } else {
+            self.bytes.truncate(bytes_of(self.places));
+            (self.oldest, self.next, self.details_forgotten) = (0, 0, 0);
+        }
+    }
+
+    /// The entries, to be changed where they are.
+    fn places_mut(&mut self) -> &mut [Packed] {
+        let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
+        let bytes = self.bytes.get_mut(oldest..next).unwrap_or_default();
+        let (words, _) = bytes.as_chunks_mut();
+        words.as_chunks_mut().0
+    }
+
+    /// Puts `entry` in the next place, of which there is one.
+    fn put(&mut self, entry: &Entry) {
+        let nth = self.len();
+        self.next = self.next.saturating_add(1);
+        if let Some(place) = self.places_mut().get_mut(nth) {
+            *place = entry.pack();
+        }
+    }
+
+    const fn details_start(&self) -> usize {
+        bytes_of(self.places).saturating_add(self.details_forgotten as usize)
+    }
+
+    /// Makes room for so many more entries and bytes of details, and shares out what the piece has beyond
+    /// that. Where records come and go there is to be an eighth more, or they would move at each of them; and
+    /// they stay in a piece that is large enough and not twice as large.
+    fn make_room(&mut self, more: usize, more_details: usize) {
+        let count = self.len().saturating_add(more).max(1);
+        let details = self.details_len().saturating_add(more_details);
+        let needed = count.saturating_mul(PACKED_BYTES).saturating_add(details);
+        let spare = if self.oldest > 0 { needed / 8 } else { 0 };
+        let size = heap::roomy_bytes(needed.saturating_add(spare));
+        let capacity = self.bytes.capacity();
+        let stays = size <= capacity && capacity < size.saturating_mul(2);
+        let size = if stays { capacity } else { size };
+        let share = size.saturating_mul(count).checked_div(needed);
+        let places = u32::try_from(share.unwrap_or(count)).unwrap_or(u32::MAX);
+        if stays {
+            self.move_within(places);
+        } else {
+            self.move_to(size, places);
+        }
+        self.next = self.next.saturating_sub(self.oldest);
+        (self.places, self.oldest, self.details_forgotten) = (places, 0, 0);
+    }
+
+    fn move_to(&mut self, size: usize, places: u32) {
+        let mut bytes = Vec::with_capacity(size);
+        bytes.extend_from_slice(self.newest(usize::MAX, 0)[0]);
+        bytes.resize(bytes_of(places), 0);
+        bytes.extend_from_slice(self.details());
+        self.bytes = bytes;
+    }
+
+    fn move_within(&mut self, places: u32) {
+        let entries = bytes_of(self.oldest)..bytes_of(self.next);
+        let (details, to) = (self.details_start()..self.bytes.len(), bytes_of(places));
+        let end = to.saturating_add(details.len());
+        if to > details.start {
+            // They make room for entries before these come.
+            self.bytes.resize(end.max(details.end), 0);
+            self.bytes.copy_within(details, to);
+            self.bytes.copy_within(entries, 0);
+        } else {
+            self.bytes.copy_within(entries, 0);
+            self.bytes.copy_within(details, to);
+        }
+        self.bytes.truncate(end);
+    }
+}
+
+/// How many bytes so many entries take.
+const fn bytes_of(entries: u32) -> usize {
+    (entries as usize).saturating_mul(PACKED_BYTES)
+}
+
+#[cfg(test)]
+#[expect(clippy::arithmetic_side_effects, reason = "a test")]
+mod tests {
+    use std::collections::VecDeque;
+
+    use super::*;
+    use crate::random::Random;
+    use crate::scoring::assessment::Decision;
+    use crate::scoring::money::{Currency, Money};
+    use crate::scoring::time::Timestamp;
+    use crate::scoring::window::tags::Tags;
+
+    fn entry(nth: u32) -> Entry {
+        Entry {
+            score_time: Timestamp::from_unix_ms(nth.into()),
+            money: Money::new(1, Currency::from_code("EUR").unwrap()).unwrap(),
+            detail: nth,
+            outcome_after_ms: 0,
+            tags: Tags {
+                payment_id: 1,
+                order_id: 0,
+            },
+            payee_tag: 1,
+            device_tag: 0,
+            decision: Decision::Allow,
+            outcome: None,
+            token_spent: false,
+            learnt: false,
+            payee_was_known: false,
+            held_against_another: false,
+        }
+    }
+
+    /// What it should hold, kept the plain way: entries, and each detail ever put in and not forgotten.
+    #[derive(Default)]
+    struct Plain {
+        entries: VecDeque<Entry>,
+        details: VecDeque<Vec<u8>>,
+    }
+
+    impl Plain {
+        fn assert_is(&self, records: &Records) {
+            assert!(records.entries().iter().eq(self.entries.iter().copied()));
+            assert_eq!(records.len(), self.entries.len());
+            let details: Vec<u8> = self.details.iter().flatten().copied().collect();
+            assert_eq!(records.details(), details);
+            assert_eq!(records.details_len(), details.len());
+            let [newest_entry, newest_detail] = records.newest(1, 3);
+            assert!(
+                Entries::of(newest_entry)
+                    .iter()
+                    .eq(records.entries().last())
+            );
+            assert_eq!(newest_detail, &details[details.len().saturating_sub(3)..]);
+        }
+    }
+
+    #[test]
+    fn records_come_and_go_in_order_and_in_little_room() {
+        come_and_go(false);
+    }
+
+    #[test]
+    fn details_may_be_longer_than_expected() {
+        come_and_go(true);
+    }
+
+    fn come_and_go(longer_than_expected: bool) {
+        let mut random = Random::new(1);
+        let (mut records, mut plain) = (Records::default(), Plain::default());
+        let mut recent_bytes = VecDeque::new();
+        for nth in 0..20_000_u32 {
+            let detail = vec![nth.to_le_bytes()[0]; 40 + (random.next() % 30) as usize];
+            let expected = match longer_than_expected {
+                true => (random.next() % 40) as usize,
+                false => detail.len() + (random.next() % 10) as usize,
+            };
+            records.push(&entry(nth), expected, |bytes| {
+                bytes.extend_from_slice(&detail)
+            });
+            plain.entries.push_back(entry(nth));
+            plain.details.push_back(detail);
+            recent_bytes.push_back(records.len() * PACKED_BYTES + records.details_len() + 10);
+            recent_bytes.drain(..recent_bytes.len().saturating_sub(40));
+            if random.next().is_multiple_of(10) {
+                let nth = (random.next() % 12) as usize;
+                let changed = records.change(nth, |entry| entry.learnt = true);
+                let expected = plain.entries.get_mut(nth).map(|entry| {
+                    let before = *entry;
+                    entry.learnt = true;
+                    (before, *entry)
+                });
+                assert_eq!(changed, expected);
+                plain.assert_is(&records);
+                // Its detail stays until it is the first.
+                let taken = records.remove(nth);
+                assert_eq!(taken, plain.entries.remove(nth));
+            }
+            plain.assert_is(&records);
+            // Now many, now few, now none.
+            let most = [12, 3, 40, 0][nth as usize / 500 % 4];
+            while plain.entries.len() > most {
+                let orphans = plain.details.len() - plain.entries.len();
+                let forgotten: usize = plain.details.drain(..=orphans).map(|d| d.len()).sum();
+                plain.entries.pop_front();
+                if plain.entries.is_empty() {
+                    plain.details.clear();
+                }
+                records.forget(1, forgotten, 384);
+                plain.assert_is(&records);
+            }
+            // An eighth more than there was at most since it last moved, in less than twice the next of the
+            // usual sizes.
+            let most = recent_bytes
+                .iter()
+                .max()
+                .map_or(0, |most| most * 9 / 8 * 3 / 2 * 2);
+            let bytes = records.heap_bytes();
+            assert!(
+                longer_than_expected || bytes <= 384.max(most),
+                "{bytes} {most}"
+            );
+        }
+    }
+}
