@@ -33,7 +33,7 @@ const MAP_PARTS: usize = 1_024;
 
 /// How many bytes a place for a key takes in a part of the map: the identity, the slot, a byte of its own,
 /// and what allocators round up to.
-const PLACE_BYTES: u32 = 28;
+const PLACE_BYTES: u32 = 24;
 
 /// A key and where to look for it: hashed once and looked up once, however often it is stepped on.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// the first is [found](Self::find) wait for that together.
     pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K, V> {
         let identity = self.hashing.identity_of(key.borrow());
-        self.hints.fetch(identity.place);
+        self.hints.fetch(identity.place());
         Sought {
             key,
             identity,
@@ -113,7 +113,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         match sought.slot {
             Some(slot) => slot.fetch(),
             // Most likely it is new, and the map will be asked for a place.
-            None => self.fetch_part(sought.identity.place),
+            None => self.fetch_part(sought.identity.place()),
         }
     }
 
@@ -277,7 +277,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             let number = self.slots.get(&identity).map(|number| *number)?;
             let slot = self.slab.at(number)?;
             if let Some(held) = hold_if_of(slot, identity) {
-                self.hints.put(identity.place, number);
+                self.hints.put(identity.place(), number);
                 sought.slot = Some(slot);
                 return Some(held);
             }
@@ -303,20 +303,20 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             }
             Entry::Vacant(vacant) => drop(vacant.insert(number)),
         }
-        self.count_part(identity.place);
+        self.count_part(identity.place());
         self.counts.keys.fetch_add(1, Ordering::Relaxed);
         self.count_heap(0, sought.key.heap_bytes());
         held.key = Some(sought.key.clone());
         held.identity = identity;
         self.hints.make_room(self.slab.taken() as usize);
-        self.hints.put(identity.place, number);
+        self.hints.put(identity.place(), number);
         sought.slot = Some(slot);
         Some(held)
     }
 
     /// The slots in which the state of the key likely is.
     fn hinted(&self, identity: Identity) -> impl Iterator<Item = &Slot<K, V>> {
-        let slots = self.hints.slots(identity.place);
+        let slots = self.hints.slots(identity.place());
         slots.filter_map(|slot| self.slab.at(slot))
     }
 

@@ -12,16 +12,30 @@ use siphasher::sip128::{Hash128, SipHasher13};
 /// chance of one in 10^21. Quicker hashes will not do: where texts are not compared it must be certain
 /// that no two can be found that often collide, and of aHash and foldhash such pairs are known (their
 /// issues 292 and 50).
+///
+/// In halves, so that the map lays it beside the number of a slot without a gap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Identity {
+    place: [u32; 2],
+    check: [u32; 2],
+}
+
+impl Identity {
     /// Where in the map it is.
-    pub(super) place: u64,
-    check: u64,
+    pub(super) const fn place(self) -> u64 {
+        let [low, high] = self.place;
+        low as u64 | (high as u64) << u32::BITS
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "one half and the other")]
+const fn halves(bits: u64) -> [u32; 2] {
+    [bits as u32, (bits >> u32::BITS) as u32]
 }
 
 impl Hash for Identity {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.place);
+        state.write_u64(self.place());
     }
 }
 
@@ -39,8 +53,8 @@ impl Hashing {
     pub(super) fn identity_of(&self, key: &str) -> Identity {
         let Hash128 { h1, h2 } = self.0.hash(key.as_bytes());
         Identity {
-            place: h1,
-            check: h2,
+            place: halves(h1),
+            check: halves(h2),
         }
     }
 }

@@ -40,8 +40,7 @@ impl Records {
     }
 
     pub(super) fn entries(&self) -> Entries<'_> {
-        let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
-        Entries::of(self.bytes.get(oldest..next).unwrap_or_default())
+        Entries::of(self.entry_bytes())
     }
 
     /// The details of all entries, and of those that were taken out between them.
@@ -63,15 +62,10 @@ impl Records {
 
     /// The newest `entries` entries, and the newest `details` bytes of details, as they lie.
     pub(super) fn newest(&self, entries: usize, details: usize) -> [&[u8]; 2] {
-        let next = bytes_of(self.next);
-        let oldest = bytes_of(self.oldest);
-        let from = next.saturating_sub(entries.saturating_mul(PACKED_BYTES));
-        let behind = self.bytes.len().saturating_sub(details);
         [
-            self.bytes.get(from.max(oldest)..next),
-            self.bytes.get(behind.max(self.details_start())..),
+            last_of(self.entry_bytes(), entries.saturating_mul(PACKED_BYTES)),
+            last_of(self.details(), details),
         ]
-        .map(Option::unwrap_or_default)
     }
 
     /// Adds `entry` as the newest, with the detail that `write` appends, of about `expected` bytes; whatever
@@ -132,6 +126,11 @@ impl Records {
         }
     }
 
+    fn entry_bytes(&self) -> &[u8] {
+        let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
+        self.bytes.get(oldest..next).unwrap_or_default()
+    }
+
     /// The entries, to be changed where they are.
     fn places_mut(&mut self) -> &mut [Packed] {
         let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
@@ -178,7 +177,7 @@ impl Records {
 
     fn move_to(&mut self, size: usize, places: u32) {
         let mut bytes = Vec::with_capacity(size);
-        bytes.extend_from_slice(self.newest(usize::MAX, 0)[0]);
+        bytes.extend_from_slice(self.entry_bytes());
         bytes.resize(bytes_of(places), 0);
         bytes.extend_from_slice(self.details());
         self.bytes = bytes;
@@ -199,6 +198,12 @@ impl Records {
         }
         self.bytes.truncate(end);
     }
+}
+
+/// The last `count` of `bytes`, or all where there are fewer.
+fn last_of(bytes: &[u8], count: usize) -> &[u8] {
+    let from = bytes.len().saturating_sub(count);
+    bytes.get(from..).unwrap_or_default()
 }
 
 /// How many bytes so many entries take.
