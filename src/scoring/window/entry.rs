@@ -182,6 +182,31 @@ impl<'a> Entries<'a> {
 }
 
 #[cfg(test)]
+impl Entry {
+    /// Of a payment that was allowed, and of which nothing has been heard.
+    pub(super) const fn allowed(score_time: Timestamp, money: Money) -> Self {
+        Self {
+            score_time,
+            money,
+            detail: 0,
+            outcome_after_ms: 0,
+            tags: Tags {
+                payment_id: 1,
+                order_id: 0,
+            },
+            payee_tag: 1,
+            device_tag: 0,
+            decision: Decision::Allow,
+            outcome: None,
+            token_spent: false,
+            learnt: false,
+            payee_was_known: false,
+            held_against_another: false,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 

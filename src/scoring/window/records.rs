@@ -218,29 +218,14 @@ mod tests {
 
     use super::*;
     use crate::random::Random;
-    use crate::scoring::assessment::Decision;
     use crate::scoring::money::{Currency, Money};
     use crate::scoring::time::Timestamp;
-    use crate::scoring::window::tags::Tags;
 
     fn entry(nth: u32) -> Entry {
+        let money = Money::new(1, Currency::from_code("EUR").unwrap()).unwrap();
         Entry {
-            score_time: Timestamp::from_unix_ms(nth.into()),
-            money: Money::new(1, Currency::from_code("EUR").unwrap()).unwrap(),
             detail: nth,
-            outcome_after_ms: 0,
-            tags: Tags {
-                payment_id: 1,
-                order_id: 0,
-            },
-            payee_tag: 1,
-            device_tag: 0,
-            decision: Decision::Allow,
-            outcome: None,
-            token_spent: false,
-            learnt: false,
-            payee_was_known: false,
-            held_against_another: false,
+            ..Entry::allowed(Timestamp::from_unix_ms(nth.into()), money)
         }
     }
 

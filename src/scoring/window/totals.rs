@@ -336,28 +336,6 @@ mod tests {
     use crate::scoring::outcome::Outcome;
     use crate::scoring::time::Span;
     use crate::scoring::window::records::Records;
-    use crate::scoring::window::tags::Tags;
-
-    fn entry(score_time: Timestamp, money: Money, decision: Decision) -> Entry {
-        Entry {
-            score_time,
-            money,
-            detail: 0,
-            outcome_after_ms: 0,
-            tags: Tags {
-                payment_id: 1,
-                order_id: 0,
-            },
-            payee_tag: 1,
-            device_tag: 0,
-            decision,
-            outcome: None,
-            token_spent: false,
-            learnt: false,
-            payee_was_known: false,
-            held_against_another: false,
-        }
-    }
 
     #[derive(Debug, Clone)]
     enum Step {
@@ -426,7 +404,9 @@ mod tests {
                     }
                     Step::Push(currency, amount_minor, decision) => {
                         let currency = Currency::from_number(currency).unwrap();
-                        let pushed = entry(now, Money::new(amount_minor, currency).unwrap(), decision);
+                        let money = Money::new(amount_minor, currency).unwrap();
+                        let allowed = Entry::allowed(now, money);
+                        let pushed = Entry { decision, ..allowed };
                         running.add(Tally::of(&pushed));
                         records.push(&pushed, 0, |_| ());
                     }
