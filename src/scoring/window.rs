@@ -24,7 +24,7 @@ mod spans;
 mod tags;
 mod totals;
 
-use entry::{Entry, OUTCOME_AFTER_MAX, Packed};
+use entry::{Entry, OUTCOME_AFTER_MS_MAX, Packed};
 pub use record::{Decided, Record, RecordRef};
 use records::Records;
 pub use spans::{RETENTION, WINDOWS, WindowIndex};
@@ -233,9 +233,9 @@ impl Window {
     /// Notes what became of the record in this place.
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
         let changed = self.records.change(nth, |entry| {
-            let after = now.since(entry.score_time).min(OUTCOME_AFTER_MAX);
+            let after_ms = u32::try_from(now.since(entry.score_time).ms());
             entry.outcome = Some(outcome);
-            entry.outcome_after_ms = u32::try_from(after.ms()).unwrap_or(0);
+            entry.outcome_after_ms = after_ms.unwrap_or(u32::MAX).min(OUTCOME_AFTER_MS_MAX);
         });
         if let Some((before, after)) = changed {
             self.running

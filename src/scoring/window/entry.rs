@@ -4,7 +4,7 @@ use super::tags::Tags;
 use crate::scoring::assessment::Decision;
 use crate::scoring::money::Money;
 use crate::scoring::outcome::{Outcome, Standing};
-use crate::scoring::time::{Span, Timestamp};
+use crate::scoring::time::Timestamp;
 
 /// How many words of eight bytes a packed entry takes: two of them share a cache line.
 const WORDS: usize = 4;
@@ -25,8 +25,9 @@ const HELD_AGAINST_ANOTHER: u64 = TOKEN_SPENT << 3;
 /// Above how many bits of a half word the outcome stands, below which is when it was reported.
 const AFTER_BITS: u32 = 28;
 
-/// The longest time after the score that an outcome is noted for: three days, of one in which it can be.
-pub(super) const OUTCOME_AFTER_MAX: Span = Span::from_ms((1 << AFTER_BITS) - 1);
+/// The longest time after the score that an outcome is noted for, in milliseconds: three days, of one in which
+/// it can be.
+pub(super) const OUTCOME_AFTER_MS_MAX: u32 = (1 << AFTER_BITS) - 1;
 
 /// The part of a record that every decision may look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -36,7 +37,7 @@ pub(super) struct Entry {
     /// Where its detail begins, counted from the first byte ever.
     pub(super) detail: u32,
     /// How long after the score the outcome was reported, in milliseconds; no longer than
-    /// [`OUTCOME_AFTER_MAX`].
+    /// [`OUTCOME_AFTER_MS_MAX`].
     pub(super) outcome_after_ms: u32,
     pub(super) tags: Tags,
     pub(super) payee_tag: u16,
@@ -102,7 +103,7 @@ impl Entry {
             score_time: Timestamp::from_unix_ms(i64::from_le_bytes(time)),
             money: Money::from_bits(sum),
             detail: u32::from_le_bytes([d0, d1, d2, d3]),
-            outcome_after_ms: reported & ((1 << AFTER_BITS) - 1),
+            outcome_after_ms: reported & OUTCOME_AFTER_MS_MAX,
             tags: Self::tags_of(packed),
             payee_tag: u16::from_le_bytes([y0, y1]),
             device_tag: u16::from_le_bytes([v0, v1]),
@@ -216,7 +217,7 @@ mod tests {
     fn any_entry() -> impl Strategy<Value = Entry> {
         let money = (1..=AMOUNT_MINOR_MAX, 0..Currency::all().count())
             .prop_map(|(minor, nth)| Money::new(minor, Currency::all().nth(nth).unwrap()).unwrap());
-        let after_ms = 0..=u32::try_from(OUTCOME_AFTER_MAX.ms()).unwrap();
+        let after_ms = 0..=OUTCOME_AFTER_MS_MAX;
         let outcome = proptest::option::of(proptest::sample::select(Outcome::ALL));
         let decision = proptest::sample::select(Decision::ALL);
         let numbers = (any::<i64>(), any::<u32>(), after_ms, any::<[u16; 4]>());

@@ -1,7 +1,7 @@
 //! The window as bytes, and back.
 
 use super::detail::Detail;
-use super::entry::{Entry, OUTCOME_AFTER_MAX};
+use super::entry::{Entry, OUTCOME_AFTER_MS_MAX};
 use super::records::Records;
 use super::tags::{Tags, TagsApart};
 use super::totals::Running;
@@ -190,7 +190,7 @@ fn read_entry(
         detail,
         outcome_after_ms: match outcome {
             None => 0,
-            Some(_) => narrow(rest).filter(|after| i64::from(*after) <= OUTCOME_AFTER_MAX.ms())?,
+            Some(_) => narrow(rest).filter(|after_ms| *after_ms <= OUTCOME_AFTER_MS_MAX)?,
         },
         tags: Tags {
             payment_id: read.payment_id.tag(),

@@ -254,17 +254,14 @@ impl<'a> RecordRef<'a> {
         account_id: &AccountId,
         version: impl FnOnce(u16) -> Arc<str>,
     ) -> Option<Record> {
-        let detail = self.detail()?;
-        let after = Span::from_ms(self.entry().outcome_after_ms.into());
+        let (entry, detail) = (self.entry(), self.detail()?);
+        let after = Span::from_ms(entry.outcome_after_ms.into());
         Some(Record {
             payment: self.payment(account_id)?,
-            assessment: detail.assessment(self.entry().decision, version)?,
-            score_time: self.entry().score_time,
-            outcome: self.entry().outcome,
-            outcome_time: self
-                .entry()
-                .outcome
-                .map(|_| self.entry().score_time.plus(after)),
+            assessment: detail.assessment(entry.decision, version)?,
+            score_time: entry.score_time,
+            outcome: entry.outcome,
+            outcome_time: entry.outcome.map(|_| entry.score_time.plus(after)),
             confirmed_by: detail.confirmed_by,
         })
     }

@@ -33,6 +33,10 @@ impl Records {
     /// Records of these entries and details.
     pub(super) fn of(entries: &[Entry], details: &[u8]) -> Self {
         let mut records = Self::default();
+        if entries.is_empty() && details.is_empty() {
+            // Most accounts are idle, and take no room for payments.
+            return records;
+        }
         records.make_room(entries.len(), details.len());
         records.bytes.extend_from_slice(details);
         entries.iter().for_each(|entry| records.put(entry));
@@ -256,6 +260,12 @@ mod tests {
     #[test]
     fn records_come_and_go_in_order_and_in_little_room() {
         come_and_go(false);
+    }
+
+    #[test]
+    fn none_take_no_room() {
+        assert_eq!(Records::of(&[], &[]).heap_bytes(), 0);
+        assert!(Records::of(&[entry(1)], &[7]).heap_bytes() > 0);
     }
 
     #[test]
