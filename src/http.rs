@@ -23,7 +23,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
 use crate::telemetry::families::BUILD;
-use crate::telemetry::{Page, Process, ReloadCounters};
+use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
 /// How many connections are served at once; others wait to be accepted.
 const CONNECTIONS_MAX: usize = 64;
@@ -56,6 +56,8 @@ pub struct Told {
     pub entry: Entry,
     /// How changed files were taken.
     pub reloads: Arc<ReloadCounters>,
+    /// What of the log was lost.
+    pub lines_lost: LinesLost,
     /// The process.
     pub process: Process,
 }
@@ -161,6 +163,7 @@ impl Told {
         let mut page = Page::default();
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
         self.process.put_on(&mut page);
+        self.lines_lost.put_on(&mut page);
         self.entry.put_on(&mut page);
         self.reloads.put_on(&mut page);
         self.door.put_on(&mut page);

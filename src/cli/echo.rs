@@ -29,7 +29,7 @@ pub struct EchoArguments {
 /// When the configuration is faulty, the address is taken, or the transport fails.
 pub fn run(arguments: &EchoArguments) -> Ended {
     let config = arguments.settings.load()?;
-    telemetry::log_to_stderr(config.log.format, &config.log.filter);
+    let _logging = telemetry::log_to_stderr(config.log.format, &config.log.filter);
     client::block_on(serve(&config, &arguments.starter))
 }
 

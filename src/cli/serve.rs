@@ -14,7 +14,7 @@ use crate::grpc::listeners::Listeners;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
-use crate::telemetry::{Process, ReloadCounters};
+use crate::telemetry::{LinesLost, Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
 mod keeping;
@@ -69,7 +69,7 @@ pub struct ServeArguments {
 pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let config = arguments.settings.load()?;
-    telemetry::log_to_stderr(config.log.format, &config.log.filter);
+    let logging = telemetry::log_to_stderr(config.log.format, &config.log.filter);
     for warning in warnings(&config, started) {
         tracing::warn!(target: "doublecheck", "{warning}");
     }
@@ -78,19 +78,21 @@ pub fn run(arguments: &ServeArguments) -> Ended {
         .enable_all()
         .build()
         .map_err(|error| Failure::at_work("starting the runtime", &error))?;
-    let served = runtime.block_on(serve(config, arguments, started));
+    let served = runtime.block_on(serve(config, arguments, started, logging.lines_lost()));
     // A recovery that was cut short is not waited for.
     runtime.shutdown_background();
     served
 }
 
-async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -> Ended {
+async fn serve(
+    config: Config,
+    arguments: &ServeArguments,
+    started: Timestamp,
+    lines_lost: LinesLost,
+) -> Ended {
     // As they were when they were read.
     let watched = Watched::all(&config.files, arguments.settings.config.as_ref());
-    let asked_for = &config.grpc_address;
-    let listeners = Listeners::bind(asked_for.as_str(), config.threads)
-        .await
-        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
+    let listeners = listen(&config).await?;
     let address = listeners.address();
     refuse_open_door(&config, address)?;
     let unheard = |error| Failure::at_work("waiting for signals", &error);
@@ -109,11 +111,10 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
         door: door.clone(),
         entry: entry.clone(),
         reloads: Arc::clone(&counters),
+        lines_lost,
         process: Process { started },
     };
-    let asked_for = config.http_address.as_str();
-    let http = Http::start(asked_for, told)
-        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
+    let http = start_http(&config, told)?;
     let serving = grpc::serve_on_workers(listeners, door.clone(), settings, stop);
     let mut serving = std::pin::pin!(serving);
     let opening = opening::open(&config, arguments.set_damage_aside);
@@ -152,6 +153,19 @@ async fn serve(config: Config, arguments: &ServeArguments, started: Timestamp) -
     }
     tracing::info!(target: "doublecheck", "stopped");
     Ok(())
+}
+
+async fn listen(config: &Config) -> Result<Listeners, Failure> {
+    let asked_for = config.grpc_address.as_str();
+    Listeners::bind(asked_for, config.threads)
+        .await
+        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))
+}
+
+fn start_http(config: &Config, told: Told) -> Result<Http, Failure> {
+    let asked_for = config.http_address.as_str();
+    Http::start(asked_for, told)
+        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))
 }
 
 /// How the edge serves.

@@ -37,6 +37,8 @@ families! {
     /// How many it may have open.
     MAX_FDS = Gauge "process_max_fds" [];
 
+    /// Lines of the log that were lost, because whoever reads it did not keep up.
+    LOG_LINES_LOST = Counter "doublecheck_log_lines_lost_total" [];
     /// Connections that ended before TLS was agreed on, by why.
     HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];
     /// Calls refused for what they showed of who they are from, by why.

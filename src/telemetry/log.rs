@@ -2,11 +2,22 @@
 
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::{fmt, num};
+use std::sync::mpsc;
+use std::time::Duration;
+use std::{fmt, num, thread};
 
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::EnvFilter;
 
+use super::families::LOG_LINES_LOST;
+use super::page::Page;
 use crate::scoring::payment::named;
+
+/// How many lines wait for who reads them: some MiB.
+const LINES_WAITING_MAX: usize = 8_192;
+
+/// How long the end waits for the lines that are on their way.
+const FLUSH_MAX: Duration = Duration::from_secs(1);
 
 named! {
     /// How events are written.
@@ -45,12 +56,22 @@ impl fmt::Display for LogFilter {
     }
 }
 
-/// Sends logs to standard error.
-pub fn log_to_stderr(format: LogFormat, filter: &LogFilter) {
+/// Sends logs to standard error, for as long as what it returns is held.
+///
+/// A thread of their own writes them. Who scores a payment never waits for whoever reads the log: a reader
+/// who stalls, as a full disk or a stuck collector makes it, costs lines, which are counted, and no payment.
+#[must_use]
+pub fn log_to_stderr(format: LogFormat, filter: &LogFilter) -> Logging {
+    let (lines, worker) = NonBlockingBuilder::default()
+        .buffered_lines_limit(LINES_WAITING_MAX)
+        .lossy(true)
+        .thread_name("log")
+        .finish(io::stderr());
+    let lost = LinesLost(Some(lines.error_counter()));
     let subscriber = tracing_subscriber::fmt()
         // It was parsed before.
         .with_env_filter(EnvFilter::new(&filter.0))
-        .with_writer(io::stderr)
+        .with_writer(lines)
         // Colours are for eyes: a log that is collected stays searchable.
         .with_ansi(io::stderr().is_terminal());
     // A second call, as tests make it, changes nothing.
@@ -58,6 +79,54 @@ pub fn log_to_stderr(format: LogFormat, filter: &LogFilter) {
         LogFormat::Pretty => subscriber.try_init(),
         LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
     };
+    Logging {
+        lost,
+        worker: Some(worker),
+    }
+}
+
+/// Logs on their way. Dropping it waits until they are written, but not for a reader who has stopped reading.
+#[derive(Debug)]
+pub struct Logging {
+    lost: LinesLost,
+    worker: Option<WorkerGuard>,
+}
+
+impl Logging {
+    /// What of the log was lost.
+    #[must_use]
+    pub fn lines_lost(&self) -> LinesLost {
+        self.lost.clone()
+    }
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        let worker = self.worker.take();
+        let (written, all_written) = mpsc::channel();
+        // The worker's own end may wait for the reader, and tells what went wrong where others read.
+        let flushing = thread::Builder::new().spawn(move || {
+            drop(worker);
+            // Who waited may have given up.
+            let _ = written.send(());
+        });
+        if flushing.is_ok() {
+            // In vain, too, the time is up.
+            let _ = all_written.recv_timeout(FLUSH_MAX);
+        }
+    }
+}
+
+/// How many lines of the log nobody read in time; none where nothing is logged.
+#[derive(Debug, Clone, Default)]
+pub struct LinesLost(Option<ErrorCounter>);
+
+impl LinesLost {
+    /// Puts their number on a page.
+    pub fn put_on(&self, page: &mut Page) {
+        let lost = self.0.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        page.one(&LOG_LINES_LOST, lost);
+    }
 }
 
 /// Of what happens too often to log all of it, one in so many.

@@ -13,7 +13,7 @@ use doublecheck::grpc::pb;
 use doublecheck::http::{Http, Told};
 use doublecheck::random;
 use doublecheck::scoring::policy::{Policies, Policy, Preset};
-use doublecheck::telemetry::{Process, families};
+use doublecheck::telemetry::{LinesLost, Process, families};
 use doublecheck::token::TokenKey;
 use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
@@ -52,6 +52,7 @@ fn told(door: &Door) -> Told {
         door: door.clone(),
         entry: Entry::default(),
         reloads: Arc::default(),
+        lines_lost: LinesLost::default(),
         process: Process { started: START },
     }
 }

@@ -1,14 +1,17 @@
 //! What is logged, and that nobody's id is.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::Stdio;
 
+use doublecheck::grpc::pb::batch_score_payments_response::result::Answer;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, Outcome};
 use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, run};
+use crate::support::{Folder, Served, doublecheck, ready, run};
 
 /// Ids as they might be: none of them is a part of anything else that is logged.
 const ACCOUNT: &str = "acct-7Q-5501-whose";
@@ -143,7 +146,7 @@ fn assert_nobody_is_in(text: &str) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn no_id_is_in_logs_or_metrics_whatever_happens() {
     let folder = Folder::with(&[]);
     let data = folder.path("data");
@@ -207,6 +210,53 @@ async fn no_id_is_in_logs_or_metrics_whatever_happens() {
             assert_eq!(event[alias].as_str().unwrap().len(), 16, "{event}");
         }
         assert_ne!(event["account"], event["payee"]);
+    }
+}
+
+/// More lines than a pipe and the queue before it hold.
+const LINES_UNREAD: usize = 12_000;
+const BATCH: usize = 100;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_payment_waits_for_whoever_reads_the_log() {
+    let folder = Folder::with(&[]);
+    let log = ["--log-format", "json", "--log-sample", "1"];
+    let serve = ["serve", "--grpc-address", "127.0.0.1:0"];
+    let mut child = doublecheck(&[&serve[..], &log].concat())
+        .env("DOUBLECHECK_DATA_DIR", folder.path("data"))
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+    let ready = lines.by_ref().find_map(|line| ready(&line.unwrap()));
+    let (address, http_address) = ready.unwrap();
+    // From here on nobody reads, and all but the first of these are disturbed, and logged.
+    let mut served = Served::unread(child, address, http_address);
+    let mut client = connect(&served).await;
+    let mut disturbed = 0;
+    for batch in 0..LINES_UNREAD / BATCH {
+        let nth = |nth| scoring(&format!("{batch}-{nth}"), "");
+        let requests = (0..BATCH).map(nth).collect();
+        let batch = pb::BatchScorePaymentsRequest { requests };
+        let answers = client.batch_score_payments(batch).await.unwrap();
+        for result in answers.into_inner().results {
+            match result.answer {
+                Some(Answer::Assessment(it)) if it.decision() == pb::Decision::Allow => {}
+                Some(Answer::Assessment(_)) => disturbed += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    assert_eq!(disturbed, LINES_UNREAD - 1);
+    let lost = served.metric("doublecheck_log_lines_lost_total");
+    assert!(0.0 < lost && lost < disturbed as f64, "{lost}");
+    // Nor does the end wait. What was written is whole, but for the line that nobody took to its end.
+    served.signal("-TERM");
+    assert!(served.child.wait().unwrap().success());
+    let written: Vec<String> = lines.map_while(Result::ok).collect();
+    let (_, whole) = written.split_last().unwrap();
+    for line in whole {
+        serde_json::from_str::<Value>(line).unwrap();
     }
 }
 

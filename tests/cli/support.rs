@@ -152,6 +152,18 @@ impl Served {
         }
     }
 
+    /// One whose log somebody else has, or nobody.
+    pub(crate) fn unread(child: Child, address: String, http_address: String) -> Self {
+        Self {
+            child,
+            address,
+            http_address,
+            began: String::new(),
+            data: None,
+            log: mpsc::channel().1,
+        }
+    }
+
     /// Waits until it logs a line with `part` in it; returns the line.
     pub(crate) fn logged(&self, part: &str) -> String {
         let line = self.log.iter().find(|line| line.contains(part));
@@ -240,7 +252,7 @@ impl Served {
 }
 
 /// The addresses in the line that says that calls are taken, be it for people or for programs.
-fn ready(line: &str) -> Option<(String, String)> {
+pub(crate) fn ready(line: &str) -> Option<(String, String)> {
     if let Ok(event) = serde_json::from_str::<Value>(line) {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         return (event["message"] == "ready").then(|| (text("address"), text("http_address")));
