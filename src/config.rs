@@ -37,8 +37,9 @@ pub use log::{LogSample, LogSettings};
 pub use memory::MemoryBudget;
 use names::{
     AUTH_TOKENS, DATA_DIR, DRAIN_DEADLINE, DRAIN_GRACE, GRPC_ADDRESS, GRPC_INSECURE,
-    GRPC_REFLECTION, HTTP_ADDRESS, JOURNAL_ACK, MEMORY_BUDGET, POLICY_PATH, POLICY_SHADOW,
-    SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, THREADS, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
+    GRPC_REFLECTION, HTTP_ADDRESS, JOURNAL_ACK, JOURNAL_PATIENCE, MEMORY_BUDGET, POLICY_PATH,
+    POLICY_SHADOW, SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, THREADS, TLS_CERTIFICATE, TLS_CLIENT_CA,
+    TLS_KEY,
 };
 pub use otlp::OtlpEndpoint;
 use policy_source::PolicySource;
@@ -71,6 +72,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// What an answer waits for.
     pub journal_ack: JournalAck,
+    /// For how long it waits for a disk that does not answer.
+    pub journal_patience: Duration,
     /// How often a snapshot is taken.
     pub snapshot_every: SnapshotEvery,
     /// How much memory what is remembered may take.
@@ -116,6 +119,8 @@ pub struct Flags {
     pub data_dir: Option<String>,
     /// `--journal-ack`
     pub journal_ack: Option<String>,
+    /// `--journal-patience-ms`
+    pub journal_patience_ms: Option<String>,
     /// `--snapshot-interval-s`
     pub snapshot_interval_s: Option<String>,
     /// `--snapshot-journal-mib`
@@ -161,9 +166,7 @@ impl Config {
         let grace_ms = s.whole(&DRAIN_GRACE, flags.drain_grace_ms.as_ref(), 0);
         let deadline_s = s.whole(&DRAIN_DEADLINE, flags.drain_deadline_s.as_ref(), 10);
         let data_dir = s.path_or(&DATA_DIR, flags.data_dir.as_ref(), "data");
-        let ack = |text: &str, _: &Path| JournalAck::parse(text);
-        let journal_ack = flags.journal_ack.as_ref();
-        let journal_ack = s.last_or(&JOURNAL_ACK, journal_ack, ack, JournalAck::default());
+        let (journal_ack, journal_patience) = journal(s, flags);
         let snapshot_every = snapshot_every(s, flags);
         let budget = |text: &str, _: &Path| MemoryBudget::parse(text);
         let memory_flag = flags.memory_budget.as_ref();
@@ -202,6 +205,7 @@ impl Config {
             drain_deadline: Duration::from_secs(deadline_s),
             data_dir,
             journal_ack,
+            journal_patience,
             snapshot_every,
             memory_budget,
             log,
@@ -211,6 +215,15 @@ impl Config {
             effective,
         })
     }
+}
+
+/// What an answer waits for, and for how long.
+fn journal(sources: &mut Sources<'_>, flags: &Flags) -> (JournalAck, Duration) {
+    let parse = |text: &str, _: &Path| JournalAck::parse(text);
+    let (ack, patience_ms) = (&flags.journal_ack, &flags.journal_patience_ms);
+    let ack = sources.last_or(&JOURNAL_ACK, ack.as_ref(), parse, JournalAck::default());
+    let patience_ms = sources.whole(&JOURNAL_PATIENCE, patience_ms.as_ref(), 1_000);
+    (ack, Duration::from_millis(patience_ms))
 }
 
 fn snapshot_every(sources: &mut Sources<'_>, flags: &Flags) -> SnapshotEvery {

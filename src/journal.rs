@@ -12,8 +12,9 @@
 //! writes it as one frame, syncs it where that is promised, and wakes who waits.
 //!
 //! # When it fails
-//! After any failed write or sync the files are given up, not tried again: what the system could not
-//! write it forgets, and says so only once. Scoring goes on; nobody waits any more, and what is appended
+//! A disk that does not answer within [`Settings::patience`] has failed like one that says so. After any
+//! failed write or sync the files are given up, not tried again: what the system could not write it
+//! forgets, and says so only once. Scoring goes on; nobody waits any more, and what is appended
 //! is counted and dropped ([`Condition::Degraded`]). [`Journal::recover`] begins a new segment once the
 //! storage works again; what is written there counts from the moment that a snapshot stands in the
 //! place of what was dropped ([`Journal::snapshot_taken`]), and for a reader as well.
@@ -30,11 +31,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
 
 use parking_lot::Mutex;
 
 pub mod event;
+mod settings;
 mod codec;
 mod header;
 pub mod record;
@@ -47,6 +48,7 @@ mod queue;
 mod commits;
 mod syncer;
 mod writer;
+mod watch;
 mod parking;
 
 pub use codec::{DecodeError, DecodeFault};
@@ -56,9 +58,9 @@ pub use fault::{
 };
 pub use frame::FORMAT_VERSION;
 pub use reader::{Ending, Reader, SegmentSummary, Tail};
+pub use settings::{Ack, Settings};
 
 use crate::clock::Clock;
-use crate::scoring::payment::named;
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
 use commits::Commits;
@@ -67,43 +69,8 @@ use frame::first_of_segment;
 use log::{Log, Standing};
 use parking::block_on;
 use queue::Queue;
+use watch::Watch;
 use writer::{Request, Writer};
-
-named! {
-    /// What an answer waits for.
-    Ack {
-        /// The operating system has the record: killing the process forgets nothing.
-        Written = "written",
-        /// The record is on the disk: losing power forgets nothing.
-        Synced = "synced",
-    }
-}
-
-/// How a journal is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Settings {
-    /// What an answer waits for.
-    pub ack: Ack,
-    /// How large a segment becomes.
-    pub segment_bytes_max: u64,
-    /// How many bytes of records may wait to be written before no more calls are admitted.
-    pub queue_bytes_max: usize,
-    /// How often what is written is synced where no answer waits for that.
-    pub sync_interval: Duration,
-}
-
-impl Settings {
-    /// The usual sizes: 64 MiB a segment, 8 MiB in the queue, a sync every second.
-    #[must_use]
-    pub const fn with_ack(ack: Ack) -> Self {
-        Self {
-            ack,
-            segment_bytes_max: 64 << 20,
-            queue_bytes_max: 8 << 20,
-            sync_interval: Duration::from_secs(1),
-        }
-    }
-}
 
 /// Whether the journal works.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +126,7 @@ struct Shared {
     settings: Settings,
     queue: Queue<Request>,
     commits: Commits,
+    watch: Watch,
     clock: Arc<dyn Clock>,
     condition: Mutex<Condition>,
     observer: Observer,
@@ -195,6 +163,27 @@ impl Shared {
             since: self.clock.now(),
             reason: Arc::from(reason),
         }
+    }
+
+    /// The disk does not answer.
+    fn hang(&self) {
+        let patience_ms = self.settings.patience.as_millis();
+        self.fail(&format!("the disk has not answered for {patience_ms} ms"));
+    }
+
+    /// The storage has failed.
+    fn fail(&self, reason: &str) {
+        self.counters.faults.fetch_add(1, Ordering::Relaxed);
+        self.stop(self.degraded(reason));
+    }
+
+    /// Refuses to wait for a disk that does not answer.
+    fn check_answers(&self) -> Result<(), JournalFault> {
+        if self.watch.has_given_up() {
+            let hangs = io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
+            return Err(JournalFault::storage("writing the journal")(hangs));
+        }
+        Ok(())
     }
 
     /// From now on nothing is kept and nobody waits.
@@ -237,6 +226,7 @@ impl Journal {
             settings,
             queue: Queue::new(next),
             commits: Commits::new(last),
+            watch: Watch::default(),
             clock,
             condition: Mutex::new(Condition::Sound),
             observer,
@@ -323,8 +313,9 @@ impl Journal {
     /// [`snapshot_taken`](Self::snapshot_taken). `None` where nothing has failed. Waits for the disk.
     ///
     /// # Errors
-    /// When the storage still fails.
+    /// When the storage still fails, or does not answer: then at once.
     pub fn recover(&self) -> Result<Option<NonZeroU64>, JournalFault> {
+        self.shared.check_answers()?;
         let first = self.ask(Request::Recover).unwrap_or(Ok(None))?;
         Ok(first.and_then(NonZeroU64::new))
     }
@@ -358,8 +349,14 @@ impl Journal {
     /// Writes and syncs what was appended, and closes the journal. What is appended afterwards is dropped.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails, or does not answer: then at once.
     pub fn close(&self) -> Result<(), JournalFault> {
+        if let Err(hangs) = self.shared.check_answers() {
+            // It ends once it is back.
+            let (reply, _) = mpsc::channel();
+            self.shared.queue.ask(Request::Close(reply));
+            return Err(hangs);
+        }
         let closed = self.ask(Request::Close).unwrap_or(Ok(()));
         if let Some(writer) = self.writer.lock().take()
             && writer.join().is_err()

@@ -145,8 +145,7 @@ async fn serve(
         result = &mut serving => ended(result)?,
         () = &mut insisted => hurried = true,
     }
-    drop(threads);
-    opening::close(engine, hurried, insisted).await?;
+    opening::close(engine, threads, hurried, insisted).await?;
     #[cfg(feature = "otlp")]
     if let Some(traces) = traces {
         traces.end().await;

@@ -67,6 +67,11 @@ pub(super) struct Settings {
     /// [env: DOUBLECHECK_JOURNAL_ACK] [default: written]
     #[arg(long, value_name = "none|written|synced")]
     journal_ack: Option<String>,
+    /// For how many milliseconds a disk may not answer before answers no longer wait for it, 10 to 600000;
+    /// they say `degraded` then, until it works again [file: journal.patience_ms]
+    /// [env: DOUBLECHECK_JOURNAL_PATIENCE_MS] [default: 1000]
+    #[arg(long, value_name = "MILLISECONDS")]
+    journal_patience_ms: Option<String>,
     /// After how many seconds a snapshot is taken, 10 to 86400 [file: snapshot.interval_s]
     /// [env: DOUBLECHECK_SNAPSHOT_INTERVAL_S] [default: 900]
     #[arg(long, value_name = "SECONDS")]
@@ -129,6 +134,7 @@ impl Settings {
             threads: self.threads.clone(),
             data_dir: self.data_dir.clone(),
             journal_ack: self.journal_ack.clone(),
+            journal_patience_ms: self.journal_patience_ms.clone(),
             snapshot_interval_s: self.snapshot_interval_s.clone(),
             snapshot_journal_mib: self.snapshot_journal_mib.clone(),
             memory_budget: self.memory_budget.clone(),

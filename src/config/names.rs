@@ -77,6 +77,8 @@ settings! {
         "a whole number of seconds from 0 to 3600", Takes::Whole(0..=3_600);
     DATA_DIR = "data_dir", "DOUBLECHECK_DATA_DIR", "--data-dir", "a text", Takes::Text;
     JOURNAL_ACK = "journal.ack", "DOUBLECHECK_JOURNAL_ACK", "--journal-ack", JournalAck::EXPECTED, Takes::Text;
+    JOURNAL_PATIENCE = "journal.patience_ms", "DOUBLECHECK_JOURNAL_PATIENCE_MS", "--journal-patience-ms",
+        "a whole number of milliseconds from 10 to 600000", Takes::Whole(10..=600_000);
     SNAPSHOT_INTERVAL = "snapshot.interval_s", "DOUBLECHECK_SNAPSHOT_INTERVAL_S", "--snapshot-interval-s",
         "a whole number of seconds from 10 to 86400", Takes::Whole(10..=86_400);
     SNAPSHOT_JOURNAL = "snapshot.journal_mib", "DOUBLECHECK_SNAPSHOT_JOURNAL_MIB", "--snapshot-journal-mib",

@@ -13,7 +13,7 @@ use super::frame::{FrameKind, segment_name};
 use super::log::{Log, Standing};
 use super::queue::{Batch, Work, records_in};
 use super::syncer::Syncer;
-use super::{Ack, Condition, Shared};
+use super::{Ack, Condition, Shared, watch};
 use crate::clock::Stopwatch;
 use crate::storage::Directory;
 
@@ -38,6 +38,8 @@ pub(super) struct Writer {
     /// Syncs behind the writer's back, where nobody waits for it.
     syncer: Option<Syncer>,
     since_sync: Stopwatch,
+    /// Ends who watches over this.
+    _watched: mpsc::Sender<()>,
 }
 
 impl Writer {
@@ -47,12 +49,14 @@ impl Writer {
         log: Log,
     ) -> io::Result<Self> {
         let syncer = syncer(&shared)?;
+        let watched = watch::start(Arc::clone(&shared))?;
         Ok(Self {
             shared,
             directory,
             log: Some(log),
             syncer,
             since_sync: Stopwatch::start(),
+            _watched: watched,
         })
     }
 
@@ -60,9 +64,7 @@ impl Writer {
     pub(super) fn run(mut self) {
         loop {
             let Work { batches, requests } = self.shared.queue.take(self.patience());
-            if let Err(error) = self.write(batches) {
-                self.degrade(&error);
-            }
+            self.keep(batches);
             for request in requests {
                 match request {
                     Request::Recover(reply) => {
@@ -93,9 +95,32 @@ impl Writer {
         (self.syncer.is_some() && log.has_unsynced()).then_some(left)
     }
 
-    fn write(&mut self, mut batches: VecDeque<Batch>) -> io::Result<()> {
+    /// Writes them, and says so.
+    fn keep(&mut self, batches: VecDeque<Batch>) {
+        let shared = Arc::clone(&self.shared);
+        let records = records_in(&batches);
+        match shared.watch.over(|| self.write(batches)) {
+            (Ok(Some(kept_to)), false) => shared.commits.publish(kept_to),
+            (Ok(None), false) => {}
+            (Err(error), false) => {
+                self.let_go();
+                shared.fail(&error.to_string());
+            }
+            // Nobody waited to the end. What has come since is dropped, so no more may follow in this log.
+            (written, true) => {
+                if written.is_ok() {
+                    shared.queue.note_dropped(records);
+                }
+                self.let_go();
+                shared.watch.begin_again();
+            }
+        }
+    }
+
+    /// Writes them, and syncs what is due. Returns up to where everything is kept, where that is news.
+    fn write(&mut self, mut batches: VecDeque<Batch>) -> io::Result<Option<u64>> {
         let Some(log) = &mut self.log else {
-            return Ok(());
+            return Ok(None);
         };
         if let Some(syncer) = &self.syncer {
             let synced_to = syncer.synced_to();
@@ -133,19 +158,14 @@ impl Writer {
         counters
             .synced_to
             .fetch_max(log.synced_to(), Ordering::Relaxed);
-        if is_news && log.is_vouched() {
-            self.shared.commits.publish(log.last());
-        }
-        Ok(())
+        Ok((is_news && log.is_vouched()).then(|| log.last()))
     }
 
     /// Gives up on the files. What was not synced may be lost, and no further sync would tell: they are
     /// never touched again.
-    fn degrade(&mut self, error: &io::Error) {
+    fn let_go(&mut self) {
         self.log = None;
         self.syncer = None;
-        self.shared.counters.faults.fetch_add(1, Ordering::Relaxed);
-        self.shared.stop(self.shared.degraded(&error.to_string()));
     }
 
     /// Begins a new segment after a failure, and sees that it gets to the disk.

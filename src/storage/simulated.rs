@@ -13,13 +13,15 @@ use parking_lot::Mutex;
 use super::{Directory, File};
 use crate::random::Random;
 
+mod gate;
 mod inode;
 
+use gate::Gate;
 use inode::Inode;
 
 /// A directory in memory. Clones are the same directory.
 #[derive(Debug, Clone)]
-pub struct Simulated(Arc<Mutex<State>>);
+pub struct Simulated(Arc<Mutex<State>>, Arc<Gate>);
 
 /// What may be made to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +85,7 @@ impl Simulated {
     }
 
     fn with(random: Random, names: BTreeMap<String, usize>, inodes: Vec<Inode>) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             random,
             inodes,
             synced_names: names.clone(),
@@ -93,7 +95,8 @@ impl Simulated {
             read_only: false,
             until_failure: BTreeMap::new(),
             power: None,
-        })))
+        };
+        Self(Arc::new(Mutex::new(state)), Arc::default())
     }
 
     /// What the disk holds if the power is cut now. This directory stays as it is.
@@ -119,6 +122,11 @@ impl Simulated {
     /// Lets one operation of this kind fail, after `successes` more have succeeded.
     pub fn fail_after(&self, successes: u32, operation: Operation) {
         self.0.lock().until_failure.insert(operation, successes);
+    }
+
+    /// Lets operations of this kind hang, from now on until it is told otherwise; `None`: lets all go on.
+    pub fn hang(&self, operation: Option<Operation>) {
+        self.1.close(operation);
     }
 
     /// Cuts the power after so many operations other than reading: all later ones fail, and
@@ -284,6 +292,7 @@ struct SimulatedFile {
 
 impl File for SimulatedFile {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        self.directory.1.pass(Operation::Write);
         let mut state = self.directory.0.lock();
         let failed = state.check(Operation::Write);
         let free = state.free_bytes();
@@ -306,6 +315,7 @@ impl File for SimulatedFile {
     }
 
     fn sync(&self) -> io::Result<()> {
+        self.directory.1.pass(Operation::Sync);
         let mut state = self.directory.0.lock();
         let checked = state.check(Operation::Sync);
         let has_no_power = state.power == Some(0);

@@ -1,7 +1,9 @@
 //! The journal fails: every answer says so, whichever way it is asked for, and so does health.
 
 use doublecheck::grpc::health::JOURNAL;
-use doublecheck::storage::simulated::Simulated;
+use doublecheck::grpc::pb::Decision;
+use doublecheck::storage::simulated::{Operation, Simulated};
+use tokio::task::JoinSet;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -46,4 +48,26 @@ async fn every_answer_says_that_a_restart_may_forget_it() {
         assert_eq!(again.degraded, broken);
     }
     while status().await != ServingStatus::NotServing {}
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_holds_up_no_payment() {
+    let disk = Simulated::new(2);
+    let server = Server::start_on(&disk).await;
+    let first = server.score(payment("before")).await.unwrap();
+    assert_eq!((first.decision(), first.degraded), (Decision::Allow, false));
+    disk.hang(Some(Operation::Write));
+    // It is still known what was paid before, however many ask at once.
+    let mut calls = JoinSet::new();
+    for nth in 0..50 {
+        let mut client = server.client.clone();
+        let repeat = request(payment(&format!("while-{nth}")), "");
+        calls.spawn(async move { client.score_payment(repeat).await });
+    }
+    for repeat in calls.join_all().await {
+        let repeat = repeat.unwrap().into_inner().assessment.unwrap();
+        assert_ne!(repeat.decision(), Decision::Allow);
+        assert!(repeat.degraded);
+    }
+    disk.hang(None);
 }

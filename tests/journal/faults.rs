@@ -1,8 +1,10 @@
 //! The disk fails: nobody waits, nothing is promised that is not kept, and it comes back.
 
 use std::io;
+use std::thread;
+use std::time::Duration;
 
-use doublecheck::journal::{Ack, Condition, JournalFault, Kept, Tail};
+use doublecheck::journal::{Ack, Condition, Journal, JournalFault, Kept, Settings, Tail};
 use doublecheck::random::Random;
 use doublecheck::scoring::time::Timestamp;
 use doublecheck::storage::Directory;
@@ -10,6 +12,25 @@ use doublecheck::storage::disk::Disk;
 use doublecheck::storage::simulated::{Operation, Simulated};
 
 use crate::support::{self, append_one_by_one, assert_prefix, event, fresh, read, settings, start};
+
+/// Where answers wait for a disk that hangs.
+const WAYS_TO_HANG: [(Ack, Operation); 3] = [
+    (Ack::Written, Operation::Write),
+    (Ack::Synced, Operation::Write),
+    (Ack::Synced, Operation::Sync),
+];
+
+/// Begins anew, once a disk that hung has let go.
+fn recover(journal: &Journal) -> u64 {
+    loop {
+        match journal.recover() {
+            Err(JournalFault::Storage { error, .. }) if error.kind() == io::ErrorKind::TimedOut => {
+                thread::yield_now();
+            }
+            recovered => return recovered.unwrap().unwrap().get(),
+        }
+    }
+}
 
 /// Lets the disk fail by `fail` and heal by `heal`, and follows a journal through both.
 fn check(ack: Ack, fail: impl Fn(&Simulated), heal: impl Fn(&Simulated)) {
@@ -42,7 +63,7 @@ fn check(ack: Ack, fail: impl Fn(&Simulated), heal: impl Fn(&Simulated)) {
     assert!(counts.dropped >= 1 && counts.faults == 1, "{counts:?}");
 
     heal(&disk);
-    let first = journal.recover().unwrap().unwrap().get();
+    let first = recover(journal);
     assert!(first > 32, "{first}");
     assert_eq!(journal.append(&event(first)), first);
     // It is written, but stands on nothing before a snapshot.
@@ -107,6 +128,87 @@ fn so_does_one_failed_write_or_new_file() {
             check(ack, |disk| disk.fail_after(0, operation), |_| ());
         }
     }
+}
+
+#[test]
+fn a_disk_that_hangs_is_waited_for_no_longer_than_patience_lasts() {
+    for (ack, operation) in WAYS_TO_HANG {
+        check(
+            ack,
+            |disk| disk.hang(Some(operation)),
+            |disk| disk.hang(None),
+        );
+    }
+}
+
+#[test]
+fn however_often_it_hangs_what_was_promised_is_there() {
+    let (mut hung, mut promised) = (0, 0);
+    for seed in 0..300 {
+        let mut random = Random::new(seed);
+        let disk = Simulated::new(seed);
+        let (ack, operation) = WAYS_TO_HANG[random.index(3)];
+        let settings = Settings {
+            patience: Duration::from_millis(1),
+            ..settings(ack)
+        };
+        let (_, ending) = read(&disk, 1).unwrap();
+        let journal = start(&disk, &ending, settings).journal;
+        // From where on, and up to where, everything must be there.
+        let (mut from, mut kept_to) = (1, 0);
+        for nth in 1..=40 {
+            match random.index(8) {
+                0 => disk.hang(Some(operation)),
+                1 | 2 => disk.hang(None),
+                _ => {}
+            }
+            let sequence = journal.append(&event(nth));
+            if random.is_heads() && journal.wait_until_committed(sequence) == Kept::Yes {
+                kept_to = sequence;
+                promised += 1;
+            }
+            if journal.condition() != Condition::Sound && random.is_heads() {
+                hung += 1;
+                disk.hang(None);
+                let first = recover(&journal);
+                if journal.snapshot_taken(first) {
+                    (from, kept_to) = (first, first - 1);
+                }
+            }
+        }
+        let (events, _) = read(&disk, from).unwrap_or_else(|fault| panic!("seed {seed}: {fault}"));
+        let found: Vec<u64> = events.iter().map(|(sequence, _)| *sequence).collect();
+        let there = from..from + found.len() as u64;
+        assert!(found.iter().copied().eq(there.clone()), "seed {seed}");
+        assert!(there.end > kept_to, "seed {seed}: {there:?}, {kept_to}");
+        disk.hang(None);
+    }
+    assert!(
+        hung > 300 && promised > 1_000,
+        "{hung} hung, {promised} kept"
+    );
+}
+
+#[test]
+fn neither_is_the_end_held_up_by_it() {
+    let disk = Simulated::new(6);
+    let kept = fresh(&disk, Ack::Written);
+    append_one_by_one(&kept.journal, 1..=10);
+    disk.hang(Some(Operation::Write));
+    let sequence = kept.journal.append(&event(11));
+    assert_eq!(kept.journal.wait_until_committed(sequence), Kept::No);
+    for tried in [kept.journal.recover().map(|_| ()), kept.journal.close()] {
+        match tried {
+            Err(JournalFault::Storage { error, .. }) => {
+                assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    drop(kept);
+    let (events, _) = read(&disk, 1).unwrap();
+    assert_eq!(assert_prefix(&events, "what was promised is there"), 10);
+    disk.hang(None);
 }
 
 #[test]
@@ -182,7 +284,7 @@ fn what_cannot_be_read_or_begun_is_an_error() {
     let (_, ending) = read(&disk, 1).unwrap();
     disk.set_read_only(true);
     let clock = std::sync::Arc::new(doublecheck::clock::ManualClock::at(Timestamp::default()));
-    let started = doublecheck::journal::Journal::start(
+    let started = Journal::start(
         support::shared(&disk),
         &ending,
         settings(Ack::Written),

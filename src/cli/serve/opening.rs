@@ -1,5 +1,6 @@
 //! The engine, from what was kept of it, and back.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,13 +11,16 @@ use crate::clock::{Clock, Stopwatch, SystemClock};
 use crate::config::Config;
 use crate::engine::{Durability, Engine, Progress, Recovered};
 use crate::journal::snapshot::SnapshotSummary;
-use crate::journal::{Ack, JournalFault, Settings, Tail};
+use crate::journal::{JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
 use crate::storage::disk::Disk;
 use crate::token::TokenKey;
 
 /// How long the snapshot at the end may take.
 const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
+
+/// How long the end may take once somebody has insisted: a disk that does not answer is not waited for.
+const HURRIED_MAX: Duration = Duration::from_secs(2);
 
 /// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
 pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
@@ -25,7 +29,11 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
         None => in_memory(policies)?,
         Some(ack) => {
             let data_dir = config.data_dir.clone();
-            let recover = move || recover(policies, &data_dir, ack, sets_damage_aside);
+            let settings = Settings {
+                patience: config.journal_patience,
+                ..Settings::with_ack(ack)
+            };
+            let recover = move || recover(policies, &data_dir, settings, sets_damage_aside);
             tokio::task::spawn_blocking(recover)
                 .await
                 .map_err(|error| Failure::at_work("reading the journal back", &error))??
@@ -39,26 +47,34 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
 
 /// Closes what the engine keeps, and takes a last snapshot, so that the next start has little to do. The
 /// journal is whole without: a snapshot that takes too long is given up, and so it is once somebody has
-/// insisted.
+/// insisted. What works beside the calls ends first.
 pub(super) async fn close(
     engine: Arc<Engine>,
+    beside: impl Send + 'static,
     is_hurried: bool,
     insisted: impl Future<Output = ()>,
 ) -> Result<(), Failure> {
     let hurry = Arc::new(AtomicBool::new(is_hurried));
     let hurried = Arc::clone(&hurry);
     let close = move || {
+        drop(beside);
         engine.close()?;
         let taking = Stopwatch::start();
         let goes_on = || taking.elapsed() < LAST_SNAPSHOT_MAX && !hurried.load(Ordering::Relaxed);
         engine.take_snapshot(goes_on)
     };
-    let mut closing = tokio::task::spawn_blocking(close);
+    let out_of_patience = async {
+        if !is_hurried {
+            insisted.await;
+        }
+        hurry.store(true, Ordering::Relaxed);
+        tokio::time::sleep(HURRIED_MAX).await;
+    };
     let closed = tokio::select! {
-        closed = &mut closing => closed,
-        () = insisted, if !is_hurried => {
-            hurry.store(true, Ordering::Relaxed);
-            closing.await
+        closed = tokio::task::spawn_blocking(close) => closed,
+        () = out_of_patience => {
+            let hangs = io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
+            return Err(Failure::at_work("closing the journal", &hangs));
         }
     };
     let closed = closed.map_err(|error| Failure::at_work("closing the journal", &error))?;
@@ -90,14 +106,14 @@ fn in_memory(policies: Policies) -> Result<Engine, Failure> {
 fn recover(
     policies: Policies,
     data_dir: &Path,
-    ack: Ack,
+    settings: Settings,
     sets_damage_aside: bool,
 ) -> Result<Engine, Failure> {
     let opening = format!("opening the data directory {}", data_dir.display());
     let directory = Disk::open(data_dir).map_err(|error| Failure::at_work(&opening, &error))?;
     let durability = Durability {
         directory: Arc::new(directory),
-        settings: Settings::with_ack(ack),
+        settings,
         sets_damage_aside,
     };
     let clock_from =
