@@ -46,7 +46,17 @@ fn main() {
                 shown(&ratio["max"], 3),
             );
         }
+        println!("  {:22} {:>12.3}", "share disturbed", disturbed(&loaded));
     }
+}
+
+/// Of all payments of a load, the share that was asked about or blocked: such answers cost more than others,
+/// and accounts that are to pay without a pause are asked before long.
+fn disturbed(loaded: &Value) -> f64 {
+    let decisions = loaded["score"]["decisions"].as_object().unwrap();
+    let count = |decision: &str| decisions[decision].as_f64().unwrap();
+    let disturbed = count("confirm") + count("block");
+    disturbed / (disturbed + count("allow"))
 }
 
 fn shown(figure: &Value, digits: usize) -> String {
