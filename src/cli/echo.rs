@@ -1,10 +1,9 @@
 //! `echo`: serves the echo twin, which `load --echo` measures the service against.
 
-use super::serve::{Starter, StopSignals};
+use super::serve::{Starter, StopSignals, listen};
 use super::settings::Settings;
 use super::{Ended, Failure, client};
 use crate::config::Config;
-use crate::grpc::listeners::Listeners;
 use crate::{grpc, telemetry};
 
 /// Serve the echo twin: the same messages, every payment allowed unread
@@ -34,16 +33,12 @@ pub fn run(arguments: &EchoArguments) -> Ended {
 }
 
 async fn serve(config: &Config, starter: &Starter) -> Ended {
-    let asked_for = config.grpc_address.as_str();
-    let threads = config.threads;
-    let listeners = Listeners::bind(asked_for, threads)
-        .await
-        .map_err(|error| Failure::at_work(format!("listening on {asked_for}"), &error))?;
+    let listeners = listen(config).await?;
     let stop = StopSignals::listen()
         .map_err(|error| Failure::at_work("waiting for signals", &error))?
         .first_or(starter.gone());
     let address = listeners.address();
-    tracing::info!(target: "doublecheck", %address, %threads, "ready");
+    tracing::info!(target: "doublecheck", %address, threads = %config.threads, "ready");
     let settings = grpc::Settings {
         limits: config.limits,
         ..Default::default()

@@ -154,7 +154,8 @@ async fn serve(
     Ok(())
 }
 
-async fn listen(config: &Config) -> Result<Listeners, Failure> {
+/// Takes the address that is asked for.
+pub(super) async fn listen(config: &Config) -> Result<Listeners, Failure> {
     let asked_for = config.grpc_address.as_str();
     Listeners::bind(asked_for, config.threads)
         .await

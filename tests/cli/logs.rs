@@ -1,8 +1,6 @@
 //! What is logged, and that nobody's id is.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::Stdio;
 
 use doublecheck::grpc::pb::batch_score_payments_response::result::Answer;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
@@ -11,7 +9,7 @@ use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, doublecheck, ready, run};
+use crate::support::{Folder, Served, run};
 
 /// Ids as they might be: none of them is a part of anything else that is logged.
 const ACCOUNT: &str = "acct-7Q-5501-whose";
@@ -219,19 +217,10 @@ const BATCH: usize = 100;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_payment_waits_for_whoever_reads_the_log() {
-    let folder = Folder::with(&[]);
     let log = ["--log-format", "json", "--log-sample", "1"];
     let serve = ["serve", "--grpc-address", "127.0.0.1:0"];
-    let mut child = doublecheck(&[&serve[..], &log].concat())
-        .env("DOUBLECHECK_DATA_DIR", folder.path("data"))
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-    let ready = lines.by_ref().find_map(|line| ready(&line.unwrap()));
-    let (address, http_address) = ready.unwrap();
-    // From here on nobody reads, and all but the first of these are disturbed, and logged.
-    let mut served = Served::unread(child, address, http_address);
+    // Once it is ready nobody reads, and all but the first of these are disturbed, and logged.
+    let (mut served, lines) = Served::start_unread(&[&serve[..], &log].concat());
     let mut client = connect(&served).await;
     let mut disturbed = 0;
     for batch in 0..LINES_UNREAD / BATCH {

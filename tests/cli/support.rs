@@ -1,10 +1,10 @@
 //! The built program, run and served, and folders for its files.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Lines, Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -120,7 +120,29 @@ impl Served {
         Self::spawn(doublecheck(arguments), data)
     }
 
-    fn spawn(mut command: Command, data: &str) -> Self {
+    /// One whose log nobody reads once it is ready; and that log.
+    pub(crate) fn start_unread(arguments: &[&str]) -> (Self, Lines<BufReader<ChildStderr>>) {
+        let data = Folder::with(&[]);
+        let (mut served, lines) = Self::begin(doublecheck(arguments), &data.path("data"));
+        served.data = Some(data);
+        (served, lines)
+    }
+
+    fn spawn(command: Command, data: &str) -> Self {
+        let (mut served, lines) = Self::begin(command, data);
+        // Whoever logs must not wait for somebody to read.
+        let (logged, log) = mpsc::channel();
+        thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| {
+                // A test that does not listen is fine.
+                let _ = logged.send(line);
+            });
+        });
+        served.log = log;
+        served
+    }
+
+    fn begin(mut command: Command, data: &str) -> (Self, Lines<BufReader<ChildStderr>>) {
         let mut child = command
             .env("DOUBLECHECK_DATA_DIR", data)
             .stderr(Stdio::piped())
@@ -134,34 +156,15 @@ impl Served {
             .inspect(|line| began += &format!("{line}\n"))
             .find_map(|line| ready(&line))
             .expect("the server says that it is ready");
-        // Whoever logs must not wait for somebody to read.
-        let (logged, log) = mpsc::channel();
-        thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| {
-                // A test that does not listen is fine.
-                let _ = logged.send(line);
-            });
-        });
-        Self {
+        let served = Self {
             child,
             address,
             http_address,
             began,
             data: None,
-            log,
-        }
-    }
-
-    /// One whose log somebody else has, or nobody.
-    pub(crate) fn unread(child: Child, address: String, http_address: String) -> Self {
-        Self {
-            child,
-            address,
-            http_address,
-            began: String::new(),
-            data: None,
             log: mpsc::channel().1,
-        }
+        };
+        (served, lines)
     }
 
     /// Waits until it logs a line with `part` in it; returns the line.
@@ -252,7 +255,7 @@ impl Served {
 }
 
 /// The addresses in the line that says that calls are taken, be it for people or for programs.
-pub(crate) fn ready(line: &str) -> Option<(String, String)> {
+fn ready(line: &str) -> Option<(String, String)> {
     if let Ok(event) = serde_json::from_str::<Value>(line) {
         let text = |name: &str| event[name].as_str().unwrap_or_default().to_owned();
         return (event["message"] == "ready").then(|| (text("address"), text("http_address")));

@@ -1,6 +1,5 @@
 //! The engine, from what was kept of it, and back.
 
-use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -73,8 +72,8 @@ pub(super) async fn close(
     let closed = tokio::select! {
         closed = tokio::task::spawn_blocking(close) => closed,
         () = out_of_patience => {
-            let hangs = io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
-            return Err(Failure::at_work("closing the journal", &hangs));
+            let told = format!("error: closing the journal took longer than {HURRIED_MAX:?}");
+            return Err(Failure::Work(told));
         }
     };
     let closed = closed.map_err(|error| Failure::at_work("closing the journal", &error))?;
