@@ -17,6 +17,7 @@ mod answer;
 mod detail;
 mod entry;
 mod image;
+mod recent;
 mod record;
 mod records;
 mod sliding;
@@ -24,7 +25,8 @@ mod spans;
 mod tags;
 mod totals;
 
-use entry::{Entry, OUTCOME_AFTER_MS_MAX, Packed};
+use entry::{Entry, OUTCOME_AFTER_MS_MAX};
+pub use recent::Recent;
 pub use record::{Decided, Record, RecordRef};
 use records::Records;
 pub use spans::{RETENTION, WINDOWS, WindowIndex};
@@ -129,19 +131,13 @@ impl Window {
 
     /// The remembered payments, newest first.
     pub fn newest_first(&self) -> impl Iterator<Item = RecordRef<'_>> + Clone {
-        let details = self.records.details();
-        let packed = self.records.entries().packed().iter();
-        packed.rev().map(|packed| self.look(packed, details))
+        self.recent().iter()
     }
 
-    /// The remembered payments of the last `span`, newest first.
-    pub fn within(
-        &self,
-        span: Span,
-        now: Timestamp,
-    ) -> impl Iterator<Item = RecordRef<'_>> + Clone {
-        self.newest_first()
-            .take_while(move |record| record.score_time().within(span, now))
+    /// The remembered payments of the last `span`.
+    #[must_use]
+    pub fn within(&self, span: Span, now: Timestamp) -> Recent<'_> {
+        self.recent().after(now.minus(span))
     }
 
     /// The remembered payments of the same order, newest first; none, if it is of none.
@@ -221,13 +217,8 @@ impl Window {
     #[must_use]
     pub fn at(&self, nth: usize) -> Option<RecordRef<'_>> {
         let packed = self.records.entries().packed().get(nth)?;
-        Some(self.look(packed, self.records.details()))
-    }
-
-    /// The same, counted from the newest, which is the zeroth.
-    #[must_use]
-    pub fn nth_newest(&self, nth: usize) -> Option<RecordRef<'_>> {
-        self.at(self.len().checked_sub(1)?.checked_sub(nth)?)
+        let window = self;
+        Some(RecordRef { packed, window })
     }
 
     /// Notes what became of the record in this place.
@@ -353,12 +344,17 @@ impl Window {
         self.details_before.wrapping_add(len)
     }
 
-    fn look<'a>(&self, packed: &'a Packed, details: &'a [u8]) -> RecordRef<'a> {
-        let begin = Entry::unpack(packed).detail;
-        let from = begin.wrapping_sub(self.details_before) as usize;
-        RecordRef {
-            packed,
-            detail: details.get(from..).unwrap_or_default(),
+    /// All remembered payments.
+    fn recent(&self) -> Recent<'_> {
+        Recent {
+            packed: self.records.entries().packed(),
+            window: self,
         }
+    }
+
+    /// The details from the one that begins here on, counted from the first byte ever.
+    fn detail_at(&self, begin: u32) -> &[u8] {
+        let from = begin.wrapping_sub(self.details_before) as usize;
+        self.records.details().get(from..).unwrap_or_default()
     }
 }

@@ -101,6 +101,27 @@ impl LogAmount {
         Self::of(amount).doublings() - f64::from(RATIO_BITS)
     }
 
+    /// The largest amount, in minor units, that lies no more than so many doublings above one: what
+    /// [`doublings`](Self::doublings) says of it, asked the other way round. 0 where none does.
+    #[must_use]
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "held to what an amount may be"
+    )]
+    pub fn minor_max(doublings: f64) -> i64 {
+        if doublings < 0.0 {
+            return 0;
+        }
+        let steps = (doublings * Self::STEPS_PER_DOUBLING).min(RATIO_STEPS) as usize;
+        let whole = steps.checked_div(STEPS).unwrap_or(0);
+        let last = LAST_OF_STEP.get(steps % STEPS).copied().unwrap_or(0);
+        // Of an amount that has more bits than these, any may follow.
+        let amount =
+            (u64::from(last) << 32 | u64::from(u32::MAX)) >> 63_usize.saturating_sub(whole);
+        amount.cast_signed()
+    }
+
     /// How many steps lie between the two.
     #[must_use]
     pub const fn steps_from(self, other: Self) -> u16 {
@@ -220,6 +241,20 @@ mod tests {
             );
         }
         assert_eq!(LogAmount::of(0), LogAmount::of(1));
+    }
+
+    #[test]
+    fn the_largest_amount_of_each_step_is_its_last() {
+        for steps in 0..=12_800_u32 {
+            let doublings = f64::from(steps) / LogAmount::STEPS_PER_DOUBLING;
+            for doublings in [doublings, doublings + 0.003] {
+                let max = LogAmount::minor_max(doublings);
+                assert!(LogAmount::of(max).doublings() <= doublings, "{steps}");
+                assert!(LogAmount::of(max + 1).doublings() > doublings, "{steps}");
+            }
+        }
+        assert_eq!(LogAmount::minor_max(-0.001), 0);
+        assert_eq!(LogAmount::minor_max(f64::MAX), LogAmount::minor_max(50.0));
     }
 
     #[test]

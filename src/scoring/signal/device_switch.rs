@@ -31,13 +31,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .account
         .window()
         .within(settings.window_ms, context.now)
-        .take(LOOK_BACK_MAX);
+        .newest(LOOK_BACK_MAX);
     // Each would have to be from a device of its own.
-    if newest.clone().take(settings.devices_free as usize).count() < settings.devices_free as usize
-    {
+    if newest.len() < settings.devices_free as usize {
         return None;
     }
-    let others = newest.filter(|record| record.came_from_another_device_than(context.submission));
+    let others = newest.iter().filter(|record| record.came_from_another_device_than(context.submission));
     // Each other device counts where it was used last.
     let used_last = others.clone().enumerate().filter(|(nth, record)| {
         let mut later = others.clone().take(*nth);

@@ -37,6 +37,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .account
         .window()
         .within(window, context.now)
+        .iter()
         .find(|record| {
             record.pays_the_same_as(context.submission) && context.is_in_flight(*record)
         })?;

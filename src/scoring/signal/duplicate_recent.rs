@@ -47,6 +47,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .account
         .window()
         .within(window, context.now)
+        .iter()
         .filter(|record| {
             record.pays_the_same_as(context.submission)
                 && record.standing().is_duplicate_target()

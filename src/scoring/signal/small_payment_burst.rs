@@ -8,7 +8,7 @@ use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::LogAmount;
 use crate::scoring::time::Span;
-use crate::scoring::window::RecordRef;
+use crate::scoring::window::{Recent, RecordRef};
 
 /// How many of the newest payments are looked at: more than any run needs to be found.
 const LOOK_BACK_MAX: usize = Places::BITS as usize;
@@ -45,8 +45,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .level_doublings()
         .filter(|_| context.knows_the_account() && settings.small_share > 0.0)?;
     let small_up_to = level + LogAmount::doublings_of(settings.small_share);
-    let is_small = |amount_minor| LogAmount::of(amount_minor).doublings() <= small_up_to;
-    let follows = !is_small(context.payment.money.amount_minor());
+    let small_minor_max = LogAmount::minor_max(small_up_to);
+    let follows = context.payment.money.amount_minor() > small_minor_max;
     let span = if follows {
         settings.follow_ms
     } else {
@@ -58,7 +58,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if strength(settings, attempts_max, follows) <= 0.0 {
         return None;
     }
-    let run = Run::before(context, follows, span, is_small);
+    let run = Run::before(context, follows, span, small_minor_max);
     if strength(settings, run.count_max(), follows) <= 0.0 {
         return None;
     }
@@ -95,41 +95,39 @@ type Places = u32;
 /// The small payments that a payment comes after.
 struct Run<'a, 'c> {
     context: &'a Context<'c>,
+    newest: Recent<'a>,
     follows: bool,
     places: Places,
 }
 
 impl<'a, 'c> Run<'a, 'c> {
-    fn before(
-        context: &'a Context<'c>,
-        follows: bool,
-        span: Span,
-        is_small: impl Fn(i64) -> bool,
-    ) -> Self {
+    fn before(context: &'a Context<'c>, follows: bool, span: Span, small_minor_max: i64) -> Self {
         let currency = context.payment.money.currency();
         let is_of_it = |record: RecordRef<'_>| {
             let money = record.money();
-            record.standing().counts_in_velocity()
+            money.amount_minor() <= small_minor_max
                 && money.currency() == currency
-                && is_small(money.amount_minor())
+                && record.standing().counts_in_velocity()
         };
         let newest = context.account.window().within(span, context.now);
-        let newest = newest.take(LOOK_BACK_MAX).enumerate();
-        let places = newest.fold(0, |places, (nth, record)| {
+        let newest = newest.newest(LOOK_BACK_MAX);
+        let each = newest.iter().enumerate();
+        let places = each.fold(0, |places, (nth, record)| {
             places | Places::from(is_of_it(record)) << nth
         });
         Self {
             context,
+            newest,
             follows,
             places,
         }
     }
 
     fn payments(&self, places: Places) -> impl Iterator<Item = (Places, RecordRef<'a>)> + use<'a> {
-        let window = self.context.account.window();
-        each(places).filter_map(|place| {
+        let newest = self.newest;
+        each(places).filter_map(move |place| {
             let nth = place.trailing_zeros() as usize;
-            Some((place, window.nth_newest(nth)?))
+            Some((place, newest.get(nth)?))
         })
     }
 

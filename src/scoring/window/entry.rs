@@ -93,31 +93,67 @@ impl Entry {
     /// What was packed.
     #[inline]
     pub(super) fn unpack(packed: &Packed) -> Self {
-        let [time, sum, places, tags] = *packed;
-        let sum = u64::from_le_bytes(sum);
-        let [d0, d1, d2, d3, r0, r1, r2, r3] = places;
-        let reported = u32::from_le_bytes([r0, r1, r2, r3]);
-        let [.., y0, y1, v0, v1] = tags;
+        let [_, sum, [.., r0, r1, r2, r3], [.., v0, v1]] = *packed;
+        let (sum, reported) = (
+            u64::from_le_bytes(sum),
+            u32::from_le_bytes([r0, r1, r2, r3]),
+        );
         let has = |flag: u64| sum & flag != 0;
+        let Standing { decision, outcome } = Self::standing_of(packed);
         Self {
-            score_time: Timestamp::from_unix_ms(i64::from_le_bytes(time)),
-            money: Money::from_bits(sum),
-            detail: u32::from_le_bytes([d0, d1, d2, d3]),
+            score_time: Self::score_time_of(packed),
+            money: Self::money_of(packed),
+            detail: Self::detail_of(packed),
             outcome_after_ms: reported & OUTCOME_AFTER_MS_MAX,
             tags: Self::tags_of(packed),
-            payee_tag: u16::from_le_bytes([y0, y1]),
+            payee_tag: Self::payee_tag_of(packed),
             device_tag: u16::from_le_bytes([v0, v1]),
-            decision: match sum >> DECISION_SHIFT & 3 {
-                0 => Decision::Allow,
-                1 => Decision::Confirm,
-                _ => Decision::Block,
-            },
-            outcome: outcome(reported >> AFTER_BITS),
+            decision,
+            outcome,
             token_spent: has(TOKEN_SPENT),
             learnt: has(LEARNT),
             payee_was_known: has(PAYEE_WAS_KNOWN),
             held_against_another: has(HELD_AGAINST_ANOTHER),
         }
+    }
+
+    // Single fields of what was packed, for who goes over many.
+
+    #[inline]
+    pub(super) const fn score_time_of(packed: &Packed) -> Timestamp {
+        let [time, ..] = packed;
+        Timestamp::from_unix_ms(i64::from_le_bytes(*time))
+    }
+
+    #[inline]
+    pub(super) const fn money_of(packed: &Packed) -> Money {
+        let [_, sum, ..] = packed;
+        Money::from_bits(u64::from_le_bytes(*sum))
+    }
+
+    #[inline]
+    pub(super) const fn detail_of(packed: &Packed) -> u32 {
+        let [_, _, [d0, d1, d2, d3, ..], _] = packed;
+        u32::from_le_bytes([*d0, *d1, *d2, *d3])
+    }
+
+    #[inline]
+    pub(super) fn standing_of(packed: &Packed) -> Standing {
+        let [_, sum, [.., reported], _] = packed;
+        Standing {
+            decision: match u64::from_le_bytes(*sum) >> DECISION_SHIFT & 3 {
+                0 => Decision::Allow,
+                1 => Decision::Confirm,
+                _ => Decision::Block,
+            },
+            outcome: outcome(u32::from(*reported) >> (AFTER_BITS - 3 * u8::BITS)),
+        }
+    }
+
+    #[inline]
+    pub(super) const fn payee_tag_of(packed: &Packed) -> u16 {
+        let [.., [_, _, _, _, y0, y1, _, _]] = packed;
+        u16::from_le_bytes([*y0, *y1])
     }
 
     /// The tags of what was packed.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::Window;
 use super::detail::{self, Detail};
 use super::entry::{Entry, Packed};
 use crate::scoring::assessment::{Assessment, Decision};
@@ -54,7 +55,8 @@ pub struct Decided<'a> {
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {
     pub(super) packed: &'a Packed,
-    pub(super) detail: &'a [u8],
+    /// Where it lies.
+    pub(super) window: &'a Window,
 }
 
 impl<'a> RecordRef<'a> {
@@ -66,30 +68,34 @@ impl<'a> RecordRef<'a> {
 
     /// When it was scored.
     #[must_use]
+    #[inline]
     pub fn score_time(self) -> Timestamp {
-        self.entry().score_time
+        Entry::score_time_of(self.packed)
     }
 
     /// Where it stands.
     #[must_use]
+    #[inline]
     pub fn standing(self) -> Standing {
-        self.entry().standing()
+        Entry::standing_of(self.packed)
     }
 
     /// What became of it, if reported.
     #[must_use]
     pub fn outcome(self) -> Option<Outcome> {
-        self.entry().outcome
+        self.standing().outcome
     }
 
     /// How much it was.
     #[must_use]
+    #[inline]
     pub fn money(self) -> Money {
-        self.entry().money
+        Entry::money_of(self.packed)
     }
 
     /// Whether the account knew the payee when it paid.
     #[must_use]
+    #[inline]
     pub fn payee_was_known(self) -> bool {
         self.entry().payee_was_known
     }
@@ -133,7 +139,7 @@ impl<'a> RecordRef<'a> {
     /// Whether the payer was asked about it and said yes.
     #[must_use]
     pub fn was_confirmed(self) -> bool {
-        detail::is_confirmed(self.detail)
+        detail::is_confirmed(self.detail_bytes())
     }
 
     /// Its id.
@@ -151,26 +157,29 @@ impl<'a> RecordRef<'a> {
 
     /// Whether it pays the same payee the same sum.
     #[must_use]
+    #[inline]
     pub fn pays_the_same_as(self, submission: &Submission<'_>) -> bool {
-        self.entry().money == submission.payment.money && self.pays_the_payee_of(submission)
+        self.money() == submission.payment.money && self.pays_the_payee_of(submission)
     }
 
     /// Whether it pays the same payee.
     #[must_use]
+    #[inline]
     pub fn pays_the_payee_of(self, submission: &Submission<'_>) -> bool {
-        self.entry().payee_tag == submission.payee_id.tag
-            && self.packed_payee()
-                == Some((
-                    submission.payment.payee.payee_type,
-                    submission.payee_id.id(),
-                ))
+        self.payee_tag() == submission.payee_id.tag && self.has_payee_of(submission)
+    }
+
+    /// The same, whatever the tags say. Out of line: the tags of most differ.
+    #[inline(never)]
+    fn has_payee_of(self, submission: &Submission<'_>) -> bool {
+        let payee_type = submission.payment.payee.payee_type;
+        self.packed_payee() == Some((payee_type, submission.payee_id.id()))
     }
 
     /// Whether both pay the same payee.
     #[must_use]
     pub fn pays_whom(self, other: RecordRef<'_>) -> bool {
-        self.entry().payee_tag == other.entry().payee_tag
-            && self.packed_payee() == other.packed_payee()
+        self.payee_tag() == other.payee_tag() && self.packed_payee() == other.packed_payee()
     }
 
     /// Whether it pays this order.
@@ -241,7 +250,7 @@ impl<'a> RecordRef<'a> {
             payment_id: PaymentId::new(text(detail.payment_id)).ok()?,
             account_id: account_id.clone(),
             payee: self.payee()?,
-            money: self.entry().money,
+            money: self.money(),
             kind: detail.kind,
             duplicate_window: detail.duplicate_window,
         })
@@ -268,12 +277,12 @@ impl<'a> RecordRef<'a> {
 
     /// The tag of the payee's id.
     pub(in crate::scoring) fn payee_tag(self) -> u16 {
-        self.entry().payee_tag
+        Entry::payee_tag_of(self.packed)
     }
 
     /// The payee as it was laid down.
     pub(in crate::scoring) fn packed_payee(self) -> Option<(PayeeType, PackedId<'a>)> {
-        detail::payee(self.detail)
+        detail::payee(self.detail_bytes())
     }
 
     /// The device, if one is known, as it was laid down, and the tag of its id.
@@ -286,10 +295,15 @@ impl<'a> RecordRef<'a> {
     }
 
     fn device_id(self) -> Option<PackedId<'a>> {
-        detail::device_id(self.detail)
+        detail::device_id(self.detail_bytes())
     }
 
     fn detail(self) -> Option<Detail<'a>> {
-        Detail::read(self.detail)
+        Detail::read(self.detail_bytes())
+    }
+
+    /// Found only where it is asked for: most records are passed over.
+    fn detail_bytes(self) -> &'a [u8] {
+        self.window.detail_at(Entry::detail_of(self.packed))
     }
 }

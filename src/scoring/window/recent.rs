@@ -1,0 +1,63 @@
+//! The newest records of a window, looked at where they lie.
+
+use super::Window;
+use super::entry::{Entry, Packed};
+use super::record::RecordRef;
+use crate::scoring::time::Timestamp;
+
+/// Some of the newest payments, or all.
+#[derive(Debug, Clone, Copy)]
+pub struct Recent<'a> {
+    /// Oldest first.
+    pub(super) packed: &'a [Packed],
+    pub(super) window: &'a Window,
+}
+
+impl<'a> Recent<'a> {
+    /// Those after `moment`.
+    pub(super) fn after(self, moment: Timestamp) -> Self {
+        // They stand in time order. Found at once, so that whoever goes over them need not ask each.
+        let mut packed = self.packed.iter();
+        let older = packed.rposition(|packed| Entry::score_time_of(packed) <= moment);
+        let from = older.map_or(0, |nth| nth.saturating_add(1));
+        let packed = self.packed.get(from..).unwrap_or_default();
+        Self { packed, ..self }
+    }
+
+    /// At most so many of them.
+    #[must_use]
+    pub fn newest(self, count_max: usize) -> Self {
+        let from = self.packed.len().saturating_sub(count_max);
+        let packed = self.packed.get(from..).unwrap_or_default();
+        Self { packed, ..self }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub const fn len(self) -> usize {
+        self.packed.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.packed.is_empty()
+    }
+
+    /// Each, newest first.
+    pub fn iter(self) -> impl Iterator<Item = RecordRef<'a>> + Clone {
+        let window = self.window;
+        let packed = self.packed.iter().rev();
+        packed.map(move |packed| RecordRef { packed, window })
+    }
+
+    /// The one in this place, counted from the newest, which is the zeroth.
+    #[must_use]
+    pub fn get(self, nth: usize) -> Option<RecordRef<'a>> {
+        let place = self.packed.len().checked_sub(nth)?.checked_sub(1)?;
+        Some(RecordRef {
+            packed: self.packed.get(place)?,
+            window: self.window,
+        })
+    }
+}
