@@ -128,15 +128,6 @@ impl Engine {
         }
     }
 
-    /// The same, keeping to so many bytes of memory: what is missed least is forgotten first.
-    #[must_use]
-    pub fn with_memory_budget(self, bytes_max: u64) -> Self {
-        Self {
-            budget: Budget::of(bytes_max),
-            ..self
-        }
-    }
-
     /// The name under which an account, a payee or a device is logged.
     #[must_use]
     pub fn alias(&self, id: &str) -> Alias {

@@ -18,6 +18,7 @@ use crate::prefetch::prefetch_one;
 
 mod hints;
 mod identity;
+mod sizes;
 mod slab;
 mod walks;
 #[cfg(test)]
@@ -30,10 +31,6 @@ use slab::{Guard, Held, Slab, Slot};
 /// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
 /// with so many, the one that grows is small even among tens of millions of keys.
 const MAP_PARTS: usize = 1_024;
-
-/// How many bytes a place for a key takes in a part of the map: the identity, the slot, a byte of its own,
-/// and what allocators round up to.
-const PLACE_BYTES: u32 = 24;
 
 /// A key and where to look for it: hashed once and looked up once, however often it is stepped on.
 #[derive(Debug)]
@@ -207,42 +204,6 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Whether a new key finds room without more memory.
-    pub fn has_free_slot(&self) -> bool {
-        self.slab.has_free()
-    }
-
-    /// How many keys have state.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.counts.keys.load(Ordering::Relaxed)
-    }
-
-    /// Whether none has.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
-    /// How many bytes all of it takes.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.places_bytes() + self.heap_bytes()
-    }
-
-    /// How many bytes keys and states have allocated.
-    #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        with_leftover(self.counts.heap_bytes.load(Ordering::Relaxed))
-    }
-
-    /// How many bytes the places for keys take, used or free: they are never given back.
-    #[must_use]
-    pub fn places_bytes(&self) -> usize {
-        let map = self.map_bytes.load(Ordering::Relaxed);
-        with_leftover(self.slab.bytes() + self.hints.bytes() + map)
-    }
-
     /// Holds the slot of the key, if it has one.
     fn hold<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let found = self.hold_hinted(sought);
@@ -334,33 +295,6 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         self.count_heap(heap_bytes, 0);
         self.slab.give_back(slot);
     }
-
-    /// Counts the part of the map in which a key of this hash has been put: it may have grown.
-    fn count_part(&self, hash: u64) {
-        let part = self.part_of(hash);
-        let table = self.slots.shards().get(part);
-        let (Some(table), Some(counted)) = (table, self.part_bytes.get(part)) else {
-            return;
-        };
-        let table = table.read();
-        let places = u32::try_from(table.buckets()).unwrap_or(u32::MAX);
-        let bytes = places.saturating_mul(PLACE_BYTES);
-        let before = counted.swap(bytes, Ordering::Relaxed);
-        self.map_bytes
-            .fetch_add(bytes.saturating_sub(before) as usize, Ordering::Relaxed);
-    }
-
-    fn count_heap(&self, before: usize, after: usize) {
-        if after > before {
-            self.counts
-                .heap_bytes
-                .fetch_add(after - before, Ordering::Relaxed);
-        } else if before > after {
-            self.counts
-                .heap_bytes
-                .fetch_sub(before - after, Ordering::Relaxed);
-        }
-    }
 }
 
 impl<K: Footprint, V: Footprint> Held<K, V> {
@@ -373,11 +307,6 @@ impl<K: Footprint, V: Footprint> Held<K, V> {
 fn hold_if_of<K, V>(slot: &Slot<K, V>, identity: Identity) -> Option<Guard<'_, K, V>> {
     let held = slot.lock();
     held.is_of(identity).then_some(held)
-}
-
-/// What allocators take for `bytes`: a part in 32 is left over at the ends of their pages, as measured.
-const fn with_leftover(bytes: usize) -> usize {
-    bytes + bytes / 32
 }
 
 impl<K, V> Default for Store<K, V>

@@ -1,6 +1,7 @@
 //! Memory within a budget: what is missed least is forgotten first.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Engine;
@@ -10,7 +11,7 @@ use crate::scoring::account::{Account, Loss};
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId};
 use crate::scoring::time::Timestamp;
-use crate::store::Footprint;
+use crate::store::{Footprint, Store};
 use crate::telemetry::Evicted;
 
 /// How many random numbers there are to find 16 with: where three places in four are free, enough.
@@ -20,6 +21,16 @@ const DRAWN: u64 = 64;
 /// of strangers took all, nothing would be left for what regulars remember when they come back. A regular
 /// of four payments takes as much for its places as for its payments.
 const PLACES_PART: u64 = 2;
+
+/// How many places of a kind are kept free once the budget is used up, and of how many there are: as many
+/// calls may be between taking one and freeing one. Were it a single one, each call that finds the one that
+/// another has freed would free none for its own, and places would grow for as long as calls race.
+const FREE_MIN: usize = 64;
+const FREE_PART: usize = 16;
+
+/// How many of a kind are forgotten at most for one call that may have brought a new one: one for its place,
+/// and one for those that are still to be free.
+const FORGOTTEN_MAX: u32 = 2;
 
 /// How many accounts are forgotten at most for one call, because others have grown.
 const EVICTIONS_MAX: u32 = 4;
@@ -77,6 +88,79 @@ impl MemoryUse {
 }
 
 impl Engine {
+    /// The same, keeping to so many bytes of memory: what is missed least is forgotten first. What is
+    /// remembered already and does not fit is forgotten at once, which takes some microseconds a key.
+    #[must_use]
+    pub fn with_memory_budget(mut self, bytes_max: u64) -> Self {
+        self.budget = Budget::of(bytes_max);
+        let now = self.clock.now();
+        let places_max = bytes_max / PLACES_PART;
+        let places_bytes = self.places_bytes();
+        if places_bytes > places_max {
+            // A tenth less, for places are made many at a time.
+            let share = |places: usize| {
+                let places = places as u128 * u128::from(places_max) * 9 / 10;
+                usize::try_from(places / u128::from(places_bytes)).unwrap_or(0)
+            };
+            let accounts_max = share(self.accounts.places());
+            let payees_max = share(self.payees.places());
+            let devices_max = share(self.devices.places());
+            self.shrink(
+                |engine| &mut engine.accounts,
+                accounts_max,
+                Self::evict_account,
+            );
+            self.shrink(|engine| &mut engine.payees, payees_max, Self::evict_payee);
+            self.shrink(
+                |engine| &mut engine.devices,
+                devices_max,
+                Self::evict_device,
+            );
+        }
+        while self.is_over_budget() && !self.accounts.is_empty() {
+            self.evict_account(now);
+            self.wait_for_journal();
+        }
+        self
+    }
+
+    /// Forgets keys until so many are left, and gives back the places of the others. For a start, while nobody
+    /// else does anything.
+    fn shrink<K, V>(
+        &mut self,
+        store_of: impl Fn(&mut Self) -> &mut Store<K, V>,
+        keys_max: usize,
+        evict: impl Fn(&Self, Timestamp),
+    ) where
+        K: Borrow<str> + Clone + Footprint,
+        V: Default + Footprint,
+    {
+        let now = self.clock.now();
+        loop {
+            let store = store_of(self);
+            // Where most places are free, too few are found among which to choose.
+            let fewer = keys_max.max(store.places() / 3);
+            for _ in fewer..store.len() {
+                evict(self, now);
+                self.wait_for_journal();
+            }
+            let store = store_of(self);
+            *store = mem::take(store).compacted();
+            if store.len() <= keys_max {
+                return;
+            }
+        }
+    }
+
+    /// Waits until the journal has room for more.
+    fn wait_for_journal(&self) {
+        if let Some(journal) = &self.journal
+            && !journal.has_room()
+        {
+            journal.wait_until_committed(journal.counts().appended_to);
+        }
+    }
+
     /// How many bytes what is remembered takes, by kind.
     #[must_use]
     pub fn memory_use(&self) -> MemoryUse {
@@ -102,32 +186,16 @@ impl Engine {
         self.memory_use().bytes()
     }
 
-    /// Once the budget is used up, or the part of it for places: forgets one of a kind for each new one, in
-    /// whose place the next one comes. Where known accounts have grown, it forgets more accounts, as many
-    /// as one call may be made to wait for.
+    /// Once the budget is used up, or the part of it for places: forgets some of each kind, until new ones find
+    /// places without more memory. Where known accounts have grown, it forgets more accounts, as many as one
+    /// call may be made to wait for.
     pub(super) fn keep_to_budget(&self, now: Timestamp) {
         if !self.is_used_up() {
             return;
         }
-        if !self.payees.has_free_slot() {
-            let loss = self.payees.evict(
-                self.budget.candidates(),
-                |payee| payee.state.loss(),
-                |id| self.append_evicted(EvictedKey::Payee(Cow::Borrowed(id)), now),
-            );
-            self.count_evicted(loss.map(|_| Evicted::Payee));
-        }
-        if !self.devices.has_free_slot() {
-            let loss = self.devices.evict(
-                self.budget.candidates(),
-                |device| device.state.last_used(),
-                |id| self.append_evicted(EvictedKey::Device(Cow::Borrowed(id)), now),
-            );
-            self.count_evicted(loss.map(|_| Evicted::Device));
-        }
-        if !self.accounts.has_free_slot() {
-            self.evict_account(now);
-        }
+        free_places(&self.payees, || self.evict_payee(now));
+        free_places(&self.devices, || self.evict_device(now));
+        free_places(&self.accounts, || self.evict_account(now));
         self.evict_accounts(EVICTIONS_MAX, now);
     }
 
@@ -147,10 +215,20 @@ impl Engine {
             devices,
             ..
         } = self;
-        let places = accounts.places_bytes() + payees.places_bytes() + devices.places_bytes();
+        let places = self.places_bytes();
         let heap = accounts.heap_bytes() + payees.heap_bytes() + devices.heap_bytes();
         let bytes_max = self.budget.bytes_max;
-        places as u64 > bytes_max / PLACES_PART || (places + heap) as u64 > bytes_max
+        places > bytes_max / PLACES_PART || places + heap as u64 > bytes_max
+    }
+
+    fn places_bytes(&self) -> u64 {
+        let Self {
+            accounts,
+            payees,
+            devices,
+            ..
+        } = self;
+        (accounts.places_bytes() + payees.places_bytes() + devices.places_bytes()) as u64
     }
 
     fn is_over_budget(&self) -> bool {
@@ -164,6 +242,24 @@ impl Engine {
             }
             self.evict_account(now);
         }
+    }
+
+    fn evict_payee(&self, now: Timestamp) {
+        let loss = self.payees.evict(
+            self.budget.candidates(),
+            |payee| payee.state.loss(),
+            |id| self.append_evicted(EvictedKey::Payee(Cow::Borrowed(id)), now),
+        );
+        self.count_evicted(loss.map(|_| Evicted::Payee));
+    }
+
+    fn evict_device(&self, now: Timestamp) {
+        let loss = self.devices.evict(
+            self.budget.candidates(),
+            |device| device.state.last_used(),
+            |id| self.append_evicted(EvictedKey::Device(Cow::Borrowed(id)), now),
+        );
+        self.count_evicted(loss.map(|_| Evicted::Device));
     }
 
     fn evict_account(&self, now: Timestamp) {
@@ -187,6 +283,21 @@ impl Engine {
         if let Some(evicted) = evicted {
             self.bounds.add_evicted(evicted);
         }
+    }
+}
+
+/// Forgets keys until enough places are free, or as many as one call may forget.
+fn free_places<K, V>(store: &Store<K, V>, evict: impl Fn())
+where
+    K: Borrow<str> + Clone + Footprint,
+    V: Default + Footprint,
+{
+    let free_min = (store.places() / FREE_PART).clamp(1, FREE_MIN);
+    for _ in 0..FORGOTTEN_MAX {
+        if store.places_free() >= free_min {
+            return;
+        }
+        evict();
     }
 }
 
@@ -217,5 +328,106 @@ footprints! { PayeeMemory, AccountId, PayeeId, DeviceId }
 impl Footprint for DeviceMemory {
     fn heap_bytes(&self) -> usize {
         0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::thread;
+
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::scoring::assessment::Decision;
+    use crate::scoring::money::{Currency, Money};
+    use crate::scoring::payment::{Payee, PayeeType, Payment, PaymentId, PaymentKind};
+    use crate::scoring::policy::Policy;
+    use crate::token::TokenKey;
+
+    /// A payment of an account, to a payee and from a device that nobody has seen.
+    fn of_stranger(nth: u32) -> Payment {
+        Payment {
+            payment_id: PaymentId::new(format!("p{nth}")).unwrap(),
+            account_id: AccountId::new(format!("a{nth}")).unwrap(),
+            payee: Payee {
+                id: PayeeId::new(format!("m{nth}")).unwrap(),
+                payee_type: PayeeType::Merchant,
+            },
+            money: Money::new(5_000, Currency::from_code("CNY").unwrap()).unwrap(),
+            kind: PaymentKind::Purchase,
+            order_id: None,
+            device_id: Some(DeviceId::new(format!("d{nth}")).unwrap()),
+            session_id: None,
+            duplicate_window: None,
+        }
+    }
+
+    const BUDGET_BYTES: u64 = 16 << 20;
+
+    fn engine() -> Engine {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(0)));
+        Engine::new(Policy::default(), clock, TokenKey::from_bytes(&[7; 32]))
+    }
+
+    fn assert_keeps_to_the_budget(engine: &Engine) {
+        let bytes = engine.memory_bytes();
+        assert!(bytes <= BUDGET_BYTES / 100 * 105, "{bytes}");
+    }
+
+    #[test]
+    fn what_was_remembered_under_a_larger_budget_is_fitted_into_a_smaller_one() {
+        let engine = engine();
+        let score = |engine: &Engine, nth| engine.score(&of_stranger(nth), None).unwrap();
+        let regulars = 0..200;
+        for nth in 0..100_000 {
+            score(&engine, nth);
+        }
+        // Who is known for a few payments is forgotten last.
+        for (nth, more) in regulars.clone().flat_map(|nth| [(nth, 1), (nth, 2)]) {
+            let mut payment = of_stranger(nth);
+            payment.payment_id = PaymentId::new(format!("p{nth}-{more}")).unwrap();
+            payment.payee.id = PayeeId::new(format!("m{}", nth + more)).unwrap();
+            engine.score(&payment, None).unwrap();
+        }
+        assert!(engine.memory_bytes() > 3 * BUDGET_BYTES);
+        let engine = engine.with_memory_budget(BUDGET_BYTES);
+        assert_keeps_to_the_budget(&engine);
+        let kept = engine.accounts();
+        assert!(kept > 5_000, "{kept}");
+        assert_eq!(
+            engine.bounds_counts().accounts_evicted,
+            100_000 - kept as u64
+        );
+        // Strangers displace strangers from then on.
+        for nth in 100_000..120_000 {
+            score(&engine, nth);
+            assert_keeps_to_the_budget(&engine);
+        }
+        assert!(engine.accounts() > kept / 2, "{}", engine.accounts());
+        for nth in regulars {
+            let mut again = of_stranger(nth);
+            again.payment_id = PaymentId::new(format!("r{nth}")).unwrap();
+            let scored = engine.score(&again, None).unwrap();
+            assert_eq!(scored.assessment.decision, Decision::Block, "{nth}");
+        }
+    }
+
+    #[test]
+    fn strangers_that_race_keep_to_the_budget_too() {
+        const THREADS: u32 = 8;
+        const EACH: u32 = 30_000;
+        let engine = engine().with_memory_budget(BUDGET_BYTES);
+        thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let engine = &engine;
+                scope.spawn(move || {
+                    for nth in 0..EACH {
+                        let payment = of_stranger(thread * EACH + nth);
+                        engine.score(&payment, None).unwrap();
+                        assert_keeps_to_the_budget(engine);
+                    }
+                });
+            }
+        });
     }
 }

@@ -127,9 +127,9 @@ impl<K, V: Default> Slab<K, V> {
         Some(slot)
     }
 
-    /// Whether a slot that was taken before is free.
-    pub(super) fn has_free(&self) -> bool {
-        !self.free.lock().is_empty()
+    /// How many slots that were taken before are free.
+    pub(super) fn free(&self) -> usize {
+        self.free.lock().len()
     }
 
     /// Says that a slot, emptied by its holder, is free again.
@@ -145,6 +145,14 @@ impl<K, V: Default> Slab<K, V> {
     /// How many bytes the slots take, used or free.
     pub(super) fn bytes(&self) -> usize {
         self.taken().div_ceil(Self::SEGMENT) as usize * SEGMENT_BYTES
+    }
+
+    /// What all slots hold, those of a segment at a time: each segment is given back before the next is
+    /// looked at.
+    pub(super) fn into_held(self) -> impl Iterator<Item = Held<K, V>> {
+        let pages = self.pages.into_iter().filter_map(OnceLock::into_inner);
+        let segments = pages.flat_map(|page| page.into_iter().filter_map(OnceLock::into_inner));
+        segments.flat_map(|segment| segment.into_iter().map(|slot| slot.held.into_inner()))
     }
 
     /// The slot of this number.

@@ -93,11 +93,41 @@ fn a_state_is_placed_where_there_is_none_and_where_there_is_one() {
         let found = store.read(&mut store.bring(&key), |count| count.times);
         assert_eq!(found, Some(times));
         assert_eq!(store.len(), 1);
-        assert_eq!(store.heap_bytes(), with_leftover(3 + 100));
+        assert_eq!(store.heap_bytes(), sizes::with_leftover(3 + 100));
     }
     // The place that was taken for nothing is free again.
     store.place(&Key::of(2), Count::default());
     assert_eq!(store.slab.taken(), 2);
+}
+
+#[test]
+fn compacted_it_has_the_same_states_in_no_more_places_than_they_take() {
+    let store: Store<Key, Count> = Store::new();
+    for key in 0..KEYS {
+        let grown = vec![0; 10];
+        let times = key;
+        store.place(
+            &Key::of(key),
+            Count {
+                times,
+                grown,
+                busy: false,
+            },
+        );
+    }
+    for key in (0..KEYS).filter(|key| key % 5 > 0) {
+        store.forget_if(&Key::of(key), |_| true);
+    }
+    let (places, bytes) = (store.places(), store.bytes());
+    let store = store.compacted();
+    assert_eq!(store.len(), store.places());
+    assert_eq!(store.places_free(), 0);
+    assert!(store.places() * 4 < places && store.bytes() * 2 < bytes);
+    assert_eq!(store.heap_bytes(), sizes::with_leftover(store.len() * 13));
+    for key in 0..KEYS {
+        let found = store.read(&mut store.bring(&Key::of(key)), |count| count.times);
+        assert_eq!(found, (key % 5 == 0).then_some(key), "{key}");
+    }
 }
 
 #[test]

@@ -57,6 +57,18 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
+    /// The same state in no more places than it takes; the others are given back.
+    #[must_use]
+    pub fn compacted(self) -> Self {
+        let compacted = Self::new();
+        for Held { key, value, .. } in self.slab.into_held() {
+            if let Some(key) = key {
+                compacted.place(&key, value);
+            }
+        }
+        compacted
+    }
+
     /// Of up to 16 states chosen by random numbers, forgets the one that `rank` puts lowest; returns its
     /// rank, or `None` if none was found. Numbers beyond 16 stand in for those that hit upon nothing.
     /// `farewell` is said to its key while nobody else can make it state anew.

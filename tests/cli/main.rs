@@ -9,6 +9,7 @@ mod journal;
 mod load;
 #[cfg(unix)]
 mod logs;
+mod memory;
 mod policies;
 #[cfg(unix)]
 mod proxy;

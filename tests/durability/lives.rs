@@ -127,6 +127,42 @@ fn so_it_is_where_memory_was_tight() {
 }
 
 #[test]
+fn so_it_is_where_less_memory_is_allowed_than_before() {
+    // The emptiest engine takes some hundred thousand.
+    const NARROW_BYTES: u64 = 2_000_000;
+    for seed in 0..3 {
+        let disk = Simulated::new(seed);
+        let ample = Plan::new(Ack::Written);
+        let narrow = Plan {
+            memory_budget_bytes: Some(NARROW_BYTES),
+            ..ample.clone()
+        };
+        let life = ample.start(&disk);
+        let mut town = Town::new(seed, "town");
+        live(&mut town, &life, 200);
+        for nth in 0..10_000 {
+            let payment = town.of_stranger(nth);
+            life.engine.score(&payment, None).unwrap();
+        }
+        let before = life.engine.accounts();
+        life.engine.close().unwrap();
+
+        let life = narrow.start(&disk);
+        let (kept, bytes) = (life.engine.accounts(), life.engine.memory_bytes());
+        let evicted = life.engine.bounds_counts().accounts_evicted;
+        assert_eq!(kept as u64 + evicted, before as u64, "seed {seed}");
+        assert!(evicted > 0 && kept > 500, "seed {seed}: {kept} of {before}");
+        assert!(bytes <= NARROW_BYTES, "seed {seed}: {bytes}");
+        live(&mut town, &life, 200);
+        let ended = end(&life);
+        // What was forgotten is so for good, however much memory there is.
+        let life = ample.start(&disk);
+        assert_goes_on(&life, ended, &format!("seed {seed}"));
+        life.engine.close().unwrap();
+    }
+}
+
+#[test]
 fn so_it_is_where_policies_changed() {
     let harsh = [("decision.confirm_from", Value::Number(20.0))];
     let harsh = Policy::from_preset(Preset::Cautious, "harsh", harsh).unwrap();

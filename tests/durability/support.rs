@@ -256,6 +256,15 @@ impl Town {
             duplicate_window: None,
         }
     }
+
+    /// A payment of an account, to a payee and from a device that pay and are used this once.
+    pub(crate) fn of_stranger(&mut self, nth: u64) -> Payment {
+        let mut payment = self.payment();
+        payment.account_id = AccountId::new(format!("stranger-{nth}")).unwrap();
+        payment.payee.id = PayeeId::new(format!("once-{nth}")).unwrap();
+        payment.device_id = Some(DeviceId::new(format!("unseen-{nth}")).unwrap());
+        payment
+    }
 }
 
 pub(crate) fn live(town: &mut Town, life: &Life, steps: usize) -> Vec<Answer> {

@@ -13,6 +13,7 @@ use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
 use crate::storage::disk::Disk;
+use crate::telemetry::BoundsCounts;
 use crate::token::TokenKey;
 
 /// How long the snapshot at the end may take.
@@ -24,24 +25,43 @@ const HURRIED_MAX: Duration = Duration::from_secs(2);
 /// The engine that goes on where the data directory's ends. Reading that back takes a thread of its own.
 pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Engine, Failure> {
     let policies = config.contents.policies.clone();
-    let engine = match config.journal_ack.ack() {
-        None => in_memory(policies)?,
-        Some(ack) => {
-            let data_dir = config.data_dir.clone();
-            let settings = Settings {
-                patience: config.journal_patience,
-                ..Settings::with_ack(ack)
-            };
-            let recover = move || recover(policies, &data_dir, settings, sets_damage_aside);
-            tokio::task::spawn_blocking(recover)
-                .await
-                .map_err(|error| Failure::at_work("reading the journal back", &error))??
-        }
+    let budget_bytes_max = config.memory_budget.bytes_max();
+    let Some(ack) = config.journal_ack.ack() else {
+        return Ok(within(budget_bytes_max, in_memory(policies)?));
     };
-    Ok(match config.memory_budget.bytes_max() {
-        Some(bytes_max) => engine.with_memory_budget(bytes_max),
-        None => engine,
-    })
+    let data_dir = config.data_dir.clone();
+    let settings = Settings {
+        patience: config.journal_patience,
+        ..Settings::with_ack(ack)
+    };
+    let recover = move || {
+        let recovered = recover(policies, &data_dir, settings, sets_damage_aside)?;
+        Ok(within(budget_bytes_max, recovered))
+    };
+    tokio::task::spawn_blocking(recover)
+        .await
+        .map_err(|error| Failure::at_work("reading the journal back", &error))?
+}
+
+/// The engine within its memory budget. It may have remembered more under a larger one.
+fn within(budget_bytes_max: Option<u64>, engine: Engine) -> Engine {
+    let Some(bytes_max) = budget_bytes_max else {
+        return engine;
+    };
+    let engine = engine.with_memory_budget(bytes_max);
+    let BoundsCounts {
+        accounts_evicted: accounts,
+        payees_evicted: payees,
+        devices_evicted: devices,
+        ..
+    } = engine.bounds_counts();
+    if accounts > 0 || payees > 0 || devices > 0 {
+        tracing::warn!(
+            target: "doublecheck", accounts, payees, devices,
+            "more was remembered than the memory budget allows; so many were forgotten"
+        );
+    }
+    engine
 }
 
 /// Closes what the engine keeps, and takes a last snapshot, so that the next start has little to do. The
