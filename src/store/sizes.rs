@@ -61,7 +61,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let table = table.read();
         let places = u32::try_from(table.buckets()).unwrap_or(u32::MAX);
         let bytes = places.saturating_mul(PLACE_BYTES);
-        let before = counted.swap(bytes, Ordering::Relaxed);
+        // Tables never shrink: who has seen less has looked earlier.
+        let before = counted.fetch_max(bytes, Ordering::Relaxed);
         self.map_bytes
             .fetch_add(bytes.saturating_sub(before) as usize, Ordering::Relaxed);
     }
