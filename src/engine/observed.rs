@@ -6,12 +6,13 @@ use crate::telemetry::Page;
 use crate::telemetry::families::{
     ACCOUNTS, JOURNAL_APPENDED, JOURNAL_DEGRADED, JOURNAL_DROPPED, JOURNAL_FAULTS, JOURNAL_FRAMES,
     JOURNAL_LAG, JOURNAL_QUEUED, JOURNAL_SYNCS, JOURNAL_UNSYNCED, JOURNAL_WRITTEN, MEMORY,
-    MEMORY_BUDGET, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS,
+    MEMORY_BUDGET, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS, TIME,
 };
 
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
+        page.one(&TIME, self.clock.now().unix_ms() as f64 / 1e3);
         let in_force = self.in_force.now();
         let mut policies = page.family(&POLICY);
         policies.put(&["primary", in_force.primary().version()], 1);

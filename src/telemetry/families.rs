@@ -72,6 +72,8 @@ families! {
     /// Calls, and items of streams, refused before anything was done for them, by what was full.
     ADMISSION_REFUSALS = Counter "doublecheck_admission_refusals_total" ["reason"];
 
+    /// The present moment as decisions are told it, in seconds since 1970.
+    TIME = Gauge "doublecheck_time_seconds" [];
     /// 1, with the version of the policy: the primary one decides, a shadow is only asked.
     POLICY = Gauge "doublecheck_policy_info" ["role", "version"];
     /// Payments decided, by decision.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::{fs, io, thread};
 
-use doublecheck::clock::ManualClock;
+use doublecheck::clock::{Clock as _, ManualClock, SystemClock};
 use doublecheck::engine::{Engine, OutcomeReport};
 use doublecheck::journal::event::{
     Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
@@ -29,10 +29,19 @@ use crate::support::{Folder, Served, run, serve};
 /// A journal of some traffic, with questions that were asked and answered. Returns what was decided:
 /// payment, decision, score.
 fn written(directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
+    written_from(
+        Timestamp::from_unix_ms(1_767_225_600_000),
+        directory,
+        payments,
+    )
+}
+
+/// The same, beginning at `start`.
+fn written_from(start: Timestamp, directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
     let directory = Arc::new(open(directory));
     let mut reader = Reader::whole(directory.clone()).unwrap();
     assert!(reader.next().is_none());
-    let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(1_767_225_600_000)));
+    let clock = Arc::new(ManualClock::at(start));
     let settings = Settings {
         segment_bytes_max: 4_000,
         ..Settings::with_ack(Ack::Written)
@@ -47,7 +56,7 @@ fn written(directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
     );
     let journal = journal.unwrap();
     let in_force = Event::PolicyInForce(PolicyInForce {
-        time: Timestamp::from_unix_ms(1_767_225_600_000),
+        time: start,
         number: 0,
         policy: PolicyText::of(&Policy::default()),
         shadow: None,
@@ -67,6 +76,27 @@ fn written(directory: &Path, payments: u64) -> Vec<(String, String, f64)> {
     }
     traffic.journal.close().unwrap();
     traffic.decided
+}
+
+#[test]
+fn a_clock_that_was_set_back_goes_on_and_says_so() {
+    const AHEAD: Span = Span::from_hours(1);
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let now = || SystemClock::start().now();
+    let later = now().plus(AHEAD);
+    written_from(later, Path::new(&data), 1);
+    let served = Served::start_with_data(&data);
+    let ahead_s = served.metric("doublecheck_time_seconds ") - now().unix_ms() as f64 / 1e3;
+    assert!(ahead_s > AHEAD.secs() as f64 - 60.0, "{ahead_s}");
+    let log = served.end();
+    let told = "the machine's time of day is before what was written last; time goes on from there";
+    assert!(log.contains(told), "{log}");
+
+    let served = Served::start_with_data(&folder.path("new"));
+    let ahead_s = served.metric("doublecheck_time_seconds ") - now().unix_ms() as f64 / 1e3;
+    assert!(ahead_s < 1.0, "{ahead_s}");
+    assert!(!served.end().contains(told));
 }
 
 struct Traffic {

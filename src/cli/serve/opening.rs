@@ -12,12 +12,17 @@ use crate::engine::{Durability, Engine, Progress, Recovered};
 use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
+use crate::scoring::time::{Span, Timestamp};
 use crate::storage::disk::Disk;
 use crate::telemetry::BoundsCounts;
 use crate::token::TokenKey;
 
 /// How long the snapshot at the end may take.
 const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
+
+/// From how far back on it is told that the machine's time of day was set back over a restart: by less, clocks
+/// are corrected every day.
+const SET_BACK_TOLD: Span = Span::from_secs(10);
 
 /// How long the end may take once somebody has insisted: a disk that does not answer is not waited for.
 const HURRIED_MAX: Duration = Duration::from_secs(2);
@@ -135,10 +140,21 @@ fn recover(
         settings,
         sets_damage_aside,
     };
-    let clock_from =
-        |earliest| Arc::new(SystemClock::start().not_before(earliest)) as Arc<dyn Clock>;
     Engine::recover(policies, durability, clock_from, tell)
         .map_err(|fault: JournalFault| Failure::at_work(&opening, &fault))
+}
+
+/// The machine's clock, or where it has been set back, one that goes on from what was written last.
+fn clock_from(earliest: Timestamp) -> Arc<dyn Clock> {
+    let clock = SystemClock::start();
+    let set_back = earliest.since(clock.now());
+    if set_back >= SET_BACK_TOLD {
+        tracing::warn!(
+            target: "doublecheck", seconds = set_back.secs(),
+            "the machine's time of day is before what was written last; time goes on from there"
+        );
+    }
+    Arc::new(clock.not_before(earliest))
 }
 
 fn tell(progress: Progress) {
