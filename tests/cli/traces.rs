@@ -109,3 +109,39 @@ async fn calls_of_a_recorded_trace_become_spans_of_it() {
         "{told}"
     );
 }
+
+/// It takes connections and reads what comes, and says nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
+    /// More than wait for a collector at most.
+    const CALLS: usize = 5_000;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            tokio::spawn(
+                async move { tokio::io::copy(&mut connection, &mut tokio::io::sink()).await },
+            );
+        }
+    });
+    let arguments = [
+        "serve",
+        "--grpc-address",
+        "127.0.0.1:0",
+        "--otlp-endpoint",
+        &endpoint,
+    ];
+    let served = Served::start(&arguments);
+    let mut client = RiskServiceClient::connect(format!("http://{}", served.address))
+        .await
+        .unwrap();
+    for nth in 0..CALLS {
+        client
+            .score_payment(scoring(&format!("account-{nth}"), "01"))
+            .await
+            .unwrap();
+    }
+    let log = tokio::task::spawn_blocking(|| served.end()).await.unwrap();
+    assert!(log.contains("the last spans could not be sent"), "{log}");
+    assert!(log.contains("stopped"), "{log}");
+}
