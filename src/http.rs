@@ -2,6 +2,7 @@
 //!
 //! On a thread of its own: whoever asks here takes nothing from the threads that serve calls.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -18,14 +19,16 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::runtime;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
+use tokio::task::AbortHandle;
 
 use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
 use crate::telemetry::families::BUILD;
 use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
-/// How many connections are served at once; others wait to be accepted.
+/// How many connections are served at once. One more ends the oldest: whoever probes asks at once, and must
+/// not wait for those that say nothing.
 const CONNECTIONS_MAX: usize = 64;
 
 /// How long a connection may take for its one request and answer.
@@ -104,19 +107,23 @@ impl Http {
 
 async fn listen(listener: TcpListener, told: Arc<Told>) -> io::Result<Infallible> {
     let listener = tokio::net::TcpListener::from_std(listener)?;
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let mut served: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let place = Arc::clone(&places).acquire_owned().await;
         let Ok((stream, _)) = listener.accept().await else {
             tokio::time::sleep(ACCEPT_AGAIN).await;
             continue;
         };
-        let told = Arc::clone(&told);
-        tokio::spawn(async move {
-            // What a client broke off, or took too long for, is nobody's loss but its own.
-            let _ = tokio::time::timeout(CONNECTION_TIME_MAX, serve(stream, told)).await;
-            drop(place);
-        });
+        served.retain(|connection| !connection.is_finished());
+        if served.len() >= CONNECTIONS_MAX
+            && let Some(oldest) = served.pop_front()
+        {
+            oldest.abort();
+        }
+        let answered = tokio::time::timeout(CONNECTION_TIME_MAX, serve(stream, Arc::clone(&told)));
+        // What a client broke off, or took too long for, is nobody's loss but its own.
+        served.push_back(tokio::spawn(answered).abort_handle());
+        // Its request may be there already: it has a turn before others take its place.
+        tokio::task::yield_now().await;
     }
 }
 

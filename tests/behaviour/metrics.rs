@@ -1,7 +1,7 @@
 //! Metrics and probes: what is told, and to whom.
 
 use std::collections::BTreeSet;
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 
@@ -336,6 +336,22 @@ async fn ready_is_who_takes_calls() {
     server.shut_down().await.unwrap().unwrap();
     assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 503 Service Unavailable");
     assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
+}
+
+#[tokio::test]
+async fn whoever_asks_does_not_wait_for_those_that_say_nothing() {
+    let server = Server::start().await;
+    let http = http_of(&server);
+    let mut silent: Vec<_> = (0..200)
+        .map(|_| TcpStream::connect(http.address()).unwrap())
+        .collect();
+    assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
+    // The oldest had to leave for it; the newest was there before it, and still is.
+    assert_eq!(silent[0].read(&mut [0]).unwrap(), 0);
+    let newest = silent.last_mut().unwrap();
+    newest.set_nonblocking(true).unwrap();
+    let read = newest.read(&mut [0]);
+    assert_eq!(read.unwrap_err().kind(), ErrorKind::WouldBlock);
 }
 
 #[tokio::test]
