@@ -87,6 +87,21 @@ impl MemoryBudget {
         self.bytes_max
     }
 
+    /// That the process may take more than it is allowed, in words, where it may take `beside_bytes` beside what
+    /// is remembered.
+    #[must_use]
+    pub fn excess(self, beside_bytes: u64) -> Option<String> {
+        self.excess_over(Allowance::of_this_process()?, beside_bytes)
+    }
+
+    fn excess_over(self, allowance: Allowance, beside_bytes: u64) -> Option<String> {
+        const MIB: u64 = 1 << 20;
+        let Allowance { bytes, by } = allowance;
+        let resident = self.bytes_max?.saturating_mul(4) / 3;
+        let most = resident.saturating_add(beside_bytes);
+        (most > bytes).then(|| format!("{} MiB, and {by} allows {}", most / MIB, Bytes(bytes)))
+    }
+
     /// Where it is from, in words.
     #[must_use]
     pub fn source(self) -> String {
@@ -167,6 +182,23 @@ mod tests {
                 "{bad}"
             );
         }
+    }
+
+    #[test]
+    fn what_may_be_too_much_is_told() {
+        let budget = MemoryBudget::parse("768MiB").unwrap();
+        let allowance = |mib: u64| Allowance {
+            bytes: mib << 20,
+            by: By::Cgroup,
+        };
+        // A quarter of what is resident is not counted.
+        assert_eq!(budget.excess_over(allowance(1_124), 100 << 20), None);
+        assert_eq!(
+            budget.excess_over(allowance(1_123), 100 << 20).unwrap(),
+            "1124 MiB, and the cgroup allows 1123MiB"
+        );
+        let unlimited = MemoryBudget::UNLIMITED;
+        assert_eq!(unlimited.excess_over(allowance(1), 1 << 40), None);
     }
 
     #[test]

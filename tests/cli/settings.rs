@@ -34,6 +34,22 @@ fn an_address_that_others_can_reach_takes_tls_and_tokens_or_a_word() {
 }
 
 #[test]
+fn more_memory_than_there_is_may_be_allowed_and_is_warned_of() {
+    let warning = "\nwarning: memory.budget: all of 1024TiB, limits.connections and ";
+    let ran = run(&["check", "--memory-budget", "1024TiB"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains(warning), "{ran:?}");
+    let ran = run(&[
+        "check",
+        "--memory-budget",
+        "16MiB",
+        "--limits-connections",
+        "100",
+    ]);
+    assert!(!ran.out.contains("warning: memory"), "{ran:?}");
+}
+
+#[test]
 fn a_name_counts_for_where_it_listens() {
     let data = Folder::with(&[]);
     let data = data.path("data");

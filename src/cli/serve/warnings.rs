@@ -7,6 +7,11 @@ use crate::tls::Tls;
 /// How long before its end a certificate is spoken of.
 const ENDS_SOON: Span = Span::from_days(14);
 
+/// What the process takes with nothing remembered and nobody connected, and each connection that says nothing,
+/// as measured.
+const PROCESS_BYTES: u64 = 32 << 20;
+const CONNECTION_BYTES: u64 = 36 << 10;
+
 /// What whoever starts the service should know of its configuration, at `now`.
 pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
     let Files { tls, tokens, .. } = &config.files;
@@ -29,6 +34,7 @@ pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
         warnings
             .push("auth.tokens: the file gives nobody anything: every call is refused".to_owned());
     }
+    warnings.extend(of_memory(config));
     warnings.extend(
         config
             .contents
@@ -37,6 +43,19 @@ pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
             .and_then(|tls| of_certificate(tls, now)),
     );
     warnings
+}
+
+/// That the process may be ended for want of memory when all that is allowed comes at once.
+fn of_memory(config: &Config) -> Option<String> {
+    let connections_bytes = config.limits.connections.saturating_mul(CONNECTION_BYTES);
+    let beside_bytes = PROCESS_BYTES
+        .saturating_add(connections_bytes)
+        .saturating_add(config.limits.unfinished_bytes);
+    let excess = config.memory_budget.excess(beside_bytes)?;
+    Some(format!(
+        "memory.budget: all of {}, limits.connections and limits.unfinished_bytes may come to {excess}",
+        config.memory_budget
+    ))
 }
 
 /// What there is to know of the certificate.
