@@ -1,5 +1,7 @@
 //! The memory budget of a real server: strangers on several threads, and a restart with less memory.
 
+use std::fs;
+
 use crate::support::{Folder, Served, metric, run};
 
 /// More than any of the budgets here has places for.
@@ -44,6 +46,19 @@ fn remembered(served: &Served) -> (f64, f64) {
     (bytes.iter().sum(), metric(&page, "doublecheck_accounts"))
 }
 
+/// How large the segments of the journal are.
+fn segment_bytes(data: &str) -> Vec<u64> {
+    let files = fs::read_dir(data).unwrap().map(Result::unwrap);
+    files
+        .filter(|file| {
+            file.path()
+                .extension()
+                .is_some_and(|kind| kind == "journal")
+        })
+        .map(|file| file.metadata().unwrap().len())
+        .collect()
+}
+
 #[test]
 fn a_flood_and_a_restart_with_less_memory_keep_to_the_budget() {
     let folder = Folder::with(&[]);
@@ -52,6 +67,10 @@ fn a_flood_and_a_restart_with_less_memory_keep_to_the_budget() {
     flood(&served);
     let (before_bytes, before) = remembered(&served);
     assert!(before_bytes > 20.0 * MIB, "{before_bytes}");
+    // A start reads them whole, one after the other: they are to be small beside the budget.
+    let segments = segment_bytes(&data);
+    let largest = segments.iter().copied().max().unwrap();
+    assert!(segments.len() > 2 && largest < 5 << 20, "{segments:?}");
     served.end();
 
     let served = serve(&data, "16MiB");

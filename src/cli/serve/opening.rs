@@ -20,6 +20,11 @@ use crate::token::TokenKey;
 /// How long the snapshot at the end may take.
 const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 
+/// Of how many parts of the memory budget a segment of the journal has one at most, and what it may have
+/// anyway: a start reads segments whole, beside all that is remembered.
+const SEGMENT_PART: u64 = 16;
+const SEGMENT_BYTES_MIN: u64 = 4 << 20;
+
 /// From how far back on it is told that the machine's time of day was set back over a restart: by less, clocks
 /// are corrected every day.
 const SET_BACK_TOLD: Span = Span::from_secs(10);
@@ -35,9 +40,13 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
         return Ok(within(budget_bytes_max, in_memory(policies)?));
     };
     let data_dir = config.data_dir.clone();
+    let usual = Settings::with_ack(ack);
     let settings = Settings {
         patience: config.journal_patience,
-        ..Settings::with_ack(ack)
+        segment_bytes_max: budget_bytes_max.map_or(usual.segment_bytes_max, |bytes_max| {
+            (bytes_max / SEGMENT_PART).clamp(SEGMENT_BYTES_MIN, usual.segment_bytes_max)
+        }),
+        ..usual
     };
     let recover = move || {
         let recovered = recover(policies, &data_dir, settings, sets_damage_aside)?;
