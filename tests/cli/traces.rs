@@ -1,5 +1,6 @@
 //! Spans, sent to a collector of OpenTelemetry's own protocol.
 
+use std::net::SocketAddr;
 use std::sync::mpsc;
 
 use doublecheck::grpc::pb;
@@ -11,8 +12,8 @@ use opentelemetry_proto::tonic::collector::trace::v1::{
     ExportTraceServiceRequest, ExportTraceServiceResponse,
 };
 use tokio::net::TcpListener;
-use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Server};
 use tonic::{Request, Response, Status};
 
 use crate::support::Served;
@@ -59,25 +60,26 @@ fn scoring(account: &str, flags: &str) -> Request<pb::ScorePaymentRequest> {
     request
 }
 
+/// A server that sends its spans to the collector at this address, and a client of it.
+async fn serve_and_tell(collector: &SocketAddr) -> (Served, RiskServiceClient<Channel>) {
+    let endpoint = format!("http://{collector}");
+    let usual = ["serve", "--grpc-address", "127.0.0.1:0"];
+    let served = Served::start(&[&usual[..], &["--otlp-endpoint", &endpoint]].concat());
+    let address = format!("http://{}", served.address);
+    let client = RiskServiceClient::connect(address).await.unwrap();
+    (served, client)
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn calls_of_a_recorded_trace_become_spans_of_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let listened = listener.local_addr().unwrap();
     let (collector, collected) = mpsc::channel();
     let service = TraceServiceServer::new(Collector(collector));
     let router = Server::builder().add_service(service);
     tokio::spawn(router.serve_with_incoming(TcpIncoming::from(listener)));
 
-    let arguments = [
-        "serve",
-        "--grpc-address",
-        "127.0.0.1:0",
-        "--otlp-endpoint",
-        &endpoint,
-    ];
-    let served = Served::start(&arguments);
-    let address = format!("http://{}", served.address);
-    let mut client = RiskServiceClient::connect(address).await.unwrap();
+    let (served, mut client) = serve_and_tell(&listened).await;
     client
         .score_payment(scoring("an-account-of-ours", "01"))
         .await
@@ -116,7 +118,7 @@ async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
     /// More than wait for a collector at most.
     const CALLS: usize = 5_000;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let listened = listener.local_addr().unwrap();
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
             tokio::spawn(
@@ -124,17 +126,7 @@ async fn a_collector_that_does_not_answer_holds_up_no_call_and_no_end() {
             );
         }
     });
-    let arguments = [
-        "serve",
-        "--grpc-address",
-        "127.0.0.1:0",
-        "--otlp-endpoint",
-        &endpoint,
-    ];
-    let served = Served::start(&arguments);
-    let mut client = RiskServiceClient::connect(format!("http://{}", served.address))
-        .await
-        .unwrap();
+    let (served, mut client) = serve_and_tell(&listened).await;
     for nth in 0..CALLS {
         client
             .score_payment(scoring(&format!("account-{nth}"), "01"))

@@ -36,7 +36,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if newest.len() < settings.devices_free as usize {
         return None;
     }
-    let others = newest.iter().filter(|record| record.came_from_another_device_than(context.submission));
+    let others = newest
+        .iter()
+        .filter(|record| record.came_from_another_device_than(context.submission));
     // Each other device counts where it was used last.
     let used_last = others.clone().enumerate().filter(|(nth, record)| {
         let mut later = others.clone().take(*nth);
