@@ -94,34 +94,44 @@ impl Engine {
     pub fn with_memory_budget(mut self, bytes_max: u64) -> Self {
         self.budget = Budget::of(bytes_max);
         let now = self.clock.now();
-        let places_max = bytes_max / PLACES_PART;
-        let places_bytes = self.places_bytes();
-        if places_bytes > places_max {
-            // A tenth less, for places are made many at a time.
-            let share = |places: usize| {
-                let places = places as u128 * u128::from(places_max) * 9 / 10;
-                usize::try_from(places / u128::from(places_bytes)).unwrap_or(0)
-            };
-            let accounts_max = share(self.accounts.places());
-            let payees_max = share(self.payees.places());
-            let devices_max = share(self.devices.places());
-            self.shrink(
-                |engine| &mut engine.accounts,
-                accounts_max,
-                Self::evict_account,
-            );
-            self.shrink(|engine| &mut engine.payees, payees_max, Self::evict_payee);
-            self.shrink(
-                |engine| &mut engine.devices,
-                devices_max,
-                Self::evict_device,
-            );
+        if self.has_too_many_places() {
+            // Those of keys that were forgotten while the journal was read back are free.
+            self.compact();
+        }
+        if self.has_too_many_places() {
+            let (accounts, payees, devices) = (&self.accounts, &self.payees, &self.devices);
+            let keys_max = [accounts.places(), payees.places(), devices.places()];
+            let [accounts_max, payees_max, devices_max] = keys_max.map(|keys| self.part_of(keys));
+            self.shrink(|it| &mut it.accounts, accounts_max, Self::evict_account);
+            self.shrink(|it| &mut it.payees, payees_max, Self::evict_payee);
+            self.shrink(|it| &mut it.devices, devices_max, Self::evict_device);
         }
         while self.is_over_budget() && !self.accounts.is_empty() {
             self.evict_account(now);
             self.wait_for_journal();
         }
         self
+    }
+
+    /// Whether places take a quarter more than their part of the budget: so much more, a start may need for the
+    /// same keys.
+    fn has_too_many_places(&self) -> bool {
+        let places_max = self.budget.bytes_max / PLACES_PART;
+        self.places_bytes() > places_max.saturating_add(places_max / 4)
+    }
+
+    /// How many of so many keys may stay for places to keep to their part of the budget: a tenth less than it
+    /// is of what they take, for places are made many at a time.
+    fn part_of(&self, keys: usize) -> usize {
+        let places_max = u128::from(self.budget.bytes_max / PLACES_PART);
+        let part = keys as u128 * places_max * 9 / 10 / u128::from(self.places_bytes().max(1));
+        usize::try_from(part).unwrap_or(keys)
+    }
+
+    fn compact(&mut self) {
+        self.accounts = mem::take(&mut self.accounts).compacted();
+        self.payees = mem::take(&mut self.payees).compacted();
+        self.devices = mem::take(&mut self.devices).compacted();
     }
 
     /// Forgets keys until so many are left, and gives back the places of the others. For a start, while nobody
@@ -136,7 +146,7 @@ impl Engine {
         V: Default + Footprint,
     {
         let now = self.clock.now();
-        loop {
+        while store_of(self).len() > keys_max {
             let store = store_of(self);
             // Where most places are free, too few are found among which to choose.
             let fewer = keys_max.max(store.places() / 3);
@@ -146,9 +156,6 @@ impl Engine {
             }
             let store = store_of(self);
             *store = mem::take(store).compacted();
-            if store.len() <= keys_max {
-                return;
-            }
         }
     }
 
