@@ -108,19 +108,32 @@ impl Server {
         .await
     }
 
-    /// A server that keeps what it answers on this disk.
+    /// A server that keeps what it answers on this disk, for as long as that does not take too long.
     pub(crate) async fn start_on(disk: &Simulated) -> Self {
-        Self::start_within_on(PATIENT, Arc::new(disk.clone())).await
+        let settings = Settings::with_ack(Ack::Written);
+        Self::start_keeping(PATIENT, Arc::new(disk.clone()), settings).await
     }
 
-    /// A server that keeps what it answers in this directory, with these limits.
+    /// A server that keeps what it answers in this directory, with these limits, however long that takes.
     pub(crate) async fn start_within_on(limits: Limits, directory: Arc<dyn Directory>) -> Self {
+        let settings = Settings {
+            patience: Duration::from_secs(3_600),
+            ..Settings::with_ack(Ack::Written)
+        };
+        Self::start_keeping(limits, directory, settings).await
+    }
+
+    async fn start_keeping(
+        limits: Limits,
+        directory: Arc<dyn Directory>,
+        settings: Settings,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let clock = Arc::new(ManualClock::at(START));
         let durability = Durability {
             directory,
-            settings: Settings::with_ack(Ack::Written),
+            settings,
             sets_damage_aside: false,
         };
         let clock_from = |_| Arc::clone(&clock) as _;
