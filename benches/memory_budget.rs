@@ -3,8 +3,8 @@
 //! 2,000 regulars pay on while payments of accounts, payees and devices never seen before come in on two
 //! threads: what makes room on one races what takes it on the other. Fails where the process grows past its
 //! budget by more than a twentieth, where a regular is forgotten, or where the guard of one lets a duplicate
-//! pass. Prints what was forgotten, how fast it went and how long
-//! calls took on the wall's clock, before and after the budget was used up.
+//! pass. Prints what was forgotten, how fast it went and how long calls took on the wall's clock, before and
+//! after the budget was used up.
 //!
 //! `cargo bench --bench memory_budget [-- PAYMENTS [BUDGET_MIB]]` (2 million and 256 unless said; the whole
 //! flood is 50000000); `-- --test` runs a small one.

@@ -17,7 +17,7 @@ use crate::telemetry::Evicted;
 /// How many random numbers there are to find 16 with: where three places in four are free, enough.
 const DRAWN: u64 = 64;
 
-/// Of how many parts of the budget one may go to places for keys, which are never given back: if a flood
+/// Of how many parts of the budget one may go to places for keys, given back by a start alone: if a flood
 /// of strangers took all, nothing would be left for what regulars remember when they come back. A regular
 /// of four payments takes as much for its places as for its payments.
 const PLACES_PART: u64 = 2;
@@ -60,6 +60,11 @@ impl Budget {
 
     const fn is_unlimited(&self) -> bool {
         self.bytes_max == u64::MAX
+    }
+
+    /// How many of them places for keys may take.
+    const fn places_bytes_max(&self) -> u64 {
+        self.bytes_max / PLACES_PART
     }
 
     fn candidates(&self) -> impl Iterator<Item = u64> + Clone {
@@ -116,15 +121,15 @@ impl Engine {
     /// Whether places take a quarter more than their part of the budget: so much more, a start may need for the
     /// same keys.
     fn has_too_many_places(&self) -> bool {
-        let places_max = self.budget.bytes_max / PLACES_PART;
-        self.places_bytes() > places_max.saturating_add(places_max / 4)
+        let bytes_max = self.budget.places_bytes_max();
+        self.places_bytes() > bytes_max.saturating_add(bytes_max / 4)
     }
 
     /// How many of so many keys may stay for places to keep to their part of the budget: a tenth less than it
     /// is of what they take, for places are made many at a time.
     fn part_of(&self, keys: usize) -> usize {
-        let places_max = u128::from(self.budget.bytes_max / PLACES_PART);
-        let part = keys as u128 * places_max * 9 / 10 / u128::from(self.places_bytes().max(1));
+        let bytes_max = u128::from(self.budget.places_bytes_max());
+        let part = keys as u128 * bytes_max * 9 / 10 / u128::from(self.places_bytes().max(1));
         usize::try_from(part).unwrap_or(keys)
     }
 
@@ -216,26 +221,19 @@ impl Engine {
         if self.budget.is_unlimited() {
             return false;
         }
-        let Self {
-            accounts,
-            payees,
-            devices,
-            ..
-        } = self;
-        let places = self.places_bytes();
-        let heap = accounts.heap_bytes() + payees.heap_bytes() + devices.heap_bytes();
-        let bytes_max = self.budget.bytes_max;
-        places > bytes_max / PLACES_PART || places + heap as u64 > bytes_max
+        let places_bytes = self.places_bytes();
+        places_bytes > self.budget.places_bytes_max()
+            || places_bytes + self.heap_bytes() > self.budget.bytes_max
     }
 
     fn places_bytes(&self) -> u64 {
-        let Self {
-            accounts,
-            payees,
-            devices,
-            ..
-        } = self;
+        let (accounts, payees, devices) = (&self.accounts, &self.payees, &self.devices);
         (accounts.places_bytes() + payees.places_bytes() + devices.places_bytes()) as u64
+    }
+
+    fn heap_bytes(&self) -> u64 {
+        let (accounts, payees, devices) = (&self.accounts, &self.payees, &self.devices);
+        (accounts.heap_bytes() + payees.heap_bytes() + devices.heap_bytes()) as u64
     }
 
     fn is_over_budget(&self) -> bool {

@@ -217,8 +217,10 @@ impl Window {
     #[must_use]
     pub fn at(&self, nth: usize) -> Option<RecordRef<'_>> {
         let packed = self.records.entries().packed().get(nth)?;
-        let window = self;
-        Some(RecordRef { packed, window })
+        Some(RecordRef {
+            packed,
+            window: self,
+        })
     }
 
     /// Notes what became of the record in this place.

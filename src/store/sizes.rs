@@ -44,7 +44,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         with_leftover(self.counts.heap_bytes.load(Ordering::Relaxed))
     }
 
-    /// How many bytes the places for keys take, used or free: they are never given back.
+    /// How many bytes the places for keys take, used or free: they are given back only where it is
+    /// [compacted](Self::compacted).
     #[must_use]
     pub fn places_bytes(&self) -> usize {
         let map = self.map_bytes.load(Ordering::Relaxed);
