@@ -18,7 +18,9 @@ mod owed;
 mod places;
 mod connections;
 pub mod entry;
+mod exchange;
 mod calls;
+mod line;
 pub mod services;
 mod inbound;
 mod deadline;
@@ -27,6 +29,7 @@ mod direct;
 mod service;
 mod batch;
 mod noted;
+mod received;
 mod routed;
 #[cfg(feature = "otlp")]
 mod traced;

@@ -51,11 +51,24 @@ impl<'a> Chunk<'a> {
     /// # Errors
     /// As there.
     pub fn score(&mut self, payment: &'a Payment, token: Option<&str>) -> Result<Scored, Refusal> {
+        let (scored, _) = self.score_with_receipt(payment, token)?;
+        Ok(scored)
+    }
+
+    /// As [`score`](Self::score), with what its answer waits for.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn score_with_receipt(
+        &mut self,
+        payment: &'a Payment,
+        token: Option<&str>,
+    ) -> Result<(Scored, Receipt), Refusal> {
         let its_turn = self.keys.next_if(|keys| ptr::eq(keys.payment, payment));
         let keys = its_turn.unwrap_or_else(|| self.engine.seek(payment));
         let (scored, receipt) = self.engine.score_at(keys, token, self.now)?;
         self.receipt = self.receipt.max(receipt);
-        Ok(scored)
+        Ok((scored, receipt))
     }
 
     /// As [`Engine::report_outcome`].

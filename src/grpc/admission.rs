@@ -8,7 +8,7 @@
 //! whole is bounded for all.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::limits::Limits;
@@ -34,8 +34,6 @@ pub struct Admission {
     held_bytes_max: usize,
     held_bytes: AtomicUsize,
     queue: Queue,
-    /// That the call that has just come is refused.
-    has_refused: AtomicBool,
 }
 
 /// The calls that wait for their turn on one thread.
@@ -126,7 +124,6 @@ impl Admission {
             message_bytes_max: number(limits.message_bytes),
             held_bytes: AtomicUsize::new(0),
             queue: Queue::new(),
-            has_refused: AtomicBool::new(false),
         }
     }
 
@@ -149,7 +146,6 @@ impl Admission {
     ) -> Result<Queued, Fault> {
         let may_be_refused = method.is_some_and(Self::concerns);
         if may_be_refused && Duration::from_nanos(self.queue.wait_ns(method)) > self.queue_max {
-            self.has_refused.store(true, Ordering::Relaxed);
             return Err(Fault::Busy(CallRefused::Queue));
         }
         self.queue.waiting.fetch_add(1, Ordering::Relaxed);
@@ -159,16 +155,10 @@ impl Admission {
         })
     }
 
-    /// Whether the call that has just come was refused. Asked once: the next one is another call.
-    pub(super) fn has_refused(&self) -> bool {
-        self.has_refused.swap(false, Ordering::Relaxed)
-    }
-
     /// Whether a call of this method goes on whose turn has come: asked before its message is looked at.
-    pub(super) fn turn(&self, queued: Queued, method: Option<Method>) -> Result<(), Fault> {
+    pub(super) fn turn(&self, queued: &Queued, method: Option<Method>) -> Result<(), Fault> {
         let now_ns = self.queue.now_ns();
         let waited_ns = now_ns.saturating_sub(queued.since_ns);
-        drop(queued);
         self.queue.turn(now_ns, waited_ns);
         if !method.is_some_and(Self::concerns) {
             return Ok(());
@@ -266,6 +256,24 @@ impl Drop for Unfinished<'_> {
     }
 }
 
+/// As [`InFlight`], for who goes on by itself.
+#[derive(Debug)]
+pub(super) struct StillInFlight(Arc<Admission>);
+
+impl InFlight<'_> {
+    /// Goes on elsewhere.
+    pub(super) fn go_on(self, admission: &Arc<Admission>) -> StillInFlight {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        StillInFlight(Arc::clone(admission))
+    }
+}
+
+impl Drop for StillInFlight {
+    fn drop(&mut self) {
+        self.0.in_flight.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// A call that was let in, until this is dropped.
 #[derive(Debug)]
 pub(super) struct InFlight<'a>(&'a AtomicUsize);
@@ -317,11 +325,8 @@ mod tests {
         let queue = |method| admission.queue(method, Stopwatch::start());
         let five = [(); 5].map(|()| queue(score).unwrap());
         let sixth = queue(score).unwrap();
-        assert!(!admission.has_refused());
         let full = Err(Fault::Busy(CallRefused::Queue));
         assert_eq!(queue(score).map(drop), full);
-        assert!(admission.has_refused());
-        assert!(!admission.has_refused());
         let others = [Some(Method::ReportOutcome), None];
         let others = others.map(|method| queue(method).unwrap());
         assert_eq!(queue(score).map(drop), full);

@@ -1,14 +1,13 @@
 //! The calls of one connection: let in or refused, given up at their deadline, and counted as open.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use http_body_util::BodyExt as _;
-use hyper::body::{self, Body as _, Bytes, Frame, Incoming, SizeHint};
-use hyper::header::HeaderValue;
-use hyper::service::Service;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use hyper::body::Bytes;
+use hyper::header::{HeaderMap, HeaderValue};
 use hyper::{Request, Response};
 use tonic::body::Body;
 use tonic::server::NamedService as _;
@@ -16,17 +15,20 @@ use tonic::{Code, Status};
 
 use super::admission::{Admission, Queued};
 use super::batch::InVain;
-use super::connections::{Pulse, begin_now};
+use super::connections::Pulse;
 use super::deadline::{self, Wait};
 use super::door::Door;
 use super::entry::Entry;
-use super::inbound::Inbound;
+use super::exchange::{Answer, Exchange};
+use super::inbound::{FREE_BYTES, Inbound};
+use super::line::{Line, Single};
 use super::pb::served::risk_service_server::RiskServiceServer;
+use super::received::Received;
 use super::service::Service as Risk;
 use super::services::{Services, Serving};
 use super::status::{Fault, is_unread};
 use crate::access::Fingerprint;
-use crate::clock::Stopwatch;
+use crate::clock::{Deadline, Stopwatch};
 use crate::telemetry::{Call, Method};
 
 /// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
@@ -48,41 +50,61 @@ pub(super) struct Shared {
     pub(super) certificate: Option<Fingerprint>,
     pub(super) pulse: Arc<Pulse>,
     pub(super) services: Services,
+    pub(super) line: Line,
 }
 
-impl Service<Request<Incoming>> for Calls {
-    type Response = Response<Answer>;
-    type Error = Infallible;
-    type Future = Answering;
-
-    fn call(&self, mut request: Request<Incoming>) -> Answering {
-        let since = Stopwatch::start();
-        let method = method(request.uri().path());
-        let Shared {
-            entry, certificate, ..
-        } = &*self.0;
-        let denied = entry.admit(&request, *certificate).err();
-        let deadline = deadline::of(request.headers());
-        if let Some(deadline) = deadline {
-            request.extensions_mut().insert(deadline);
-        }
-        let stage = match denied {
-            Some(denial) => Stage::Refused(Fault::Denied(denial)),
-            None => match self.0.admission.queue(method, since) {
-                Ok(queued) => Stage::Waiting(Some(Waiting { queued, request })),
-                Err(fault) => {
-                    pass_over(request, &self.0.pulse);
-                    Stage::Refused(fault)
-                }
-            },
-        };
-        Answering {
-            method,
-            since,
-            deadline: deadline.map(Wait::new),
-            stage,
+impl Calls {
+    /// Begins a call. One that is refused as it comes is given back, to be told so.
+    pub(super) fn begin(
+        &self,
+        request: Request<RecvStream>,
+        respond: SendResponse<Bytes>,
+    ) -> Option<Exchange> {
+        let shared = &self.0;
+        let mut answering = Answering {
+            method: method(request.uri().path()),
+            since: Stopwatch::start(),
+            deadline: deadline::of(request.headers()).map(Wait::new),
+            stage: Stage::Waiting(None),
             taken_ns: 0,
-            open: Some(OpenCall::begin(&self.0)),
+            open: Some(OpenCall::begin(shared)),
+        };
+        let request = request.map(Received::new);
+        let waiting = match self.queue(&answering, request) {
+            Ok(waiting) => waiting,
+            Err(fault) => {
+                // A task of its own would stand in the very queue that it may be refused for.
+                answering.stage = Stage::Refused(fault);
+                return Some(Exchange::new(answering, respond));
+            }
+        };
+        if shared.services.scores_singly(&waiting.request) {
+            let single = Single::new(answering, waiting, respond);
+            shared.line.join(Box::new(single));
+        } else {
+            answering.stage = Stage::Waiting(Some(waiting));
+            tokio::spawn(Exchange::new(answering, respond));
+        }
+        None
+    }
+
+    /// Lets a call wait for its turn, if it may be made.
+    fn queue(&self, call: &Answering, request: Request<Received>) -> Result<Waiting, Fault> {
+        let Shared {
+            entry,
+            certificate,
+            admission,
+            pulse,
+            ..
+        } = &*self.0;
+        let admitted = entry.admit(&request, *certificate);
+        admitted.map_err(Fault::Denied)?;
+        match admission.queue(call.method, call.since) {
+            Ok(queued) => Ok(Waiting { queued, request }),
+            Err(fault) => {
+                request.into_body().pass_over(pulse);
+                Err(fault)
+            }
         }
     }
 }
@@ -97,7 +119,7 @@ fn method(path: &str) -> Option<Method> {
 
 /// A call that is open until this is dropped.
 #[derive(Debug)]
-struct OpenCall(Arc<Shared>);
+pub(super) struct OpenCall(Arc<Shared>);
 
 impl OpenCall {
     fn begin(shared: &Arc<Shared>) -> Self {
@@ -142,13 +164,19 @@ enum Stage {
 }
 
 #[derive(Debug)]
-struct Waiting {
+pub(super) struct Waiting {
     queued: Queued,
-    request: Request<Incoming>,
+    request: Request<Received>,
+}
+
+impl Waiting {
+    pub(super) fn headers(&self) -> &HeaderMap {
+        self.request.headers()
+    }
 }
 
 impl Future for Answering {
-    type Output = Result<Response<Answer>, Infallible>;
+    type Output = Response<Answer>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
@@ -158,42 +186,17 @@ impl Future for Answering {
             this.stage = this.turn(waiting);
         }
         match this.go_on(cx) {
-            Poll::Ready(Ok(response)) => return Poll::Ready(Ok(this.answered(response))),
-            Poll::Ready(Err(fault)) => return Poll::Ready(Ok(this.refuse(fault))),
+            Poll::Ready(Ok(response)) => return Poll::Ready(this.answered(response)),
+            Poll::Ready(Err(fault)) => return Poll::Ready(this.refuse(fault)),
             Poll::Pending => {}
         }
         // Who has its message knows of the deadline and has ended by now: this one still waits for it.
         if let Some(deadline) = &mut this.deadline
             && deadline.poll(cx).is_ready()
         {
-            return Poll::Ready(Ok(this.refuse(Fault::DeadlineExceeded)));
+            return Poll::Ready(this.refuse(Fault::DeadlineExceeded));
         }
         Poll::Pending
-    }
-}
-
-/// How much a client may send before it can have heard that its call is refused.
-const UNHEARD_BYTES: usize = 64 << 10;
-
-/// Lets the message of a call go by that is refused for nothing that it has done: HTTP/2 takes a client for a
-/// nuisance that sends what nobody waits for any more. The answer does not wait for it.
-fn pass_over(request: Request<Incoming>, pulse: &Arc<Pulse>) {
-    let message = request.into_body();
-    if message.is_end_stream() {
-        return;
-    }
-    // Mostly it is there already, and no task is needed to let it go by.
-    begin_now(Box::pin(passed_over(message, Arc::clone(pulse))));
-}
-
-async fn passed_over(mut message: Incoming, pulse: Arc<Pulse>) {
-    let mut unheard_bytes = UNHEARD_BYTES;
-    while let Some(Ok(frame)) = message.frame().await {
-        let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
-        unheard_bytes -= bytes;
-        if bytes > 0 {
-            pulse.take_data(bytes);
-        }
     }
 }
 
@@ -217,29 +220,68 @@ impl Answering {
 
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
-        let Waiting { queued, request } = waiting;
         // It is open until it is answered.
         let Some(OpenCall(shared)) = &self.open else {
             return Stage::Waiting(None);
         };
-        let is_over = self.deadline.as_ref().is_some_and(Wait::is_over);
-        let let_on = match is_over {
-            true => Err(Fault::DeadlineExceeded),
-            false => shared.admission.turn(queued, self.method),
-        };
+        let let_on = self.let_on(&waiting);
+        let request = waiting.request;
         if let Err(fault) = let_on {
-            pass_over(request, &shared.pulse);
+            request.into_body().pass_over(&shared.pulse);
             return Stage::Refused(fault);
         }
         let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
+        if let Some(deadline) = self.deadline() {
+            request.extensions_mut().insert(deadline);
+        }
         if self.method == Some(Method::StreamPayments) {
             request.extensions_mut().insert(Arc::clone(&shared.pulse));
         }
         Stage::Let(shared.services.call(self.method.is_some(), request))
     }
 
+    /// Whether it goes on, now that its turn has come.
+    pub(super) fn let_on(&self, waiting: &Waiting) -> Result<(), Fault> {
+        if self.deadline.as_ref().is_some_and(Wait::is_over) {
+            return Err(Fault::DeadlineExceeded);
+        }
+        match &self.open {
+            Some(OpenCall(shared)) => shared.admission.turn(&waiting.queued, self.method),
+            None => Ok(()),
+        }
+    }
+
+    /// Until when it is to be answered.
+    pub(super) fn deadline(&self) -> Option<Deadline> {
+        self.deadline.as_ref().map(Wait::deadline)
+    }
+
+    /// Its message, where all of it has come and it is short. That may be looked at before its turn.
+    pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
+        let message = waiting.request.body_mut().whole(FREE_BYTES)?;
+        if let Some(OpenCall(shared)) = &self.open {
+            self.taken_ns += shared.pulse.take_data(message.len());
+        }
+        Some(message)
+    }
+
+    /// It waits for its turn as a task of its own.
+    pub(super) fn wait(&mut self, waiting: Waiting) {
+        self.stage = Stage::Waiting(Some(waiting));
+    }
+
+    /// It goes on with this to wait for.
+    pub(super) fn go_on_with(&mut self, serving: Serving) {
+        self.stage = Stage::Let(serving);
+    }
+
+    /// It came to something.
+    pub(super) fn succeed(&self) {
+        self.settle(false);
+    }
+
     /// The answer to a call that its method has not seen.
-    fn refuse(&mut self, fault: Fault) -> Response<Answer> {
+    pub(super) fn refuse(&mut self, fault: Fault) -> Response<Answer> {
         if let (Some(OpenCall(shared)), Fault::Busy(why)) = (&self.open, &fault) {
             shared.door.edge().calls_refused(*why, 1);
         }
@@ -249,7 +291,8 @@ impl Answering {
         self.with_open(answer)
     }
 
-    fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
+    /// What its service has answered.
+    pub(super) fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
         if !self.goes_on(&response) {
             self.settle(is_the_calls(&response));
             self.settle_items(&response);
@@ -304,7 +347,7 @@ impl Answering {
 
     fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
         let open = self.open.take();
-        response.map(|body| Answer { body, _open: open })
+        response.map(|body| Answer::new(body, open))
     }
 }
 
@@ -322,32 +365,5 @@ fn is_the_calls(response: &Response<Body>) -> bool {
             let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
             code == Code::InvalidArgument || is_unread(code, has_details)
         }
-    }
-}
-
-/// An answer on its way to the client; its call is open until it has left.
-#[derive(Debug)]
-pub(super) struct Answer {
-    body: Body,
-    _open: Option<OpenCall>,
-}
-
-impl body::Body for Answer {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
     }
 }

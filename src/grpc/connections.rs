@@ -4,16 +4,15 @@ use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::net::SocketAddr;
-use std::pin::{Pin, pin};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hyper::server::conn::http2;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 use tokio::time::{Sleep, sleep};
 use tokio_rustls::rustls::ServerConfig;
 
@@ -23,22 +22,23 @@ use super::calls::{Calls, Shared};
 use super::door::Door;
 use super::entry::Entry;
 use super::limits::Limits;
+use super::line::{Clerk, Line};
 use super::places::{Place, Places};
 use super::services::Services;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
 
+mod conversation;
 mod frames;
 mod greeting;
 mod life;
-mod prompt;
 mod pulse;
 mod waste;
 
+use conversation::Conversation;
+pub(super) use conversation::begin_now;
 use greeting::{Greeted, Ungreeted};
 use life::{Life, Verdict};
-pub(super) use prompt::begin_now;
-use prompt::{Prompt, Refused};
 pub(super) use pulse::Pulse;
 use pulse::Watched;
 use waste::Waste;
@@ -50,12 +50,6 @@ const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
 const KEEPALIVE_ASKS: u32 = 3;
-
-/// How much a client may send before it is read, on a call and on a connection. HTTP/2 takes small frames
-/// that nobody has read for an attack, and more of them the wider the connection's window is: many a call
-/// fits into it, so that those who are far ahead, each item in a frame of its own, are not taken for one.
-const STREAM_WINDOW_BYTES: u32 = 64 << 10;
-const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
 /// What the workers share of the edge.
 #[derive(Debug, Clone)]
@@ -93,14 +87,16 @@ impl Edge {
             ..
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
-        let refused = Refused::default();
+        let services = services(Arc::clone(&admission));
+        let line = Line::default();
+        // Ends with this.
+        let mut clerk = JoinSet::new();
+        if let Some(direct) = services.direct() {
+            clerk.spawn(Clerk::new(line.clone(), direct.clone()));
+        }
         let server = Server {
-            http2: http2(
-                &limits,
-                Prompt::new(Arc::clone(&admission), refused.clone()),
-            ),
-            refused,
-            services: services(Arc::clone(&admission)),
+            services,
+            line,
             admission,
             door: self.door.clone(),
             entry: entry.clone(),
@@ -150,19 +146,6 @@ impl Edge {
             }
         }
     }
-}
-
-fn http2(limits: &Limits, prompt: Prompt) -> http2::Builder<Prompt> {
-    // The settings keep the limits far below.
-    let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
-    let mut http2 = http2::Builder::new(prompt);
-    http2
-        .timer(TokioTimer::new())
-        .initial_stream_window_size(STREAM_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .max_concurrent_streams(number(limits.streams_per_connection))
-        .max_header_list_size(number(limits.metadata_bytes));
-    http2
 }
 
 /// A connection that was accepted.
@@ -226,9 +209,8 @@ struct Peer {
 /// What connections are served with.
 #[derive(Debug, Clone)]
 struct Server {
-    http2: http2::Builder<Prompt>,
-    refused: Refused,
     services: Services,
+    line: Line,
     admission: Arc<Admission>,
     door: Door,
     entry: Entry,
@@ -304,7 +286,7 @@ impl Server {
         let mut life = Life::new(&self.limits, address.port());
         let pulse = Arc::new(Pulse::default());
         let waste = Waste::new(place, self.door.clone(), Arc::clone(&pulse));
-        let io = TokioIo::new(Watched::new(io, Arc::clone(&pulse), waste));
+        let io = Watched::new(io, Arc::clone(&pulse), waste);
         let shared = Shared {
             door: self.door,
             admission: self.admission,
@@ -312,28 +294,28 @@ impl Server {
             certificate,
             pulse: Arc::clone(&pulse),
             services: self.services,
+            line: self.line,
         };
         let calls = Calls(Arc::new(shared));
-        let refused = self.refused;
-        let mut conversation = pin!(self.http2.serve_connection(io, calls));
+        let mut conversation = Conversation::new(io, &self.limits, calls);
         let mut look = handshake;
         loop {
             let turn = poll_fn(|cx| {
                 pulse.begin_turn();
-                refused.turn(conversation.as_mut(), cx)
+                Pin::new(&mut conversation).poll(cx)
             });
             tokio::select! {
                 biased;
                 ended = turn => return how_ended(ended.is_ok(), &life, &pulse),
                 _ = draining.changed(), if life.leaving().is_none() => {
                     life.drain();
-                    conversation.as_mut().graceful_shutdown();
+                    conversation.end();
                 }
                 // At the end, the time for draining is what counts.
                 () = &mut look, if !life.is_draining() => match life.look(&pulse) {
                     Verdict::Live(time) => look.as_mut().set(sleep(time)),
                     Verdict::AskToLeave(time) => {
-                        conversation.as_mut().graceful_shutdown();
+                        conversation.end();
                         look.as_mut().set(sleep(time));
                     }
                     Verdict::Close(why) => return why,

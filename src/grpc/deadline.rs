@@ -85,6 +85,10 @@ impl Wait {
         }
     }
 
+    pub(super) const fn deadline(&self) -> Deadline {
+        self.deadline
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.deadline.is_over()
     }

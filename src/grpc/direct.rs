@@ -66,6 +66,22 @@ impl Direction {
 }
 
 impl Direct {
+    /// Whether a call scores one payment, and its message is not packed.
+    pub(super) fn scores_singly<B>(request: &Request<B>) -> bool {
+        matches!(Direction::of(request), Some(Direction::Score))
+    }
+
+    pub(super) fn service(&self) -> &Arc<Service> {
+        &self.service
+    }
+
+    /// What a call of one message asks that scores one payment.
+    pub(super) fn read(&self, framed: Bytes) -> Result<ScorePaymentRequest, Status> {
+        check(&framed, self.message_bytes_max)?;
+        let framed = whole(framed)?;
+        decode(framed.get(HEAD_BYTES..).unwrap_or_default())
+    }
+
     pub(super) fn new(service: Service, message_bytes_max: usize) -> Self {
         let service = Arc::new(service);
         let others = RiskServiceServer::from_arc(Arc::clone(&service));
@@ -162,7 +178,11 @@ where
         all.extend_from_slice(&bytes);
         check(&all, bytes_max)?;
     }
-    let framed = if all.is_empty() { first } else { all.freeze() };
+    whole(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// All that has come, where that is a message.
+fn whole(framed: Bytes) -> Result<Bytes, Status> {
     match length(&framed) {
         Some(length) if length == framed.len() => Ok(framed),
         None if framed.is_empty() => Err(Status::internal("Missing request message.")),
@@ -198,21 +218,38 @@ fn check(framed: &[u8], bytes_max: usize) -> Result<(), Status> {
     Ok(())
 }
 
-fn encoded(message: &impl Message) -> Result<Response<Body>, Status> {
+/// A message with its head.
+pub(super) fn framed_message(message: &impl Message) -> Result<Bytes, Status> {
     let length = message.encoded_len();
     let mut bytes = Vec::with_capacity(HEAD_BYTES.saturating_add(length));
     let length = u32::try_from(length).map_err(|error| Status::internal(error.to_string()))?;
     bytes.put_u8(0);
     bytes.put_u32(length);
     message.encode_raw(&mut bytes);
-    let mut response = Response::new(Body::new(Whole {
-        message: Some(bytes.into()),
-        has_ended: false,
-    }));
+    Ok(bytes.into())
+}
+
+/// What an answer of this body begins with.
+pub(super) fn response<T>(body: T) -> Response<T> {
+    let mut response = Response::new(body);
     response
         .headers_mut()
         .insert(CONTENT_TYPE, GRPC_CONTENT_TYPE);
-    Ok(response)
+    response
+}
+
+/// What follows the message of a call that went well.
+pub(super) fn trailers() -> HeaderMap {
+    let mut trailers = HeaderMap::with_capacity(1);
+    trailers.insert(Status::GRPC_STATUS, OK);
+    trailers
+}
+
+pub(super) fn encoded(message: &impl Message) -> Result<Response<Body>, Status> {
+    Ok(response(Body::new(Whole {
+        message: Some(framed_message(message)?),
+        has_ended: false,
+    })))
 }
 
 /// An answer of one message, and that its call went well.
@@ -234,11 +271,7 @@ impl HttpBody for Whole {
         if let Some(message) = self.message.take() {
             return Poll::Ready(Some(Ok(Frame::data(message))));
         }
-        let trailers = (!self.has_ended).then(|| {
-            let mut trailers = HeaderMap::with_capacity(1);
-            trailers.insert(Status::GRPC_STATUS, OK);
-            Ok(Frame::trailers(trailers))
-        });
+        let trailers = (!self.has_ended).then(|| Ok(Frame::trailers(trailers())));
         self.has_ended = true;
         Poll::Ready(trailers)
     }

@@ -10,13 +10,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, Incoming, SizeHint};
+use hyper::body::{Body, Bytes, Frame, SizeHint};
 use tonic::Status;
 use tonic::codegen::StdError;
 
 use super::calls::Shared;
 use super::codec::{HEAD_BYTES, framed_bytes};
 use super::convert::{InvalidRequest, request};
+use super::received::Received;
 use super::status::Fault;
 use crate::clock::Stopwatch;
 use crate::telemetry::{Call, CallRefused, Method};
@@ -26,12 +27,12 @@ mod elements;
 use elements::Elements;
 
 /// What is not counted of each: a call costs about as much before, and few messages are longer.
-const FREE_BYTES: usize = 16 << 10;
+pub(super) const FREE_BYTES: usize = 16 << 10;
 
 /// What a call brings.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    body: Incoming,
+    body: Received,
     method: Option<Method>,
     /// When the call came.
     since: Stopwatch,
@@ -49,7 +50,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     pub(super) fn new(
-        body: Incoming,
+        body: Received,
         method: Option<Method>,
         since: Stopwatch,
         shared: &Arc<Shared>,

@@ -1,15 +1,19 @@
 //! The RPCs: convert, ask the engine, wait until the journal has the answer, convert. Scoring is done in
 //! place: it takes microseconds and waits for nothing, so there is nothing to hand to another task.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::HeaderMap;
+use hyper::{HeaderMap, Response as HttpResponse};
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
 use super::batch;
-use super::convert::{request, response};
+use super::convert::{InvalidRequest, request, response};
 use super::deadline;
+use super::direct;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
 use super::pb;
@@ -18,8 +22,10 @@ use super::routed::RoutedBy;
 use super::status::Fault;
 use super::stream::Answers;
 use crate::clock::Deadline;
-use crate::engine::{Engine, Kept, Receipt};
-use crate::telemetry::{Call, Method, TraceContext};
+use crate::engine::{Chunk, Engine, Kept, Receipt};
+use crate::scoring::account::{Refusal, Scored};
+use crate::scoring::payment::Payment;
+use crate::telemetry::{Call, CallCounters, Method, TraceContext};
 
 /// The service: the engine behind the wire contract.
 #[derive(Debug)]
@@ -65,36 +71,142 @@ impl Service {
     }
 }
 
-fn end<T>(mut call: Call<&Door>, answer: &Result<T, Status>) {
+fn end<T>(mut call: Call<impl AsRef<CallCounters>>, answer: &Result<T, Status>) {
     match answer {
         Ok(_) => call.succeed(),
         Err(status) => call.fail(status.code().into()),
     }
 }
 
+/// A payment as a call asks about it, with the token of a "yes".
+pub(super) type Asked = Result<(Payment, Option<String>), InvalidRequest>;
+
 /// A payment that is scored, and whose answer may wait for the journal.
 struct Scoring<'a> {
-    engine: &'a Engine,
+    engine: &'a Arc<Engine>,
     assessment: pb::Assessment,
     receipt: Receipt,
-    _in_flight: InFlight<'a>,
+    in_flight: InFlight<'a>,
 }
 
 impl Scoring<'_> {
-    async fn kept(mut self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
-        let kept = match self.engine.kept(self.receipt) {
-            Some(kept) => kept,
-            None => {
-                let committed = async { Ok(self.engine.committed(self.receipt).await) };
-                deadline::within(deadline, committed).await?
+    async fn kept(self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
+        match self.engine.kept(self.receipt) {
+            Some(kept) => Ok(told(self.assessment, kept)),
+            None => committed(self.engine, self.receipt, deadline, self.assessment).await,
+        }
+    }
+}
+
+/// The answer, with what became of it on disk.
+const fn told(mut assessment: pb::Assessment, kept: Kept) -> pb::Assessment {
+    assessment.degraded = matches!(kept, Kept::No);
+    assessment
+}
+
+/// The answer once the journal has it.
+async fn committed(
+    engine: &Engine,
+    receipt: Receipt,
+    deadline: Option<Deadline>,
+    assessment: pb::Assessment,
+) -> Result<pb::Assessment, Status> {
+    let committed = async { Ok(engine.committed(receipt).await) };
+    let kept = deadline::within(deadline, committed).await?;
+    Ok(told(assessment, kept))
+}
+
+/// What scoring a payment among others comes to.
+pub(super) enum Told {
+    Now(Result<pb::Assessment, Status>),
+    /// Once the journal has it.
+    Later(BoxFuture<HttpResponse<Body>, Infallible>),
+}
+
+/// Payments of calls that are scored one after the other.
+pub(super) struct Together<'a> {
+    service: &'a Service,
+    /// `None`: there was no engine when it began.
+    chunk: Option<Chunk<'a>>,
+}
+
+impl<'a> Together<'a> {
+    /// Scores the next one, for a client that has sent these headers.
+    pub(super) fn score(
+        &mut self,
+        headers: &HeaderMap,
+        deadline: Option<Deadline>,
+        asked: &'a Asked,
+    ) -> Told {
+        let Self { service, chunk } = self;
+        let call = Call::begin(&service.door, Method::ScorePayment);
+        let scoring =
+            service.begin_score(
+                headers,
+                deadline,
+                asked,
+                |engine, payment, token| match chunk {
+                    Some(chunk) => chunk.score_with_receipt(payment, token),
+                    None => engine.score_with_receipt(payment, token),
+                },
+            );
+        let scoring = match scoring {
+            Ok(scoring) => scoring,
+            Err(fault) => {
+                let answer = Err(fault.into());
+                end(call, &answer);
+                return Told::Now(answer);
             }
         };
-        self.assessment.degraded = kept == Kept::No;
-        Ok(self.assessment)
+        match scoring.engine.kept(scoring.receipt) {
+            Some(kept) => {
+                let answer = Ok(told(scoring.assessment, kept));
+                end(call, &answer);
+                Told::Now(answer)
+            }
+            None => Told::Later(service.later(scoring, call, deadline)),
+        }
     }
 }
 
 impl Service {
+    /// Begins to score payments that were asked about together, in their order.
+    pub(super) fn together<'a>(
+        &'a self,
+        payments: impl IntoIterator<Item = &'a Payment>,
+    ) -> Together<'a> {
+        let engine = self.door.engine().ok();
+        Together {
+            service: self,
+            chunk: engine.map(|engine| engine.chunk(payments)),
+        }
+    }
+
+    /// The rest of a call that waits for the journal.
+    fn later(
+        &self,
+        scoring: Scoring<'_>,
+        call: Call<&Door>,
+        deadline: Option<Deadline>,
+    ) -> BoxFuture<HttpResponse<Body>, Infallible> {
+        let Scoring {
+            engine,
+            assessment,
+            receipt,
+            in_flight,
+        } = scoring;
+        let engine = Arc::clone(engine);
+        let in_flight = in_flight.go_on(&self.admission);
+        let call = call.counted_by(self.door.clone());
+        Box::pin(async move {
+            let answer = committed(&engine, receipt, deadline, assessment).await;
+            drop(in_flight);
+            end(call, &answer);
+            let response = answer.and_then(|assessment| direct::encoded(&scored(assessment)));
+            Ok(response.unwrap_or_else(Status::into_http))
+        })
+    }
+
     /// Scores a payment for a client that has sent these headers.
     pub(super) async fn score(
         &self,
@@ -103,35 +215,38 @@ impl Service {
         message: pb::ScorePaymentRequest,
     ) -> Result<pb::ScorePaymentResponse, Status> {
         let call = Call::begin(&self.door, Method::ScorePayment);
-        let answer = match self.begin_score(headers, deadline, message) {
+        let asked = request::score(message);
+        let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
+            engine.score_with_receipt(payment, token)
+        });
+        let answer = match scoring {
             Ok(scoring) => scoring.kept(deadline).await,
             Err(fault) => Err(fault.into()),
         };
         end(call, &answer);
-        let assessment = Some(answer?);
-        Ok(pb::ScorePaymentResponse { assessment })
+        answer.map(scored)
     }
 
     /// All but the wait: a future would carry it from place to place.
-    fn begin_score(
+    fn begin_score<'a>(
         &self,
         headers: &HeaderMap,
         deadline: Option<Deadline>,
-        message: pb::ScorePaymentRequest,
+        asked: &'a Asked,
+        score: impl FnOnce(&Engine, &'a Payment, Option<&str>) -> Result<(Scored, Receipt), Refusal>,
     ) -> Result<Scoring<'_>, Fault> {
         deadline::check(deadline)?;
         let in_flight = self.enter()?;
         let engine = self.door.engine_with_room()?;
-        let (payment, token) = request::score(message)?;
+        let (payment, token) = asked.as_ref().map_err(InvalidRequest::clone)?;
         RoutedBy::of(headers).check(&payment.account_id)?;
-        let (scored, receipt) = engine.score_with_receipt(&payment, token.as_deref())?;
-        self.noted(engine, trace_of(headers))
-            .note(&payment, &scored);
+        let (scored, receipt) = score(engine, payment, token.as_deref())?;
+        self.noted(engine, trace_of(headers)).note(payment, &scored);
         Ok(Scoring {
             engine,
-            assessment: response::scored(&payment, &scored, Kept::Yes),
+            assessment: response::scored(payment, &scored, Kept::Yes),
             receipt,
-            _in_flight: in_flight,
+            in_flight,
         })
     }
 
@@ -153,6 +268,12 @@ impl Service {
             Ok(pb::BatchScorePaymentsResponse { results })
         })
         .await
+    }
+}
+
+pub(super) const fn scored(assessment: pb::Assessment) -> pb::ScorePaymentResponse {
+    pb::ScorePaymentResponse {
+        assessment: Some(assessment),
     }
 }
 

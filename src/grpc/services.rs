@@ -7,11 +7,12 @@ use std::task::{Context, Poll};
 
 use hyper::{Request, Response};
 use tonic::body::Body;
-use tonic::codegen::Service as TowerService;
+use tonic::codegen::{BoxFuture, Service as TowerService};
 use tonic::service::Routes;
 
 use super::direct::Direct;
 use super::inbound::Inbound;
+use super::noted::trace_of;
 
 /// Our service, on the wire.
 #[cfg(not(feature = "otlp"))]
@@ -30,6 +31,8 @@ pub struct Services {
 /// A call on its way through its service.
 pub(super) enum Serving {
     Risk(<Risk as TowerService<Request<Inbound>>>::Future),
+    /// Has been through it, and waits.
+    Later(BoxFuture<Response<Body>, Infallible>),
     // Larger, and seldom.
     Tools(Box<<Routes as TowerService<Request<Inbound>>>::Future>),
 }
@@ -50,6 +53,19 @@ impl Services {
         }
     }
 
+    /// Whether this call scores one payment and may do so in a line with others.
+    pub(super) fn scores_singly<B>(&self, request: &Request<B>) -> bool {
+        self.risk.is_some() && Direct::scores_singly(request) && !is_traced(request)
+    }
+
+    /// What scores in a line, where anything does.
+    pub(super) fn direct(&self) -> Option<&Direct> {
+        #[cfg(feature = "otlp")]
+        return self.risk.as_ref().map(|risk| &risk.0);
+        #[cfg(not(feature = "otlp"))]
+        return self.risk.as_ref();
+    }
+
     /// Begins a call, which is one to our service or not.
     pub(super) fn call(&self, is_ours: bool, request: Request<Inbound>) -> Serving {
         match &self.risk {
@@ -59,12 +75,18 @@ impl Services {
     }
 }
 
+/// Whether a span is made for the call: around all of it, by itself.
+fn is_traced<B>(request: &Request<B>) -> bool {
+    cfg!(feature = "otlp") && trace_of(request.headers()).is_some()
+}
+
 impl Future for Serving {
     type Output = Result<Response<Body>, Infallible>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match &mut *self {
             Self::Risk(answer) => Pin::new(answer).poll(cx),
+            Self::Later(answer) => Pin::new(answer).poll(cx),
             Self::Tools(answer) => Pin::new(answer).poll(cx),
         }
     }
@@ -74,6 +96,7 @@ impl fmt::Debug for Serving {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Risk(_) => "Risk",
+            Self::Later(_) => "Later",
             Self::Tools(_) => "Tools",
         })
     }

@@ -3,6 +3,7 @@
 
 use std::array;
 use std::fmt;
+use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::families::{CALL_SECONDS, CALLS_HANDLED, CALLS_STARTED, ITEMS_RECEIVED, ITEMS_SENT};
@@ -148,6 +149,19 @@ impl<C: AsRef<CallCounters>> Call<C> {
             stopwatch,
             code: CANCELED,
         }
+    }
+
+    /// The same call, counted by way of something else that has these counters.
+    pub fn counted_by<D: AsRef<CallCounters>>(self, counters: D) -> Call<D> {
+        let carried = Call {
+            counters,
+            method: self.method,
+            stopwatch: self.stopwatch,
+            code: self.code,
+        };
+        // It has not ended.
+        mem::forget(self);
+        carried
     }
 
     /// It ends well once this value is dropped.

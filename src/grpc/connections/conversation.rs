@@ -1,0 +1,180 @@
+//! HTTP/2 on one connection: takes calls as they come, and writes their answers.
+//!
+//! This stands on the library for HTTP/2 itself. hyper's server, which stands on it too, makes a task of every
+//! call: that takes as long as scoring does.
+
+use std::fmt;
+use std::mem;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker, ready};
+
+use h2::RecvStream;
+use h2::server::{Builder, Connection, Handshake, SendResponse};
+use hyper::Request;
+use hyper::body::Bytes;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::grpc::calls::Calls;
+use crate::grpc::limits::Limits;
+
+/// How much a client may send before it is read, on a call and on a connection. HTTP/2 takes small frames
+/// that nobody has read for an attack, and more of them the wider the connection's window is: many a call
+/// fits into it, so that those who are far ahead, each item in a frame of its own, are not taken for one.
+const STREAM_WINDOW_BYTES: u32 = 64 << 10;
+const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// One connection's HTTP/2, until its client has left.
+pub(super) struct Conversation<IO> {
+    state: State<IO>,
+    calls: Calls,
+    /// That the client is to leave, once it has greeted.
+    is_to_end: bool,
+}
+
+enum State<IO> {
+    Greeting(Handshake<IO, Bytes>),
+    Open(Connection<IO, Bytes>),
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Conversation<IO> {
+    pub(super) fn new(io: IO, limits: &Limits, calls: Calls) -> Self {
+        Self {
+            state: State::Greeting(http2(limits).handshake(io)),
+            calls,
+            is_to_end: false,
+        }
+    }
+
+    /// Asks the client to leave. The calls that are open go on.
+    pub(super) fn end(&mut self) {
+        match &mut self.state {
+            State::Greeting(_) => self.is_to_end = true,
+            State::Open(connection) => connection.graceful_shutdown(),
+        }
+    }
+}
+
+fn http2(limits: &Limits) -> Builder {
+    // The settings keep the limits far below.
+    let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    let mut http2 = Builder::new();
+    http2
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .max_concurrent_streams(number(limits.streams_per_connection))
+        .max_header_list_size(number(limits.metadata_bytes));
+    http2
+}
+
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Conversation<IO> {
+    type Output = Result<(), h2::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.state {
+                State::Greeting(greeting) => {
+                    let mut connection = ready!(Pin::new(greeting).poll(cx))?;
+                    if this.is_to_end {
+                        connection.graceful_shutdown();
+                    }
+                    this.state = State::Open(connection);
+                }
+                State::Open(connection) => {
+                    let begin = |question, answer| this.calls.begin(question, answer);
+                    return turn(connection, begin, cx);
+                }
+            }
+        }
+    }
+}
+
+/// Takes all calls that have come. Those that are refused as they come are told so when all are taken: they wait
+/// for each other and for nothing else. HTTP/2's library goes through a connection once for each call, and would
+/// write to its socket each time that there is something to say. That takes longer than all else about a refusal.
+fn turn<IO: AsyncRead + AsyncWrite + Unpin, R: Future<Output = ()> + Send + 'static>(
+    connection: &mut Connection<IO, Bytes>,
+    mut begin: impl FnMut(Request<RecvStream>, SendResponse<Bytes>) -> Option<R>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), h2::Error>> {
+    let mut refused = Vec::new();
+    loop {
+        match connection.poll_accept(cx) {
+            Poll::Ready(Some(come)) => {
+                let (question, answer) = come?;
+                refused.extend(begin(question, answer));
+            }
+            Poll::Ready(None) => return Poll::Ready(Ok(())),
+            Poll::Pending if refused.is_empty() => return Poll::Pending,
+            Poll::Pending => mem::take(&mut refused)
+                .into_iter()
+                .for_each(|refused| begin_now(Box::pin(refused))),
+        }
+    }
+}
+
+/// Does now what mostly waits for nothing; what does goes on as a task.
+pub(in crate::grpc) fn begin_now<F>(mut future: Pin<Box<F>>)
+where
+    F: Future<Output = ()> + Send + ?Sized + 'static,
+{
+    let mut now = Context::from_waker(Waker::noop());
+    if future.as_mut().poll(&mut now).is_pending() {
+        tokio::spawn(future);
+    }
+}
+
+impl<IO> fmt::Debug for Conversation<IO> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Conversation")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use hyper::Response;
+    use tokio::io::duplex;
+    use tokio::join;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn who_is_refused_in_a_turn_is_told_when_all_have_come_and_the_connection_says_it_at_once()
+     {
+        let (near, far) = duplex(64 << 10);
+        let (client, server) = join!(h2::client::handshake(near), h2::server::handshake(far));
+        let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
+        tokio::spawn(connection);
+        let answers: Vec<_> = (0..3)
+            .map(|_| client.send_request(Request::new(()), true).unwrap().0)
+            .collect();
+        let (mut come, told) = (0, Arc::new(AtomicUsize::new(0)));
+        let mut begin = |_, mut answer: SendResponse<Bytes>| {
+            come += 1;
+            assert_eq!(told.load(Ordering::Relaxed), 0, "all have come before");
+            let told = Arc::clone(&told);
+            Some(async move {
+                answer.send_response(Response::new(()), true).unwrap();
+                told.fetch_add(1, Ordering::Relaxed);
+            })
+        };
+        // They come together, for the client was not polled before all were there.
+        let ended = poll_fn(|cx| {
+            let turned = turn(&mut server, &mut begin, cx);
+            match told.load(Ordering::Relaxed) {
+                0 => turned.map(|_| false),
+                _ => Poll::Ready(turned.is_pending()),
+            }
+        });
+        assert!(ended.await, "it goes on");
+        assert_eq!((come, told.load(Ordering::Relaxed)), (3, 3));
+        // That turn has written what there was to say.
+        for answer in answers {
+            assert!(answer.await.unwrap().status().is_success());
+        }
+    }
+}

@@ -1,0 +1,217 @@
+//! What comes of a call, as HTTP/2 has it.
+
+use std::mem;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker, ready};
+
+use h2::{Reason, RecvStream};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body, Bytes, Frame};
+use prost::bytes::BytesMut;
+
+use super::connections::{Pulse, begin_now};
+
+/// The message of a call, and what may follow it. What is taken makes room for more.
+#[derive(Debug)]
+pub(super) struct Received {
+    stream: RecvStream,
+    /// What was taken before it was known that there is more.
+    front: Bytes,
+    has_data: bool,
+}
+
+impl Received {
+    pub(super) const fn new(stream: RecvStream) -> Self {
+        Self {
+            stream,
+            front: Bytes::new(),
+            has_data: true,
+        }
+    }
+
+    /// All of it, where all has come and is no longer than this. Else nothing is taken.
+    pub(super) fn whole(&mut self, bytes_max: usize) -> Option<Bytes> {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut all = Bytes::new();
+        loop {
+            match Pin::new(&mut *self).poll_frame(&mut cx) {
+                Poll::Ready(None) => return Some(all),
+                Poll::Ready(Some(Ok(frame))) => {
+                    all = joined(all, frame.into_data().unwrap_or_default());
+                    if all.len() > bytes_max {
+                        break;
+                    }
+                    if self.is_end_stream() {
+                        return Some(all);
+                    }
+                }
+                // An error is there to stay.
+                Poll::Ready(Some(Err(_))) | Poll::Pending => break,
+            }
+        }
+        self.front = all;
+        None
+    }
+}
+
+/// How much a client may send before it can have heard that its call is refused.
+const UNHEARD_BYTES: usize = 64 << 10;
+
+impl Received {
+    /// Lets the message of a call go by that is refused for nothing that it has done: HTTP/2 takes a client for a
+    /// nuisance that sends what nobody waits for any more. The answer does not wait for it.
+    pub(super) fn pass_over(self, pulse: &Arc<Pulse>) {
+        if !self.is_end_stream() {
+            // Mostly it is there already, and no task is needed to let it go by.
+            begin_now(Box::pin(self.passed_over(Arc::clone(pulse))));
+        }
+    }
+
+    async fn passed_over(mut self, pulse: Arc<Pulse>) {
+        let mut unheard_bytes = UNHEARD_BYTES;
+        while let Some(Ok(frame)) = self.frame().await {
+            let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
+            unheard_bytes -= bytes;
+            if bytes > 0 {
+                pulse.take_data(bytes);
+            }
+        }
+    }
+}
+
+fn joined(first: Bytes, second: Bytes) -> Bytes {
+    match (first.is_empty(), second.is_empty()) {
+        (true, _) => second,
+        (_, true) => first,
+        (false, false) => {
+            let mut both = BytesMut::from(first);
+            both.extend_from_slice(&second);
+            both.freeze()
+        }
+    }
+}
+
+impl Body for Received {
+    type Data = Bytes;
+    type Error = h2::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let this = &mut *self;
+        if !this.front.is_empty() {
+            return Poll::Ready(Some(Ok(Frame::data(mem::take(&mut this.front)))));
+        }
+        if this.has_data {
+            match ready!(this.stream.poll_data(cx)) {
+                Some(Ok(bytes)) => {
+                    // Fails only where the call has ended, and room is no matter.
+                    let _ = this.stream.flow_control().release_capacity(bytes.len());
+                    return Poll::Ready(Some(Ok(Frame::data(bytes))));
+                }
+                Some(Err(error)) => return Poll::Ready(unless_done(error)),
+                None => this.has_data = false,
+            }
+        }
+        Poll::Ready(match ready!(this.stream.poll_trailers(cx)) {
+            Ok(trailers) => trailers.map(Frame::trailers).map(Ok),
+            Err(error) => unless_done(error),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.front.is_empty() && self.stream.is_end_stream()
+    }
+}
+
+/// An end without an error is none.
+fn unless_done<T>(error: h2::Error) -> Option<Result<T, h2::Error>> {
+    (error.reason() != Some(Reason::NO_ERROR)).then_some(Err(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use h2::SendStream;
+    use hyper::{Request, Response};
+    use tokio::io::duplex;
+    use tokio::join;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    /// A call that a client makes: what it sends by, and what comes of it.
+    async fn call() -> (SendStream<Bytes>, Received) {
+        let (near, far) = duplex(256 << 10);
+        let (client, server) = join!(h2::client::handshake(near), h2::server::handshake(far));
+        let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
+        tokio::spawn(connection);
+        let (_, sending) = client.send_request(Request::new(()), false).unwrap();
+        let (request, mut answer) = server.accept().await.unwrap().unwrap();
+        tokio::spawn(async move {
+            let _answered = answer.send_response(Response::new(()), false);
+            while server.accept().await.is_some() {}
+        });
+        (sending, Received::new(request.into_body()))
+    }
+
+    /// Until all that was sent has come.
+    async fn pass() {
+        for _ in 0..20 {
+            yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_whole_once_its_end_has_come_in_whatever_pieces() {
+        for pieces in [
+            &["abc"][..],
+            &["abc", ""],
+            &["", "a", "bc"],
+            &["ab", "", "c", ""],
+        ] {
+            let (mut sending, mut received) = call().await;
+            let last = pieces.len() - 1;
+            for (nth, piece) in pieces.iter().enumerate() {
+                assert_eq!(received.whole(3), None);
+                let piece = Bytes::from_static(piece.as_bytes());
+                sending.send_data(piece, nth == last).unwrap();
+                pass().await;
+            }
+            assert_eq!(
+                received.whole(3).as_deref(),
+                Some(&b"abc"[..]),
+                "{pieces:?}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn what_is_not_whole_or_too_long_comes_as_it_would_have() {
+        let (mut sending, mut received) = call().await;
+        sending
+            .send_data(Bytes::from_static(b"abcd"), false)
+            .unwrap();
+        pass().await;
+        assert_eq!(received.whole(9), None);
+        sending
+            .send_data(Bytes::from_static(b"efghij"), true)
+            .unwrap();
+        pass().await;
+        assert_eq!(received.whole(9), None);
+        assert!(!received.is_end_stream());
+        assert_eq!(received.collect().await.unwrap().to_bytes(), "abcdefghij");
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_is_never_whole() {
+        let (mut sending, mut received) = call().await;
+        sending.send_data(Bytes::from_static(b"ab"), false).unwrap();
+        pass().await;
+        sending.send_reset(Reason::CANCEL);
+        pass().await;
+        assert_eq!(received.whole(9), None);
+        assert!(received.collect().await.is_err());
+    }
+}
