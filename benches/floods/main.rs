@@ -149,7 +149,7 @@ fn floods(lengths: &Lengths) -> Vec<Flood> {
     };
     vec![
         flood("threads that spin", Attack::Spin, None),
-        flood("rapid reset", Attack::RapidReset, Some("broken")),
+        flood("rapid reset", Attack::RapidReset, Some("flood")),
         flood("CONTINUATION", Attack::Continuation, Some("broken")),
         flood("PING", Attack::Ping, Some("flood")),
         flood("SETTINGS", Attack::Settings, Some("flood")),

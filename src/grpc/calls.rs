@@ -2,6 +2,7 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use h2::RecvStream;
@@ -29,12 +30,16 @@ use super::services::{Services, Serving};
 use super::status::{Fault, is_unread};
 use crate::access::Fingerprint;
 use crate::clock::{Deadline, Stopwatch};
-use crate::telemetry::{Call, Method};
+use crate::telemetry::{Call, CallRefused, Method};
 
 /// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
 /// is RESOURCE_EXHAUSTED, and clients know that.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
 const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
+
+/// How many calls to health and reflection may be open on a connection: anybody may make them, and a probe or a
+/// tool has few.
+const TOOLS_OPEN_MAX: usize = 16;
 
 /// The calls of one connection.
 #[derive(Debug)]
@@ -51,6 +56,8 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     pub(super) services: Services,
     pub(super) line: Line,
+    /// How many calls to other services than ours are open.
+    pub(super) tools_open: AtomicUsize,
 }
 
 impl Calls {
@@ -61,13 +68,14 @@ impl Calls {
         respond: SendResponse<Bytes>,
     ) -> Option<Exchange> {
         let shared = &self.0;
+        let method = method(request.uri().path());
         let mut answering = Answering {
-            method: method(request.uri().path()),
+            method,
             since: Stopwatch::start(),
             deadline: deadline::of(request.headers()).map(Wait::new),
             stage: Stage::Waiting(None),
             taken_ns: 0,
-            open: Some(OpenCall::begin(shared)),
+            open: Some(OpenCall::begin(shared, method.is_none())),
         };
         let request = request.map(Received::new);
         let waiting = match self.queue(&answering, request) {
@@ -97,12 +105,18 @@ impl Calls {
             pulse,
             ..
         } = &*self.0;
-        let admitted = entry.admit(&request, *certificate);
-        admitted.map_err(Fault::Denied)?;
+        if let Err(denial) = entry.admit(&request, *certificate) {
+            request.into_body().pass_over(None);
+            return Err(Fault::Denied(denial));
+        }
+        if call.method.is_none() && self.0.tools_open.load(Ordering::Relaxed) > TOOLS_OPEN_MAX {
+            request.into_body().pass_over(None);
+            return Err(Fault::Busy(CallRefused::InFlight));
+        }
         match admission.queue(call.method, call.since) {
             Ok(queued) => Ok(Waiting { queued, request }),
             Err(fault) => {
-                request.into_body().pass_over(pulse);
+                request.into_body().pass_over(Some(pulse));
                 Err(fault)
             }
         }
@@ -119,18 +133,29 @@ fn method(path: &str) -> Option<Method> {
 
 /// A call that is open until this is dropped.
 #[derive(Debug)]
-pub(super) struct OpenCall(Arc<Shared>);
+pub(super) struct OpenCall {
+    pub(super) shared: Arc<Shared>,
+    is_tool: bool,
+}
 
 impl OpenCall {
-    fn begin(shared: &Arc<Shared>) -> Self {
+    fn begin(shared: &Arc<Shared>, is_tool: bool) -> Self {
         shared.pulse.begin_call();
-        Self(Arc::clone(shared))
+        shared
+            .tools_open
+            .fetch_add(is_tool.into(), Ordering::Relaxed);
+        Self {
+            shared: Arc::clone(shared),
+            is_tool,
+        }
     }
 }
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.0.pulse.end_call();
+        self.shared.pulse.end_call();
+        let is_tool = self.is_tool.into();
+        self.shared.tools_open.fetch_sub(is_tool, Ordering::Relaxed);
     }
 }
 
@@ -185,26 +210,27 @@ impl Future for Answering {
         {
             this.stage = this.turn(waiting);
         }
+        let answer = this.go_on(cx);
+        let Some(deadline) = &mut this.deadline else {
+            return answer;
+        };
+        if answer.is_ready() || deadline.poll(cx).is_pending() {
+            return answer;
+        }
+        // Who has its message knows of the deadline, which may just have passed, and says so itself. Else it still
+        // waits for it.
         match this.go_on(cx) {
-            Poll::Ready(Ok(response)) => return Poll::Ready(this.answered(response)),
-            Poll::Ready(Err(fault)) => return Poll::Ready(this.refuse(fault)),
-            Poll::Pending => {}
+            Poll::Ready(answer) => Poll::Ready(answer),
+            Poll::Pending => Poll::Ready(this.refuse(Fault::DeadlineExceeded)),
         }
-        // Who has its message knows of the deadline and has ended by now: this one still waits for it.
-        if let Some(deadline) = &mut this.deadline
-            && deadline.poll(cx).is_ready()
-        {
-            return Poll::Ready(this.refuse(Fault::DeadlineExceeded));
-        }
-        Poll::Pending
     }
 }
 
 impl Answering {
     /// Goes on, and notes what it takes in the meantime: all that its connection does, for a connection is on
     /// one thread.
-    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Result<Response<Body>, Fault>> {
-        let Some(OpenCall(shared)) = &self.open else {
+    fn go_on(&mut self, cx: &mut Context<'_>) -> Poll<Response<Answer>> {
+        let Some(OpenCall { shared, .. }) = &self.open else {
             return Poll::Pending;
         };
         let before_ns = shared.pulse.taken_ns();
@@ -215,19 +241,22 @@ impl Answering {
         };
         let taken_ns = shared.pulse.taken_ns().wrapping_sub(before_ns);
         self.taken_ns = self.taken_ns.wrapping_add(taken_ns);
-        gone_on
+        gone_on.map(|answer| match answer {
+            Ok(response) => self.answered(response),
+            Err(fault) => self.refuse(fault),
+        })
     }
 
     /// What becomes of it, now that its turn has come and nothing was done for it so far.
     fn turn(&self, waiting: Waiting) -> Stage {
         // It is open until it is answered.
-        let Some(OpenCall(shared)) = &self.open else {
+        let Some(OpenCall { shared, .. }) = &self.open else {
             return Stage::Waiting(None);
         };
         let let_on = self.let_on(&waiting);
         let request = waiting.request;
         if let Err(fault) = let_on {
-            request.into_body().pass_over(&shared.pulse);
+            request.into_body().pass_over(Some(&shared.pulse));
             return Stage::Refused(fault);
         }
         let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
@@ -246,7 +275,7 @@ impl Answering {
             return Err(Fault::DeadlineExceeded);
         }
         match &self.open {
-            Some(OpenCall(shared)) => shared.admission.turn(&waiting.queued, self.method),
+            Some(OpenCall { shared, .. }) => shared.admission.turn(&waiting.queued, self.method),
             None => Ok(()),
         }
     }
@@ -259,7 +288,7 @@ impl Answering {
     /// Its message, where all of it has come and it is short. That may be looked at before its turn.
     pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
         let message = waiting.request.body_mut().whole(FREE_BYTES)?;
-        if let Some(OpenCall(shared)) = &self.open {
+        if let Some(OpenCall { shared, .. }) = &self.open {
             self.taken_ns += shared.pulse.take_data(message.len());
         }
         Some(message)
@@ -282,7 +311,7 @@ impl Answering {
 
     /// The answer to a call that its method has not seen.
     pub(super) fn refuse(&mut self, fault: Fault) -> Response<Answer> {
-        if let (Some(OpenCall(shared)), Fault::Busy(why)) = (&self.open, &fault) {
+        if let (Some(OpenCall { shared, .. }), Fault::Busy(why)) = (&self.open, &fault) {
             shared.door.edge().calls_refused(*why, 1);
         }
         self.settle(fault.is_the_calls());
@@ -321,7 +350,7 @@ impl Answering {
 
     /// Puts on the client's bill what came to nothing, or takes off what did not.
     fn settle(&self, is_the_calls: bool) {
-        let Some(OpenCall(shared)) = &self.open else {
+        let Some(OpenCall { shared, .. }) = &self.open else {
             return;
         };
         match is_the_calls {
@@ -333,21 +362,21 @@ impl Answering {
     /// Puts the items of a batch on it that came to nothing.
     fn settle_items(&self, response: &Response<Body>) {
         let in_vain = response.extensions().get();
-        if let (Some(InVain(items)), Some(OpenCall(shared))) = (in_vain, &self.open) {
+        if let (Some(InVain(items)), Some(OpenCall { shared, .. })) = (in_vain, &self.open) {
             shared.pulse.waste_items(*items as u64, 0);
         }
     }
 
     /// Counts how a call ended that its method has not seen, and so has not counted.
     fn count_unseen(&self, code: Code) {
-        if let (Some(method), Some(OpenCall(shared))) = (self.method, &self.open) {
+        if let (Some(method), Some(OpenCall { shared, .. })) = (self.method, &self.open) {
             Call::begun(&shared.door, method, self.since).fail(code.into());
         }
     }
 
     fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
-        let open = self.open.take();
-        response.map(|body| Answer::new(body, open))
+        let (open, deadline) = (self.open.take(), self.deadline.take());
+        response.map(|body| Answer::new(body, open, deadline))
     }
 }
 

@@ -6,6 +6,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
 use socket2::{SockRef, TcpKeepalive};
@@ -295,6 +296,7 @@ impl Server {
             pulse: Arc::clone(&pulse),
             services: self.services,
             line: self.line,
+            tools_open: AtomicUsize::new(0),
         };
         let calls = Calls(Arc::new(shared));
         let mut conversation = Conversation::new(io, &self.limits, calls);

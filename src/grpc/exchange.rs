@@ -10,6 +10,9 @@ use hyper::body::{Body as _, Bytes};
 use tonic::body::Body;
 
 use super::calls::{Answering, OpenCall};
+use super::deadline::Wait;
+use super::inbound::FREE_BYTES;
+use crate::telemetry::CallRefused;
 
 /// A call under way. Ends with its answer, or once its client has given it up.
 #[derive(Debug)]
@@ -83,8 +86,17 @@ impl Future for Exchange {
 pub(super) struct Sending {
     stream: SendStream<Bytes>,
     answer: Answer,
-    /// What waits for room, and whether it is the last.
-    held: Option<(Bytes, bool)>,
+    /// What waits for room.
+    held: Option<Held>,
+}
+
+/// A piece of an answer, or what is left of it.
+#[derive(Debug)]
+struct Held {
+    bytes: Bytes,
+    is_last: bool,
+    /// What of it is counted, once it waits.
+    counted_bytes: Option<usize>,
 }
 
 /// Ready once all is sent, or nobody wants it any more.
@@ -96,13 +108,12 @@ impl Future for Sending {
             if self.stream.poll_reset(cx).is_ready() {
                 return Poll::Ready(());
             }
-            if self.held.is_some() && !ready!(self.poll_room(cx)) {
-                return Poll::Ready(());
-            }
-            if let Some((bytes, is_last)) = self.held.take()
-                && (self.stream.send_data(bytes, is_last).is_err() || is_last)
-            {
-                return Poll::Ready(());
+            while self.held.is_some() {
+                match self.poll_room(cx) {
+                    Poll::Ready(Some(room)) if self.send(room) => {}
+                    Poll::Ready(_) => return Poll::Ready(()),
+                    Poll::Pending => return self.wait(cx),
+                }
             }
             if !ready!(self.poll_next(cx)) {
                 return Poll::Ready(());
@@ -112,15 +123,59 @@ impl Future for Sending {
 }
 
 impl Sending {
-    /// Whether there is room for what is held; not where the call is over.
-    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        while self.stream.capacity() == 0 {
-            match ready!(self.stream.poll_capacity(cx)) {
-                Some(Ok(_)) => {}
-                Some(Err(_)) | None => return Poll::Ready(false),
+    /// How much there is room for; `None` where the call is over.
+    fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
+        loop {
+            match self.stream.capacity() {
+                0 => match ready!(self.stream.poll_capacity(cx)) {
+                    Some(Ok(_)) => {}
+                    Some(Err(_)) | None => return Poll::Ready(None),
+                },
+                room => return Poll::Ready(Some(room)),
             }
         }
-        Poll::Ready(true)
+    }
+
+    /// Sends so much of what is held; whether there may be more. What is handed over beyond the client's room
+    /// would be held where nobody counts it.
+    fn send(&mut self, room: usize) -> bool {
+        let Some(held) = &mut self.held else {
+            return true;
+        };
+        let bytes = held.bytes.split_to(room.min(held.bytes.len()));
+        let is_all = held.bytes.is_empty();
+        let is_last = is_all && held.is_last;
+        let is_sent = self.stream.send_data(bytes, is_last).is_ok();
+        if is_all {
+            self.drop_held();
+        } else {
+            self.stream.reserve_capacity(held.bytes.len());
+        }
+        is_sent && !is_last
+    }
+
+    /// Waits for room: to its deadline, and only where what waits for clients does not take too much.
+    fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(held) = &mut self.held
+            && held.counted_bytes.is_none()
+        {
+            let bytes = held.bytes.len().saturating_sub(FREE_BYTES);
+            if bytes > 0 && !self.answer.hold(bytes) {
+                self.stream.send_reset(Reason::ENHANCE_YOUR_CALM);
+                return Poll::Ready(());
+            }
+            held.counted_bytes = Some(bytes);
+        }
+        ready!(self.answer.poll_deadline(cx));
+        self.stream.send_reset(Reason::CANCEL);
+        Poll::Ready(())
+    }
+
+    fn drop_held(&mut self) {
+        let held = self.held.take();
+        if let Some(bytes @ 1..) = held.and_then(|held| held.counted_bytes) {
+            self.answer.release(bytes);
+        }
     }
 
     /// Takes the next of the answer, and sends what needs no room; whether there may be more.
@@ -139,13 +194,16 @@ impl Sending {
         };
         Poll::Ready(match frame.into_data() {
             Ok(bytes) => {
-                // The rest is asked for as it is sent. Asked for before, all of them would wait for each other.
-                self.stream.reserve_capacity(usize::from(!bytes.is_empty()));
+                self.stream.reserve_capacity(bytes.len());
                 let is_last = self.answer.body.is_end_stream();
                 if bytes.is_empty() {
                     self.stream.send_data(bytes, is_last).is_ok() && !is_last
                 } else {
-                    self.held = Some((bytes, is_last));
+                    self.held = Some(Held {
+                        bytes,
+                        is_last,
+                        counted_bytes: None,
+                    });
                     true
                 }
             }
@@ -162,15 +220,52 @@ impl Sending {
     }
 }
 
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.drop_held();
+    }
+}
+
 /// An answer on its way to the client; its call is open until it has left.
 #[derive(Debug)]
 pub(super) struct Answer {
     body: Body,
-    _open: Option<OpenCall>,
+    open: Option<OpenCall>,
+    deadline: Option<Wait>,
 }
 
 impl Answer {
-    pub(super) const fn new(body: Body, open: Option<OpenCall>) -> Self {
-        Self { body, _open: open }
+    pub(super) const fn new(body: Body, open: Option<OpenCall>, deadline: Option<Wait>) -> Self {
+        Self {
+            body,
+            open,
+            deadline,
+        }
+    }
+
+    /// Counts what waits for its client among the messages that are not whole; whether there is room for it.
+    fn hold(&self, bytes: usize) -> bool {
+        let Some(OpenCall { shared, .. }) = &self.open else {
+            return true;
+        };
+        let has_room = shared.admission.hold(bytes);
+        if !has_room {
+            shared.door.edge().calls_refused(CallRefused::Messages, 1);
+        }
+        has_room
+    }
+
+    fn release(&self, bytes: usize) {
+        if let Some(OpenCall { shared, .. }) = &self.open {
+            shared.admission.release(bytes);
+        }
+    }
+
+    /// Ready once the client waits for the answer no more.
+    fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.deadline {
+            Some(deadline) => deadline.poll(cx),
+            None => Poll::Pending,
+        }
     }
 }

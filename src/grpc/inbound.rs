@@ -29,6 +29,10 @@ use elements::Elements;
 /// What is not counted of each: a call costs about as much before, and few messages are longer.
 pub(super) const FREE_BYTES: usize = 16 << 10;
 
+/// How long a message to health or reflection may be. Who asks these needs no token, and none of the room that is
+/// there for payments.
+const TOOL_BYTES_MAX: usize = FREE_BYTES - HEAD_BYTES;
+
 /// What a call brings.
 #[derive(Debug)]
 pub(super) struct Inbound {
@@ -56,9 +60,12 @@ impl Inbound {
         shared: &Arc<Shared>,
     ) -> Self {
         let coming = Coming {
-            is_stream: method == Some(Method::StreamPayments),
+            is_stream: matches!(method, Some(Method::StreamPayments) | None),
             elements: (method == Some(Method::BatchScorePayments)).then(Elements::default),
-            message_bytes_max: shared.admission.message_bytes_max(),
+            message_bytes_max: match method {
+                Some(_) => shared.admission.message_bytes_max(),
+                None => TOOL_BYTES_MAX,
+            },
             ..Coming::default()
         };
         Self {
@@ -78,6 +85,11 @@ impl Inbound {
     fn hold(&mut self, bytes: &[u8]) -> Result<(), Status> {
         let coming_bytes = self.coming.follow(bytes);
         self.release();
+        if self.method.is_none() && self.coming.is_too_long() {
+            let problem =
+                format!("a message of this method is at most {TOOL_BYTES_MAX} bytes long");
+            return Err(Status::resource_exhausted(problem));
+        }
         let held_bytes = coming_bytes.saturating_sub(FREE_BYTES);
         if held_bytes == 0 {
             return Ok(());
@@ -122,7 +134,7 @@ impl Inbound {
         let status = Status::from(fault);
         // A stream has begun, and is counted as it ends; any other method has not seen its call.
         if let Some(method) = self.method
-            && !self.coming.is_stream
+            && method != Method::StreamPayments
         {
             Call::begun(door, method, self.since).fail(status.code().into());
         }
@@ -133,11 +145,11 @@ impl Inbound {
 impl Inbound {
     /// What was taken for nothing, now that no more of it is.
     fn wasted_ns(&self) -> u64 {
-        match self.coming.is_stream {
+        match self.method {
             // What is whole was answered.
-            true => self.taken_ns.min(self.coming.came_bytes as u64),
-            false if self.has_ended || self.body.is_end_stream() => 0,
-            false => self.taken_ns,
+            Some(Method::StreamPayments) => self.taken_ns.min(self.coming.came_bytes as u64),
+            _ if self.has_ended || self.body.is_end_stream() => 0,
+            _ => self.taken_ns,
         }
     }
 }
@@ -194,8 +206,8 @@ impl Body for Inbound {
 /// What room the messages of a call take.
 #[derive(Debug, Default)]
 struct Coming {
-    /// Whether its method takes one message after the other. Any other begins when the client has ended the
-    /// call, and until then what has come is held.
+    /// Whether its method takes one message after the other, or is not ours. Any other begins when the client has
+    /// ended the call, and until then what has come is held.
     is_stream: bool,
     /// The payments so far, where it is a batch of them.
     elements: Option<Elements>,
@@ -230,8 +242,13 @@ impl Coming {
             bytes = rest;
         }
         let next = self.length().unwrap_or(self.came_bytes);
-        let is_taken = next <= HEAD_BYTES + self.message_bytes_max;
-        self.whole_bytes + if is_taken { next } else { 0 }
+        self.whole_bytes + if self.is_too_long() { 0 } else { next }
+    }
+
+    /// Whether the next one is longer than may be.
+    fn is_too_long(&self) -> bool {
+        let length = self.length();
+        length.is_some_and(|length| length > HEAD_BYTES + self.message_bytes_max)
     }
 
     /// How long the next one is with its head, once that is there.

@@ -72,8 +72,9 @@ limits! {
     /// 1 MiB.
     message_bytes: "limits" "DOUBLECHECK_LIMITS_MESSAGE_BYTES" "--limits-message-bytes"
         = 4_194_304, 1_024 to 67_108_864;
-    /// How many bytes messages may take that have begun and not come whole, over all connections; the threads
-    /// share them out evenly, and each has room for the longest message. Of each, 16 KiB are not counted.
+    /// How many bytes messages may take that have begun and not come whole, and answers that their clients have no
+    /// room for, over all connections; the threads share them out evenly, and each has room for the longest
+    /// message. Of each, 16 KiB are not counted.
     unfinished_bytes: "limits" "DOUBLECHECK_LIMITS_UNFINISHED_BYTES" "--limits-unfinished-bytes"
         = 67_108_864, 1_024 to 1_099_511_627_776;
     /// The most metadata that a call may bring, in bytes as HTTP/2 counts them.

@@ -59,22 +59,26 @@ impl Received {
 const UNHEARD_BYTES: usize = 64 << 10;
 
 impl Received {
-    /// Lets the message of a call go by that is refused for nothing that it has done: HTTP/2 takes a client for a
-    /// nuisance that sends what nobody waits for any more. The answer does not wait for it.
-    pub(super) fn pass_over(self, pulse: &Arc<Pulse>) {
+    /// Lets the message of a call go by that is refused before it was looked at: HTTP/2 takes a client for a
+    /// nuisance that sends what nobody waits for any more. The answer does not wait for it. Where the call is
+    /// refused for nothing that it has done, that is not held against the client of this `pulse`.
+    pub(super) fn pass_over(self, pulse: Option<&Arc<Pulse>>) {
         if !self.is_end_stream() {
             // Mostly it is there already, and no task is needed to let it go by.
-            begin_now(Box::pin(self.passed_over(Arc::clone(pulse))));
+            begin_now(Box::pin(self.passed_over(pulse.cloned())));
         }
     }
 
-    async fn passed_over(mut self, pulse: Arc<Pulse>) {
+    async fn passed_over(mut self, pulse: Option<Arc<Pulse>>) {
         let mut unheard_bytes = UNHEARD_BYTES;
         while let Some(Ok(frame)) = self.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
             unheard_bytes -= bytes;
-            if bytes > 0 {
-                pulse.take_data(bytes);
+            match &pulse {
+                Some(pulse) if bytes > 0 => drop(pulse.take_data(bytes)),
+                // Whoever may not call is not listened to for longer than that.
+                None if unheard_bytes == 0 => return,
+                Some(_) | None => {}
             }
         }
     }

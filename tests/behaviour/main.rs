@@ -22,5 +22,6 @@ mod races;
 mod routed;
 mod stream;
 mod turns;
+mod unread;
 mod waste;
 mod workers;

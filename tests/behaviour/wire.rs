@@ -44,11 +44,21 @@ impl Wire {
 
     /// The same, taking so many bytes of answers before they are read.
     pub(crate) async fn connect_with(address: SocketAddr, window_bytes: u32) -> Self {
+        Self::connect_reading(address, window_bytes, 65_535).await
+    }
+
+    /// The same, taking so many of all answers and so many of each before they are read.
+    pub(crate) async fn connect_reading(
+        address: SocketAddr,
+        window_bytes: u32,
+        answer_bytes: u32,
+    ) -> Self {
         let socket = TcpStream::connect(address).await.unwrap();
         socket.set_nodelay(true).unwrap();
         let (send, connection) = h2::client::Builder::new()
             .initial_max_send_streams(usize::MAX >> 8)
             .initial_connection_window_size(window_bytes)
+            .initial_window_size(answer_bytes)
             // However many small answers come before they are read.
             .data_frame_budget(usize::MAX >> 8)
             .handshake(socket)
@@ -283,6 +293,22 @@ impl Raw {
             let mut payload = vec![0; length as usize];
             self.0.read_exact(&mut payload).await.unwrap();
         }
+    }
+
+    /// Reads until the server answers this call; whether it did, before it asked to leave.
+    pub(crate) async fn answered(&mut self, stream: u32) -> bool {
+        let mut head = [0; 9];
+        while self.0.read_exact(&mut head).await.is_ok() {
+            let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+            let mut payload = vec![0; length as usize];
+            self.0.read_exact(&mut payload).await.unwrap();
+            match head[3] {
+                GOAWAY => return false,
+                HEADERS if head[5..] == stream.to_be_bytes() => return true,
+                _ => {}
+            }
+        }
+        false
     }
 
     /// All that the server says until it ends it.

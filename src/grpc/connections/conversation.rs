@@ -23,6 +23,10 @@ use crate::grpc::limits::Limits;
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
+/// How much of an answer is handed over to be sent, at most: a client that has room for more but does not read
+/// leaves it with us.
+const SEND_BUFFER_BYTES: usize = 64 << 10;
+
 /// One connection's HTTP/2, until its client has left.
 pub(super) struct Conversation<IO> {
     state: State<IO>,
@@ -57,11 +61,17 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Conversation<IO> {
 fn http2(limits: &Limits) -> Builder {
     // The settings keep the limits far below.
     let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
+    let limit = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut http2 = Builder::new();
     http2
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_concurrent_streams(number(limits.streams_per_connection))
+        // Clients give up all their calls together when the service, or the machine, has stood still for a moment.
+        // The library would cut the connection off after some; here frames that lead to nothing are on a bill.
+        .max_pending_accept_reset_streams(limit(limits.streams_per_connection))
+        // Of each answer. What has no room yet at its client is held, and counted, by the call.
+        .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_header_list_size(number(limits.metadata_bytes));
     http2
 }

@@ -10,6 +10,7 @@ const HEAD_BYTES: usize = 9;
 
 const DATA: u8 = 0;
 const HEADERS: u8 = 1;
+const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 
 /// How many frames that carry no call a client has in all: a PING every ten seconds for a day.
@@ -17,6 +18,14 @@ const IDLE_FRAMES: u64 = 10_000;
 
 /// And how many more for each that does: each answer may be worth a PING and some WINDOW_UPDATEs.
 const IDLE_FRAMES_PER_BUSY: u64 = 4;
+
+/// How many calls a client may give up, beside one for every second frame that carries one: then those that are
+/// given up were asked, each with its message, and not only begun.
+const RESETS: u64 = 1_000;
+
+/// And one more for each so many bytes of answers: of what it reads a client says that there is room again, for
+/// the call and for the connection, and proxies do after a few kilobytes.
+const SENT_BYTES_PER_IDLE_FRAME: u64 = 1_024;
 
 /// What it takes to read a frame, and to answer it where HTTP/2 does, in nanoseconds, and what each byte more of
 /// it does: metadata is unpacked.
@@ -42,8 +51,12 @@ pub(super) struct Frames {
     busy: u64,
     /// All others.
     idle: u64,
+    /// Those of them that give a call up.
+    resets: u64,
     /// What they take, since that was asked last.
     work_ns: u64,
+    /// How many bytes the client was sent.
+    sent_bytes: u64,
 }
 
 impl Frames {
@@ -54,8 +67,15 @@ impl Frames {
             skip_bytes: PREFACE.len(),
             busy: 0,
             idle: 0,
+            resets: 0,
             work_ns: 0,
+            sent_bytes: 0,
         }
+    }
+
+    /// The client is sent so many bytes.
+    pub(super) const fn send(&mut self, bytes: usize) {
+        self.sent_bytes += bytes as u64;
     }
 
     /// Follows what the client sends next.
@@ -83,6 +103,7 @@ impl Frames {
             self.busy += 1;
         } else {
             self.idle += 1;
+            self.resets += u64::from(kind == RST_STREAM);
         }
         let bytes = self.skip_bytes as u64;
         self.work_ns += match kind {
@@ -108,9 +129,11 @@ impl Frames {
         self.count() > 1 || self.count() == 1 && self.skip_bytes == 0
     }
 
-    /// Whether far more of them carry no call than any client has a use for.
+    /// Whether far more of them carry no call, or give one up, than any client has a use for.
     pub(super) const fn is_flood(&self) -> bool {
-        self.idle > IDLE_FRAMES + IDLE_FRAMES_PER_BUSY * self.busy
+        let for_answers = self.sent_bytes / SENT_BYTES_PER_IDLE_FRAME;
+        self.idle > IDLE_FRAMES + IDLE_FRAMES_PER_BUSY * self.busy + for_answers
+            || self.resets > RESETS + self.busy / 2
     }
 }
 
@@ -164,6 +187,24 @@ mod tests {
     }
 
     #[test]
+    fn who_begins_calls_only_to_give_them_up_is_a_flood_and_who_asks_first_is_not() {
+        let call = |message: &[u8]| {
+            let reset = frame(RST_STREAM, &[0, 0, 0, 8]);
+            [frame(HEADERS, &[0; 20]), message.to_vec(), reset].concat()
+        };
+        let (mut begun, mut asked) = (Frames::new(), Frames::new());
+        [&mut begun, &mut asked].map(|frames| frames.follow(&greeting()));
+        for _ in 0..2 * RESETS {
+            assert!(!begun.is_flood());
+            begun.follow(&call(&[]));
+            asked.follow(&call(&frame(DATA, &[0; 9])));
+        }
+        begun.follow(&call(&[]));
+        assert!(begun.is_flood());
+        assert!(!asked.is_flood());
+    }
+
+    #[test]
     fn a_flood_is_many_frames_without_calls() {
         let mut frames = Frames::new();
         frames.follow(&greeting());
@@ -177,6 +218,10 @@ mod tests {
             frames.follow(&ping);
         }
         assert!(!frames.is_flood(), "a call is worth some more");
+        frames.follow(&ping);
+        assert!(frames.is_flood());
+        frames.send(SENT_BYTES_PER_IDLE_FRAME as usize);
+        assert!(!frames.is_flood(), "and so is a long answer");
         frames.follow(&ping);
         assert!(frames.is_flood());
     }

@@ -1,5 +1,6 @@
 //! How long a connection may live, decided by what it does and no clock of its own.
 
+use std::mem;
 use std::time::Duration;
 
 use super::pulse::Pulse;
@@ -38,6 +39,8 @@ pub(super) struct Life {
     quiet_looks: u32,
     /// Why the client was asked to leave.
     leaving: Option<ConnectionClosed>,
+    /// That a call was open when an idle client should have left.
+    has_crossed: bool,
 }
 
 impl Life {
@@ -54,6 +57,7 @@ impl Life {
             begun: 0,
             quiet_looks: 0,
             leaving: None,
+            has_crossed: false,
         }
     }
 
@@ -75,6 +79,11 @@ impl Life {
     /// What to do, now that the time to look has come.
     pub(super) fn look(&mut self, pulse: &Pulse) -> Verdict {
         if let Some(why) = self.leaving {
+            // A call may have crossed the asking: it has as long as those of a connection that is old.
+            let has_crossed = why == ConnectionClosed::Idle && !pulse.is_quiet();
+            if has_crossed && !mem::replace(&mut self.has_crossed, true) {
+                return Verdict::Live(self.grace);
+            }
             return Verdict::Close(why);
         }
         match self.look {
@@ -152,6 +161,19 @@ mod tests {
         }
         let asked = Verdict::AskToLeave(life.handshake_max);
         assert_eq!(life.look(&pulse), asked);
+        assert_eq!(life.look(&pulse), Verdict::Close(ConnectionClosed::Idle));
+    }
+
+    #[test]
+    fn a_call_that_crosses_the_asking_has_its_time() {
+        let (mut life, pulse) = greeted(0);
+        for _ in 0..3 {
+            assert_eq!(life.look(&pulse), Verdict::Live(SECOND));
+        }
+        let asked = Verdict::AskToLeave(life.handshake_max);
+        assert_eq!(life.look(&pulse), asked);
+        pulse.begin_call();
+        assert_eq!(life.look(&pulse), Verdict::Live(30 * SECOND));
         assert_eq!(life.look(&pulse), Verdict::Close(ConnectionClosed::Idle));
     }
 

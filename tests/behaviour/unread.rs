@@ -1,0 +1,86 @@
+//! Answers that their clients do not read: how much of them is held, and for how long.
+
+use doublecheck::grpc::limits::Limits;
+use doublecheck::grpc::pb;
+use h2::Reason;
+use tonic::Code;
+
+use crate::support::{PATIENT, Server, payment};
+use crate::wire::{BATCH, Begun, Wire};
+
+const REFUSED: &str = "doublecheck_admission_refusals_total{reason=\"messages\"}";
+
+/// A batch whose answer is some 100 kB long: every item lacks all that a payment must have.
+fn batch() -> pb::BatchScorePaymentsRequest {
+    let requests = vec![pb::ScorePaymentRequest::default(); 600];
+    pb::BatchScorePaymentsRequest { requests }
+}
+
+/// How a call was given up by the server.
+async fn given_up(begun: Begun) -> Option<Reason> {
+    begun.try_end().await.unwrap_err().reason()
+}
+
+#[tokio::test]
+async fn of_answers_that_nobody_reads_so_much_is_held_and_no_more() {
+    let server = Server::start_within(Limits {
+        message_bytes: 200_000,
+        unfinished_bytes: 200_000,
+        ..PATIENT
+    })
+    .await;
+    let greedy = Wire::connect_reading(server.address, 65_535, 0).await;
+    let mut calls = Vec::new();
+    while server.metric(REFUSED) == 0 {
+        calls.push(greedy.ask(BATCH, &[], &batch()).await);
+        tokio::task::yield_now().await;
+        assert!(calls.len() < 1_000, "all are held");
+    }
+    let refused = calls.pop().map(given_up);
+    assert_eq!(refused.unwrap().await, Some(Reason::ENHANCE_YOUR_CALM));
+    // Who reads is answered all the same: what finds room at once is not held.
+    let other = Wire::connect(server.address).await;
+    let answered = other.ask(BATCH, &[], &batch()).await.end().await;
+    assert_eq!(answered.code(), Code::Ok);
+    assert!(
+        answered.message.len() > 50_000,
+        "{}",
+        answered.message.len()
+    );
+    server.score(payment("p1")).await.unwrap();
+    // What is given up leaves its room to others.
+    calls.into_iter().for_each(Begun::cancel);
+    let before = server.metric(REFUSED);
+    let begun = loop {
+        let begun = greedy
+            .ask(BATCH, &[("grpc-timeout", "20m")], &batch())
+            .await;
+        match given_up(begun).await {
+            Some(Reason::ENHANCE_YOUR_CALM) => {}
+            other => break other,
+        }
+    };
+    assert_eq!(begun, Some(Reason::CANCEL), "it was held to its deadline");
+    assert!(server.metric(REFUSED) >= before);
+}
+
+#[tokio::test]
+async fn a_long_answer_is_read_in_small_pieces() {
+    let server = Server::start().await;
+    for answer_bytes in [1_000, 20_000] {
+        let slow = Wire::connect_reading(server.address, 65_535, answer_bytes).await;
+        let answered = slow.ask(BATCH, &[], &batch()).await.end().await;
+        assert_eq!(answered.code(), Code::Ok);
+        assert!(answered.message.len() > 50_000);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_reads_is_held_to_its_deadline() {
+    let server = Server::start().await;
+    let unread = Wire::connect_reading(server.address, 65_535, 0).await;
+    let begun = unread
+        .ask(BATCH, &[("grpc-timeout", "20m")], &batch())
+        .await;
+    assert_eq!(given_up(begun).await, Some(Reason::CANCEL));
+}
