@@ -10,8 +10,9 @@ use tokio::task::JoinSet;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, is_installed, metric};
+use crate::support::{Folder, Served, is_installed, metric, serve};
 
+const CONFIG: &str = "deploy/haproxy/haproxy.cfg";
 const ACCOUNTS: usize = 300;
 
 /// A HAProxy that listens on a socket of its own, gone with the test.
@@ -24,7 +25,7 @@ impl Proxy {
     /// Between whoever calls and these instances, by the configuration of deploy/haproxy.
     fn start(folder: &Folder, addresses: &[String]) -> Self {
         let socket = folder.path("proxy.sock");
-        let config = fs::read_to_string("deploy/haproxy/haproxy.cfg").unwrap();
+        let config = fs::read_to_string(CONFIG).unwrap();
         assert_eq!(config.matches("bind :50051").count(), 1);
         let config = config.replace("bind :50051", &format!("bind unix@{socket}"));
         let (head, servers) = config.split_once("    server ").unwrap();
@@ -155,4 +156,45 @@ async fn duplicates_are_caught_whichever_instance_remembers() {
     let without = without.unwrap_err();
     assert_eq!(without.code(), Code::FailedPrecondition, "{without}");
     assert_eq!(without.message(), "x-account-id is missing");
+}
+
+#[test]
+fn no_instance_is_taken_out_for_what_is_found_of_its_name() {
+    let config = fs::read_to_string(CONFIG).unwrap();
+    let lines: Vec<&str> = config.lines().map(str::trim).collect();
+    for why in ["nx", "refused", "timeout", "other", "obsolete"] {
+        let held = format!("hold {why} 24d");
+        assert!(lines.contains(&&*held), "{held}");
+    }
+    for server in lines.iter().filter(|line| line.starts_with("server ")) {
+        // As HAProxy looks for it: it puts no search domain behind it.
+        assert!(server.ends_with(".svc.cluster.local:50051"), "{server}");
+    }
+}
+
+#[tokio::test]
+async fn accounts_wait_for_an_instance_whose_name_is_not_found() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let (folder, served) = (Folder::with(&[]), serve());
+    let unknown = "doublecheck-0.doublecheck.invalid:50051".to_owned();
+    let proxy = Proxy::start(&folder, &[unknown, served.address.clone()]);
+    let client = proxy.connect().await;
+    let mut asked = JoinSet::new();
+    for nth in 0..ACCOUNTS {
+        let mut client = client.clone();
+        asked.spawn(async move { score(&mut client, &format!("payer-{nth}"), "once").await });
+    }
+    let mut waiting = 0;
+    for answer in asked.join_all().await {
+        match answer {
+            Ok(decision) => assert_eq!(decision, Decision::Allow),
+            Err(status) => {
+                assert_eq!(status.code(), Code::Unavailable, "{status}");
+                waiting += 1;
+            }
+        }
+    }
+    assert!((1..ACCOUNTS).contains(&waiting), "{waiting}");
 }
