@@ -33,7 +33,8 @@ impl Proxy {
             servers.matches("\n    server ").count() + 1,
             addresses.len()
         );
-        let mut config = head.to_owned();
+        // As many threads wherever this runs: each has connections of its own.
+        let mut config = format!("global\n    nbthread 2\n{head}");
         for (nth, address) in addresses.iter().enumerate() {
             config += &format!("    server doublecheck-{nth} {address}\n");
         }
@@ -197,4 +198,37 @@ async fn accounts_wait_for_an_instance_whose_name_is_not_found() {
         }
     }
     assert!((1..ACCOUNTS).contains(&waiting), "{waiting}");
+}
+
+#[tokio::test]
+async fn clients_share_the_connections_of_the_proxy() {
+    const CLIENTS: usize = 64;
+    if !is_installed("haproxy") {
+        return;
+    }
+    let folder = Folder::with(&[]);
+    let served = [serve(), serve()];
+    let addresses = served.each_ref().map(|served| served.address.clone());
+    let proxy = Proxy::start(&folder, &addresses);
+    let mut clients = Vec::new();
+    for nth in 0..CLIENTS {
+        let mut client = proxy.connect().await;
+        let decision = score(&mut client, &format!("payer-{nth}"), "alone").await;
+        assert_eq!(decision.unwrap(), Decision::Allow);
+        clients.push(client);
+    }
+    let mut asked = JoinSet::new();
+    for (nth, mut client) in clients.iter().cloned().enumerate() {
+        asked.spawn(async move { score(&mut client, &format!("other-{nth}"), "together").await });
+    }
+    for decision in asked.join_all().await {
+        assert_eq!(decision.unwrap(), Decision::Allow);
+    }
+    // All come from one address, of which no instance takes more than limits.connections_per_address.
+    let taken = |served: &Served| {
+        let page = served.get("/metrics");
+        metric(&page, "doublecheck_connections_accepted_total")
+    };
+    let taken: f64 = served.iter().map(taken).sum();
+    assert!(taken <= CLIENTS as f64 / 4.0, "{taken}");
 }
