@@ -198,6 +198,18 @@ impl Engine {
         self.memory_use().bytes()
     }
 
+    /// How full the budget is, or the part of it for places if that is fuller: beyond 1 it is used up. 0 where
+    /// there is none.
+    #[must_use]
+    pub fn memory_fullness(&self) -> f64 {
+        if self.budget.is_unlimited() {
+            return 0.0;
+        }
+        let full = |bytes: u64, bytes_max: u64| bytes as f64 / bytes_max.max(1) as f64;
+        let places = full(self.places_bytes(), self.budget.places_bytes_max());
+        places.max(full(self.memory_bytes(), self.budget.bytes_max))
+    }
+
     /// Once the budget is used up, or the part of it for places: forgets some of each kind, until new ones find
     /// places without more memory. Where known accounts have grown, it forgets more accounts, as many as one
     /// call may be made to wait for.
@@ -415,6 +427,22 @@ mod tests {
             let scored = engine.score(&again, None).unwrap();
             assert_eq!(scored.assessment.decision, Decision::Block, "{nth}");
         }
+    }
+
+    #[test]
+    fn the_budget_is_seen_to_fill_up_before_anything_is_forgotten() {
+        let engine = engine().with_memory_budget(BUDGET_BYTES);
+        let mut fullest = engine.memory_fullness();
+        for nth in 0.. {
+            engine.score(&of_stranger(nth), None).unwrap();
+            if engine.bounds_counts().accounts_evicted > 0 {
+                break;
+            }
+            fullest = engine.memory_fullness();
+        }
+        assert!((0.95..1.05).contains(&fullest), "{fullest}");
+        // Of strangers, places are used up long before all of the budget is.
+        assert!(engine.memory_bytes() < BUDGET_BYTES * 3 / 4);
     }
 
     #[test]

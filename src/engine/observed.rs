@@ -6,7 +6,7 @@ use crate::telemetry::Page;
 use crate::telemetry::families::{
     ACCOUNTS, JOURNAL_APPENDED, JOURNAL_DEGRADED, JOURNAL_DROPPED, JOURNAL_FAULTS, JOURNAL_FRAMES,
     JOURNAL_LAG, JOURNAL_QUEUED, JOURNAL_SYNCS, JOURNAL_UNSYNCED, JOURNAL_WRITTEN, MEMORY,
-    MEMORY_BUDGET, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS, TIME,
+    MEMORY_BUDGET, MEMORY_FULLNESS, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS, TIME,
 };
 
 impl Engine {
@@ -44,6 +44,7 @@ impl Engine {
             Some(bytes_max) => page.one(&MEMORY_BUDGET, bytes_max),
             None => page.one(&MEMORY_BUDGET, "+Inf"),
         }
+        page.one(&MEMORY_FULLNESS, self.memory_fullness());
     }
 
     /// Without a journal nothing is promised, and nothing is broken: all of it is 0.

@@ -95,6 +95,8 @@ families! {
     MEMORY = Gauge "doublecheck_memory_bytes" ["kind"];
     /// Memory that it may take.
     MEMORY_BUDGET = Gauge "doublecheck_memory_budget_bytes" [];
+    /// How full the budget is, or its half for places if that is fuller; from 1 on the old is forgotten for the new.
+    MEMORY_FULLNESS = Gauge "doublecheck_memory_fullness_ratio" [];
     /// Forgotten to keep to the memory budget.
     EVICTIONS = Counter "doublecheck_evictions_total" ["kind"];
     /// Accounts among them whose latest payment was still guarded against being made twice.
