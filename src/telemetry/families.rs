@@ -47,6 +47,8 @@ families! {
     CERTIFICATE_EXPIRY = Gauge "doublecheck_tls_certificate_expiry_seconds" [];
     /// Files that changed and were read again, by what they hold and how that was taken.
     RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
+    /// 1 while files are no good as they are, and what was in force before stays, by what they hold.
+    RELOAD_REFUSED = Gauge "doublecheck_reload_refused" ["what"];
 
     /// Calls that began.
     CALLS_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"];

@@ -58,16 +58,18 @@ fn a_changed_policy_decides_and_a_bad_one_is_refused() {
         "{line}"
     );
     assert_eq!(version("c"), after);
+    let refused = || served.metric("doublecheck_reload_refused{what=\"policy\"}");
+    assert_eq!(refused(), 1.0);
     replace(&path, "[memory]\npayees_max = 9\n");
     let line = served.logged("refused");
     assert!(
         line.contains("memory.payees_max") && line.contains("restart"),
         "{line}"
     );
-    assert_eq!(version("d"), after);
+    assert_eq!((version("d"), refused()), (after, 1.0));
     replace(&path, &policy(60));
     served.logged("is in force");
-    assert_eq!(version("e"), before);
+    assert_eq!((version("e"), refused()), (before, 0.0));
 
     let counted = |result| served.metric(&reloads("policy", result));
     assert_eq!((counted("taken"), counted("refused")), (2.0, 2.0));
