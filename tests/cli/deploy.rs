@@ -60,6 +60,40 @@ fn every_probe_asks_what_is_served() {
 }
 
 #[test]
+fn whoever_stops_it_waits_as_long_as_others_do() {
+    for (path, waits) in [
+        ("systemd/doublecheck.service", "TimeoutStopSec=60\n"),
+        (
+            "kubernetes/doublecheck.yaml",
+            "terminationGracePeriodSeconds: 60\n",
+        ),
+        ("docker/Dockerfile", "--stop-timeout 60 "),
+    ] {
+        let text = fs::read_to_string(Path::new("deploy").join(path)).unwrap();
+        assert_eq!(text.matches(waits).count(), 1, "{path}: {waits}");
+    }
+}
+
+#[test]
+fn the_image_that_pods_run_is_the_one_that_is_built() {
+    let image = concat!("doublecheck:", env!("CARGO_PKG_VERSION"));
+    for (path, named) in [
+        ("kubernetes/doublecheck.yaml", format!("image: {image}\n")),
+        ("docker/Dockerfile", format!("-t {image} .\n")),
+    ] {
+        let text = fs::read_to_string(Path::new("deploy").join(path)).unwrap();
+        assert_eq!(text.matches(&named).count(), 1, "{path}: {named}");
+    }
+}
+
+#[test]
+fn a_reload_of_the_unit_has_files_read_again() {
+    let unit = fs::read_to_string("deploy/systemd/doublecheck.service").unwrap();
+    // See tests/cli/reload.rs for what it does.
+    assert!(unit.contains("\nExecReload=/bin/kill -HUP $MAINPID\n"));
+}
+
+#[test]
 fn systemd_takes_the_unit_and_finds_it_confined() {
     if !is_installed("systemd-analyze") {
         return;
