@@ -118,8 +118,7 @@ impl Failure {
             Self::Usage(message) => (message, ExitCode::from(2)),
             Self::ReaderGone => return ExitCode::SUCCESS,
         };
-        // With nobody left to tell, the exit code says it.
-        let _ = writeln!(io::stderr().lock(), "{message}");
+        tell(message);
         code
     }
 
@@ -173,3 +172,9 @@ impl From<io::Error> for Failure {
 
 /// How a command ends.
 pub type Ended = Result<(), Failure>;
+
+/// Says on standard error what is no result. Where nobody is left to tell, results and exit code are what
+/// they would have been.
+fn tell(message: impl fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{message}");
+}

@@ -52,7 +52,10 @@ enum Command {
     ///
     /// A payment that answered a question of Doublecheck's names it (`confirms`), and one that came with a
     /// duplicate window of its own has that (`duplicate_window_ms`): under the same policy, the replay
-    /// decides as the service did. What the memory budget forgot is not in it.
+    /// decides as the service did, if the journal goes back to the first record. A service keeps it from the
+    /// older of its two snapshots on only; where it begins later, or what was imported came before it, that
+    /// is said on standard error, and the replay knows nothing of what came before. What the memory budget
+    /// forgot is not in it either.
     #[command(verbatim_doc_comment)]
     Export {
         /// The journal's directory

@@ -5,6 +5,7 @@
 #[cfg(unix)]
 mod deploy;
 mod eval;
+mod export;
 mod journal;
 mod load;
 #[cfg(unix)]

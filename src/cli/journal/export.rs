@@ -7,8 +7,8 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::super::{Ended, Failure};
-use super::{open, time};
+use super::super::{Ended, Failure, tell};
+use super::{open, snapshot, time};
 use crate::journal::event::{Event, OutcomeReported, PaymentScored};
 use crate::scoring::confirmation::ConfirmationToken;
 use crate::scoring::payment::{DeviceId, OrderId, Payment, PaymentId, SessionId};
@@ -31,9 +31,11 @@ pub(super) fn run(directory: &Path, file: &Path, out: &mut dyn Write) -> Ended {
 
 fn export(directory: &Path, out: &mut dyn Write) -> Ended {
     let mut export = Export::default();
+    let mut first = None;
     for event in open(directory)? {
         let (sequence, event) =
             event.map_err(|fault| Failure::at_work(directory.display(), &fault))?;
+        first.get_or_insert((sequence, event.time()));
         export.ahead.insert((event.time(), sequence), event);
         if export.ahead.len() > LOOKAHEAD_EVENTS {
             export.tell_earliest(out)?;
@@ -43,14 +45,40 @@ fn export(directory: &Path, out: &mut dyn Write) -> Ended {
         export.tell_earliest(out)?;
     }
     out.flush()?;
+    tell_what_is_missing(directory, first)?;
     if export.told_late > 0 {
         let late = export.told_late;
-        writeln!(
-            io::stderr(),
+        tell(format_args!(
             "{late} events are told later than they were: the clock was set back"
-        )?;
+        ));
     }
     Ok(())
+}
+
+/// Says so where something was known before the first record that is left: records are gone since
+/// snapshots stand for them, or what was imported never was any.
+fn tell_what_is_missing(directory: &Path, first: Option<(u64, Timestamp)>) -> Ended {
+    let begins = match first {
+        Some((record, at)) => format!("begins with record {record}, at {}", time(at)),
+        None => "is empty".to_owned(),
+    };
+    let record = first.map(|(record, _)| record);
+    if record.is_some_and(|record| record > 1) || is_older_state_kept(directory, record)? {
+        tell(format_args!(
+            "the export {begins}: what was known before is not in it, and a replay of it may decide otherwise \
+             than the service did"
+        ));
+    }
+    Ok(())
+}
+
+/// Whether a snapshot holds accounts, and nothing of the journal from the record `first` on.
+fn is_older_state_kept(directory: &Path, first: Option<u64>) -> Result<bool, Failure> {
+    let snapshots = snapshot::look(directory)?;
+    let mut read = snapshots.iter().filter_map(|(_, read)| read.as_ref().ok());
+    Ok(read.any(|snapshot| {
+        snapshot.counts.accounts > 0 && first.is_none_or(|first| snapshot.journal_to <= first)
+    }))
 }
 
 #[derive(Debug, Default)]

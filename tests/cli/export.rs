@@ -1,0 +1,65 @@
+//! `journal export`: how far back it goes.
+
+use std::fs;
+
+use crate::support::{Folder, Served, run};
+
+const BEGINS: &str = "the export begins with record ";
+
+#[test]
+fn an_export_that_does_not_begin_with_the_first_record_says_so() {
+    let folder = Folder::with(&[]);
+    let (data, events) = (folder.path("data"), folder.path("events.jsonl"));
+    let decide = |payment_id: &str| {
+        let served = Served::start_with_data(&data);
+        let assessment = served.score_json(payment_id, &[]);
+        served.end();
+        assessment["decision"].clone()
+    };
+    assert_eq!(decide("p-1"), "DECISION_ALLOW");
+    let exported = run(&["journal", "export", &data, "--out", &events]);
+    assert_eq!(
+        (exported.code, exported.err.as_str()),
+        (Some(0), ""),
+        "{exported:?}"
+    );
+
+    // Each end takes a snapshot: now both stand for the first payment.
+    Served::start_with_data(&data).end();
+    assert_eq!(decide("p-2"), "DECISION_BLOCK");
+    let exported = run(&["journal", "export", &data, "--out", &events]);
+    assert_eq!(exported.code, Some(0), "{exported:?}");
+    let lines = fs::read_to_string(&events).unwrap();
+    assert_eq!(lines.lines().count(), 1, "{lines}");
+    assert!(lines.contains("\"payment_id\":\"p-2\""), "{lines}");
+    let begins = exported.err.strip_prefix(BEGINS).unwrap();
+    let (record, more) = begins.split_once(", at 20").unwrap();
+    assert!(record.parse::<u64>().unwrap() > 1, "{exported:?}");
+    assert!(
+        more.contains("what was known before is not in it"),
+        "{exported:?}"
+    );
+}
+
+#[test]
+fn what_was_imported_is_not_in_an_export_and_that_is_said() {
+    let past = r#"{"type":"payment","time":"2026-01-01T09:00:00Z","payment_id":"p-0","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}"#;
+    let folder = Folder::with(&[("past.jsonl", past)]);
+    let data = folder.path("data");
+    let imported = run(&["import", &folder.path("past.jsonl"), "--data-dir", &data]);
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+    let export = || run(&["journal", "export", &data, "--out", "-"]);
+    let exported = export();
+    assert_eq!(exported.out, "", "{exported:?}");
+    assert!(
+        exported.err.starts_with("the export is empty: "),
+        "{exported:?}"
+    );
+
+    let served = Served::start_with_data(&data);
+    served.score_json("p-1", &[]);
+    let exported = export();
+    assert_eq!(exported.out.lines().count(), 1, "{exported:?}");
+    let begins = format!("{BEGINS}1, at 20");
+    assert!(exported.err.starts_with(&begins), "{exported:?}");
+}
