@@ -23,6 +23,7 @@ pub mod journal;
 mod json;
 pub mod load;
 pub mod outcome;
+mod output;
 pub mod replay;
 pub mod score;
 pub mod serve;

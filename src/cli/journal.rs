@@ -60,7 +60,8 @@ enum Command {
     Export {
         /// The journal's directory
         directory: PathBuf,
-        /// Where the events go, one JSON line each; `-` is standard output
+        /// Where the events go, one JSON line each; `-` is standard output. A file takes its place when all
+        /// of it is there
         #[arg(long, value_name = "FILE")]
         out: PathBuf,
     },
@@ -77,7 +78,7 @@ pub fn run(arguments: &JournalArguments, out: &mut dyn Write) -> Ended {
         Command::Export {
             directory,
             out: file,
-        } => export::run(directory, file, out),
+        } => export::run(directory, file),
     }
 }
 

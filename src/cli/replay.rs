@@ -1,37 +1,26 @@
 //! `doublecheck replay`: recorded payments through the same engine, under recorded time.
 
-use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, BufRead, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
-use super::source::{self, Line};
-use super::{Ended, Failure};
-use crate::clock::{ManualClock, Stopwatch};
+use super::output::{self, Output};
+use super::{Ended, Failure, tell};
+use crate::clock::Stopwatch;
 use crate::config::policy_source::PolicySource;
-use crate::engine::{Engine, OutcomeReport};
-use crate::scoring::account::{Refusal, Scored};
-use crate::scoring::confirmation::ConfirmationToken;
-use crate::scoring::outcome::Outcome;
-use crate::scoring::payment::{PayeeId, Payment, PaymentId};
 use crate::scoring::policy::Policies;
-use crate::scoring::time::Timestamp;
-use crate::token::TokenKey;
 
 mod comparison;
 pub mod event;
+mod recorded;
 mod report;
 mod summary;
 
 use comparison::Comparison;
-use event::{Event, Happening};
+pub(super) use recorded::{Decided, RecordedFile, Replay};
 use report::{Report, ReportArguments};
-use summary::Summary;
 
 /// Run recorded payments through the engine, each at its recorded time
 #[derive(Debug, clap::Args)]
@@ -54,7 +43,8 @@ Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
 pub struct ReplayArguments {
     /// The file to replay
     file: PathBuf,
-    /// Where the decisions go, one JSON line per payment; `-` is standard output
+    /// Where the decisions go, one JSON line per payment; `-` is standard output. A file takes its place
+    /// when all of it is there
     #[arg(long, value_name = "FILE", required_unless_present = "report")]
     out: Option<PathBuf>,
     /// Report bad lines on standard error and go on, instead of stopping at the first
@@ -75,12 +65,13 @@ pub struct ReplayArguments {
 /// # Errors
 /// When the policy is faulty, a file cannot be opened, read or written, or a line is bad.
 pub fn run(arguments: &ReplayArguments) -> Ended {
+    arguments.keep_files_apart()?;
     let policies = policies(arguments)?;
     let labels = arguments.report.labels()?;
-    let mut report = Report::asked_for(&arguments.report, labels.as_ref());
     let progress = progress_bar();
     let file = RecordedFile::open(&arguments.file, arguments.skip_bad, &progress)?;
-    let mut out = arguments.out.as_deref().map(open_out).transpose()?;
+    let mut out = arguments.out.as_deref().map(Output::open).transpose()?;
+    let mut report = Report::asked_for(&arguments.report, labels.as_ref())?;
 
     let mut replay = Replay::new(policies);
     let mut comparison = Comparison::default();
@@ -90,13 +81,20 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         if let Some(report) = &mut report {
             report.note(&arguments.file, number, decided)?;
         }
-        if let Some(out) = &mut out {
-            decided.write(number, out)?;
+        if let Some(open) = &mut out
+            && let Err(error) = decided.write(number, open)
+        {
+            // Whoever reads the decisions may leave; the report is made all the same.
+            match Failure::from(error) {
+                Failure::ReaderGone if report.is_some() => out = None,
+                failure => return Err(failure),
+            }
         }
         Ok(())
     })?;
-    if let Some(mut out) = out {
-        out.flush()?;
+    match out.map_or(Ok(()), Output::finish) {
+        Err(Failure::ReaderGone) if report.is_some() => {}
+        ended => ended?,
     }
     if let Some(report) = report {
         report.write(&arguments.file, &replay)?;
@@ -104,17 +102,37 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
     progress.finish_and_clear();
     let mut summary = replay.summary;
     summary.finish(&replay.engine, stopwatch.elapsed());
-    // The decisions are the result where they go to standard output; else the summary is.
-    let mut told: Box<dyn Write> = if arguments.out.as_deref() == Some(Path::new("-")) {
-        Box::new(io::stderr())
-    } else {
-        Box::new(io::stdout())
+    let told = match comparison.finish(&replay.engine) {
+        Some(comparison) => format!("{summary}\n\n{comparison}"),
+        None => summary.to_string(),
     };
-    writeln!(told, "{summary}")?;
-    if let Some(comparison) = comparison.finish(&replay.engine) {
-        write!(told, "\n{comparison}")?;
+    // Decisions or a page on standard output are the result there; else the summary is.
+    let mut outputs = arguments.outputs().into_iter();
+    if outputs.any(|(_, path)| path.is_some_and(output::is_standard)) {
+        tell(told.trim_end());
+    } else {
+        writeln!(io::stdout(), "{}", told.trim_end())?;
     }
     Ok(())
+}
+
+impl ReplayArguments {
+    fn outputs(&self) -> [(&'static str, Option<&Path>); 2] {
+        [
+            ("--out", self.out.as_deref()),
+            ("--report", self.report.report.as_deref()),
+        ]
+    }
+
+    /// # Errors
+    /// When what is written would take the place of what is read, or of what else is written.
+    fn keep_files_apart(&self) -> Ended {
+        let inputs = [
+            ("the file to replay", Some(self.file.as_path())),
+            ("--labels", self.report.labels.as_deref()),
+        ];
+        output::keep_apart(&self.outputs(), &inputs)
+    }
 }
 
 fn policies(arguments: &ReplayArguments) -> Result<Policies, Failure> {
@@ -133,226 +151,6 @@ pub(super) fn progress_bar() -> ProgressBar {
         ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta} left")
             .unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(0).with_style(style)
-}
-
-fn open_out(path: &Path) -> Result<Box<dyn Write>, Failure> {
-    if path == Path::new("-") {
-        return Ok(Box::new(BufWriter::new(io::stdout().lock())));
-    }
-    let file = File::create(path).map_err(|error| Failure::at_work(path.display(), &error))?;
-    Ok(Box::new(BufWriter::with_capacity(1 << 18, file)))
-}
-
-/// A file of recorded payments, opened.
-pub(super) struct RecordedFile<'a> {
-    path: &'a Path,
-    /// Whether to pass over bad lines, telling of them, instead of stopping at the first.
-    skip_bad: bool,
-    source: Box<dyn BufRead>,
-    progress: &'a ProgressBar,
-}
-
-impl<'a> RecordedFile<'a> {
-    /// # Errors
-    /// When the file cannot be opened.
-    pub(super) fn open(
-        path: &'a Path,
-        skip_bad: bool,
-        progress: &'a ProgressBar,
-    ) -> Result<Self, Failure> {
-        let source = source::open(path, progress);
-        Ok(Self {
-            path,
-            skip_bad,
-            source: source.map_err(|error| Failure::at_work(path.display(), &error))?,
-            progress,
-        })
-    }
-}
-
-/// The engine under recorded time.
-pub(super) struct Replay {
-    clock: Arc<ManualClock>,
-    engine: Engine,
-    latest: Timestamp,
-    /// Who was paid, by account and payment: a gateway knows, and says so when an outcome comes long
-    /// after the payment.
-    payees: HashMap<Box<str>, PayeeId>,
-    /// The tokens that were handed out, by account and payment.
-    tokens: HashMap<Box<str>, ConfirmationToken>,
-    summary: Summary,
-    /// Whether the payments were made, whatever the policy says to them.
-    imports: bool,
-}
-
-/// A payment and its answer.
-pub(super) struct Decided {
-    pub(super) payment: Payment,
-    pub(super) scored: Scored,
-}
-
-impl Replay {
-    pub(super) fn new(policies: impl Into<Policies>) -> Self {
-        let clock = Arc::new(ManualClock::at(Timestamp::from_unix_ms(i64::MIN)));
-        // Tokens of a replay open nothing, and the same file must give the same tokens.
-        let token_key = TokenKey::from_bytes(&[0; 32]);
-        Self {
-            engine: Engine::new(policies, clock.clone(), token_key),
-            clock,
-            latest: Timestamp::from_unix_ms(i64::MIN),
-            payees: HashMap::new(),
-            tokens: HashMap::new(),
-            summary: Summary::default(),
-            imports: false,
-        }
-    }
-
-    /// One that takes every payment for made, whatever the policy says to it.
-    pub(super) fn importing(policies: impl Into<Policies>) -> Self {
-        Self {
-            imports: true,
-            ..Self::new(policies)
-        }
-    }
-
-    /// What it came to, and the engine that remembers it.
-    pub(super) fn finish(self, elapsed: Duration) -> (Summary, Engine) {
-        let Self {
-            mut summary,
-            engine,
-            ..
-        } = self;
-        summary.finish(&engine, elapsed);
-        (summary, engine)
-    }
-
-    /// Runs every event of `file` through the engine, and shows `observe` each answered payment with
-    /// the number of its line.
-    ///
-    /// # Errors
-    /// When the file cannot be read, a line is bad, or `observe` fails.
-    pub(super) fn run(
-        &mut self,
-        mut file: RecordedFile<'_>,
-        observe: &mut dyn FnMut(u64, &Decided) -> Ended,
-    ) -> Ended {
-        let in_error = |error| Failure::at_work(file.path.display(), &error);
-        let mut buffer = Vec::new();
-        let mut number = 0;
-        while let Some(line) =
-            source::next_line(file.source.as_mut(), &mut buffer).map_err(in_error)?
-        {
-            number += 1;
-            match self.line(&line) {
-                Ok(None) => {}
-                Ok(Some(decided)) => observe(number, &decided)?,
-                Err(reason) => {
-                    let bad = format!("{}:{number}: {reason}", file.path.display());
-                    if !file.skip_bad {
-                        return Err(Failure::Work(format!(
-                            "error: {bad} (`--skip-bad` passes over bad lines)"
-                        )));
-                    }
-                    self.summary.add_bad_line();
-                    file.progress.suspend(|| writeln!(io::stderr(), "{bad}"))?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn line(&mut self, line: &Line<'_>) -> Result<Option<Decided>, String> {
-        let Line::Text(json) = line else {
-            return Err("the line is longer than any event".to_owned());
-        };
-        let Event {
-            time,
-            what,
-            confirms,
-        } = event::parse(json).map_err(|bad| bad.to_string())?;
-        if time < self.latest {
-            return Err("time: must not be earlier than that of the line before".to_owned());
-        }
-        self.latest = time;
-        self.clock.set(time);
-        match what {
-            Happening::Payment(payment) => self.payment(payment, confirms.as_ref()).map(Some),
-            Happening::Outcome(report) => {
-                self.outcome(report);
-                Ok(None)
-            }
-        }
-    }
-
-    fn payment(
-        &mut self,
-        payment: Payment,
-        confirms: Option<&PaymentId>,
-    ) -> Result<Decided, String> {
-        // Another policy may not have asked: then there is nothing to confirm.
-        let token = confirms.and_then(|asked| {
-            let key = payment_key(payment.account_id.as_str(), asked.as_str());
-            self.tokens.get(&key).map(ToString::to_string)
-        });
-        let scored = if self.imports {
-            self.take_back_asked(&payment, confirms);
-            self.engine.import(&payment)
-        } else {
-            self.engine.score(&payment, token.as_deref())
-        };
-        let scored = scored.map_err(|refusal| told(&refusal))?;
-        self.summary.add_payment(&scored);
-        let key = payment_key(payment.account_id.as_str(), payment.payment_id.as_str());
-        if let Some(confirmation) = &scored.assessment.confirmation {
-            self.tokens.insert(key.clone(), confirmation.token);
-        }
-        self.payees.insert(key, payment.payee.id.clone());
-        Ok(Decided { payment, scored })
-    }
-
-    /// A payment that another one confirms was asked about, and never made itself.
-    fn take_back_asked(&self, payment: &Payment, confirms: Option<&PaymentId>) {
-        if let Some(asked) = confirms.filter(|asked| **asked != payment.payment_id) {
-            let report = OutcomeReport {
-                account_id: payment.account_id.clone(),
-                payment_id: asked.clone(),
-                outcome: Outcome::NotSent,
-                payee_id: None,
-            };
-            // The question may be older than what the account remembers, and then it is no matter.
-            let _ = self.engine.report_outcome(&report);
-        }
-    }
-
-    fn outcome(&mut self, mut report: OutcomeReport) {
-        if report.payee_id.is_none() {
-            let key = payment_key(report.account_id.as_str(), report.payment_id.as_str());
-            report.payee_id = self.payees.get(&key).cloned();
-        }
-        match self.engine.report_outcome(&report) {
-            Ok(_) => self.summary.add_outcome(),
-            Err(_unknown) => self.summary.add_unknown_outcome(),
-        }
-    }
-}
-
-/// Why a payment was refused, naming the field of its line.
-fn told(refusal: &Refusal) -> String {
-    match refusal {
-        Refusal::Conflict(fields) => {
-            let paths: Vec<&str> = fields.iter().map(|field| field.path()).collect();
-            format!(
-                "payment_id: submitted before with other content: {}",
-                paths.join(", ")
-            )
-        }
-        Refusal::Token(fault) => fault.to_string(),
-    }
-}
-
-/// Ids hold no control characters, so a zero byte keeps the two apart.
-fn payment_key(account_id: &str, payment_id: &str) -> Box<str> {
-    format!("{account_id}\0{payment_id}").into_boxed_str()
 }
 
 /// A decision as `replay` writes it.

@@ -63,3 +63,13 @@ fn what_was_imported_is_not_in_an_export_and_that_is_said() {
     let begins = format!("{BEGINS}1, at 20");
     assert!(exported.err.starts_with(&begins), "{exported:?}");
 }
+
+#[test]
+fn what_cannot_be_exported_leaves_the_file_that_was_there() {
+    let folder = Folder::with(&[("keep.jsonl", "kept")]);
+    let keep = folder.path("keep.jsonl");
+    let ran = run(&["journal", "export", &folder.path("nowhere"), "--out", &keep]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("nowhere: "), "{ran:?}");
+    assert_eq!(fs::read_to_string(&keep).unwrap(), "kept");
+}

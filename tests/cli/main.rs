@@ -15,6 +15,7 @@ mod policies;
 #[cfg(unix)]
 mod proxy;
 mod reload;
+mod replay;
 mod report;
 mod restarts;
 mod secured;

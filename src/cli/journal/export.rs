@@ -1,12 +1,12 @@
 //! `journal export`: payments and outcomes, as `replay` reads them.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
+use super::super::output::Output;
 use super::super::{Ended, Failure, tell};
 use super::{open, snapshot, time};
 use crate::journal::event::{Event, OutcomeReported, PaymentScored};
@@ -21,30 +21,24 @@ const LOOKAHEAD_EVENTS: usize = 1 << 16;
 /// From how many open questions on those whose time is over are let go of.
 const QUESTIONS_KEPT: usize = 1 << 12;
 
-pub(super) fn run(directory: &Path, file: &Path, out: &mut dyn Write) -> Ended {
-    if file == Path::new("-") {
-        return export(directory, &mut BufWriter::new(out));
-    }
-    let created = File::create(file).map_err(|error| Failure::at_work(file.display(), &error))?;
-    export(directory, &mut BufWriter::with_capacity(1 << 18, created))
-}
-
-fn export(directory: &Path, out: &mut dyn Write) -> Ended {
+pub(super) fn run(directory: &Path, file: &Path) -> Ended {
+    let events = open(directory)?;
+    let mut out = Output::open(file)?;
     let mut export = Export::default();
     let mut first = None;
-    for event in open(directory)? {
+    for event in events {
         let (sequence, event) =
             event.map_err(|fault| Failure::at_work(directory.display(), &fault))?;
-        first.get_or_insert((sequence, event.time()));
+        first = first.or_else(|| Some((sequence, event.time())));
         export.ahead.insert((event.time(), sequence), event);
         if export.ahead.len() > LOOKAHEAD_EVENTS {
-            export.tell_earliest(out)?;
+            export.tell_earliest(&mut out)?;
         }
     }
     while !export.ahead.is_empty() {
-        export.tell_earliest(out)?;
+        export.tell_earliest(&mut out)?;
     }
-    out.flush()?;
+    out.finish()?;
     tell_what_is_missing(directory, first)?;
     if export.told_late > 0 {
         let late = export.told_late;

@@ -1,11 +1,12 @@
 //! `replay --report`: what a replay decided, as one page for people. It needs no network and no
 //! scripts, and the same replay gives the same page.
 
-use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use super::{Decided, Replay};
 use crate::cli::eval::{Answer, Answers, Evaluation, Labels, TestWeeks};
+use crate::cli::output::Output;
 use crate::cli::{Ended, Failure};
 use crate::scoring::time::Timestamp;
 
@@ -21,12 +22,12 @@ use page::Facts;
 /// Where the page goes, and what else it tells.
 #[derive(Debug, clap::Args)]
 pub(super) struct ReportArguments {
-    /// Draw what was decided into one HTML page, for people
+    /// Draw what was decided into one HTML page, for people; `-` is standard output
     #[arg(long, value_name = "FILE")]
     pub(super) report: Option<PathBuf>,
     /// What each payment truly was, for the page to tell (`eval` shows the format)
     #[arg(long, value_name = "FILE", requires = "report")]
-    labels: Option<PathBuf>,
+    pub(super) labels: Option<PathBuf>,
 }
 
 impl ReportArguments {
@@ -39,7 +40,7 @@ impl ReportArguments {
 
 /// A page in the making.
 pub(super) struct Report<'a> {
-    path: &'a Path,
+    output: Output,
     gathered: Gathered,
     labels: Option<&'a Labels>,
     answers: Option<Answers<'a>>,
@@ -47,16 +48,20 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// The page that is asked for, if one is.
+    ///
+    /// # Errors
+    /// When the page cannot be written.
     pub(super) fn asked_for(
-        arguments: &'a ReportArguments,
+        arguments: &ReportArguments,
         labels: Option<&'a Labels>,
-    ) -> Option<Self> {
-        Some(Self {
-            path: arguments.report.as_deref()?,
+    ) -> Result<Option<Self>, Failure> {
+        let output = arguments.report.as_deref().map(Output::open).transpose()?;
+        Ok(output.map(|output| Self {
+            output,
             gathered: Gathered::default(),
             labels,
             answers: labels.map(Answers::to),
-        })
+        }))
     }
 
     /// Takes down the answer in line `line` of `stream`.
@@ -78,7 +83,7 @@ impl<'a> Report<'a> {
     ///
     /// # Errors
     /// When a labelled payment has no answer, or the page cannot be written.
-    pub(super) fn write(self, stream: &Path, replay: &Replay) -> Ended {
+    pub(super) fn write(mut self, stream: &Path, replay: &Replay) -> Ended {
         let evaluation = match (self.labels, self.answers) {
             (Some(labels), Some(answers)) => {
                 let answers = answers.complete().map_err(|reason| {
@@ -95,7 +100,8 @@ impl<'a> Report<'a> {
             evaluation,
         };
         let page = page::page(&facts, &self.gathered);
-        fs::write(self.path, page).map_err(|error| Failure::at_work(self.path.display(), &error))
+        self.output.write_all(page.as_bytes())?;
+        self.output.finish()
     }
 }
 

@@ -1,0 +1,162 @@
+//! Where results go: a file that is written whole or not at all, or whoever reads them as they come.
+//!
+//! A file is written beside the one of its name and takes its place when all of it is there: what fails
+//! on the way leaves what was there before. Pipes, devices and standard output are written as they are.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::process;
+
+use super::{Ended, Failure};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Whether `path` says standard output.
+pub(super) fn is_standard(path: &Path) -> bool {
+    path == Path::new("-")
+}
+
+/// Results on their way to a file, or to whoever reads them.
+pub(super) struct Output {
+    writer: BufWriter<Box<dyn Write>>,
+    /// Dropped last: a file is closed before it is moved or removed.
+    unfinished: Option<Unfinished>,
+}
+
+impl Output {
+    /// Opens `path`; `-` is standard output.
+    ///
+    /// # Errors
+    /// When it cannot be written to.
+    pub(super) fn open(path: &Path) -> Result<Self, Failure> {
+        let in_error = |error| Failure::at_work(path.display(), &error);
+        let mut unfinished = None;
+        let target: Box<dyn Write> = if is_standard(path) {
+            Box::new(io::stdout())
+        } else if let Some(place) = place_of_file(path) {
+            let (file, beside) = Unfinished::begin(place).map_err(in_error)?;
+            unfinished = Some(beside);
+            Box::new(file)
+        } else {
+            Box::new(File::create(path).map_err(in_error)?)
+        };
+        Ok(Self {
+            writer: BufWriter::with_capacity(BUFFER_BYTES, target),
+            unfinished,
+        })
+    }
+
+    /// Puts what was written in its place.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn finish(mut self) -> Ended {
+        self.writer.flush()?;
+        let Some(unfinished) = self.unfinished.take() else {
+            return Ok(());
+        };
+        drop(self.writer);
+        let path = unfinished.place.clone();
+        let finished = unfinished.finish();
+        finished.map_err(|error| Failure::at_work(path.display(), &error))
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
+    }
+}
+
+/// A file that is being written beside the place that it is for; gone if it never gets there.
+struct Unfinished {
+    beside: PathBuf,
+    place: PathBuf,
+    is_finished: bool,
+}
+
+impl Unfinished {
+    fn begin(place: PathBuf) -> io::Result<(File, Self)> {
+        let mut name = place.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".{}.unfinished", process::id()));
+        let beside = place.with_file_name(name);
+        let file = File::create(&beside)?;
+        let unfinished = Self {
+            beside,
+            place,
+            is_finished: false,
+        };
+        // Who may read what was there before may read what takes its place, and nobody else.
+        if let Ok(before) = fs::metadata(&unfinished.place) {
+            file.set_permissions(before.permissions())?;
+        }
+        Ok((file, unfinished))
+    }
+
+    fn finish(mut self) -> io::Result<()> {
+        fs::rename(&self.beside, &self.place)?;
+        self.is_finished = true;
+        Ok(())
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_finished {
+            // What is left behind harms nobody.
+            let _ = fs::remove_file(&self.beside);
+        }
+    }
+}
+
+/// Where the file of this name stands or would stand, links followed; `None` where it is no file.
+fn place_of_file(path: &Path) -> Option<PathBuf> {
+    // They may lead to a file, but one that somebody else has open and goes on with.
+    let of_process = ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc"];
+    if is_standard(path) || of_process.iter().any(|name| path.starts_with(name)) {
+        return None;
+    }
+    match fs::metadata(path) {
+        Ok(found) if found.is_file() => fs::canonicalize(path).ok(),
+        Ok(_) => None,
+        Err(_) => {
+            let folder = path.parent().filter(|folder| *folder != Path::new(""));
+            let folder = fs::canonicalize(folder.unwrap_or_else(|| Path::new("."))).ok()?;
+            Some(folder.join(path.file_name()?))
+        }
+    }
+}
+
+/// Refuses to write over what is read, and twice to the same place. Each is told by its name.
+///
+/// # Errors
+/// When two are the same.
+pub(super) fn keep_apart(
+    outputs: &[(&str, Option<&Path>)],
+    inputs: &[(&str, Option<&Path>)],
+) -> Ended {
+    for (nth, (name, output)) in outputs.iter().enumerate() {
+        let others = outputs.iter().take(nth).chain(inputs);
+        for (other_name, other) in others {
+            if let (Some(output), Some(other)) = (output, other)
+                && are_same(output, other)
+            {
+                return Err(Failure::Usage(format!(
+                    "error: {name} and {other_name} are the same, {}",
+                    output.display()
+                )));
+            }
+        }
+    }
+    Ok(())
+}
+
+fn are_same(one: &Path, other: &Path) -> bool {
+    let are_standard = is_standard(one) && is_standard(other);
+    are_standard || place_of_file(one).is_some_and(|place| place_of_file(other) == Some(place))
+}

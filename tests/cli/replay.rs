@@ -1,0 +1,147 @@
+//! `replay`: what becomes of the files it writes, and of lines that are no good.
+
+use std::fs;
+use std::process::Stdio;
+
+use super::support::{Folder, Ran, doublecheck, ran, run};
+
+/// A payment of alice's, always the same but for its id.
+fn payment(time: &str, payment_id: &str, more: &str) -> String {
+    format!(
+        "{{\"type\":\"payment\",\"time\":\"{time}\",\"payment_id\":\"{payment_id}\",\"account_id\":\"alice\",\
+         \"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\"amount_minor\":5000,\
+         \"currency_code\":\"CNY\",\"kind\":\"top_up\"{more}}}\n"
+    )
+}
+
+fn one() -> String {
+    payment("2026-01-01T10:00:00Z", "p1", "")
+}
+
+/// A folder with a stream of one good line, and one of a good and a bad one.
+fn folder() -> Folder {
+    let bad = one() + "no event\n";
+    Folder::with(&[("good.jsonl", &one()), ("bad.jsonl", &bad), ("old", "old")])
+}
+
+fn names(folder: &Folder) -> usize {
+    fs::read_dir(folder.path("")).unwrap().count()
+}
+
+#[test]
+fn what_fails_leaves_the_files_that_were_there() {
+    let folder = folder();
+    let old = folder.path("old");
+    let told = |name: &str, ran: &Ran| {
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old", "{ran:?}");
+        assert_eq!(names(&folder), 3, "nothing is left beside it: {ran:?}");
+        assert!(ran.err.contains(name), "{ran:?}");
+    };
+    let bad = folder.path("bad.jsonl");
+    let ran = run(&["replay", &bad, "--out", &old]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    told("bad.jsonl:2: ", &ran);
+    // A page that has nowhere to go is known before anything is decided.
+    let (good, nowhere) = (folder.path("good.jsonl"), folder.path("no/report.html"));
+    let ran = run(&["replay", &good, "--out", &old, "--report", &nowhere]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    told("no/report.html: ", &ran);
+
+    let ran = run(&["replay", &good, "--out", &old]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_ne!(fs::read_to_string(&old).unwrap(), "old");
+    assert_eq!(names(&folder), 3);
+}
+
+#[test]
+fn no_file_is_written_over_what_is_read_or_written_too() {
+    let folder = folder();
+    let (good, old) = (folder.path("good.jsonl"), folder.path("old"));
+    let same_again = folder.path("../") + old.rsplit('/').nth(1).unwrap() + "/old";
+    let new = folder.path("new");
+    for (more, told) in [
+        (&["--out", &good][..], "--out and the file to replay"),
+        (&["--report", &good], "--report and the file to replay"),
+        (
+            &["--out", &old, "--report", &same_again],
+            "--report and --out",
+        ),
+        (&["--out", &new, "--report", &new], "--report and --out"),
+        (&["--out", "-", "--report", "-"], "--report and --out"),
+        (
+            &["--out", &old, "--report", &new, "--labels", &old],
+            "--out and --labels",
+        ),
+    ] {
+        let ran = run(&[&["replay", &good], more].concat());
+        assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+        let told = format!("error: {told} are the same, ");
+        assert!(ran.err.starts_with(&told), "{told}: {ran:?}");
+    }
+    assert_eq!(fs::read_to_string(&good).unwrap(), one());
+    assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+    assert_eq!(names(&folder), 3);
+}
+
+#[cfg(unix)]
+#[test]
+fn pipes_and_links_are_written_through_and_modes_are_kept() {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    let folder = folder();
+    let good = folder.path("good.jsonl");
+    let ran = run(&["replay", &good, "--out", "/dev/stdout"]);
+    assert!(ran.out.starts_with("{\"line\":1,"), "{ran:?}");
+
+    let (old, link) = (folder.path("old"), folder.path("link"));
+    fs::set_permissions(&old, fs::Permissions::from_mode(0o600)).unwrap();
+    symlink(&old, &link).unwrap();
+    let ran = run(&["replay", &good, "--out", &link]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
+    assert_ne!(fs::read_to_string(&old).unwrap(), "old");
+    let mode = fs::metadata(&old).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+#[test]
+fn a_page_may_go_to_standard_output() {
+    let folder = folder();
+    let ran = run(&["replay", &folder.path("good.jsonl"), "--report", "-"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.starts_with("<!doctype html>"), "{ran:?}");
+    assert!(ran.out.ends_with("</html>\n"), "{ran:?}");
+    assert!(ran.err.starts_with("payments"), "{ran:?}");
+}
+
+/// What nobody reads.
+fn unread() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    Stdio::from(writer)
+}
+
+#[test]
+fn decisions_are_whole_whoever_hears_of_bad_lines() {
+    let lines = one() + "no event\n" + &payment("2026-01-01T10:00:01Z", "p2", "");
+    let folder = Folder::with(&[("some.jsonl", &lines)]);
+    let (some, out) = (folder.path("some.jsonl"), folder.path("out.jsonl"));
+    let mut command = doublecheck(&["replay", &some, "--skip-bad", "--out", &out]);
+    let ran = ran(&command.stderr(unread()).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.out.contains("bad lines passed over            1"),
+        "{ran:?}"
+    );
+    assert_eq!(fs::read_to_string(out).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn the_page_is_made_though_nobody_reads_the_decisions() {
+    let folder = folder();
+    let (good, page) = (folder.path("good.jsonl"), folder.path("page.html"));
+    let mut command = doublecheck(&["replay", &good, "--out", "-", "--report", &page]);
+    let ran = ran(&command.stdout(unread()).output().unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(fs::read_to_string(page).unwrap().ends_with("</html>\n"));
+}
