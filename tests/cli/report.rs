@@ -94,6 +94,28 @@ fn without_labels_the_page_says_nothing_of_them() {
 }
 
 #[test]
+fn sums_are_told_as_money() {
+    let payment = |time: &str, payment_id: &str, amount: u32| {
+        format!(
+            "{{\"type\":\"payment\",\"time\":\"2026-01-{time}Z\",\"payment_id\":\"{payment_id}\",\
+             \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
+             \"amount_minor\":{amount},\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n"
+        )
+    };
+    let days =
+        (1..=30).map(|day| payment(&format!("{day:02}T10:00:00"), &format!("p{day}"), 5_000));
+    let twice = ["31T10:00:00", "31T10:00:01"].map(|time| payment(time, time, 300_000));
+    let stream = days.chain(twice).collect::<String>();
+    let folder = Folder::with(&[("stream.jsonl", &stream)]);
+    let (ran, page) = reported(&folder, &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let row = page.split("SPEND_SURGE</th>").nth(1).unwrap();
+    let row = row.split("</tr>").next().unwrap();
+    let told = "payments, 6000.00 CNY within 3600 s; limit 150.00 CNY, usual 50.00 CNY";
+    assert!(row.contains(told), "{row}");
+}
+
+#[test]
 fn a_page_of_nothing_is_a_page() {
     let folder = Folder::with(&[("stream.jsonl", "")]);
     let (ran, page) = reported(&folder, &[]);

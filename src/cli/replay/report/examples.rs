@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use super::gathered::{Example, Shown};
 use super::html::Html;
 use super::moment;
-use crate::scoring::assessment::{AmountSlip, Evidence, Reason};
+use crate::scoring::assessment::{AmountSlip, Evidence, Reason, ReasonCode};
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::PayeeId;
+use crate::scoring::signal::Signal;
 use crate::scoring::text;
 
 /// Every group of examples, each payment to be unfolded.
@@ -102,11 +103,19 @@ fn evidence(reason: &Reason, currency: Currency) -> String {
             sum_minor,
             limit,
             usual,
-        } => format!(
-            "{count} payments, {} within {} s; limit {limit}, usual {usual:.1}",
-            money(*sum_minor),
-            window.secs()
-        ),
+        } => {
+            // Where sums are limited, these two are sums.
+            let (limit, usual) = if reason.code == ReasonCode::Signal(Signal::SpendSurge) {
+                (money(*limit), money(nearest(*usual)))
+            } else {
+                (limit.to_string(), format!("{usual:.1}"))
+            };
+            format!(
+                "{count} payments, {} within {} s; limit {limit}, usual {usual}",
+                money(*sum_minor),
+                window.secs()
+            )
+        }
         Evidence::Amount {
             usual_minor,
             ratio,
@@ -134,4 +143,12 @@ fn evidence(reason: &Reason, currency: Currency) -> String {
             format!("hour {hour}, {:.1} % of its payments", 100.0 * share)
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "sums of money are far below 2^53"
+)]
+const fn nearest(minor: f64) -> i64 {
+    minor.round() as i64
 }
