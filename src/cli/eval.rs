@@ -25,6 +25,7 @@ pub(super) use evaluation::Evaluation;
 pub(super) use frauds::TestWeeks;
 pub(super) use labels::{Labelled, Labels};
 pub(super) use mistakes::{Class, Mistakes, Tally};
+pub(super) use statistics::shown;
 
 /// Hold decisions against labels: what was caught, and who was disturbed for it
 #[derive(Debug, clap::Args)]

@@ -93,6 +93,34 @@ fn switching_a_signal_off_shows_what_it_is_worth() {
 }
 
 #[test]
+fn what_nothing_is_known_of_is_a_dash_and_classes_keep_their_figures() {
+    let labels = LABELS
+        .replace("double_press", "base")
+        .replace("5,top_up_again,,0,", "5,top_up_again,,,");
+    let folder = folder(&labels);
+    let table = eval(&folder, &["--ablate"]);
+    let row = |name: &str| {
+        let mut rows = table.out.lines().filter(|row| row.starts_with(name));
+        let row = rows
+            .next()
+            .unwrap()
+            .replace("base (caught)", "base(caught)");
+        row.split_whitespace()
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
+    let head = ["macro_recall", "base(caught)", "base", "hard", "AP"];
+    assert_eq!(row("without")[1..], head);
+    assert_eq!(row("nothing")[4], "-", "{table:?}");
+    assert_eq!(row("HOUR_UNUSUAL")[4], "-", "{table:?}");
+    let json = eval(&folder, &["--ablate", "--json"]);
+    let found: Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(found["all"]["base"], 0.0, "{found}");
+    assert_eq!(found["all"]["base (caught)"], 1.0, "{found}");
+    assert_eq!(found["all"]["hard"], Value::Null, "{found}");
+}
+
+#[test]
 fn labels_of_frauds_are_known_by_their_header() {
     let rows = [
         "1,0,0,alice,0",

@@ -94,6 +94,39 @@ fn without_labels_the_page_says_nothing_of_them() {
 }
 
 #[test]
+fn what_labels_do_not_hold_is_not_drawn() {
+    let labels = |line_1: &str, line_2: &str, line_3: &str| {
+        LABELS
+            .replace("1,base,,0,", line_1)
+            .replace("2,double_press,<i>new_id,1,", line_2)
+            .replace("3,double_press,same_id,1,", line_3)
+            .replace("4,forgotten,<u>,1,", "4,forgotten,,,")
+    };
+    for (labels, there, not_there) in [
+        (LABELS.to_owned(), "<h3>Caught</h3>", "all but base"),
+        (
+            labels("1,base,,0,", "2,tickets,,0,", "3,tickets,,0,"),
+            "all but base",
+            "<h3>Caught</h3>",
+        ),
+        (
+            labels("1,base,,,", "2,base,,,", "3,base,,,"),
+            "Recall - on average",
+            "<h3>",
+        ),
+    ] {
+        let folder = Folder::with(&[("stream.jsonl", STREAM), ("labels.csv", &labels)]);
+        let (ran, page) = reported(&folder, &["--labels", &folder.path("labels.csv")]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let begins = page.find("<h2>Against the labels</h2>").unwrap();
+        let section = &page[begins..page.find("<h2>Most disturbed").unwrap()];
+        assert!(!section.contains("NaN"), "{section}");
+        assert!(section.contains(there), "{there}: {section}");
+        assert!(!section.contains(not_there), "{not_there}: {section}");
+    }
+}
+
+#[test]
 fn sums_are_told_as_money() {
     let payment = |time: &str, payment_id: &str, amount: u32| {
         format!(

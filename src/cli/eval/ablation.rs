@@ -8,6 +8,7 @@ use indicatif::ProgressBar;
 use serde_json::{Map, json};
 
 use super::evaluation::{Evaluation, Figure};
+use super::statistics::shown;
 use crate::cli::Failure;
 use crate::scoring::policy::{Policy, Scope, Value};
 use crate::scoring::signal::Signal;
@@ -65,10 +66,14 @@ pub(super) fn run(
     })
 }
 
-/// A dot for no change: what matters should stand out.
+/// A dot for no change: what matters should stand out. A dash where nothing is known.
 fn change(all: &Figure, without: &Figure) -> String {
     let digits = all.digits();
-    let change = format!("{:+.digits$}", without.value - all.value);
+    let change = without.value - all.value;
+    if change.is_nan() {
+        return shown(change, digits);
+    }
+    let change = format!("{change:+.digits$}");
     if change.contains(|digit: char| ('1'..='9').contains(&digit)) {
         change
     } else {

@@ -8,6 +8,7 @@ use super::answers::Answer;
 use super::frauds::{Frauds, TestWeeks};
 use super::labels::{Labels, Truths};
 use super::mistakes::Mistakes;
+use super::statistics::shown;
 
 /// How answers did against labels.
 #[derive(Debug)]
@@ -37,7 +38,7 @@ impl Figure {
     }
 
     pub(in crate::cli) fn shown(&self) -> String {
-        format!("{:.1$}", self.value, self.digits())
+        shown(self.value, self.digits())
     }
 }
 

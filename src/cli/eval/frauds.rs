@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answers::Answer;
 use super::evaluation::Figure;
 use super::labels::Fraud;
-use super::statistics::{Ranking, Share, mean_and_deviation, quantile};
+use super::statistics::{Ranking, Share, mean_and_deviation, quantile, shown};
 use crate::cli::show;
 use crate::scoring::assessment::Decision;
 
@@ -137,17 +137,22 @@ impl Frauds {
         })
     }
 
-    /// AUC, average precision and CP@k, each its mean over the weeks and the deviation from it.
+    /// AUC, average precision and CP@k, each its mean over the weeks and the deviation from it. How well
+    /// frauds are told from the rest, weeks say that have both.
     fn summary(&self) -> [(String, f64, f64); 3] {
-        let over_weeks = |name: String, value: fn(&Week) -> f64| {
-            let values: Vec<f64> = self.weeks.iter().map(value).collect();
+        let has_both = |week: &&Week| 0 < week.frauds && week.frauds < week.payments;
+        let ranked = || self.weeks.iter().filter(has_both).map(|week| week.ranking);
+        let over_weeks = |name: String, values: Vec<f64>| {
             let (mean, deviation) = mean_and_deviation(&values);
             (name, mean, deviation)
         };
+        let aucs = ranked().map(|ranking| ranking.auc);
+        let precisions = ranked().map(|ranking| ranking.average_precision);
+        let card_precisions = self.weeks.iter().map(|week| week.card_precision);
         [
-            over_weeks("AUC".to_owned(), |week| week.ranking.auc),
-            over_weeks("AP".to_owned(), |week| week.ranking.average_precision),
-            over_weeks(format!("CP@{}", self.k), |week| week.card_precision),
+            over_weeks("AUC".to_owned(), aucs.collect()),
+            over_weeks("AP".to_owned(), precisions.collect()),
+            over_weeks(format!("CP@{}", self.k), card_precisions.collect()),
         ]
     }
 
@@ -168,7 +173,7 @@ impl Frauds {
     }
 
     pub(super) fn write(&self, out: &mut dyn Write) -> io::Result<()> {
-        let cells = |values: &[f64]| values.iter().map(|value| format!("{value:.4}")).collect();
+        let cells = |values: &[f64]| values.iter().map(|value| shown(*value, 4)).collect();
         let mut rows = vec![words("days payments frauds AUC AP")];
         rows[0].extend([format!("CP@{}", self.k), "at best".to_owned()]);
         for week in &self.weeks {
@@ -217,11 +222,11 @@ impl Frauds {
         show::table(out, &rows)?;
         writeln!(
             out,
-            "\nas decided: frauds stopped {:.4} (blocked {:.4}), others disturbed {:.5} (blocked {:.5})",
-            self.stopped.confirmed_or_blocked,
-            self.stopped.blocked,
-            self.disturbed.confirmed_or_blocked,
-            self.disturbed.blocked
+            "\nas decided: frauds stopped {} (blocked {}), others disturbed {} (blocked {})",
+            shown(self.stopped.confirmed_or_blocked, 4),
+            shown(self.stopped.blocked, 4),
+            shown(self.disturbed.confirmed_or_blocked, 5),
+            shown(self.disturbed.blocked, 5)
         )
     }
 
@@ -461,6 +466,39 @@ mod tests {
             point.recall_by_scenario.keys().collect::<Vec<_>>(),
             [&1, &2]
         );
+    }
+
+    #[test]
+    fn weeks_without_frauds_are_not_averaged() {
+        let rows = [
+            (14, "a", 80.0, 1),
+            (14, "b", 20.0, 0),
+            (21, "c", 10.0, 0),
+            (28, "d", 10.0, 2),
+        ];
+        let weeks = TestWeeks { weeks: 3, ..TEST };
+        let frauds = evaluated(&rows, &weeks).unwrap();
+        let [auc, precision, _] = frauds.summary().map(|(_, mean, _)| mean);
+        assert!(close(auc, 1.0) && close(precision, 1.0), "{frauds:?}");
+        let mut out = Vec::new();
+        frauds.write(&mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let week = out.lines().find(|row| row.starts_with("21-27")).unwrap();
+        let week: Vec<&str> = week.split_whitespace().collect();
+        assert_eq!(week[1..5], ["1", "0", "-", "-"], "{out}");
+
+        let none = evaluated(
+            &rows[2..3],
+            &TestWeeks {
+                first_day: Some(21),
+                ..TEST
+            },
+        );
+        let mut out = Vec::new();
+        none.unwrap().write(&mut out).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(out.contains("frauds stopped - (blocked -)"), "{out}");
+        assert!(!out.contains("NaN"), "{out}");
     }
 
     #[test]

@@ -8,12 +8,15 @@ use serde_json::{Value, json};
 use super::answers::Answer;
 use super::evaluation::Figure;
 use super::labels::Mistake;
-use super::statistics::{Ranking, Share};
+use super::statistics::{Ranking, Share, shown};
 use crate::cli::show;
 use crate::scoring::assessment::Decision;
 
 /// The class of ordinary payments; every other class that should be left alone is a hard one.
 const ORDINARY: &str = "base";
+
+/// What sums up an evaluation, besides the recall of each class.
+const SUMS: [&str; 4] = ["macro_recall", ORDINARY, "hard", "AP"];
 
 /// What a retry's stored answer counts as: it is caught for certain.
 const SCORE_MAX: f64 = 100.0;
@@ -139,14 +142,18 @@ impl Mistakes {
     }
 
     pub(super) fn figures(&self) -> Vec<Figure> {
-        let mut figures = vec![Figure::new("macro_recall", self.macro_recall())];
+        let [mean, ordinary, hard, precision] = SUMS;
+        let mut figures = vec![Figure::new(mean, self.macro_recall())];
         for class in self.positives() {
-            let recall = class.tally.stopped.value();
-            figures.push(Figure::new(class.name.as_str(), recall));
+            let name = match class.name.as_str() {
+                name if SUMS.contains(&name) => format!("{name} (caught)"),
+                name => name.to_owned(),
+            };
+            figures.push(Figure::new(name, class.tally.stopped.value()));
         }
-        figures.push(Figure::new(ORDINARY, self.ordinary().stopped.value()));
-        figures.push(Figure::new("hard", self.hard().stopped.value()));
-        figures.push(Figure::new("AP", self.average_precision));
+        figures.push(Figure::new(ordinary, self.ordinary().stopped.value()));
+        figures.push(Figure::new(hard, self.hard().stopped.value()));
+        figures.push(Figure::new(precision, self.average_precision));
         figures
     }
 
@@ -261,14 +268,6 @@ fn row(name: &str, should_stop: bool, tally: Tally) -> Vec<String> {
         shown(tally.blocked.value(), digits),
         tally.stopped.of.to_string(),
     ]
-}
-
-fn shown(share: f64, digits: usize) -> String {
-    if share.is_nan() {
-        "-".to_owned()
-    } else {
-        format!("{share:.digits$}")
-    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,15 @@
 
 use serde::Serialize;
 
+/// A number to so many digits; a dash where there was nothing to tell it from.
+pub(in crate::cli) fn shown(value: f64, digits: usize) -> String {
+    if value.is_nan() {
+        "-".to_owned()
+    } else {
+        format!("{value:.digits$}")
+    }
+}
+
 /// How often something happened among how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(in crate::cli) struct Share {

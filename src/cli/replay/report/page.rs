@@ -5,7 +5,7 @@ use std::fmt::Display;
 use super::gathered::{BANDS, Counts, Gathered, HOUR_MS};
 use super::html::{Html, grouped, percent};
 use super::{examples, moment, plots, written};
-use crate::cli::eval::{Class, Evaluation, Mistakes};
+use crate::cli::eval::{Class, Evaluation, Mistakes, shown};
 use crate::scoring::assessment::{Decision, ReasonCode};
 use crate::scoring::policy::Policy;
 
@@ -277,26 +277,32 @@ fn heat_cell(html: &mut Html, counts: &Counts, heat: f64) {
 
 fn mistakes_section(html: &mut Html, mistakes: &Mistakes) {
     let about = format!(
-        "Recall {:.4} on average over the classes, precision {:.4}, average precision {:.4}. \
+        "Recall {} on average over the classes, precision {}, average precision {}. \
          Lines are 95 % intervals.",
-        mistakes.macro_recall(),
-        mistakes.precision().value(),
-        mistakes.average_precision()
+        shown(mistakes.macro_recall(), 4),
+        shown(mistakes.precision().value(), 4),
+        shown(mistakes.average_precision(), 4)
     );
     let row = |class: &Class| (class.name.clone(), class.tally);
     let of = |should_stop: bool| {
         let classes = mistakes.classes.iter();
-        classes
-            .filter(move |class| class.should_stop == should_stop)
-            .map(row)
+        let classes = classes.filter(move |class| class.should_stop == should_stop);
+        classes.map(row).collect::<Vec<_>>()
     };
-    let mut left_alone: Vec<_> = of(false).collect();
+    let mut left_alone = of(false);
     left_alone.push(("all but base".to_owned(), mistakes.hard()));
+    // Of nothing there is no share.
+    left_alone.retain(|(_, tally)| tally.stopped.of > 0);
     section(html, "Against the labels", &about, |html| {
-        html.line("h3", &[], "Caught");
-        plots::intervals(html, "good", &of(true).collect::<Vec<_>>());
-        html.line("h3", &[], "Disturbed though to be left alone");
-        plots::intervals(html, "confirm", &left_alone);
+        for (title, class, shares) in [
+            ("Caught", "good", of(true)),
+            ("Disturbed though to be left alone", "confirm", left_alone),
+        ] {
+            if !shares.is_empty() {
+                html.line("h3", &[], title);
+                plots::intervals(html, class, &shares);
+            }
+        }
     });
 }
 
