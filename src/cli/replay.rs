@@ -31,7 +31,8 @@ The file holds JSON Lines in time order (.gz and .zst are read as they are), one
    \"kind\":\"top_up\",\"order_id\":\"o1\",\"device_id\":\"d1\",\"session_id\":\"s1\"}      (the last three may be absent,
    as may \"duplicate_window_ms\":60000 and, where the payer said yes to a question, \"confirms\":\"p0\")
   {\"type\":\"outcome\",\"time\":\"2018-04-01T00:00:33Z\",\"account_id\":\"a1\",\"payment_id\":\"p1\",\"outcome\":\"succeeded\"}
-One line comes out per payment, and a summary at the end.
+One line comes out per payment, and a summary at the end. A payment that confirms what the policy did not ask, or
+too late for it, is scored without that.
 
 Examples:
   doublecheck replay payments.jsonl.gz --out decisions.jsonl

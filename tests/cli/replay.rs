@@ -145,3 +145,29 @@ fn the_page_is_made_though_nobody_reads_the_decisions() {
     assert_eq!(ran.code, Some(0), "{ran:?}");
     assert!(fs::read_to_string(page).unwrap().ends_with("</html>\n"));
 }
+
+#[test]
+fn an_answer_that_is_too_late_for_the_policy_is_none() {
+    let outcome = "{\"type\":\"outcome\",\"time\":\"2026-01-01T10:00:03Z\",\"account_id\":\"alice\",\
+                   \"payment_id\":\"p1\",\"outcome\":\"succeeded\"}\n";
+    let lines = one()
+        + outcome
+        + &payment("2026-01-01T10:05:00Z", "p2", "")
+        + &payment("2026-01-01T10:05:05Z", "p3", ",\"confirms\":\"p2\"");
+    let short = "[confirmation]\ntoken_ttl_ms = 1000\n";
+    let folder = Folder::with(&[("lines.jsonl", &lines), ("short.toml", short)]);
+    let (stream, out) = (folder.path("lines.jsonl"), folder.path("out.jsonl"));
+    let decided = |policy: &str| {
+        let ran = run(&["replay", &stream, "--out", &out, "--policy", policy]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let decisions = fs::read_to_string(&out).unwrap();
+        (ran.out, decisions.lines().last().unwrap().to_owned())
+    };
+    let (summary, third) = decided("balanced");
+    assert!(third.contains("\"decision\":\"allow\""), "{third}");
+    assert!(!summary.contains("confirmations not taken"), "{summary}");
+    let (summary, third) = decided(&folder.path("short.toml"));
+    assert!(third.contains("\"decision\":\"confirm\""), "{third}");
+    let told = "\nconfirmations not taken          1\n";
+    assert!(summary.contains(told), "{summary}");
+}

@@ -168,7 +168,8 @@ impl Replay {
         payment: Payment,
         confirms: Option<&PaymentId>,
     ) -> Result<Decided, String> {
-        // Another policy may not have asked: then there is nothing to confirm.
+        // Another policy may not have asked, and then there is nothing to confirm; or it asks for a shorter
+        // time, and the answer comes too late.
         let token = confirms.and_then(|asked| {
             let key = payment_key(payment.account_id.as_str(), asked.as_str());
             self.tokens.get(&key).map(ToString::to_string)
@@ -177,7 +178,13 @@ impl Replay {
             self.take_back_asked(&payment, confirms);
             self.engine.import(&payment)
         } else {
-            self.engine.score(&payment, token.as_deref())
+            match self.engine.score(&payment, token.as_deref()) {
+                Err(Refusal::Token(_)) => {
+                    self.summary.add_confirmation_not_taken();
+                    self.engine.score(&payment, None)
+                }
+                scored => scored,
+            }
         };
         let scored = scored.map_err(|refusal| told(&refusal))?;
         self.summary.add_payment(&scored);

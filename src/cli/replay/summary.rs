@@ -20,6 +20,7 @@ pub(in crate::cli) struct Summary {
     outcomes: u64,
     outcomes_unknown: u64,
     bad_lines: u64,
+    confirmations_not_taken: u64,
     accounts: usize,
     bounds: BoundsCounts,
     elapsed: Duration,
@@ -63,6 +64,11 @@ impl Summary {
     /// Counts a line that was passed over.
     pub(super) const fn add_bad_line(&mut self) {
         self.bad_lines += 1;
+    }
+
+    /// Counts an answer of a payer that this policy takes for none: the payment was scored without it.
+    pub(super) const fn add_confirmation_not_taken(&mut self) {
+        self.confirmations_not_taken += 1;
     }
 
     /// Takes down what is known at the end only.
@@ -123,6 +129,10 @@ impl fmt::Display for Summary {
             self.bounds.devices_forgotten
         )?;
         write_evicted(f, &self.bounds)?;
+        if self.confirmations_not_taken > 0 {
+            let count = self.confirmations_not_taken;
+            writeln!(f, "confirmations not taken {count:>10}")?;
+        }
         writeln!(f, "bad lines passed over {:>12}", self.bad_lines)?;
         let events = self.payments + self.outcomes;
         let seconds = self.elapsed.as_secs_f64();
