@@ -178,6 +178,8 @@ fn record_rows(record: &pb::PaymentRecord, language: Language) -> Vec<Vec<String
     ] {
         rows.extend(id.map(|id| row(name, id)));
     }
+    let window = payment.duplicate_window.map(duplicate_window);
+    rows.extend(window.map(|told| row("duplicate window", told)));
     let assessment = record.assessment.clone().unwrap_or_default();
     rows.extend(show::assessment_rows(&assessment, language));
     rows.push(row("held against", or_dash(&record.held_against)));
@@ -188,6 +190,17 @@ fn record_rows(record: &pb::PaymentRecord, language: Language) -> Vec<Vec<String
         format!("{}{since}", show::outcome(record.outcome())),
     ));
     rows
+}
+
+/// How far back the gateway had the same payment looked for; by its order it always is.
+fn duplicate_window(window: prost_types::Duration) -> String {
+    let is_off = window == prost_types::Duration::default();
+    let told = if is_off {
+        ": looked for by its order only"
+    } else {
+        ""
+    };
+    format!("{}, set by the gateway{told}", show::duration(window))
 }
 
 fn or_dash(text: &str) -> String {

@@ -254,6 +254,26 @@ fn a_payment_its_duplicate_and_the_evidence() {
 
     let one = served.run(&["evidence", "--account", "alice", "--payment-id", "p-1"]);
     assert!(one.out.contains("succeeded since "), "{one:?}");
+    assert!(!one.out.contains("duplicate window"), "{one:?}");
+}
+
+#[test]
+fn evidence_tells_of_duplicates_that_the_gateway_did_not_want_looked_for() {
+    let served = serve();
+    served.score_json("p-1", &[]);
+    for (payment_id, window, told) in [
+        (
+            "p-2",
+            "0s",
+            "duplicate window  0s, set by the gateway: looked for by its order only",
+        ),
+        ("p-3", "60s", "duplicate window  60s, set by the gateway\n"),
+    ] {
+        served.score_json(payment_id, &["--duplicate-window", window]);
+        let alice = ["evidence", "--account", "alice", "--payment-id", payment_id];
+        let evidence = served.run(&alice);
+        assert!(evidence.out.contains(told), "{evidence:?}");
+    }
 }
 
 #[test]
