@@ -1,12 +1,12 @@
 //! A file's bytes, decompressed as needed, line by line.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::path::Path;
 
 use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
-use ruzstd::decoding::StreamingDecoder;
+use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
 /// The longest line that is read: several times what any event, decision or label takes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -23,26 +23,58 @@ pub(super) fn open(path: &Path, progress: &ProgressBar) -> io::Result<Box<dyn Bu
     progress.set_length(file.metadata()?.len());
     let mut file = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
     let start = file.fill_buf()?;
-    if start.starts_with(&[0x1f, 0x8b]) {
+    let mut plain: Box<dyn BufRead> = if start.starts_with(&[0x1f, 0x8b]) {
         let plain = MultiGzDecoder::new(file);
-        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)));
-    }
-    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, plain))
+    } else if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || is_skippable(start) {
         let plain = ZstdFrames::new(file)?;
-        return Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, plain)));
+        Box::new(BufReader::with_capacity(BUFFER_BYTES, plain))
+    } else {
+        Box::new(file)
+    };
+    // Some programs begin a text with a mark of its encoding.
+    if plain.fill_buf()?.starts_with("\u{feff}".as_bytes()) {
+        plain.consume('\u{feff}'.len_utf8());
     }
-    Ok(Box::new(file))
+    Ok(plain)
 }
 
 /// A Zstandard file of one or more frames; the library reads one frame at a time.
 struct ZstdFrames<R: BufRead> {
-    frame: Option<StreamingDecoder<R, ruzstd::decoding::FrameDecoder>>,
+    frame: Option<Frame<R>>,
+}
+
+/// A frame whose magic number was looked at.
+type Frame<R> = StreamingDecoder<io::Chain<Cursor<Magic>, R>, FrameDecoder>;
+
+type Magic = [u8; 4];
+
+/// Whether a frame begins here that holds nothing for us, as `pzstd` writes before each of its own.
+const fn is_skippable(start: &[u8]) -> bool {
+    matches!(start, [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..])
+}
+
+/// The next frame that holds something, if there is one.
+fn next_frame<R: BufRead>(mut source: R) -> io::Result<Option<Frame<R>>> {
+    while !source.fill_buf()?.is_empty() {
+        let mut magic = Magic::default();
+        source.read_exact(&mut magic)?;
+        if !is_skippable(&magic) {
+            let frame = StreamingDecoder::new(Cursor::new(magic).chain(source));
+            return frame.map(Some).map_err(io::Error::other);
+        }
+        let mut length = [0; 4];
+        source.read_exact(&mut length)?;
+        let length = u64::from(u32::from_le_bytes(length));
+        io::copy(&mut source.by_ref().take(length), &mut io::sink())?;
+    }
+    Ok(None)
 }
 
 impl<R: BufRead> ZstdFrames<R> {
     fn new(source: R) -> io::Result<Self> {
-        let frame = StreamingDecoder::new(source).map_err(io::Error::other)?;
-        Ok(Self { frame: Some(frame) })
+        let frame = next_frame(source)?;
+        Ok(Self { frame })
     }
 }
 
@@ -57,10 +89,8 @@ impl<R: BufRead> Read for ZstdFrames<R> {
             let Some(finished) = self.frame.take() else {
                 break;
             };
-            let mut source = finished.into_inner();
-            if !source.fill_buf()?.is_empty() {
-                self.frame = Some(StreamingDecoder::new(source).map_err(io::Error::other)?);
-            }
+            let (_, source) = finished.into_inner().into_inner();
+            self.frame = next_frame(source)?;
         }
         Ok(0)
     }

@@ -58,6 +58,13 @@ fn a_stream_is_replayed_and_held_against_its_labels() {
 }
 
 #[test]
+fn labels_may_begin_with_a_mark_of_their_encoding() {
+    let ran = eval(&folder(&format!("\u{feff}{LABELS}")), &[]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(ran.out, eval(&folder(LABELS), &[]).out);
+}
+
+#[test]
 fn decisions_of_replay_come_to_the_same() {
     let folder = folder(LABELS);
     let (decisions, labels) = (folder.path("decisions.jsonl"), folder.path("labels.csv"));

@@ -114,6 +114,44 @@ fn a_page_may_go_to_standard_output() {
     assert!(ran.err.starts_with("payments"), "{ran:?}");
 }
 
+#[test]
+fn frames_that_hold_nothing_are_passed_over() {
+    use ruzstd::encoding::{CompressionLevel, compress_to_vec};
+
+    // As pzstd writes them: a frame that says how long the next one is, and that one.
+    let file: Vec<u8> = [one(), payment("2026-01-01T10:00:01Z", "p2", "")]
+        .iter()
+        .flat_map(|line| {
+            let frame = compress_to_vec(line.as_bytes(), CompressionLevel::Fastest);
+            let length = u32::try_from(frame.len()).unwrap().to_le_bytes();
+            [&[0x50, 0x2a, 0x4d, 0x18, 4, 0, 0, 0], &length[..], &frame].concat()
+        })
+        .collect();
+    let folder = Folder::with(&[]);
+    let (stream, out) = (folder.path("stream.jsonl.zst"), folder.path("out.jsonl"));
+    fs::write(&stream, file).unwrap();
+    let ran = run(&["replay", &stream, "--out", &out]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert_eq!(fs::read_to_string(out).unwrap().lines().count(), 2);
+}
+
+#[test]
+fn bad_lines_are_told_with_their_fields_and_with_the_line_that_set_the_time() {
+    let lines = one()
+        + &payment("2062-01-01T10:00:00Z", "p2", "")
+        + &payment("2026-01-01T10:00:02Z", "p3", "")
+        + &payment("2062-01-01T10:00:00Z", "p4", "").replace("5000", "\"50\"");
+    let folder = Folder::with(&[("lines.jsonl", &lines)]);
+    let (stream, out) = (folder.path("lines.jsonl"), folder.path("out.jsonl"));
+    let ran = run(&["replay", &stream, "--out", &out, "--skip-bad"]);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let told = format!(
+        "{stream}:3: time: must not be earlier than that of line 2\n\
+         {stream}:4: amount_minor: must be a whole number\n"
+    );
+    assert_eq!(ran.err, told);
+}
+
 /// What nobody reads.
 fn unread() -> Stdio {
     let (reader, writer) = std::io::pipe().unwrap();

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use crate::engine::OutcomeReport;
 use crate::scoring::money::{Currency, Money};
@@ -80,13 +81,27 @@ struct Line<'a> {
     outcome: Option<Cow<'a, str>>,
 }
 
+/// The fields of a line by what they hold.
+const NEEDED_TEXTS: [&str; 4] = ["type", "time", "payment_id", "account_id"];
+const TEXTS: [&str; 9] = [
+    "payee_id",
+    "payee_type",
+    "currency_code",
+    "kind",
+    "order_id",
+    "device_id",
+    "session_id",
+    "confirms",
+    "outcome",
+];
+const NUMBERS: [&str; 2] = ["amount_minor", "duplicate_window_ms"];
+
 /// Reads one line of JSON.
 ///
 /// # Errors
 /// [`BadEvent`] with every fault of the line.
 pub fn parse(json: &[u8]) -> Result<Event, BadEvent> {
-    let line: Line<'_> =
-        serde_json::from_slice(json).map_err(|error| BadEvent(vec![error.to_string()]))?;
+    let line: Line<'_> = serde_json::from_slice(json).map_err(|error| unreadable(json, &error))?;
     let mut faults = Faults::default();
     let time = faults.check("time", parse_time(&line.time));
     let what = match line.event.as_ref() {
@@ -106,6 +121,28 @@ pub fn parse(json: &[u8]) -> Result<Event, BadEvent> {
         }),
         _ => Err(BadEvent(faults.0)),
     }
+}
+
+/// Why a line is no event at all. Where it is JSON, the fields of another type are named, which `error`
+/// does not do.
+fn unreadable(json: &[u8], error: &serde_json::Error) -> BadEvent {
+    let fields: Map<String, Value> = serde_json::from_slice(json).unwrap_or_default();
+    let mut faults = Faults::default();
+    for (name, value) in &fields {
+        let name = name.as_str();
+        let is_needed = NEEDED_TEXTS.contains(&name);
+        if NUMBERS.contains(&name) && !(value.is_i64() || value.is_null()) {
+            faults.add(name, "must be a whole number");
+        } else if (is_needed || TEXTS.contains(&name))
+            && !(value.is_string() || value.is_null() && !is_needed)
+        {
+            faults.add(name, "must be a text");
+        }
+    }
+    if faults.0.is_empty() {
+        faults.0.push(error.to_string());
+    }
+    BadEvent(faults.0)
 }
 
 #[derive(Default)]
@@ -279,6 +316,10 @@ mod tests {
         assert!(faults_of("").contains("EOF"));
         assert!(faults_of("[]").contains("column"));
         assert!(faults_of(&PAYMENT.replace("kind", "kin")).contains("unknown field `kin`"));
-        assert!(faults_of(&PAYMENT.replace("1234", "12.5")).contains("column"));
+        let wrong = PAYMENT.replace("1234", "12.5").replace("\"a\"", "7");
+        assert_eq!(
+            faults_of(&wrong),
+            "account_id: must be a text; amount_minor: must be a whole number"
+        );
     }
 }

@@ -54,6 +54,8 @@ pub(in crate::cli) struct Replay {
     clock: Arc<ManualClock>,
     pub(super) engine: Engine,
     latest: Timestamp,
+    /// The line that it was in.
+    latest_line: u64,
     /// Who was paid, by account and payment: a gateway knows, and says so when an outcome comes long
     /// after the payment.
     payees: HashMap<Box<str>, PayeeId>,
@@ -79,6 +81,7 @@ impl Replay {
             engine: Engine::new(policies, clock.clone(), token_key),
             clock,
             latest: Timestamp::from_unix_ms(i64::MIN),
+            latest_line: 0,
             payees: HashMap::new(),
             tokens: HashMap::new(),
             summary: Summary::default(),
@@ -122,7 +125,7 @@ impl Replay {
             source::next_line(file.source.as_mut(), &mut buffer).map_err(in_error)?
         {
             number += 1;
-            match self.line(&line) {
+            match self.line(number, &line) {
                 Ok(None) => {}
                 Ok(Some(decided)) => observe(number, &decided)?,
                 Err(reason) => {
@@ -140,7 +143,7 @@ impl Replay {
         Ok(())
     }
 
-    fn line(&mut self, line: &Line<'_>) -> Result<Option<Decided>, String> {
+    fn line(&mut self, number: u64, line: &Line<'_>) -> Result<Option<Decided>, String> {
         let Line::Text(json) = line else {
             return Err("the line is longer than any event".to_owned());
         };
@@ -150,9 +153,13 @@ impl Replay {
             confirms,
         } = event::parse(json).map_err(|bad| bad.to_string())?;
         if time < self.latest {
-            return Err("time: must not be earlier than that of the line before".to_owned());
+            let latest = self.latest_line;
+            return Err(format!(
+                "time: must not be earlier than that of line {latest}"
+            ));
         }
         self.latest = time;
+        self.latest_line = number;
         self.clock.set(time);
         match what {
             Happening::Payment(payment) => self.payment(payment, confirms.as_ref()).map(Some),
