@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Ended, Failure};
-use crate::journal::{Reader, Tail};
+use crate::journal::{Reader, Tail, is_kept_in};
 use crate::scoring::time::Timestamp;
 use crate::storage::disk::Disk;
 
@@ -89,8 +89,16 @@ fn open(directory: &Path) -> Result<Reader, Failure> {
 
 fn look_at(directory: &Path) -> Result<Arc<Disk>, Failure> {
     let disk = Disk::look_at(directory);
-    disk.map(Arc::new)
-        .map_err(|error| Failure::at_work(directory.display(), &error))
+    let disk = disk.map_err(|error| Failure::at_work(directory.display(), &error))?;
+    // Nothing is wrong with nothing: a path that is mistyped must not look like a journal that is whole.
+    match is_kept_in(&disk) {
+        Ok(true) => Ok(Arc::new(disk)),
+        Ok(false) => Err(Failure::Work(format!(
+            "error: {}: holds neither a journal nor a snapshot",
+            directory.display()
+        ))),
+        Err(fault) => Err(Failure::at_work(directory.display(), &fault)),
+    }
 }
 
 /// How a journal ends, in words.

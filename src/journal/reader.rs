@@ -18,6 +18,7 @@ use super::frame::{
 };
 use super::header::HeaderFault;
 use super::record::decode_next;
+use super::snapshot::snapshots;
 use crate::storage::{Directory, read_whole};
 
 mod ending;
@@ -352,6 +353,14 @@ fn header_of(name: &str, segment: &[u8]) -> Result<Option<SegmentHeader>, Journa
             read: FORMAT_VERSION,
         }),
     }
+}
+
+/// Whether a journal is kept in `directory`, or a snapshot that one may begin from.
+///
+/// # Errors
+/// When the directory cannot be read.
+pub fn is_kept_in(directory: &dyn Directory) -> Result<bool, JournalFault> {
+    Ok(!segments_of(directory)?.is_empty() || !snapshots(directory)?.is_empty())
 }
 
 pub(super) fn segments_of(directory: &dyn Directory) -> Result<VecDeque<String>, JournalFault> {

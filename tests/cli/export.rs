@@ -1,4 +1,4 @@
-//! `journal export`: how far back it goes.
+//! `journal export`: how far back it goes; and directories that hold no journal.
 
 use std::fs;
 
@@ -72,4 +72,19 @@ fn what_cannot_be_exported_leaves_the_file_that_was_there() {
     assert_eq!(ran.code, Some(1), "{ran:?}");
     assert!(ran.err.contains("nowhere: "), "{ran:?}");
     assert_eq!(fs::read_to_string(&keep).unwrap(), "kept");
+}
+
+#[test]
+fn what_is_no_journal_is_not_taken_for_a_whole_one() {
+    let folder = Folder::with(&[("payments.jsonl", "")]);
+    let empty = folder.path("empty");
+    fs::create_dir(&empty).unwrap();
+    for directory in [empty, folder.path("")] {
+        for command in [&["verify"][..], &["inspect"], &["export", "--out", "-"]] {
+            let ran = run(&[&["journal"], command, &[&directory]].concat());
+            assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+            let told = format!("error: {directory}: holds neither a journal nor a snapshot\n");
+            assert_eq!(ran.err, told);
+        }
+    }
 }
