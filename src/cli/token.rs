@@ -4,6 +4,7 @@ use std::io::Write;
 
 use super::{Ended, Failure};
 use crate::access::{self, Fingerprint, Role};
+use crate::clock::{Clock as _, SystemClock};
 
 /// Make a token, and the entry that lets its holder call the service
 ///
@@ -18,6 +19,7 @@ use crate::access::{self, Fingerprint, Role};
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct TokenArguments {
     /// What to call the holder
+    #[arg(value_parser = name_of_holder)]
     name: String,
     /// What the holder may do: score payments and report outcomes, read evidence, or everything
     #[arg(long = "role", value_name = "score|evidence|admin", default_value = "score", value_parser = role_named)]
@@ -25,6 +27,13 @@ pub struct TokenArguments {
     /// Until when
     #[arg(long, value_name = "MOMENT")]
     expires: Option<jiff::Timestamp>,
+}
+
+fn name_of_holder(name: &str) -> Result<String, &'static str> {
+    if name.trim().is_empty() {
+        return Err("must not be empty");
+    }
+    Ok(name.to_owned())
 }
 
 fn role_named(name: &str) -> Result<Role, String> {
@@ -35,13 +44,19 @@ fn role_named(name: &str) -> Result<Role, String> {
 /// Runs `token`.
 ///
 /// # Errors
-/// When there is no randomness to be had.
+/// When the token would have expired by now, or there is no randomness to be had.
 pub fn run(arguments: &TokenArguments, out: &mut dyn Write) -> Ended {
     let TokenArguments {
         name,
         roles,
         expires,
     } = arguments;
+    let now = SystemClock::start().now().unix_ms();
+    if let Some(expires) = expires.filter(|expires| expires.as_millisecond() <= now) {
+        return Err(Failure::Usage(format!(
+            "error: --expires: {expires} is over"
+        )));
+    }
     let token = access::new_token()
         .map_err(|error| Failure::Work(format!("error: making a token: {error}")))?;
     let roles: Vec<toml::Value> = roles.iter().map(|role| role.name().into()).collect();

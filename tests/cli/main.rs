@@ -151,6 +151,17 @@ fn wrong_usage_exits_with_2() {
 }
 
 #[test]
+fn no_token_is_made_that_nobody_could_use() {
+    let ran = run(&["token", " "]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+    assert!(ran.err.contains("must not be empty"), "{ran:?}");
+    let ran = run(&["token", "support", "--expires", "2026-01-01T00:00:00Z"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+    let told = "error: --expires: 2026-01-01T00:00:00Z is over\n";
+    assert_eq!(ran.err, told);
+}
+
+#[test]
 fn help_teaches_an_example_and_the_exit_codes() {
     for command in [
         "serve", "score", "outcome", "evidence", "check", "demo", "replay", "eval", "load",
