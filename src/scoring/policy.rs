@@ -12,6 +12,7 @@ use super::time::Span;
 
 mod build;
 pub mod preset;
+mod rules;
 pub mod scope;
 pub mod setting;
 mod shadow;

@@ -380,19 +380,6 @@ signals! {
     HourUnusual "HOUR_UNUSUAL" hour_unusual Hour;
 }
 
-impl SignalSettings {
-    /// Rules between settings: the setting's path, whether the rule holds, the rule.
-    pub(crate) fn rules(&self, payments_max: u32) -> Vec<(&'static str, bool, &'static str)> {
-        let mut rules = self.rapid_repeat.rules(payments_max);
-        rules.push((
-            "failure_burst.confirm_from",
-            self.failure_burst.confirm_from <= self.failure_burst.block_from,
-            "must be at most failure_burst.block_from",
-        ));
-        rules
-    }
-}
-
 impl fmt::Display for Signal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.code())

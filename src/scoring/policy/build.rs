@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::rules::Rule;
 use super::setting::nearest;
 use super::{
     ConfirmationSettings, DecisionSettings, Difference, Given, MemorySettings, Policy, PolicyFault,
@@ -11,6 +12,9 @@ use super::{
 };
 use crate::scoring::fnv::Fnv;
 use crate::scoring::signal::SignalSettings;
+
+/// The tables of settings for some payments only. They hold no tables of one another.
+const TABLES: [&str; 2] = ["kind", "currency"];
 
 impl Preset {
     /// The policy of this name.
@@ -115,8 +119,14 @@ impl Policy {
         {
             return Err(Problem::NotOverridable { why });
         }
-        self.set(path, value)
-            .map_err(|problem| problem.suggesting(|name| scope.path_of(name)))?;
+        self.set(path, value).map_err(|problem| match &problem {
+            Problem::Unknown {
+                suggestion: Some(table),
+            } if scope != Scope::ALL && TABLES.contains(&table.as_str()) => {
+                Problem::Unknown { suggestion: None }
+            }
+            _ => problem.suggesting(|name| scope.path_of(name)),
+        })?;
         Ok(Given {
             scope,
             path: path.to_owned(),
@@ -145,7 +155,7 @@ impl Policy {
     fn unknown_section(&self, section: &str) -> Problem {
         let mut known: Vec<&str> = self.settings().iter().map(|known| known.section).collect();
         known.dedup();
-        known.extend(["kind", "currency"]);
+        known.extend(TABLES);
         Problem::Unknown {
             suggestion: nearest(section, &known),
         }
@@ -169,29 +179,12 @@ impl Policy {
     }
 
     fn contradictions(&self, scope: Scope) -> Vec<PolicyFault> {
-        let mut faults = Vec::new();
-        let mut require = |holds: bool, path: &str, rule: &'static str| {
-            if !holds {
-                faults.push(PolicyFault {
-                    path: self.culprit(path, rule, scope),
-                    problem: Problem::Contradicts { rule, scope },
-                });
-            }
+        let broken = self.rules().into_iter().filter(|(_, holds, _)| !holds);
+        let fault = |(path, _, rule): Rule| PolicyFault {
+            path: self.culprit(path, rule, scope),
+            problem: Problem::Contradicts { rule, scope },
         };
-        require(
-            self.decision.confirm_from < self.decision.block_from,
-            "decision.confirm_from",
-            "must be less than decision.block_from",
-        );
-        require(
-            self.confirmation.second_factor_from <= self.confirmation.biometric_from,
-            "confirmation.second_factor_from",
-            "must be at most confirmation.biometric_from",
-        );
-        for (path, holds, rule) in self.signals.rules(self.memory.payments_max) {
-            require(holds, path, rule);
-        }
-        faults
+        broken.map(fault).collect()
     }
 
     /// The full path of the setting that brought a contradiction about: of those given last, the one
@@ -311,6 +304,98 @@ mod tests {
         assert_eq!(
             faults(&[("decision.confirm_from", Value::Integer(90))]),
             ["decision.confirm_from: must be less than decision.block_from"]
+        );
+    }
+
+    #[test]
+    fn a_window_that_was_meant_in_seconds_is_refused() {
+        for path in [
+            "duplicate_in_flight.window_ms",
+            "duplicate_recent.window_ms",
+        ] {
+            let told = format!("{path}: must be at least duplicate_in_flight.block_within_ms");
+            assert_eq!(faults(&[(path, Value::Integer(3_600))]), [told]);
+        }
+    }
+
+    #[test]
+    fn what_grows_from_one_setting_to_another_does_not_leap() {
+        for (low, above, high) in [
+            (
+                "spend_surge.from_multiple",
+                11.0,
+                "spend_surge.full_multiple",
+            ),
+            (
+                "amount_unusual.from_deviations",
+                5.0,
+                "amount_unusual.knee_deviations",
+            ),
+            (
+                "amount_unusual.knee_deviations",
+                7.0,
+                "amount_unusual.full_deviations",
+            ),
+            ("amount_slip.from_nats", 4.0, "amount_slip.full_nats"),
+            (
+                "payee_fan_in.from_multiple",
+                9.0,
+                "payee_fan_in.full_multiple",
+            ),
+            ("hour_unusual.full_share", 0.5, "hour_unusual.from_share"),
+            (
+                "hour_unusual.modest_multiple",
+                4.0,
+                "hour_unusual.large_multiple",
+            ),
+        ] {
+            let told = format!("{low}: must be at most {high}");
+            assert_eq!(faults(&[(low, Value::Number(above))]), [told]);
+        }
+        for (low, above, high) in [
+            (
+                "small_payment_burst.nothing_up_to",
+                31,
+                "small_payment_burst.from",
+            ),
+            (
+                "device_fan_out.accounts_free",
+                20,
+                "device_fan_out.accounts_full",
+            ),
+            (
+                "device_switch.devices_free",
+                9,
+                "device_switch.devices_full",
+            ),
+        ] {
+            let told = format!("{low}: must be at most {high}");
+            assert_eq!(faults(&[(low, Value::Integer(above))]), [told]);
+        }
+        for (low, high) in [
+            ("payee_new.rare_novelty", "payee_new.everyday_novelty"),
+            ("payee_reported.from_rate", "payee_reported.full_rate"),
+        ] {
+            let told = format!("{low}: must be at most {high}");
+            let given = [(low, Value::Number(0.5)), (high, Value::Number(0.2))];
+            assert_eq!(faults(&given), [told]);
+        }
+    }
+
+    #[test]
+    fn no_kind_has_a_table_of_a_currency_and_none_is_suggested() {
+        assert_eq!(
+            faults(&[
+                (
+                    "kind.gift.currency.JPY.decision.confirm_from",
+                    Value::Integer(50)
+                ),
+                ("curency.JPY.decision.confirm_from", Value::Integer(50)),
+            ]),
+            [
+                "kind.gift.currency.JPY.decision.confirm_from: no such setting",
+                "curency.JPY.decision.confirm_from: no such setting; did you mean `currency`?",
+            ]
         );
     }
 

@@ -52,7 +52,11 @@ impl Settings {
         }
     }
 
-    pub(super) fn rules(&self, payments_max: u32) -> Vec<(&'static str, bool, &'static str)> {
+    /// Rules between its settings: the path of one, whether the rule holds, the rule.
+    pub(in crate::scoring) fn rules(
+        &self,
+        payments_max: u32,
+    ) -> Vec<(&'static str, bool, &'static str)> {
         WindowIndex::ALL
             .into_iter()
             .flat_map(|nth| {
