@@ -39,6 +39,7 @@ async fn serve(config: &Config, starter: &Starter) -> Ended {
         .first_or(starter.gone());
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, threads = %config.threads, "ready");
+    starter.tell(address);
     let settings = grpc::Settings {
         limits: config.limits,
         ..Default::default()

@@ -124,9 +124,8 @@ async fn serve(
     let engine = tokio::select! {
         result = &mut serving => return ended(result),
         () = &mut insisted => return Ok(()),
-        engine = opening => engine?,
+        engine = opening => Arc::new(engine?),
     };
-    let engine = Arc::new(engine);
     let threads = Threads::start(&engine, &config)?;
     let reloads = Reloads {
         files: config.files.clone(),
@@ -140,6 +139,7 @@ async fn serve(
     reloading.ask_at(hangups);
     door.open(Arc::clone(&engine));
     tell_ready(&config, &engine, address, http.address());
+    arguments.starter.tell(address);
     let mut hurried = false;
     tokio::select! {
         result = &mut serving => ended(result)?,

@@ -1,7 +1,7 @@
 //! `load` against real servers: every payment is answered, every answer is checked and counted.
 
 use std::fs;
-#[cfg(target_os = "linux")]
+#[cfg(unix)]
 use std::process::{Command, Stdio};
 
 use serde_json::Value;
@@ -277,6 +277,40 @@ fn a_server_that_does_not_start_or_answer_exits_with_1() {
     for part in ["did not start", "no-such-policy.toml: cannot be read"] {
         assert!(ran.err.contains(part), "{part}: {ran:?}");
     }
+}
+
+#[test]
+fn a_server_is_found_whatever_it_logs() {
+    let folder = Folder::with(&[("prod.toml", "[log]\nformat = \"json\"\n")]);
+    let config = folder.path("prod.toml");
+    for logging in [
+        ["--log-format", "json"],
+        ["--log-filter", "off"],
+        ["--config", &config],
+    ] {
+        let brief = ["--payments", "5", "--"];
+        let loaded = load_json(&[&brief[..], &logging, &PATIENT].concat());
+        assert_all_answered(&loaded["score"], 5);
+    }
+    let echo = load_json(&["--echo", "--rounds", "1", "--payments", "5"]);
+    assert_eq!(echo["echo"]["answered"], 5, "{echo}");
+}
+
+#[test]
+#[cfg(unix)]
+fn a_server_that_does_not_get_ready_is_not_waited_for() {
+    let folder = Folder::with(&[]);
+    // Who reads a pipe that nobody writes to waits for ever.
+    let pipe = folder.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let ran = load(&["--patience", "100ms", "--", "--config", &pipe]);
+    let why = "error: `doublecheck serve` was not ready within 100ms (--patience)\n";
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), why), "{ran:?}");
+    // What is no address is not taken for one.
+    let ran = load(&["--", "--help"]);
+    let why = "error: `doublecheck serve` did not start\n";
+    assert_eq!((ran.code, ran.err.as_str()), (Some(1), why), "{ran:?}");
 }
 
 #[test]

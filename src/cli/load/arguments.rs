@@ -115,6 +115,9 @@ pub(super) struct MeasuringArguments {
     /// How many rounds to measure [default: 1, with --echo 5 of each]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) rounds: Option<u16>,
+    /// How long to wait for a server to start
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
+    pub(super) patience: Duration,
     /// Write the distribution of latencies in µs, as HdrHistogram's plotter reads it; that of the echo
     /// twin goes to FILE.echo
     #[arg(long, value_name = "FILE")]

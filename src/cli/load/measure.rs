@@ -68,7 +68,7 @@ impl Stand {
                     Twin::Echo => &[],
                 };
                 let arguments: Vec<String> = threads.into_iter().chain(more.to_vec()).collect();
-                Server::Own(OwnServer::start(program, twin, &arguments)?)
+                Server::Own(OwnServer::start(program, twin, &arguments, plan.patience)?)
             }
         };
         Ok(Self { twin, server })

@@ -27,6 +27,7 @@ pub(super) struct Plan {
     pub(super) prefill: u64,
     pub(super) seed: u64,
     pub(super) warm_up: Duration,
+    pub(super) patience: Duration,
     pub(super) bounds: Bounds,
     pub(super) rounds: u64,
     pub(super) twins: Vec<Twin>,
@@ -84,6 +85,7 @@ impl Plan {
             prefill: payments.prefill,
             seed,
             warm_up: measuring.warm_up,
+            patience: measuring.patience,
             bounds: Bounds {
                 duration,
                 payments: measuring.payments.unwrap_or(u64::MAX),

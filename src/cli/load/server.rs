@@ -1,9 +1,13 @@
 //! The server under load: one that runs already, or a process of our own.
 
+use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
+use std::iter;
+use std::net::SocketAddr;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tonic::transport::Endpoint;
@@ -56,63 +60,95 @@ pub(super) struct OwnServer {
 }
 
 impl OwnServer {
-    /// Starts `twin` with `arguments` added to its command, and waits until it is ready.
-    pub(super) fn start(program: &Path, twin: Twin, arguments: &[String]) -> Result<Self, Failure> {
+    /// Starts `twin` with `arguments` added to its command, and waits until it is ready, but not for longer
+    /// than `patience`.
+    pub(super) fn start(
+        program: &Path,
+        twin: Twin,
+        arguments: &[String],
+        patience: Duration,
+    ) -> Result<Self, Failure> {
         let name = match twin {
             Twin::Score => "serve",
             Twin::Echo => "echo",
         };
-        let mut command = Command::new(program);
-        // What this shell has set for servers of its own is not what is to be measured.
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("DOUBLECHECK_") {
-                command.env_remove(variable);
-            }
-        }
-        command
-            // Unless asked for, its journal is not what is to be measured either.
-            .env("DOUBLECHECK_JOURNAL_ACK", "none")
-            .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
-            .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
-            .args(arguments)
-            // Held as long as this process lives: however it ends, the server ends with it.
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
-        let mut child = command
+        let mut child = command(program, name, arguments)
             .spawn()
             .map_err(|error| Failure::at_work(format!("starting {}", program.display()), &error))?;
-        let logged = child.stderr.take();
+        let told = child.stdout.take().map(first_address);
+        let log = child.stderr.take().map(last_lines);
         let mut own = Self {
             child,
             address: String::new(),
         };
-        let mut lines = BufReader::new(logged.ok_or_else(no_log)?).lines();
-        let mut said = Vec::new();
-        for line in lines.by_ref().map_while(Result::ok) {
-            if let Some(address) = ready_address(&line) {
-                address.clone_into(&mut own.address);
-                // Whoever logs must not wait for somebody to read.
-                thread::spawn(move || lines.map_while(Result::ok).for_each(drop));
+        let told = told.map(|told| told.recv_timeout(patience));
+        let why = match told {
+            Some(Ok(address)) => {
+                own.address = address.to_string();
                 return Ok(own);
             }
-            said.push(line);
+            Some(Err(RecvTimeoutError::Timeout)) => {
+                format!("was not ready within {patience:?} (--patience)")
+            }
+            Some(Err(RecvTimeoutError::Disconnected)) | None => "did not start".to_owned(),
+        };
+        // What it said is whole once it has ended.
+        drop(own);
+        let said = log.and_then(|log| log.join().ok()).unwrap_or_default();
+        let mut message = format!("error: `doublecheck {name}` {why}");
+        for (line, before) in said.iter().zip(iter::once(":\n").chain(iter::repeat("\n"))) {
+            message.extend([before, line]);
         }
-        let said = said.join("\n");
-        Err(Failure::Work(format!(
-            "error: `doublecheck {name}` did not start:\n{said}"
-        )))
+        Err(Failure::Work(message))
     }
 }
 
-fn no_log() -> Failure {
-    Failure::Work("error: the server's log cannot be read".to_owned())
+/// How to start a server on a free port that says where it is and ends with this process.
+fn command(program: &Path, name: &str, arguments: &[String]) -> Command {
+    let mut command = Command::new(program);
+    // What this shell has set for servers of its own is not what is to be measured.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_string_lossy().starts_with("DOUBLECHECK_") {
+            command.env_remove(variable);
+        }
+    }
+    command
+        // Unless asked for, its journal is not what is to be measured either.
+        .env("DOUBLECHECK_JOURNAL_ACK", "none")
+        .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
+        .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
+        .args(arguments)
+        // Held as long as this process lives: however it ends, the server ends with it.
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    command
 }
 
-/// The address in the line that a server logs once it takes calls.
-fn ready_address(line: &str) -> Option<&str> {
-    let (_, after) = line.split_once("ready address=")?;
-    after.split(' ').next()
+/// The address in the first line of `out`, once that comes.
+fn first_address(out: ChildStdout) -> Receiver<SocketAddr> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let first = BufReader::new(out).lines().next()?.ok()?;
+        // Nobody may wait for it any more.
+        tell.send(first.parse().ok()?).ok()
+    });
+    told
+}
+
+/// Reads a log to its end, as whoever logs must not wait for somebody to read; gives the last of its lines.
+fn last_lines(log: ChildStderr) -> JoinHandle<VecDeque<String>> {
+    const LINES: usize = 20;
+    thread::spawn(move || {
+        let mut last = VecDeque::with_capacity(LINES);
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            if last.len() == LINES {
+                last.pop_front();
+            }
+            last.push_back(line);
+        }
+        last
+    })
 }
 
 impl Drop for OwnServer {
@@ -120,21 +156,5 @@ impl Drop for OwnServer {
         // It may have ended already; then there is nothing to end.
         let _ = self.child.kill();
         let _ = self.child.wait();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_address_is_read_from_the_ready_line() {
-        let line = "2026-11-21T21:00:00Z  INFO doublecheck: ready address=127.0.0.1:4711 policy=x";
-        assert_eq!(ready_address(line), Some("127.0.0.1:4711"));
-        assert_eq!(
-            ready_address("INFO doublecheck: ready address=[::1]:1"),
-            Some("[::1]:1")
-        );
-        assert_eq!(ready_address("INFO doublecheck: listening"), None);
     }
 }

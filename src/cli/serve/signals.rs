@@ -1,7 +1,8 @@
 //! Being asked to stop, or to read files again.
 
 use std::future::pending;
-use std::io;
+use std::io::{self, Write as _};
+use std::net::SocketAddr;
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -72,19 +73,28 @@ impl StopSignals {
     }
 }
 
-/// Whether to end with whoever started this process.
+/// Whether another program started this one, to use it for as long as it lives itself.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Starter {
-    /// End when standard input does: whoever started this process holds its other end, and however that one
-    /// ends, the system lets go of it
+    /// Write the address to standard output once calls are taken, and end when standard input does: whoever
+    /// started this process holds its other end, and however that one ends, the system lets go of it
     #[arg(long = Starter::FLAG.trim_start_matches('-'), hide = true)]
-    end_with_stdin: bool,
+    for_starter: bool,
 }
 
 impl Starter {
-    pub(in crate::cli) const FLAG: &str = "--end-with-stdin";
+    pub(in crate::cli) const FLAG: &str = "--for-starter";
 
-    /// Completes once that one is gone, if this process is to end with it.
+    /// Tells that program that calls are taken, and where. The log tells people: it may be in any format, or
+    /// say nothing.
+    pub(in crate::cli) fn tell(&self, address: SocketAddr) {
+        if self.for_starter {
+            // Where it is gone, this process ends anyway.
+            let _ = writeln!(io::stdout(), "{address}");
+        }
+    }
+
+    /// Completes once that program is gone, if there is one.
     pub(in crate::cli) fn gone(&self) -> impl Future<Output = ()> + Send + use<> {
         let (gone, told) = oneshot::channel();
         let watch = move || {
@@ -93,7 +103,7 @@ impl Starter {
             // Who serves no longer need not be told.
             let _ = gone.send(());
         };
-        let watched = self.end_with_stdin.then(|| thread::spawn(watch));
+        let watched = self.for_starter.then(|| thread::spawn(watch));
         async move {
             match watched {
                 Some(_) => drop(told.await),
