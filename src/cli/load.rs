@@ -47,6 +47,8 @@ A closed loop (--in-flight) finds the highest rate: the next call leaves when an
 moment at which a call was due, so that a stall counts against every call that came due in it. What the load itself was
 late by is in it, and told as `sent late`.
 
+Latencies are of what was answered: refusals and failures are counted, and not timed.
+
 Every answer is checked. Payments are made up from --seed; some repeat an earlier one (--mistakes): double presses,
 retries after a time-out and re-submitted orders must not be allowed, and the same id again must get the stored answer.
 Accounts that pay faster than people do are asked and blocked (RAPID_REPEAT): that is counted, and no error. More
@@ -64,7 +66,9 @@ Examples:
   doublecheck load --address https://risk:50051 --ca ca.pem --token-file token
   doublecheck load -- --policy cautious
 
-Exit codes: 0 done, 1 a wrong answer or no answer at all, 2 wrong usage.")]
+Exit codes: 0 done, 1 a wrong answer, or a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN), or no
+answer at all, 2 wrong usage. Whatever else a server refuses, it has answered: RESOURCE_EXHAUSTED under overload is no
+failure of the load, nor is any other code.")]
 pub struct LoadArguments {
     #[command(flatten)]
     server: ServerArguments,
@@ -99,13 +103,7 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     } else {
         report::write(out, &plan, &summary)?;
     }
-    if let Some(wrongs) = report::wrongs(&summary) {
-        return Err(Failure::Work(wrongs));
-    }
-    if summary.sides().any(|side| side.answered == 0) {
-        return Err(Failure::Work("error: no payment was answered".to_owned()));
-    }
-    Ok(())
+    report::complaints(&summary).map_or(Ok(()), |told| Err(Failure::Work(told)))
 }
 
 fn write_distributions(path: &Path, summary: &Summary) -> Ended {

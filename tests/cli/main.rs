@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod journal;
 mod load;
+mod unanswered;
 #[cfg(unix)]
 mod logs;
 mod memory;

@@ -37,24 +37,28 @@ impl Desk {
     }
 
     /// Takes the answer to a payment.
-    pub(super) fn hear(&self, asked: Asked, answer: Option<&pb::Assessment>) {
-        let Some(answer) = answer else {
-            return self.wrong(Wrong::Empty);
-        };
+    pub(super) fn hear(&self, asked: Asked, answer: &pb::Assessment) {
         self.tally().answer(&asked, answer);
         self.payer.borrow_mut().hear(asked, answer.decision());
     }
 
-    pub(super) fn wrong(&self, wrong: Wrong) {
+    /// Takes what should be the answer to a payment, and is none.
+    pub(super) fn wrong(&self, _: Asked, wrong: Wrong) {
         self.tally().wrong(wrong);
     }
 
+    /// Takes what nobody has asked for.
+    pub(super) fn stray(&self) {
+        self.tally().wrong(Wrong::Misplaced);
+    }
+
     /// A payment got no answer.
-    pub(super) fn error(&self, code: Code) {
+    pub(super) fn error(&self, _: Asked, code: Code) {
         self.tally().error(code);
     }
 
-    /// A call that was due and sent then has its answer now.
+    /// A call that was due and sent then is answered now. What fails is not timed: that it fails fast, or
+    /// late, says nothing of how soon answers come.
     pub(super) fn time(&self, due: Duration, sent: Duration) {
         let now = self.now();
         self.tally().time(due, sent, now);

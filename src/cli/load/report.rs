@@ -204,8 +204,25 @@ fn shown(spread: &Spread, digits: usize) -> String {
     format!("{median:.digits$} ({min:.digits$}–{max:.digits$})")
 }
 
-/// Every wrong answer, in a sentence for standard error.
-pub(super) fn wrongs(summary: &Summary) -> Option<String> {
+/// What keeps the load from having gone well, for standard error.
+pub(super) fn complaints(summary: &Summary) -> Option<String> {
+    let gone: u64 = summary.sides().map(|side| side.tally.gone()).sum();
+    let gone = (gone > 0).then(|| {
+        format!(
+            "error: {gone} payments were answered by no server (UNAVAILABLE, CANCELLED or UNKNOWN)"
+        )
+    });
+    let is_unanswered = summary.sides().any(|side| side.answered == 0);
+    let unanswered = is_unanswered.then(|| "error: no payment was answered".to_owned());
+    let told: Vec<String> = [wrongs(summary), gone, unanswered]
+        .into_iter()
+        .flatten()
+        .collect();
+    (!told.is_empty()).then(|| told.join("\n"))
+}
+
+/// Every wrong answer.
+fn wrongs(summary: &Summary) -> Option<String> {
     let mut counts = [0; Wrong::ALL.len()];
     for side in summary.sides() {
         for (count, more) in counts.iter_mut().zip(side.tally.wrong) {

@@ -96,15 +96,21 @@ impl<'a> Flight<'a> {
 
     fn land(&self, response: pb::StreamPaymentsResponse) {
         let next = self.flying.borrow_mut().pop_front();
-        let Some(flying) = next.filter(|flying| flying.sequence == response.sequence) else {
-            return self.desk.wrong(Wrong::Misplaced);
+        let Some(flying) = next else {
+            return self.desk.stray();
         };
         self.room.add_permits(1);
-        self.desk.time(flying.due, flying.sent);
+        let Flying { due, asked, .. } = flying;
+        if flying.sequence != response.sequence {
+            return self.desk.wrong(asked, Wrong::Misplaced);
+        }
         match response.answer {
-            Some(Answer::Assessment(assessment)) => self.desk.hear(flying.asked, Some(&assessment)),
-            Some(Answer::Error(status)) => self.desk.error(Code::from_i32(status.code)),
-            Some(Answer::OutcomeAccepted(_)) | None => self.desk.hear(flying.asked, None),
+            Some(Answer::Assessment(assessment)) => {
+                self.desk.time(due, flying.sent);
+                self.desk.hear(asked, &assessment);
+            }
+            Some(Answer::Error(status)) => self.desk.error(asked, Code::from_i32(status.code)),
+            Some(Answer::OutcomeAccepted(_)) | None => self.desk.wrong(asked, Wrong::Empty),
         }
     }
 
@@ -112,8 +118,8 @@ impl<'a> Flight<'a> {
     fn crash(self, ended: Result<(), tonic::Status>) {
         for flying in self.flying.into_inner() {
             match &ended {
-                Ok(()) => self.desk.hear(flying.asked, None),
-                Err(status) => self.desk.error(status.code()),
+                Ok(()) => self.desk.wrong(flying.asked, Wrong::Empty),
+                Err(status) => self.desk.error(flying.asked, status.code()),
             }
         }
     }

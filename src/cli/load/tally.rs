@@ -3,12 +3,17 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tonic::Code;
+
 use super::check::{Twin, Wrong, check};
 use super::latency::Latencies;
 use super::mistakes::Mistake;
 use super::payer::Asked;
 use crate::cli::client::code_name;
 use crate::grpc::pb;
+
+/// What calls end with that no server answered: it was not there, or not any more.
+const GONE: [Code; 3] = [Code::Unavailable, Code::Cancelled, Code::Unknown];
 
 #[derive(Debug, Clone)]
 pub(super) struct Tally {
@@ -69,7 +74,7 @@ impl Tally {
     }
 
     /// One payment got no assessment.
-    pub(super) fn error(&mut self, code: tonic::Code) {
+    pub(super) fn error(&mut self, code: Code) {
         *self.errors.entry(code_name(code)).or_default() += 1;
     }
 
@@ -80,6 +85,12 @@ impl Tally {
 
     pub(super) fn wrongs(&self) -> u64 {
         self.wrong.iter().sum()
+    }
+
+    /// Payments that no server answered.
+    pub(super) fn gone(&self) -> u64 {
+        let gone = GONE.map(code_name);
+        gone.iter().filter_map(|code| self.errors.get(code)).sum()
     }
 
     pub(super) fn add(&mut self, other: &Self) {
@@ -97,6 +108,7 @@ impl Tally {
         }
         self.latencies.add(&other.latencies);
     }
+
     /// Takes over the wrong answers of `other`, and nothing else.
     pub(super) fn add_wrongs(&mut self, other: &Self) {
         for (mine, more) in self.wrong.iter_mut().zip(other.wrong) {

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use super::check::Wrong;
 use super::crew::Client;
 use super::desk::Desk;
 
@@ -11,10 +12,13 @@ pub(super) async fn lane(desk: Rc<Desk>, mut client: Client) {
         let (request, asked) = desk.pay();
         let sent = desk.now();
         let response = client.score_payment(request).await;
-        desk.time(departure.due, sent);
-        match response {
-            Ok(response) => desk.hear(asked, response.get_ref().assessment.as_ref()),
-            Err(status) => desk.error(status.code()),
+        match response.map(|response| response.into_inner().assessment) {
+            Ok(Some(assessment)) => {
+                desk.time(departure.due, sent);
+                desk.hear(asked, &assessment);
+            }
+            Ok(None) => desk.wrong(asked, Wrong::Empty),
+            Err(status) => desk.error(asked, status.code()),
         }
     }
 }

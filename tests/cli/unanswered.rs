@@ -1,0 +1,90 @@
+//! `load` against servers that refuse, die, hang or are too slow: what was answered is told all the same.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::net::{Shutdown, TcpListener, TcpStream};
+use std::thread;
+
+use serde_json::Value;
+
+use crate::support::{Folder, Ran, run, serve};
+
+/// Loads a server that runs, for a count of payments over one connection, and tells what came of it in JSON.
+fn load(address: &str, arguments: &[&str]) -> (Ran, Value) {
+    let usual = ["load", "--json", "--warm-up", "0s", "--connections", "1"];
+    let fixed = ["--seed", "1", "--mistakes", "0", "--address", address];
+    let ran = run(&[&usual[..], &fixed, arguments].concat());
+    let told = serde_json::from_str(&ran.out).unwrap_or_else(|_| panic!("{ran:?}"));
+    (ran, told)
+}
+
+fn errors(side: &Value) -> u64 {
+    let counts = side["errors"].as_object().unwrap().values();
+    counts.map(|count| count.as_u64().unwrap()).sum()
+}
+
+/// How many latencies a distribution is of.
+fn timed(path: &str) -> u64 {
+    let text = fs::read_to_string(path).unwrap();
+    let (_, total) = text.rsplit_once("Total count    = ").unwrap();
+    total.trim().trim_end_matches(']').parse().unwrap()
+}
+
+/// A way to `server`, for one connection, that is cut for good after so many bytes of answers.
+fn cut_after(bytes: u64, server: &str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let server = TcpStream::connect(server).unwrap();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        drop(listener);
+        let ways = (client.try_clone().unwrap(), server.try_clone().unwrap());
+        thread::spawn(move || io::copy(&mut &ways.0, &mut &ways.1));
+        io::copy(&mut (&server).take(bytes), &mut &client).unwrap();
+        for end in [client, server] {
+            // It may be closed already.
+            let _ = end.shutdown(Shutdown::Both);
+        }
+    });
+    address
+}
+
+#[test]
+fn refusals_are_not_timed() {
+    let (served, folder) = (serve(), Folder::with(&[]));
+    for mode in ["unary", "stream"] {
+        let file = folder.path(mode);
+        let paid = |payees| {
+            let made_up = ["--mode", mode, "--payees-per-account", payees];
+            let more = ["--payments", "200", "--histogram", &file];
+            load(&served.address, &[made_up, more].concat()).1
+        };
+        paid("4");
+        // The same ids for other payees.
+        let again = &paid("2")["score"];
+        assert!(again["errors"]["ALREADY_EXISTS"].as_u64() > Some(0));
+        assert_eq!(Some(timed(&file)), again["answered"].as_u64(), "{mode}");
+    }
+}
+
+#[test]
+fn a_server_that_goes_away_half_way_exits_with_1() {
+    let folder = Folder::with(&[]);
+    for mode in ["unary", "batch", "stream"] {
+        let served = serve();
+        let way = cut_after(30_000, &served.address);
+        let file = folder.path(mode);
+        let calls = ["--mode", mode, "--in-flight", "2", "--payments", "2000"];
+        let (ran, told) = load(&way, &[&calls[..], &["--histogram", &file]].concat());
+        let score = &told["score"];
+        let answered = score["answered"].as_u64().unwrap();
+        // Not one is lost.
+        assert_eq!(answered + errors(score), 2_000, "{mode}: {ran:?}");
+        assert!(answered > 0, "{mode}: {ran:?}");
+        assert!(mode == "batch" || timed(&file) == answered, "{mode}");
+        let gone = 2_000 - answered;
+        let why = format!("error: {gone} payments were answered by no server");
+        assert!(ran.err.starts_with(&why), "{mode}: {ran:?}");
+        assert_eq!(ran.code, Some(1), "{mode}");
+    }
+}
