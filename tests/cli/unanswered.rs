@@ -88,3 +88,36 @@ fn a_server_that_goes_away_half_way_exits_with_1() {
         assert_eq!(ran.code, Some(1), "{mode}");
     }
 }
+
+/// A server that ends its one connection when the first call has come, and is gone.
+fn gone() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    thread::spawn(move || {
+        let (client, _) = listener.accept().unwrap();
+        drop(listener);
+        client.set_nonblocking(true).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        runtime.unwrap().block_on(async {
+            let client = tokio::net::TcpStream::from_std(client).unwrap();
+            let mut connection = h2::server::handshake(client).await.unwrap();
+            connection.accept().await.unwrap().unwrap();
+        });
+    });
+    address
+}
+
+#[test]
+fn streams_that_break_lose_no_payment() {
+    for pace in [["--in-flight", "4"], ["--rate", "100000"]] {
+        let more = ["--mode", "stream", "--payments", "500"];
+        let (ran, told) = load(&gone(), &[&more[..], &pace].concat());
+        assert_eq!(errors(&told["score"]), 500, "{ran:?}");
+        assert!(
+            ran.err.ends_with("error: no payment was answered\n"),
+            "{ran:?}"
+        );
+    }
+}

@@ -1,6 +1,6 @@
 //! Payments as they come over one long call, some of them on their way at any time.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::time::Duration;
@@ -22,9 +22,11 @@ use crate::grpc::pb::stream_payments_response::Answer;
 pub(super) async fn lane(desk: Rc<Desk>, mut client: Client, in_flight: usize) {
     while let Some(first) = desk.next().await {
         let flight = Flight::new(&desk, in_flight);
+        // There is room for as much as may be on its way.
         let (items, outgoing) = mpsc::channel(in_flight);
+        flight.launch(first, &items);
         let feed = async {
-            flight.feed(first, items).await;
+            flight.feed(items).await;
             // What has been sent is still to be answered.
             std::future::pending().await
         };
@@ -49,6 +51,7 @@ struct Flight<'a> {
     desk: &'a Desk,
     room: Semaphore,
     flying: RefCell<VecDeque<Flying>>,
+    sequence: Cell<u64>,
 }
 
 struct Flying {
@@ -62,35 +65,46 @@ impl<'a> Flight<'a> {
     fn new(desk: &'a Desk, in_flight: usize) -> Self {
         Self {
             desk,
-            room: Semaphore::new(in_flight),
+            // But for the first, which there is always.
+            room: Semaphore::new(in_flight - 1),
             flying: RefCell::new(VecDeque::with_capacity(in_flight)),
+            sequence: Cell::new(0),
         }
     }
 
-    /// Sends `first` and what follows. Ends, and with it the stream, when there is nothing more.
-    async fn feed(&self, first: Departure, items: mpsc::Sender<pb::StreamPaymentsRequest>) {
-        let mut departure = Some(first);
-        let mut sequence = 0;
-        while let Some(Departure { due, .. }) = departure {
-            let Ok(room) = self.room.acquire().await else {
+    /// Puts a payment on its way, which there must be room for. Whether the stream still takes any.
+    fn launch(
+        &self,
+        departure: Departure,
+        items: &mpsc::Sender<pb::StreamPaymentsRequest>,
+    ) -> bool {
+        let (score, asked) = self.desk.pay();
+        let sequence = self.sequence.get();
+        self.sequence.set(sequence + 1);
+        self.flying.borrow_mut().push_back(Flying {
+            sequence,
+            due: departure.due,
+            sent: self.desk.now(),
+            asked,
+        });
+        let item = Some(Item::Score(score));
+        items
+            .try_send(pb::StreamPaymentsRequest { sequence, item })
+            .is_ok()
+    }
+
+    /// Sends what is to leave. Ends, and with it the stream, when there is nothing more. Whatever has left the
+    /// desk is on its way at once: a stream that breaks loses nothing.
+    async fn feed(&self, items: mpsc::Sender<pb::StreamPaymentsRequest>) {
+        // Room first: in a closed loop a payment is due when there is some.
+        while let Ok(room) = self.room.acquire().await {
+            let Some(departure) = self.desk.next().await else {
                 return;
             };
             room.forget();
-            let (score, asked) = self.desk.pay();
-            let flying = Flying {
-                sequence,
-                due,
-                sent: self.desk.now(),
-                asked,
-            };
-            self.flying.borrow_mut().push_back(flying);
-            let item = Some(Item::Score(score));
-            let request = pb::StreamPaymentsRequest { sequence, item };
-            if items.send(request).await.is_err() {
+            if !self.launch(departure, &items) {
                 return;
             }
-            sequence += 1;
-            departure = self.desk.next().await;
         }
     }
 
@@ -122,5 +136,59 @@ impl<'a> Flight<'a> {
                 Err(status) => self.desk.error(flying.asked, status.code()),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::super::accounts::Spread;
+    use super::super::check::Twin;
+    use super::super::departures::{Bounds, Departures};
+    use super::super::mistakes::Mistakes;
+    use super::super::payer::{Payer, Population};
+    use super::super::tally::Tally;
+    use super::*;
+    use crate::clock::Stopwatch;
+
+    #[tokio::test]
+    async fn a_payment_of_a_closed_loop_is_due_when_there_is_room() {
+        let stopwatch = Arc::new(Stopwatch::start());
+        let bounds = Bounds {
+            duration: Duration::MAX,
+            payments: 10,
+        };
+        let population = Population {
+            spread: Spread::Uniform { accounts: 10 },
+            payees_per_account: 1,
+            mistakes: Mistakes::NONE,
+            first_mistaken: 1,
+        };
+        let desk = Desk {
+            departures: Departures::closed(Arc::clone(&stopwatch), bounds, 1),
+            stopwatch,
+            payer: RefCell::new(Payer::new(population, 1, 0)),
+            tally: Arc::new(Mutex::new(Tally::new(Twin::Score))),
+        };
+        let (items, mut outgoing) = mpsc::channel(2);
+        let first = desk.next().await.unwrap();
+        let flight = Flight::new(&desk, 2);
+        flight.launch(first, &items);
+        // Two are on their way, and the third waits for room. It has not left the desk.
+        tokio::select! {
+            biased;
+            () = flight.feed(items) => unreachable!("there is more to send"),
+            () = std::future::ready(()) => {}
+        }
+        let sent: Vec<u64> = std::iter::from_fn(|| outgoing.try_recv().ok())
+            .map(|request| request.sequence)
+            .collect();
+        assert_eq!(sent, [0, 1]);
+        let mut left = 0;
+        while desk.next().await.is_some() {
+            left += 1;
+        }
+        assert_eq!(left, 8);
     }
 }
