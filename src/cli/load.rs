@@ -66,8 +66,8 @@ Examples:
   doublecheck load --address https://risk:50051 --ca ca.pem --token-file token
   doublecheck load -- --policy cautious
 
-Exit codes: 0 done, 1 a wrong answer, or a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN), or no
-answer at all, 2 wrong usage. Whatever else a server refuses, it has answered: RESOURCE_EXHAUSTED under overload is no
+Exit codes: 0 done, 1 a wrong answer, a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN, or
+nothing within --patience) or no answer at all, 2 wrong usage. Whatever else a server refuses, it has answered: RESOURCE_EXHAUSTED under overload is no
 failure of the load, nor is any other code.")]
 pub struct LoadArguments {
     #[command(flatten)]
@@ -103,7 +103,7 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     } else {
         report::write(out, &plan, &summary)?;
     }
-    report::complaints(&summary).map_or(Ok(()), |told| Err(Failure::Work(told)))
+    report::complaints(&plan, &summary).map_or(Ok(()), |told| Err(Failure::Work(told)))
 }
 
 fn write_distributions(path: &Path, summary: &Summary) -> Ended {

@@ -30,8 +30,9 @@ fn timed(path: &str) -> u64 {
     total.trim().trim_end_matches(']').parse().unwrap()
 }
 
-/// A way to `server`, for one connection, that is cut for good after so many bytes of answers.
-fn cut_after(bytes: u64, server: &str) -> String {
+/// A way to `server`, for one connection, on which answers end for good after so many bytes: it is cut then, or
+/// stalls.
+fn way_to(server: &str, bytes: u64, is_cut: bool) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let server = TcpStream::connect(server).unwrap();
@@ -39,11 +40,16 @@ fn cut_after(bytes: u64, server: &str) -> String {
         let (client, _) = listener.accept().unwrap();
         drop(listener);
         let ways = (client.try_clone().unwrap(), server.try_clone().unwrap());
-        thread::spawn(move || io::copy(&mut &ways.0, &mut &ways.1));
+        let asking = thread::spawn(move || io::copy(&mut &ways.0, &mut &ways.1));
         io::copy(&mut (&server).take(bytes), &mut &client).unwrap();
-        for end in [client, server] {
-            // It may be closed already.
-            let _ = end.shutdown(Shutdown::Both);
+        if is_cut {
+            for end in [client, server] {
+                // It may be closed already.
+                let _ = end.shutdown(Shutdown::Both);
+            }
+        } else {
+            // Until the client has enough.
+            let _ = asking.join();
         }
     });
     address
@@ -72,7 +78,7 @@ fn a_server_that_goes_away_half_way_exits_with_1() {
     let folder = Folder::with(&[]);
     for mode in ["unary", "batch", "stream"] {
         let served = serve();
-        let way = cut_after(30_000, &served.address);
+        let way = way_to(&served.address, 30_000, true);
         let file = folder.path(mode);
         let calls = ["--mode", mode, "--in-flight", "2", "--payments", "2000"];
         let (ran, told) = load(&way, &[&calls[..], &["--histogram", &file]].concat());
@@ -120,4 +126,57 @@ fn streams_that_break_lose_no_payment() {
             "{ran:?}"
         );
     }
+}
+
+/// A server that takes connections and calls, and says nothing.
+fn silent() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    // Its connections are held for as long as the tests run.
+    thread::spawn(move || listener.incoming().collect::<Vec<_>>());
+    address
+}
+
+#[test]
+fn calls_that_get_no_answer_are_given_up_and_counted() {
+    let address = silent();
+    for mode in ["unary", "batch", "stream"] {
+        let calls = ["--mode", mode, "--in-flight", "4", "--payments", "600"];
+        let (ran, told) = load(&address, &[&calls[..], &["--patience", "50ms"]].concat());
+        let sent = if mode == "batch" { 4 * 64 } else { 4 };
+        assert_eq!(told["score"]["unanswered"], sent, "{mode}: {ran:?}");
+        assert_eq!(told["score"]["unsent"], 600 - sent, "{mode}: {ran:?}");
+        let why = format!(
+            "error: {sent} payments were unanswered after 50ms (--patience), and {} not sent",
+            600 - sent
+        );
+        assert!(ran.err.starts_with(&why), "{mode}: {ran:?}");
+        assert_eq!(ran.code, Some(1), "{mode}");
+    }
+    // Beyond capacity: far more come due than may be unanswered.
+    let open = ["--rate", "100000", "--duration", "50ms"];
+    let (ran, told) = load(&address, &[&open[..], &["--patience", "50ms"]].concat());
+    assert_eq!(told["score"]["unanswered"], 256, "{ran:?}");
+    assert!(told["score"]["unsent"].as_u64() > Some(1_000), "{ran:?}");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    let filling = ["--accounts", "1000", "--prefill", "1", "--mistakes", "0"];
+    let server = ["load", "--address", &address, "--patience", "50ms"];
+    let filled = run(&[&server[..], &filling].concat());
+    let why = "error: filling the server: 0 of 1000 payments were answered, 0 wrongly, 1000 waited for in";
+    assert!(filled.err.starts_with(why), "{filled:?}");
+}
+
+#[test]
+fn what_was_answered_before_a_server_hangs_is_told() {
+    let served = serve();
+    let way = way_to(&served.address, 30_000, false);
+    let calls = ["--in-flight", "2", "--payments", "2000"];
+    let (ran, told) = load(&way, &[&calls[..], &["--patience", "200ms"]].concat());
+    let score = &told["score"];
+    let answered = score["answered"].as_u64().unwrap();
+    assert!(answered > 0 && errors(score) == 0, "{ran:?}");
+    assert_eq!(score["unanswered"], 2, "{ran:?}");
+    assert_eq!(score["unsent"], 2_000 - 2 - answered, "{ran:?}");
+    assert!(score["p50_us"]["median"].as_f64() > Some(0.0), "{ran:?}");
+    assert_eq!(ran.code, Some(1), "{ran:?}");
 }

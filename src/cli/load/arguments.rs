@@ -115,7 +115,8 @@ pub(super) struct MeasuringArguments {
     /// How many rounds to measure [default: 1, with --echo 5 of each]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(super) rounds: Option<u16>,
-    /// How long to wait for a server to start
+    /// How long to wait for a server to start, for the last answers once a round is over, and for any answer
+    /// at all where nothing but --payments ends it, or in --prefill
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = time)]
     pub(super) patience: Duration,
     /// Write the distribution of latencies in µs, as HdrHistogram's plotter reads it; that of the echo

@@ -1,6 +1,5 @@
 //! Who sends the load: some threads, each with connections and a runtime of its own.
 
-use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -23,9 +22,6 @@ pub(super) use crate::cli::client::Client;
 use crate::cli::client::Credentials;
 use crate::clock::Stopwatch;
 use crate::random::Random;
-
-/// How long the last answers may take once nothing is sent any more.
-const LAST_ANSWERS_WITHIN: Duration = Duration::from_secs(30);
 
 /// Calls of an open loop that may be unanswered per connection. What is due beyond waits for its turn,
 /// and the wait counts. Servers take about as many calls at once over one connection.
@@ -204,7 +200,7 @@ impl Phase {
 }
 
 impl Sender {
-    /// Sends `phase`, and tells when the last answer came.
+    /// Sends `phase`, and tells how long that took, to the last answer.
     fn run(
         &self,
         phase: &Phase,
@@ -214,12 +210,9 @@ impl Sender {
         let departures = phase
             .departures(Arc::clone(&stopwatch))
             .map_err(|error| Failure::at_work("starting a thread", &error))?;
-        let desk = Rc::new(Desk {
-            stopwatch: Arc::clone(&stopwatch),
-            departures,
-            payer: RefCell::new(Payer::new(phase.population, phase.seed, phase.number)),
-            tally: Arc::clone(tally),
-        });
+        let payer = Payer::new(phase.population, phase.seed, phase.number);
+        let desk = Desk::new(Arc::clone(&stopwatch), departures, payer, Arc::clone(tally));
+        let desk = Rc::new(desk);
         let lanes = LocalSet::new();
         for client in &self.clients {
             let in_flight = phase.pace.in_flight();
@@ -236,16 +229,16 @@ impl Sender {
                 };
             }
         }
-        let within = phase.bounds.duration.saturating_add(LAST_ANSWERS_WITHIN);
-        let ended = self
-            .runtime
-            .block_on(async { tokio::time::timeout(within, lanes).await });
-        ended.map_err(|_| {
-            let seconds = LAST_ANSWERS_WITHIN.as_secs();
-            Failure::Work(format!(
-                "error: calls were unanswered {seconds} s after the end"
-            ))
-        })?;
-        Ok(stopwatch.elapsed())
+        let is_whole = self.runtime.block_on(async {
+            tokio::select! {
+                () = lanes => true,
+                () = desk.out_of_patience(phase.bounds) => false,
+            }
+        });
+        if is_whole {
+            return Ok(stopwatch.elapsed());
+        }
+        desk.give_up();
+        Ok(phase.bounds.loaded(desk.heard(), stopwatch.elapsed()))
     }
 }

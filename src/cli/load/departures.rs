@@ -2,6 +2,7 @@
 //! are due, however many are unanswered.
 
 use std::cell::Cell;
+use std::iter;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -25,6 +26,20 @@ pub(super) struct Departure {
 pub(super) struct Bounds {
     pub(super) duration: Duration,
     pub(super) payments: u64,
+    /// How long answers are waited for once the time is over; without such an end, how long for any at all.
+    pub(super) patience: Duration,
+}
+
+impl Bounds {
+    /// How long a load took that did not get all of its answers: those came until it `heard` the last one, and
+    /// could have come for as long as it was to go on. What was waited in vain after that is no part of it.
+    pub(super) fn loaded(&self, heard: Duration, elapsed: Duration) -> Duration {
+        match self.duration {
+            Duration::MAX if heard.is_zero() => elapsed,
+            Duration::MAX => heard,
+            duration => heard.max(duration.min(elapsed)),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -90,6 +105,28 @@ impl Departures {
             Self::Open(due) => due.lock().await.recv().await,
         }
     }
+
+    /// How many payments have not left although they were due, or although only their number was to end the
+    /// load. Takes them away.
+    pub(super) fn left(&self) -> u64 {
+        match self {
+            Self::Closed {
+                duration,
+                payments_left,
+                ..
+            } if *duration == Duration::MAX => payments_left.take(),
+            Self::Closed { .. } => 0,
+            Self::Open(due) => {
+                // Nobody waits for one any more.
+                let Ok(mut due) = due.try_lock() else {
+                    return 0;
+                };
+                iter::from_fn(|| due.try_recv().ok())
+                    .map(|departure| departure.payments)
+                    .sum()
+            }
+        }
+    }
 }
 
 /// The calls of an open loop.
@@ -114,7 +151,23 @@ mod tests {
     use crate::random::Random;
 
     const fn bounds(duration: Duration, payments: u64) -> Bounds {
-        Bounds { duration, payments }
+        Bounds {
+            duration,
+            payments,
+            patience: Duration::MAX,
+        }
+    }
+
+    #[test]
+    fn what_was_waited_in_vain_is_no_part_of_the_load() {
+        let seconds = Duration::from_secs;
+        let timed = bounds(seconds(5), u64::MAX);
+        assert_eq!(timed.loaded(seconds(2), seconds(35)), seconds(5));
+        assert_eq!(timed.loaded(seconds(9), seconds(35)), seconds(9));
+        assert_eq!(timed.loaded(seconds(2), seconds(3)), seconds(3));
+        let counted = bounds(Duration::MAX, 10);
+        assert_eq!(counted.loaded(seconds(2), seconds(32)), seconds(2));
+        assert_eq!(counted.loaded(seconds(0), seconds(30)), seconds(30));
     }
 
     #[test]
@@ -138,7 +191,13 @@ mod tests {
         assert_eq!(counted.next().await.unwrap().payments, 64);
         assert_eq!(counted.next().await.unwrap().payments, 36);
         assert!(counted.next().await.is_none());
+        assert_eq!(counted.left(), 0);
         let timed = closed(bounds(Duration::ZERO, 100));
         assert!(timed.next().await.is_none());
+        // Its time was over: nobody was to send the rest.
+        assert_eq!(timed.left(), 0);
+        let cut_off = closed(bounds(Duration::MAX, 100));
+        assert_eq!(cut_off.next().await.unwrap().payments, 64);
+        assert_eq!(cut_off.left(), 36);
     }
 }

@@ -68,7 +68,12 @@ impl Stand {
                     Twin::Echo => &[],
                 };
                 let arguments: Vec<String> = threads.into_iter().chain(more.to_vec()).collect();
-                Server::Own(OwnServer::start(program, twin, &arguments, plan.patience)?)
+                Server::Own(OwnServer::start(
+                    program,
+                    twin,
+                    &arguments,
+                    plan.bounds.patience,
+                )?)
             }
         };
         Ok(Self { twin, server })
@@ -105,6 +110,7 @@ impl Stand {
             bounds: Bounds {
                 duration: Duration::MAX,
                 payments,
+                patience: plan.bounds.patience,
             },
             population: Population {
                 spread: in_turn,
@@ -119,9 +125,10 @@ impl Stand {
         if ran.tally.answered < payments || ran.tally.wrongs() > 0 {
             let wrongs = ran.tally.wrongs();
             let errors: Vec<_> = ran.tally.errors.iter().collect();
-            let answered = ran.tally.answered;
+            let (answered, unanswered) = (ran.tally.answered, ran.tally.unanswered);
             let why = format!(
-                "{answered} of {payments} payments were answered, {wrongs} wrongly; errors: {errors:?}"
+                "{answered} of {payments} payments were answered, {wrongs} wrongly, {unanswered} waited \
+                 for in vain; errors: {errors:?}"
             );
             return Err(Failure::Work(format!("error: filling the server: {why}")));
         }
@@ -141,6 +148,7 @@ impl Stand {
         let warming = Bounds {
             duration: plan.warm_up,
             payments: u64::MAX,
+            patience: plan.bounds.patience,
         };
         let twin = self.twin.name();
         let label = |what| format!("{twin} {}/{}{what}", nth + 1, plan.rounds);
@@ -148,6 +156,11 @@ impl Stand {
         let warmed = phase(warming, 1 + 2 * nth);
         progress.begin(label(" warming up"));
         let warmed = crew.run(&warmed, progress)?;
+        // Calls that were given up are still under way on their connections.
+        let crew = match warmed.tally.unanswered {
+            0 => crew,
+            _ => self.crew(plan)?,
+        };
         let cpu_before = self.server.cpu();
         let measured = phase(plan.bounds, 2 + 2 * nth);
         progress.begin(label(""));

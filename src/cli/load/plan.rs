@@ -27,7 +27,6 @@ pub(super) struct Plan {
     pub(super) prefill: u64,
     pub(super) seed: u64,
     pub(super) warm_up: Duration,
-    pub(super) patience: Duration,
     pub(super) bounds: Bounds,
     pub(super) rounds: u64,
     pub(super) twins: Vec<Twin>,
@@ -85,10 +84,10 @@ impl Plan {
             prefill: payments.prefill,
             seed,
             warm_up: measuring.warm_up,
-            patience: measuring.patience,
             bounds: Bounds {
                 duration,
                 payments: measuring.payments.unwrap_or(u64::MAX),
+                patience: measuring.patience,
             },
             rounds: measuring.rounds.map_or(rounds, u64::from),
             twins,
@@ -117,7 +116,11 @@ impl Plan {
         let mistakes: serde_json::Map<String, Value> = mistakes
             .map(|(mistake, share)| (mistake.name().to_owned(), json!(share)))
             .collect();
-        let Bounds { duration, payments } = self.bounds;
+        let Bounds {
+            duration,
+            payments,
+            patience,
+        } = self.bounds;
         json!({
             "mode": mode,
             "batch_size": batch_size,
@@ -134,6 +137,7 @@ impl Plan {
             "warm_up_seconds": self.warm_up.as_secs_f64(),
             "duration_seconds": (duration < Duration::MAX).then_some(duration.as_secs_f64()),
             "payments": (payments < u64::MAX).then_some(payments),
+            "patience_seconds": patience.as_secs_f64(),
             "rounds": self.rounds,
             "address": self.address,
             "tls": self.credentials.tls.is_some(),

@@ -173,7 +173,7 @@ fn counts(side: &Side) -> Vec<Vec<String>> {
     let decisions = &side.decisions;
     let (allow, confirm, block) = (decisions.allow, decisions.confirm, decisions.block);
     let replayed = side.replayed;
-    vec![
+    let mut rows = vec![
         row(
             "decisions",
             format!("allow {allow}, confirm {confirm}, block {block}; {replayed} replayed"),
@@ -181,7 +181,13 @@ fn counts(side: &Side) -> Vec<Vec<String>> {
         row("mistakes", list(&side.mistakes)),
         row("errors", list(&side.errors)),
         row("wrong answers", list(&side.wrong)),
-    ]
+    ];
+    let (unanswered, unsent) = (side.unanswered, side.unsent);
+    if unanswered + unsent > 0 {
+        let given_up = format!("{unanswered} unanswered, {unsent} not sent");
+        rows.push(row("given up", given_up));
+    }
+    rows
 }
 
 fn list<'a>(counts: impl IntoIterator<Item = (&'a &'static str, &'a u64)>) -> String {
@@ -205,16 +211,25 @@ fn shown(spread: &Spread, digits: usize) -> String {
 }
 
 /// What keeps the load from having gone well, for standard error.
-pub(super) fn complaints(summary: &Summary) -> Option<String> {
+pub(super) fn complaints(plan: &Plan, summary: &Summary) -> Option<String> {
     let gone: u64 = summary.sides().map(|side| side.tally.gone()).sum();
     let gone = (gone > 0).then(|| {
         format!(
             "error: {gone} payments were answered by no server (UNAVAILABLE, CANCELLED or UNKNOWN)"
         )
     });
+    let unanswered: u64 = summary.sides().map(|side| side.unanswered).sum();
+    let unsent: u64 = summary.sides().map(|side| side.unsent).sum();
+    let given_up = (unanswered + unsent > 0).then(|| {
+        let patience = plan.bounds.patience;
+        format!(
+            "error: {unanswered} payments were unanswered after {patience:?} (--patience), and {unsent} not \
+             sent for want of answers"
+        )
+    });
     let is_unanswered = summary.sides().any(|side| side.answered == 0);
-    let unanswered = is_unanswered.then(|| "error: no payment was answered".to_owned());
-    let told: Vec<String> = [wrongs(summary), gone, unanswered]
+    let nothing = is_unanswered.then(|| "error: no payment was answered".to_owned());
+    let told: Vec<String> = [wrongs(summary), gone, given_up, nothing]
         .into_iter()
         .flatten()
         .collect();

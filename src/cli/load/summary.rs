@@ -114,6 +114,8 @@ pub(super) struct Side {
     pub(super) mistakes: BTreeMap<&'static str, u64>,
     pub(super) errors: BTreeMap<&'static str, u64>,
     pub(super) wrong: BTreeMap<&'static str, u64>,
+    pub(super) unanswered: u64,
+    pub(super) unsent: u64,
     pub(super) rounds: Vec<Figures<f64>>,
     #[serde(skip)]
     pub(super) tally: Tally,
@@ -152,6 +154,8 @@ impl Side {
             mistakes: mistakes.zip(tally.mistakes).collect(),
             errors: tally.errors.clone(),
             wrong: wrong.filter(|(_, count)| *count > 0).collect(),
+            unanswered: tally.unanswered,
+            unsent: tally.unsent,
             rounds: figures,
             tally,
         })

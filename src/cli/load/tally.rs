@@ -32,6 +32,10 @@ pub(super) struct Tally {
     pub(super) wrong: [u64; Wrong::ALL.len()],
     /// Payments without an assessment, by the name of the gRPC code.
     pub(super) errors: BTreeMap<&'static str, u64>,
+    /// Payments that were waited for in vain.
+    pub(super) unanswered: u64,
+    /// Payments that should have been sent, and were not for want of answers to earlier ones.
+    pub(super) unsent: u64,
     pub(super) latencies: Latencies,
 }
 
@@ -47,6 +51,8 @@ impl Tally {
             mistakes: [0; _],
             wrong: [0; _],
             errors: BTreeMap::new(),
+            unanswered: 0,
+            unsent: 0,
             latencies: Latencies::new(),
         }
     }
@@ -83,6 +89,12 @@ impl Tally {
         self.latencies.record(due, sent, answered);
     }
 
+    /// So many payments are not waited for any longer, and so many not sent.
+    pub(super) const fn give_up(&mut self, unanswered: u64, unsent: u64) {
+        self.unanswered += unanswered;
+        self.unsent += unsent;
+    }
+
     pub(super) fn wrongs(&self) -> u64 {
         self.wrong.iter().sum()
     }
@@ -106,6 +118,8 @@ impl Tally {
         for (code, more) in &other.errors {
             *self.errors.entry(code).or_default() += more;
         }
+        self.unanswered += other.unanswered;
+        self.unsent += other.unsent;
         self.latencies.add(&other.latencies);
     }
 
