@@ -1,6 +1,7 @@
 //! `load`: how fast a server answers, how soon, at what cost; and whether it answers rightly meanwhile.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -86,6 +87,9 @@ pub struct LoadArguments {
 /// When arguments contradict each other, a server cannot be started or reached, or an answer is wrong.
 pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     let plan = Plan::new(arguments)?;
+    let histogram = arguments.measuring.histogram.as_ref();
+    let files = histogram.map(|path| create_files(path, plan.twins.len()));
+    let files = files.transpose()?.unwrap_or_default();
     let program = std::env::current_exe()
         .map_err(|error| Failure::at_work("finding this program", &error))?;
     let progress = Progress::new();
@@ -93,9 +97,8 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     progress.finish();
     let nothing = || Failure::Work("error: nothing was measured".to_owned());
     let summary = Summary::of(&rounds?).ok_or_else(nothing)?;
-    if let Some(path) = &arguments.measuring.histogram {
-        write_distributions(path, &summary)?;
-    }
+    // A disk that is full takes no figures away.
+    let written = write_distributions(&files, &summary);
     if arguments.measuring.json {
         let mut object = json!(summary);
         object["parameters"] = plan.json();
@@ -103,15 +106,29 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     } else {
         report::write(out, &plan, &summary)?;
     }
+    written?;
     report::complaints(&plan, &summary).map_or(Ok(()), |told| Err(Failure::Work(told)))
 }
 
-fn write_distributions(path: &Path, summary: &Summary) -> Ended {
+/// The files that the distributions of so many twins go to. They are made before anything is measured: no
+/// load is to be in vain for want of them.
+fn create_files(path: &Path, twins: usize) -> Result<Vec<(PathBuf, File)>, Failure> {
     let mut echo_path = OsString::from(path);
     echo_path.push(".echo");
-    let paths = [path.to_owned(), PathBuf::from(echo_path)];
-    for (side, path) in summary.sides().zip(paths) {
-        distribution::write_file(&path, side.tally.latencies.answered())
+    let paths = [path.to_owned(), PathBuf::from(echo_path)].into_iter();
+    let create = |path: PathBuf| match File::create(&path) {
+        Ok(file) => Ok((path, file)),
+        Err(error) => Err(Failure::at_work(
+            format!("creating {}", path.display()),
+            &error,
+        )),
+    };
+    paths.take(twins).map(create).collect()
+}
+
+fn write_distributions(files: &[(PathBuf, File)], summary: &Summary) -> Ended {
+    for (side, (path, file)) in summary.sides().zip(files) {
+        distribution::write_file(file, side.tally.latencies.answered())
             .map_err(|error| Failure::at_work(format!("writing {}", path.display()), &error))?;
     }
     Ok(())

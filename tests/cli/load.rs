@@ -314,6 +314,26 @@ fn a_server_that_does_not_get_ready_is_not_waited_for() {
 }
 
 #[test]
+fn a_histogram_that_cannot_be_written_is_told_before_the_load() {
+    let folder = Folder::with(&[]);
+    let file = folder.path("no/such/folder/latency.hgrm");
+    // It would be waited for without end.
+    let ran = load(&["--duration", "10m", "--histogram", &file]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    let why = format!("error: creating {file}: ");
+    assert!(ran.err.starts_with(&why), "{ran:?}");
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_takes_no_figures_away() {
+    let ran = load(&["--payments", "5", "--histogram", "/dev/full"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.out.contains("answered       5 in "), "{ran:?}");
+    assert!(ran.err.starts_with("error: writing /dev/full: "), "{ran:?}");
+}
+
+#[test]
 fn contradictions_are_explained() {
     for (arguments, why) in [
         (

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
 
 use hdrhistogram::Histogram;
 
@@ -11,9 +10,9 @@ const STEPS_PER_HALVING: u32 = 5;
 
 const US_NS: f64 = 1_000.0;
 
-/// Writes `histogram` (of ns) in µs to `path`.
-pub(super) fn write_file(path: &Path, histogram: &Histogram<u64>) -> io::Result<()> {
-    let mut out = BufWriter::new(File::create(path)?);
+/// Writes `histogram` (of ns) in µs to `file`.
+pub(super) fn write_file(file: &File, histogram: &Histogram<u64>) -> io::Result<()> {
+    let mut out = BufWriter::new(file);
     write(&mut out, histogram)?;
     out.flush()
 }
