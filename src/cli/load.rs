@@ -21,8 +21,10 @@ mod desk;
 mod unary;
 mod batch;
 mod stream;
+mod interruption;
 mod crew;
 mod cpu;
+mod temporary;
 mod server;
 mod arguments;
 mod plan;
@@ -33,6 +35,7 @@ mod distribution;
 mod report;
 
 use arguments::{CallArguments, MeasuringArguments, PaymentArguments, ServerArguments};
+use interruption::Interruption;
 use plan::Plan;
 use progress::Progress;
 use summary::Summary;
@@ -40,8 +43,9 @@ use summary::Summary;
 /// Load a server with payments, and tell how fast and how rightly it answers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --address it starts a server of its own under built-in settings, which ends with the load. Of such a server,
-and of processes named by --pid, the processor time is told too (on Linux), without that of the load itself.
+Without --address it starts a server of its own under built-in settings, which ends with the load, and so does what it
+keeps, unless it is told --data-dir. Of such a server, and of processes named by --pid, the processor time is told too
+(on Linux), without that of the load itself.
 
 A closed loop (--in-flight) finds the highest rate: the next call leaves when an earlier one is answered. An open loop
 (--rate) finds the latency at a rate: calls leave at random moments of a Poisson process, and latency counts from the
@@ -67,9 +71,9 @@ Examples:
   doublecheck load --address https://risk:50051 --ca ca.pem --token-file token
   doublecheck load -- --policy cautious
 
-Exit codes: 0 done, 1 a wrong answer, a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN, or
-nothing within --patience) or no answer at all, 2 wrong usage. Whatever else a server refuses, it has answered: RESOURCE_EXHAUSTED under overload is no
-failure of the load, nor is any other code.")]
+Exit codes: 0 done; 1 a wrong answer, a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN, or nothing
+within --patience), no answer at all, or a load that was interrupted, which tells what it has; 2 wrong usage. Whatever
+else a server refuses, it has answered: RESOURCE_EXHAUSTED under overload, say, is no failure of the load.")]
 pub struct LoadArguments {
     #[command(flatten)]
     server: ServerArguments,
@@ -92,10 +96,16 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     let files = files.transpose()?.unwrap_or_default();
     let program = std::env::current_exe()
         .map_err(|error| Failure::at_work("finding this program", &error))?;
+    let interruption =
+        Interruption::listen().map_err(|error| Failure::at_work("waiting for signals", &error))?;
     let progress = Progress::new();
-    let rounds = measure::measure(&plan, &program, &progress);
+    let rounds = measure::measure(&plan, &program, &progress, &interruption);
     progress.finish();
-    let nothing = || Failure::Work("error: nothing was measured".to_owned());
+    let is_interrupted = interruption.is_told();
+    let nothing = || match is_interrupted {
+        true => Failure::Work("error: interrupted before anything was measured".to_owned()),
+        false => Failure::Work("error: nothing was measured".to_owned()),
+    };
     let summary = Summary::of(&rounds?).ok_or_else(nothing)?;
     // A disk that is full takes no figures away.
     let written = write_distributions(&files, &summary);
@@ -107,7 +117,8 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
         report::write(out, &plan, &summary)?;
     }
     written?;
-    report::complaints(&plan, &summary).map_or(Ok(()), |told| Err(Failure::Work(told)))
+    report::complaints(&plan, &summary, is_interrupted)
+        .map_or(Ok(()), |told| Err(Failure::Work(told)))
 }
 
 /// The files that the distributions of so many twins go to. They are made before anything is measured: no

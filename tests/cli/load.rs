@@ -1,17 +1,13 @@
 //! `load` against real servers: every payment is answered, every answer is checked and counted.
 
 use std::fs;
-#[cfg(unix)]
-use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-#[cfg(target_os = "linux")]
-use crate::support::doublecheck;
 use crate::support::{Folder, Ran, Served, run};
 
 /// How long a server lets calls wait here: a busy machine is another matter.
-const PATIENT: [&str; 2] = ["--admission-queue-ms", "60000"];
+pub(crate) const PATIENT: [&str; 2] = ["--admission-queue-ms", "60000"];
 
 fn serve() -> Served {
     let usual = ["serve", "--grpc-address", "127.0.0.1:0"];
@@ -19,7 +15,7 @@ fn serve() -> Served {
 }
 
 /// Loads for a count of payments, at once.
-fn load(arguments: &[&str]) -> Ran {
+pub(crate) fn load(arguments: &[&str]) -> Ran {
     let brief = ["load", "--warm-up", "0s"];
     let mut arguments = [&brief, arguments].concat();
     if !arguments
@@ -32,7 +28,7 @@ fn load(arguments: &[&str]) -> Ran {
     run(&arguments)
 }
 
-fn load_json(arguments: &[&str]) -> Value {
+pub(crate) fn load_json(arguments: &[&str]) -> Value {
     let ran = load(&[&["--json", "--seed", "1"], arguments].concat());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
     serde_json::from_str(&ran.out).unwrap()
@@ -45,7 +41,7 @@ fn count(counts: &Value) -> u64 {
 
 /// Every payment was answered and decided, no answer was wrong, and of the mistakes just the retries
 /// under the same id were replayed.
-fn assert_all_answered(side: &Value, payments: u64) {
+pub(crate) fn assert_all_answered(side: &Value, payments: u64) {
     assert_eq!(side["answered"], payments, "{side}");
     assert_eq!(count(&side["decisions"]), payments, "{side}");
     assert_eq!(count(&side["errors"]), 0, "{side}");
@@ -280,40 +276,6 @@ fn a_server_that_does_not_start_or_answer_exits_with_1() {
 }
 
 #[test]
-fn a_server_is_found_whatever_it_logs() {
-    let folder = Folder::with(&[("prod.toml", "[log]\nformat = \"json\"\n")]);
-    let config = folder.path("prod.toml");
-    for logging in [
-        ["--log-format", "json"],
-        ["--log-filter", "off"],
-        ["--config", &config],
-    ] {
-        let brief = ["--payments", "5", "--"];
-        let loaded = load_json(&[&brief[..], &logging, &PATIENT].concat());
-        assert_all_answered(&loaded["score"], 5);
-    }
-    let echo = load_json(&["--echo", "--rounds", "1", "--payments", "5"]);
-    assert_eq!(echo["echo"]["answered"], 5, "{echo}");
-}
-
-#[test]
-#[cfg(unix)]
-fn a_server_that_does_not_get_ready_is_not_waited_for() {
-    let folder = Folder::with(&[]);
-    // Who reads a pipe that nobody writes to waits for ever.
-    let pipe = folder.path("pipe");
-    let made = Command::new("mkfifo").arg(&pipe).status();
-    assert!(made.unwrap().success());
-    let ran = load(&["--patience", "100ms", "--", "--config", &pipe]);
-    let why = "error: `doublecheck serve` was not ready within 100ms (--patience)\n";
-    assert_eq!((ran.code, ran.err.as_str()), (Some(1), why), "{ran:?}");
-    // What is no address is not taken for one.
-    let ran = load(&["--", "--help"]);
-    let why = "error: `doublecheck serve` did not start\n";
-    assert_eq!((ran.code, ran.err.as_str()), (Some(1), why), "{ran:?}");
-}
-
-#[test]
 fn a_histogram_that_cannot_be_written_is_told_before_the_load() {
     let folder = Folder::with(&[]);
     let file = folder.path("no/such/folder/latency.hgrm");
@@ -366,49 +328,5 @@ fn contradictions_are_explained() {
             ran.err.starts_with("error: ") && ran.err.contains(why),
             "{ran:?}"
         );
-    }
-}
-
-/// The process that another one started, once there is one.
-#[cfg(target_os = "linux")]
-fn child_of(parent: u32) -> u32 {
-    let parent = format!("PPid:\t{parent}");
-    let is_child = |pid: &u32| {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"));
-        status.is_ok_and(|status| status.lines().any(|line| line == parent))
-    };
-    loop {
-        let entries = fs::read_dir("/proc").unwrap().map_while(Result::ok);
-        let mut pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        if let Some(child) = pids.find(is_child) {
-            return child;
-        }
-    }
-}
-
-/// Waits until a process has ended, even if nobody has asked how.
-#[cfg(target_os = "linux")]
-fn wait_for_end(pid: u32) {
-    let runs = || {
-        let status = fs::read_to_string(format!("/proc/{pid}/status"));
-        status.is_ok_and(|status| !status.contains("State:\tZ"))
-    };
-    while runs() {
-        std::thread::yield_now();
-    }
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn the_server_that_a_load_started_ends_with_it_however_that_ends() {
-    for (signal, twin) in [("TERM", None), ("INT", Some("--echo")), ("KILL", None)] {
-        let mut load = doublecheck(&["load", "--duration", "10m"]);
-        let mut load = load.args(twin).stdout(Stdio::null()).spawn().unwrap();
-        let server = child_of(load.id());
-        let kill = format!("kill -{signal} {}", load.id());
-        let killed = Command::new("sh").args(["-c", &kill]).status();
-        assert!(killed.unwrap().success());
-        assert!(!load.wait().unwrap().success());
-        wait_for_end(server);
     }
 }

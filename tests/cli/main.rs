@@ -8,6 +8,7 @@ mod eval;
 mod export;
 mod journal;
 mod load;
+mod load_server;
 mod unanswered;
 #[cfg(unix)]
 mod logs;

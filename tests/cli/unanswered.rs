@@ -78,17 +78,17 @@ fn a_server_that_goes_away_half_way_exits_with_1() {
     let folder = Folder::with(&[]);
     for mode in ["unary", "batch", "stream"] {
         let served = serve();
-        let way = way_to(&served.address, 30_000, true);
+        let way = way_to(&served.address, 13_000, true);
         let file = folder.path(mode);
-        let calls = ["--mode", mode, "--in-flight", "2", "--payments", "2000"];
+        let calls = ["--mode", mode, "--in-flight", "1", "--payments", "500"];
         let (ran, told) = load(&way, &[&calls[..], &["--histogram", &file]].concat());
         let score = &told["score"];
         let answered = score["answered"].as_u64().unwrap();
         // Not one is lost.
-        assert_eq!(answered + errors(score), 2_000, "{mode}: {ran:?}");
+        assert_eq!(answered + errors(score), 500, "{mode}: {ran:?}");
         assert!(answered > 0, "{mode}: {ran:?}");
         assert!(mode == "batch" || timed(&file) == answered, "{mode}");
-        let gone = 2_000 - answered;
+        let gone = 500 - answered;
         let why = format!("error: {gone} payments were answered by no server");
         assert!(ran.err.starts_with(&why), "{mode}: {ran:?}");
         assert_eq!(ran.code, Some(1), "{mode}");
@@ -169,14 +169,14 @@ fn calls_that_get_no_answer_are_given_up_and_counted() {
 #[test]
 fn what_was_answered_before_a_server_hangs_is_told() {
     let served = serve();
-    let way = way_to(&served.address, 30_000, false);
-    let calls = ["--in-flight", "2", "--payments", "2000"];
+    let way = way_to(&served.address, 13_000, false);
+    let calls = ["--in-flight", "2", "--payments", "500"];
     let (ran, told) = load(&way, &[&calls[..], &["--patience", "200ms"]].concat());
     let score = &told["score"];
     let answered = score["answered"].as_u64().unwrap();
     assert!(answered > 0 && errors(score) == 0, "{ran:?}");
     assert_eq!(score["unanswered"], 2, "{ran:?}");
-    assert_eq!(score["unsent"], 2_000 - 2 - answered, "{ran:?}");
+    assert_eq!(score["unsent"], 500 - 2 - answered, "{ran:?}");
     assert!(score["p50_us"]["median"].as_f64() > Some(0.0), "{ran:?}");
     assert_eq!(ran.code, Some(1), "{ran:?}");
 }

@@ -1,5 +1,7 @@
 //! Who sends the load: some threads, each with connections and a runtime of its own.
 
+use std::error::Error;
+use std::io;
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
@@ -13,6 +15,7 @@ use super::arrivals::Arrivals;
 use super::check::Twin;
 use super::departures::{Bounds, Departures};
 use super::desk::Desk;
+use super::interruption::Interruption;
 use super::payer::{Payer, Population};
 use super::progress::Progress;
 use super::tally::Tally;
@@ -85,7 +88,10 @@ pub(super) struct Ran {
 
 /// The threads that send to one server.
 #[derive(Debug)]
-pub(super) struct Crew(Vec<Sender>);
+pub(super) struct Crew {
+    senders: Vec<Sender>,
+    interruption: Interruption,
+}
 
 #[derive(Debug)]
 struct Sender {
@@ -100,45 +106,55 @@ impl Crew {
         credentials: &Credentials,
         connections: usize,
         threads: usize,
+        interruption: &Interruption,
     ) -> Result<Self, Failure> {
+        let unreached = |why: &dyn Error| {
+            let url = endpoint.uri().to_string();
+            Failure::at_work(format!("connecting to {}", url.trim_end_matches('/')), why)
+        };
+        let connect = || async {
+            tokio::select! {
+                channel = endpoint.connect() => channel.map_err(|error| unreached(&error)),
+                () = interruption.clone().told() => {
+                    Err(unreached(&io::Error::from(io::ErrorKind::Interrupted)))
+                }
+            }
+        };
         let senders = (0..threads).map(|thread| {
             let runtime = Builder::new_current_thread()
                 .enable_all()
                 .build()
                 .map_err(|error| Failure::at_work("starting a runtime", &error))?;
-            let connect = || runtime.block_on(endpoint.connect());
-            let clients = (thread..connections).step_by(threads).map(|_| connect());
-            let clients: Result<Vec<_>, _> = clients
-                .map(|channel| Ok(credentials.client(channel?)))
-                .collect();
-            let unreached = |error: tonic::transport::Error| {
-                let url = endpoint.uri().to_string();
-                let url = url.trim_end_matches('/');
-                Failure::at_work(format!("connecting to {url}"), &error)
-            };
-            let clients = clients.map_err(unreached)?;
+            let clients = (thread..connections).step_by(threads).map(|_| {
+                let channel = runtime.block_on(connect())?;
+                Ok(credentials.client(channel))
+            });
+            let clients = clients.collect::<Result<_, Failure>>()?;
             Ok(Sender { runtime, clients })
         });
-        senders.collect::<Result<_, _>>().map(Self)
+        Ok(Self {
+            senders: senders.collect::<Result<_, Failure>>()?,
+            interruption: interruption.clone(),
+        })
     }
 
     /// Sends one phase.
     pub(super) fn run(&self, phase: &Phase, progress: &Progress) -> Result<Ran, Failure> {
         const SHOW_EVERY: Duration = Duration::from_millis(250);
-        let tallies: Vec<_> = (0..self.0.len())
+        let tallies: Vec<_> = (0..self.senders.len())
             .map(|_| Arc::new(Mutex::new(Tally::new(phase.twin))))
             .collect();
         let stopwatch = Arc::new(Stopwatch::start());
         let watcher = thread::current();
         let ended: Result<Vec<Duration>, Failure> = thread::scope(|scope| {
-            let senders = self.0.iter().zip(&tallies).enumerate();
+            let senders = self.senders.iter().zip(&tallies).enumerate();
             let threads: Vec<_> = senders
                 .map(|(nth, (sender, tally))| {
-                    let share = phase.share(nth, self.0.len());
+                    let share = phase.share(nth, self.senders.len());
                     let stopwatch = Arc::clone(&stopwatch);
                     let watcher = watcher.clone();
                     scope.spawn(move || {
-                        let ended = sender.run(&share, stopwatch, tally);
+                        let ended = sender.run(&share, stopwatch, tally, &self.interruption);
                         watcher.unpark();
                         ended
                     })
@@ -183,7 +199,7 @@ impl Phase {
         share
     }
 
-    fn departures(&self, stopwatch: Arc<Stopwatch>) -> std::io::Result<Departures> {
+    fn departures(&self, stopwatch: Arc<Stopwatch>) -> io::Result<Departures> {
         let call_payments = self.mode.call_payments();
         match self.pace {
             Pace::Closed { .. } => Ok(Departures::closed(stopwatch, self.bounds, call_payments)),
@@ -199,6 +215,14 @@ impl Phase {
     }
 }
 
+/// How a phase ends.
+enum End {
+    /// With its last answer.
+    Whole,
+    GivenUp,
+    Interrupted,
+}
+
 impl Sender {
     /// Sends `phase`, and tells how long that took, to the last answer.
     fn run(
@@ -206,6 +230,7 @@ impl Sender {
         phase: &Phase,
         stopwatch: Arc<Stopwatch>,
         tally: &Arc<Mutex<Tally>>,
+        interruption: &Interruption,
     ) -> Result<Duration, Failure> {
         let departures = phase
             .departures(Arc::clone(&stopwatch))
@@ -229,16 +254,18 @@ impl Sender {
                 };
             }
         }
-        let is_whole = self.runtime.block_on(async {
+        let end = self.runtime.block_on(async {
             tokio::select! {
-                () = lanes => true,
-                () = desk.out_of_patience(phase.bounds) => false,
+                () = lanes => End::Whole,
+                () = desk.out_of_patience(phase.bounds) => End::GivenUp,
+                () = interruption.clone().told() => End::Interrupted,
             }
         });
-        if is_whole {
-            return Ok(stopwatch.elapsed());
+        match end {
+            End::Whole => return Ok(stopwatch.elapsed()),
+            End::GivenUp => desk.give_up(),
+            End::Interrupted => {}
         }
-        desk.give_up();
         Ok(phase.bounds.loaded(desk.heard(), stopwatch.elapsed()))
     }
 }

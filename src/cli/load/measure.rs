@@ -7,6 +7,7 @@ use super::accounts::Spread;
 use super::check::Twin;
 use super::crew::{Crew, Mode, Pace, Phase};
 use super::departures::Bounds;
+use super::interruption::Interruption;
 use super::mistakes::Mistakes;
 use super::payer::Population;
 use super::plan::Plan;
@@ -30,11 +31,12 @@ pub(super) fn measure(
     plan: &Plan,
     program: &Path,
     progress: &Progress,
+    interruption: &Interruption,
 ) -> Result<Vec<Round>, Failure> {
     let stands = plan
         .twins
         .iter()
-        .map(|twin| Stand::open(plan, *twin, program));
+        .map(|twin| Stand::open(plan, *twin, program, interruption));
     let stands: Vec<Stand> = stands.collect::<Result<_, _>>()?;
     for stand in &stands {
         stand.prefill(plan, progress)?;
@@ -42,7 +44,13 @@ pub(super) fn measure(
     let mut rounds = Vec::new();
     for nth in 0..plan.rounds {
         for stand in &stands {
-            rounds.push(stand.round(plan, nth, progress)?);
+            let round = stand.round(plan, nth, progress);
+            if interruption.is_told() {
+                // What it lacks is no failure of its own.
+                rounds.extend(round.ok().flatten());
+                return Ok(rounds);
+            }
+            rounds.extend(round?);
         }
     }
     Ok(rounds)
@@ -52,10 +60,16 @@ pub(super) fn measure(
 struct Stand {
     twin: Twin,
     server: Server,
+    interruption: Interruption,
 }
 
 impl Stand {
-    fn open(plan: &Plan, twin: Twin, program: &Path) -> Result<Self, Failure> {
+    fn open(
+        plan: &Plan,
+        twin: Twin,
+        program: &Path,
+        interruption: &Interruption,
+    ) -> Result<Self, Failure> {
         let server = match &plan.address {
             Some(address) => Server::Running {
                 address: address.clone(),
@@ -73,10 +87,15 @@ impl Stand {
                     twin,
                     &arguments,
                     plan.bounds.patience,
+                    interruption,
                 )?)
             }
         };
-        Ok(Self { twin, server })
+        Ok(Self {
+            twin,
+            server,
+            interruption: interruption.clone(),
+        })
     }
 
     /// Who loads it. Its connections are new each time: a server deals connections out to its threads by
@@ -89,7 +108,13 @@ impl Stand {
             ..
         } = plan;
         let endpoint = self.server.endpoint(credentials)?;
-        Crew::connect(&endpoint, credentials, *connections, *client_threads)
+        Crew::connect(
+            &endpoint,
+            credentials,
+            *connections,
+            *client_threads,
+            &self.interruption,
+        )
     }
 
     /// Lets every account pay, for the service to remember.
@@ -122,6 +147,9 @@ impl Stand {
         };
         progress.begin(format!("{payments} payments before"));
         let ran = self.crew(plan)?.run(&phase, progress)?;
+        if self.interruption.is_told() {
+            return Ok(());
+        }
         if ran.tally.answered < payments || ran.tally.wrongs() > 0 {
             let wrongs = ran.tally.wrongs();
             let errors: Vec<_> = ran.tally.errors.iter().collect();
@@ -135,7 +163,8 @@ impl Stand {
         Ok(())
     }
 
-    fn round(&self, plan: &Plan, nth: u64, progress: &Progress) -> Result<Round, Failure> {
+    /// One round; none if it is interrupted before anything of it is measured.
+    fn round(&self, plan: &Plan, nth: u64, progress: &Progress) -> Result<Option<Round>, Failure> {
         let phase = |bounds, number| Phase {
             twin: self.twin,
             mode: plan.mode,
@@ -156,6 +185,9 @@ impl Stand {
         let warmed = phase(warming, 1 + 2 * nth);
         progress.begin(label(" warming up"));
         let warmed = crew.run(&warmed, progress)?;
+        if self.interruption.is_told() {
+            return Ok(None);
+        }
         // Calls that were given up are still under way on their connections.
         let crew = match warmed.tally.unanswered {
             0 => crew,
@@ -168,11 +200,11 @@ impl Stand {
         // Nobody measures the warm-up, but wrong is wrong.
         ran.tally.add_wrongs(&warmed.tally);
         let cpu = self.server.cpu().zip(cpu_before);
-        Ok(Round {
+        Ok(Some(Round {
             twin: self.twin,
             tally: ran.tally,
             took: ran.took,
             cpu: cpu.map(|(after, before)| after.saturating_sub(before)),
-        })
+        }))
     }
 }

@@ -211,7 +211,9 @@ fn shown(spread: &Spread, digits: usize) -> String {
 }
 
 /// What keeps the load from having gone well, for standard error.
-pub(super) fn complaints(plan: &Plan, summary: &Summary) -> Option<String> {
+pub(super) fn complaints(plan: &Plan, summary: &Summary, is_interrupted: bool) -> Option<String> {
+    let interrupted = "error: interrupted: this is what was measured until then";
+    let interrupted = is_interrupted.then(|| interrupted.to_owned());
     let gone: u64 = summary.sides().map(|side| side.tally.gone()).sum();
     let gone = (gone > 0).then(|| {
         format!(
@@ -229,7 +231,7 @@ pub(super) fn complaints(plan: &Plan, summary: &Summary) -> Option<String> {
     });
     let is_unanswered = summary.sides().any(|side| side.answered == 0);
     let nothing = is_unanswered.then(|| "error: no payment was answered".to_owned());
-    let told: Vec<String> = [wrongs(summary), gone, given_up, nothing]
+    let told: Vec<String> = [interrupted, wrongs(summary), gone, given_up, nothing]
         .into_iter()
         .flatten()
         .collect();

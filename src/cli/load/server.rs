@@ -6,16 +6,18 @@ use std::iter;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use tokio::sync::oneshot;
 use tonic::transport::Endpoint;
 
 use super::check::Twin;
 use super::cpu;
+use super::interruption::Interruption;
+use super::temporary::Temporary;
 use crate::cli::Failure;
-use crate::cli::client::Credentials;
+use crate::cli::client::{self, Credentials};
 use crate::cli::serve::Starter;
 
 #[derive(Debug)]
@@ -57,6 +59,8 @@ impl Server {
 pub(super) struct OwnServer {
     child: Child,
     address: String,
+    /// Gone after it.
+    _data: Temporary,
 }
 
 impl OwnServer {
@@ -67,30 +71,40 @@ impl OwnServer {
         twin: Twin,
         arguments: &[String],
         patience: Duration,
+        interruption: &Interruption,
     ) -> Result<Self, Failure> {
         let name = match twin {
             Twin::Score => "serve",
             Twin::Echo => "echo",
         };
-        let mut child = command(program, name, arguments)
+        let data = Temporary::folder()?;
+        let mut child = command(program, name, data.path(), arguments)
             .spawn()
             .map_err(|error| Failure::at_work(format!("starting {}", program.display()), &error))?;
-        let told = child.stdout.take().map(first_address);
-        let log = child.stderr.take().map(last_lines);
+        let (out, log) = (child.stdout.take(), child.stderr.take());
+        let log = log.map(last_lines);
         let mut own = Self {
             child,
             address: String::new(),
+            _data: data,
         };
-        let told = told.map(|told| told.recv_timeout(patience));
-        let why = match told {
-            Some(Ok(address)) => {
+        let ready = client::block_on(async {
+            Ok(tokio::select! {
+                address = first_address(out) => address.map_err(|_| "did not start".to_owned()),
+                () = tokio::time::sleep(patience) => {
+                    Err(format!("was not ready within {patience:?} (--patience)"))
+                }
+                () = interruption.clone().told() => {
+                    Err("was not ready yet when the load was interrupted".to_owned())
+                }
+            })
+        });
+        let why = match ready? {
+            Ok(address) => {
                 own.address = address.to_string();
                 return Ok(own);
             }
-            Some(Err(RecvTimeoutError::Timeout)) => {
-                format!("was not ready within {patience:?} (--patience)")
-            }
-            Some(Err(RecvTimeoutError::Disconnected)) | None => "did not start".to_owned(),
+            Err(why) => why,
         };
         // What it said is whole once it has ended.
         drop(own);
@@ -104,8 +118,11 @@ impl OwnServer {
 }
 
 /// How to start a server on a free port that says where it is and ends with this process.
-fn command(program: &Path, name: &str, arguments: &[String]) -> Command {
+fn command(program: &Path, name: &str, data: &Path, arguments: &[String]) -> Command {
     let mut command = Command::new(program);
+    // Who presses Ctrl-C means the load, which ends it once it has told what it has.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     // What this shell has set for servers of its own is not what is to be measured.
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("DOUBLECHECK_") {
@@ -115,6 +132,8 @@ fn command(program: &Path, name: &str, arguments: &[String]) -> Command {
     command
         // Unless asked for, its journal is not what is to be measured either.
         .env("DOUBLECHECK_JOURNAL_ACK", "none")
+        // And made-up payments belong into nobody's data.
+        .env("DOUBLECHECK_DATA_DIR", data)
         .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
         .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
         .args(arguments)
@@ -126,10 +145,10 @@ fn command(program: &Path, name: &str, arguments: &[String]) -> Command {
 }
 
 /// The address in the first line of `out`, once that comes.
-fn first_address(out: ChildStdout) -> Receiver<SocketAddr> {
-    let (tell, told) = mpsc::channel();
+fn first_address(out: Option<ChildStdout>) -> oneshot::Receiver<SocketAddr> {
+    let (tell, told) = oneshot::channel();
     thread::spawn(move || {
-        let first = BufReader::new(out).lines().next()?.ok()?;
+        let first = BufReader::new(out?).lines().next()?.ok()?;
         // Nobody may wait for it any more.
         tell.send(first.parse().ok()?).ok()
     });

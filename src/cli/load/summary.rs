@@ -56,7 +56,10 @@ impl Figures<f64> {
         let us = |quantile| quantile_us(latencies.answered(), quantile);
         Self {
             rate_per_second: answered / round.took.as_secs_f64(),
-            server_cpu_us_per_payment: round.cpu.map(|cpu| cpu.as_secs_f64() * 1e6 / answered),
+            server_cpu_us_per_payment: round
+                .cpu
+                .filter(|_| round.tally.answered > 0)
+                .map(|cpu| cpu.as_secs_f64() * 1e6 / answered),
             p50_us: us(0.5),
             p90_us: us(0.9),
             p99_us: us(0.99),
@@ -240,6 +243,13 @@ mod tests {
         assert_eq!(ratios.rate_per_second.median, 0.9);
         assert_eq!(ratios.rate_per_second.min, ratios.rate_per_second.max);
         assert_eq!(ratios.server_cpu_us_per_payment.unwrap().median, 2.0);
+    }
+
+    #[test]
+    fn nothing_answered_has_no_cost() {
+        let summary = Summary::of(&[round(Twin::Score, 0, 10)]).unwrap();
+        assert_eq!(summary.score.figures.server_cpu_us_per_payment, None);
+        assert_eq!(summary.score.figures.rate_per_second.median, 0.0);
     }
 
     #[test]

@@ -1,0 +1,48 @@
+//! Being asked to end early.
+
+use std::future::pending;
+use std::{io, process, thread};
+
+use tokio::runtime::Builder;
+use tokio::sync::watch;
+
+use crate::cli::serve::StopSignals;
+
+/// Whether the load is to end early, on SIGINT or SIGTERM. A second one ends the process at once.
+#[derive(Debug, Clone)]
+pub(super) struct Interruption(watch::Receiver<bool>);
+
+impl Interruption {
+    /// Listens from now on.
+    pub(super) fn listen() -> io::Result<Self> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listening = {
+            let _inside = runtime.enter();
+            StopSignals::listen()
+        };
+        let mut signals = listening?;
+        let (tell, told) = watch::channel(false);
+        let watch = async move {
+            signals.next().await;
+            tell.send_replace(true);
+            signals.next().await;
+            process::exit(1);
+        };
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(watch))?;
+        Ok(Self(told))
+    }
+
+    pub(super) fn is_told(&self) -> bool {
+        *self.0.borrow()
+    }
+
+    /// Completes once it is told.
+    pub(super) async fn told(mut self) {
+        if self.0.wait_for(|is_told| *is_told).await.is_err() {
+            // Nobody listens any more.
+            pending().await
+        }
+    }
+}
