@@ -29,7 +29,7 @@ use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
 /// How many connections are served at once. One more ends the oldest: whoever probes asks at once, and must
 /// not wait for those that say nothing.
-const CONNECTIONS_MAX: usize = 64;
+pub const CONNECTIONS_MAX: usize = 64;
 
 /// How long a connection may take for its one request and answer.
 const CONNECTION_TIME_MAX: Duration = Duration::from_secs(5);

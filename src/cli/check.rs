@@ -69,7 +69,8 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     ];
     writeln!(out)?;
     show::table(out, &versions)?;
-    for warning in serve::warnings(&config, SystemClock::start().now()) {
+    let open_files = serve::OpenFiles::raised();
+    for warning in serve::warnings(&config, open_files, SystemClock::start().now()) {
         writeln!(out, "warning: {warning}")?;
     }
     if arguments.explain {

@@ -18,6 +18,7 @@ use crate::telemetry::{LinesLost, Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
 mod keeping;
+mod open_files;
 mod opening;
 mod reloading;
 mod signals;
@@ -27,6 +28,7 @@ mod traces;
 mod warnings;
 
 use keeping::Keeping;
+pub(super) use open_files::OpenFiles;
 use reloading::{Reloading, Reloads, Watched};
 use signals::Hangups;
 pub(super) use signals::{Starter, StopSignals};
@@ -68,11 +70,13 @@ pub struct ServeArguments {
 /// or the transport fails.
 pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
-    let config = arguments.settings.load()?;
+    let mut config = arguments.settings.load()?;
     let logging = telemetry::log_to_stderr(config.log.format, &config.log.filter);
-    for warning in warnings(&config, started) {
+    let open_files = OpenFiles::raised();
+    for warning in warnings(&config, open_files, started) {
         tracing::warn!(target: "doublecheck", "{warning}");
     }
+    config.limits.connections = open_files.connections_max(&config);
     // This thread only waits: for the state, for the signal to stop, and for the threads that serve.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

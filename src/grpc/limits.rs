@@ -83,7 +83,7 @@ limits! {
     /// How many calls may be open on one connection; a client that knows this waits with others.
     streams_per_connection: "limits" "DOUBLECHECK_LIMITS_STREAMS_PER_CONNECTION" "--limits-streams-per-connection"
         = 1_024, 1 to 1_000_000;
-    /// How many connections may be open.
+    /// How many connections may be open; fewer where the process may not have files enough for them.
     connections: "limits" "DOUBLECHECK_LIMITS_CONNECTIONS" "--limits-connections"
         = 10_000, 1 to 1_000_000;
     /// How many of them may be from one address; an IPv6 network of 64 bits counts as one.

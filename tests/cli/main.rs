@@ -6,6 +6,8 @@
 mod deploy;
 mod eval;
 mod export;
+#[cfg(target_os = "linux")]
+mod files;
 mod journal;
 mod load;
 mod load_server;
@@ -30,8 +32,6 @@ mod watched;
 #[cfg(target_os = "linux")]
 use std::fs;
 use std::io::Read as _;
-#[cfg(target_os = "linux")]
-use std::net::TcpStream;
 #[cfg(unix)]
 use std::process::Command;
 use std::process::Stdio;
@@ -416,31 +416,4 @@ fn what_is_remembered_lies_on_large_pages() {
     // `hg`: the system was asked for them.
     let asked = |line: &str| line.starts_with("VmFlags:") && line.contains(" hg");
     assert!(maps.lines().any(asked), "{maps}");
-}
-
-#[test]
-#[cfg(target_os = "linux")]
-fn a_server_without_files_for_connections_goes_on_once_it_has_some() {
-    const FILES_MAX: u32 = 64;
-    const CONNECTIONS: usize = 60;
-    const LEFT: usize = 20;
-    let arguments = ["serve", "--grpc-address", "127.0.0.1:0", "--threads", "1"];
-    let patient = ["--limits-handshake-ms", "600000"];
-    let served = Served::start_with_files(FILES_MAX, &[&arguments[..], &patient].concat());
-    let connect = |_| TcpStream::connect(&served.address).unwrap();
-    let mut held: Vec<TcpStream> = (0..CONNECTIONS).map(connect).collect();
-    let files = format!("/proc/{}/fd", served.child.id());
-    while fs::read_dir(&files).unwrap().count() < FILES_MAX as usize {}
-    // Some wait to be accepted, and cannot be, until others leave.
-    drop(held.drain(LEFT..));
-    let told = |name: &str| {
-        let page = served.get("/metrics");
-        let number = page.lines().find_map(|line| line.strip_prefix(name));
-        number.unwrap().trim().parse::<usize>().unwrap()
-    };
-    while told("doublecheck_connections_open") != LEFT {}
-    assert!(told("doublecheck_connections_refused_total{reason=\"accept\"}") > 0);
-    drop(held);
-    served.score_json("p-1", &[]);
-    served.end();
 }

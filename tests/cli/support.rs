@@ -25,6 +25,22 @@ pub(crate) fn doublecheck(arguments: &[&str]) -> Command {
     command
 }
 
+/// The same, as a shell runs it that has run `first` before, such as `ulimit -n 64`.
+pub(crate) fn doublecheck_after(first: &str, arguments: &[&str]) -> Command {
+    let plain = doublecheck(arguments);
+    let mut command = Command::new("sh");
+    let script = format!("{first} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script]).arg(plain.get_program());
+    command.args(plain.get_args()).stdin(Stdio::null());
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
 /// Whether a program that others make is on this machine. Where it is not, says that a test is skipped;
 /// `.ci/run` installs it.
 pub(crate) fn is_installed(program: &str) -> bool {
@@ -92,21 +108,10 @@ impl Served {
         Self::start_on(path, &["serve", "--grpc-address", "127.0.0.1:0"])
     }
 
-    /// One that may have so many files open, connections included.
-    pub(crate) fn start_with_files(files_max: u32, arguments: &[&str]) -> Self {
-        let plain = doublecheck(arguments);
-        let mut limited = Command::new("sh");
-        let script = format!("ulimit -n {files_max} && exec \"$0\" \"$@\"");
-        limited.args(["-c", &script]).arg(plain.get_program());
-        limited.args(plain.get_args()).stdin(Stdio::null());
-        for (name, value) in plain.get_envs() {
-            match value {
-                Some(value) => limited.env(name, value),
-                None => limited.env_remove(name),
-            };
-        }
+    /// One that a shell starts once it has run `first`.
+    pub(crate) fn start_after(first: &str, arguments: &[&str]) -> Self {
         let data = Folder::with(&[]);
-        let mut served = Self::spawn(limited, &data.path("data"));
+        let mut served = Self::spawn(doublecheck_after(first, arguments), &data.path("data"));
         served.data = Some(data);
         served
     }

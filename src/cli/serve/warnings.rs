@@ -1,5 +1,6 @@
 //! What is allowed, and hardly meant.
 
+use super::OpenFiles;
 use crate::config::{Config, Files};
 use crate::scoring::time::{Span, Timestamp};
 use crate::tls::Tls;
@@ -13,7 +14,11 @@ const PROCESS_BYTES: u64 = 32 << 20;
 const CONNECTION_BYTES: u64 = 36 << 10;
 
 /// What whoever starts the service should know of its configuration, at `now`.
-pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
+pub(in crate::cli) fn warnings(
+    config: &Config,
+    open_files: OpenFiles,
+    now: Timestamp,
+) -> Vec<String> {
     let Files { tls, tokens, .. } = &config.files;
     let mut warnings = Vec::new();
     if config.insecure && !config.files.keep_strangers_out() {
@@ -34,7 +39,8 @@ pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
         warnings
             .push("auth.tokens: the file gives nobody anything: every call is refused".to_owned());
     }
-    warnings.extend(of_memory(config));
+    warnings.extend(open_files.shortage(config));
+    warnings.extend(of_memory(config, open_files));
     warnings.extend(
         config
             .contents
@@ -46,8 +52,10 @@ pub(in crate::cli) fn warnings(config: &Config, now: Timestamp) -> Vec<String> {
 }
 
 /// That the process may be ended for want of memory when all that is allowed comes at once.
-fn of_memory(config: &Config) -> Option<String> {
-    let connections_bytes = config.limits.connections.saturating_mul(CONNECTION_BYTES);
+fn of_memory(config: &Config, open_files: OpenFiles) -> Option<String> {
+    let connections_bytes = open_files
+        .connections_max(config)
+        .saturating_mul(CONNECTION_BYTES);
     let beside_bytes = PROCESS_BYTES
         .saturating_add(connections_bytes)
         .saturating_add(config.limits.unfinished_bytes);
