@@ -19,13 +19,14 @@ pub struct Disk {
 }
 
 impl Disk {
-    /// Opens the directory at `path` to write to it, making it where there is none.
+    /// Opens the directory at `path` to write to it, making it where there is none: for this user alone, as all
+    /// files in it. One that is there stays as open as it is.
     ///
     /// # Errors
     /// When it cannot be made or written to; [`io::ErrorKind::WouldBlock`] when another process has it open.
     pub fn open(path: &Path) -> io::Result<Self> {
-        fs::create_dir_all(path)?;
-        let lock = fs::OpenOptions::new()
+        make(path)?;
+        let lock = private()
             .write(true)
             .create(true)
             .truncate(false)
@@ -72,8 +73,7 @@ impl Directory for Disk {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let mut options = fs::OpenOptions::new();
-        let file = options
+        let file = private()
             .append(true)
             .create_new(true)
             .open(self.path.join(name))?;
@@ -105,6 +105,23 @@ impl Directory for Disk {
     fn sync(&self) -> io::Result<()> {
         fs::File::open(&self.path)?.sync_all()
     }
+}
+
+/// Makes a directory, and those around it, that only this user can look into.
+fn make(path: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.recursive(true).create(path)
+}
+
+/// How files are made that only this user can read: they tell who paid whom, and one is the key that tokens are
+/// signed with.
+fn private() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 #[derive(Debug)]

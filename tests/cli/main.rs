@@ -17,6 +17,8 @@ mod logs;
 mod memory;
 mod policies;
 #[cfg(unix)]
+mod private;
+#[cfg(unix)]
 mod proxy;
 mod reload;
 mod replay;
