@@ -55,7 +55,8 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) async fn connect(&self) -> Result<Client, Failure> {
+    /// A client for calls about this account.
+    pub(super) async fn connect_about(&self, account_id: &str) -> Result<Client, Failure> {
         let (certificate, key) = (&self.tls_client_certificate, &self.tls_client_key);
         let token = self.bearer_token.as_ref();
         let bearer = token.map(|token| Bearer::given("--bearer-token", token));
@@ -69,7 +70,7 @@ impl Server {
             .connect()
             .await
             .map_err(|error| Failure::at_work(format!("connecting to {}", self.server), &error))?;
-        Ok(credentials.client(channel))
+        Ok(credentials.client_about(channel, account_id))
     }
 }
 

@@ -60,7 +60,7 @@ pub fn run(arguments: &EvidenceArguments, out: &mut dyn Write) -> Ended {
         return Ok(());
     }
     let records = block_on(async {
-        let mut client = arguments.server.connect().await?;
+        let mut client = arguments.server.connect_about(&arguments.account).await?;
         match &arguments.payment_id {
             Some(payment_id) => one(&mut client, arguments, payment_id).await,
             None => list(&mut client, arguments).await,
@@ -99,7 +99,7 @@ async fn alias(arguments: &EvidenceArguments) -> Result<String, Failure> {
         page_size: 1,
         ..Default::default()
     };
-    let mut client = arguments.server.connect().await?;
+    let mut client = arguments.server.connect_about(&arguments.account).await?;
     let page = client.list_payments(request).await?.into_inner();
     Ok(page.account_alias)
 }

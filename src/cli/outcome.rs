@@ -54,7 +54,7 @@ pub fn run(arguments: &OutcomeArguments, out: &mut dyn Write) -> Ended {
         payee_id: arguments.payee.clone(),
     };
     let response = block_on(async {
-        let mut client = arguments.server.connect().await?;
+        let mut client = arguments.server.connect_about(&arguments.account).await?;
         Ok(client.report_outcome(request).await?.into_inner())
     })?;
     let remembered = response.accepted.unwrap_or_default().remembered;

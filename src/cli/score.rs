@@ -90,7 +90,7 @@ pub fn run(arguments: &ScoreArguments, out: &mut dyn Write) -> Ended {
         confirmation_token: arguments.token.clone().unwrap_or_default(),
     };
     let response = block_on(async {
-        let mut client = arguments.server.connect().await?;
+        let mut client = arguments.server.connect_about(&arguments.account).await?;
         Ok(client.score_payment(request).await?.into_inner())
     })?;
     let assessment = response.assessment.unwrap_or_default();

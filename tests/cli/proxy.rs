@@ -7,10 +7,12 @@ use std::process::{Child, Command, Stdio};
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, Decision};
 use tokio::task::JoinSet;
-use tonic::transport::{Channel, Endpoint};
+use tonic::service::{InterceptorLayer, Routes};
+use tonic::transport::server::TcpIncoming;
+use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, is_installed, metric, serve};
+use crate::support::{Folder, Served, is_installed, metric, run, serve};
 
 const CONFIG: &str = "deploy/haproxy/haproxy.cfg";
 const ACCOUNTS: usize = 300;
@@ -231,4 +233,34 @@ async fn clients_share_the_connections_of_the_proxy() {
     };
     let taken: f64 = served.iter().map(taken).sum();
     assert!(taken <= CLIENTS as f64 / 4.0, "{taken}");
+}
+
+/// Refuses every call, saying what it would be routed by.
+#[allow(clippy::result_large_err, reason = "tonic's")]
+fn refuse(request: Request<()>) -> Result<Request<()>, Status> {
+    let header = request.metadata().get("x-account-id");
+    let header = header.map(|value| String::from_utf8_lossy(value.as_encoded_bytes()).into_owned());
+    Err(Status::aborted(format!("routed by {header:?}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_about_an_account_say_which() {
+    let incoming = TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let url = format!("http://{}", incoming.local_addr().unwrap());
+    let server = Server::builder()
+        .layer(InterceptorLayer::new(refuse))
+        .add_routes(Routes::default());
+    tokio::spawn(server.serve_with_incoming(incoming));
+    let score = "score --payee p --payee-type phone --kind top_up --amount 1 --currency CNY";
+    let outcome = "outcome --payment-id p-1 --outcome succeeded";
+    let one = "evidence --payment-id p-1";
+    for command in [score, outcome, "evidence", one, "evidence --alias"] {
+        for account in ["alice", "\u{5c0f}\u{660e}"] {
+            let mut arguments: Vec<&str> = command.split(' ').collect();
+            arguments.extend(["--account", account, "--server", &url]);
+            let ran = run(&arguments);
+            let told = format!("error: ABORTED: routed by Some(\"{account}\")\n");
+            assert_eq!(ran.err, told, "{command}");
+        }
+    }
 }

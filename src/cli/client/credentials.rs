@@ -21,8 +21,16 @@ const TLS_CA: &str = "--tls-ca";
 const TLS_CERTIFICATE: &str = "--tls-client-certificate";
 const TLS_KEY: &str = "--tls-client-key";
 
-/// A client that shows its token.
-pub(in crate::cli) type Client = RiskServiceClient<InterceptedService<Channel, Bearer>>;
+/// A client that says with every call who calls, and about whom.
+pub(in crate::cli) type Client = RiskServiceClient<InterceptedService<Channel, Said>>;
+
+/// What goes with every call: the token, and the account that all calls are about, by which proxies know where
+/// to send them.
+#[derive(Debug, Clone)]
+pub(in crate::cli) struct Said {
+    bearer: Bearer,
+    account_id: Option<MetadataValue<Ascii>>,
+}
 
 /// The token that goes with every call, if there is one.
 #[derive(Debug, Clone, Default)]
@@ -66,12 +74,14 @@ impl Bearer {
     }
 }
 
-impl Interceptor for Bearer {
+impl Interceptor for Said {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        if let Some(token) = &self.0 {
-            request
-                .metadata_mut()
-                .insert("authorization", token.clone());
+        let metadata = request.metadata_mut();
+        if let Some(token) = &self.bearer.0 {
+            metadata.insert("authorization", token.clone());
+        }
+        if let Some(account_id) = &self.account_id {
+            metadata.insert("x-account-id", account_id.clone());
         }
         Ok(request)
     }
@@ -152,9 +162,20 @@ impl Credentials {
         }
     }
 
-    /// A client over `channel`.
+    /// A client over `channel` for calls about any accounts.
     pub(in crate::cli) fn client(&self, channel: Channel) -> Client {
-        RiskServiceClient::with_interceptor(channel, self.bearer.clone())
+        self.client_saying(channel, None)
+    }
+
+    /// A client over `channel` for calls about one account.
+    pub(in crate::cli) fn client_about(&self, channel: Channel, account_id: &str) -> Client {
+        // What is no header is no account's id either: the server says so.
+        self.client_saying(channel, account_id.as_bytes().try_into().ok())
+    }
+
+    fn client_saying(&self, channel: Channel, account_id: Option<MetadataValue<Ascii>>) -> Client {
+        let bearer = self.bearer.clone();
+        RiskServiceClient::with_interceptor(channel, Said { bearer, account_id })
     }
 }
 
