@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::config::fault::Fault;
+use crate::telemetry;
 
 pub mod check;
 mod client;
@@ -77,7 +78,15 @@ enum Command {
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(wrong) if wrong.use_stderr() => {
+            telemetry::unless_unread(move || drop(wrong.print()));
+            return ExitCode::from(2);
+        }
+        // Help, for whoever asked for it.
+        Err(help) => help.exit(),
+    };
     let out = || io::stdout().lock();
     let ended = match &arguments.command {
         None => serve::run(&arguments.serve),
@@ -113,13 +122,14 @@ pub enum Failure {
 }
 
 impl Failure {
-    fn report(&self) -> ExitCode {
+    fn report(self) -> ExitCode {
         let (message, code) = match self {
             Self::Work(message) => (message, ExitCode::from(1)),
             Self::Usage(message) => (message, ExitCode::from(2)),
             Self::ReaderGone => return ExitCode::SUCCESS,
         };
-        tell(message);
+        // Who does not listen is not waited for: the exit code says it.
+        telemetry::unless_unread(move || tell(message));
         code
     }
 

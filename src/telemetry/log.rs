@@ -16,8 +16,8 @@ use crate::scoring::payment::named;
 /// How many lines wait for who reads them: some MiB.
 const LINES_WAITING_MAX: usize = 8_192;
 
-/// How long the end waits for the lines that are on their way.
-const FLUSH_MAX: Duration = Duration::from_secs(1);
+/// How long whoever reads may take for what is told last.
+const READ_WITHIN: Duration = Duration::from_secs(1);
 
 named! {
     /// How events are written.
@@ -103,17 +103,23 @@ impl Logging {
 impl Drop for Logging {
     fn drop(&mut self) {
         let worker = self.worker.take();
-        let (written, all_written) = mpsc::channel();
         // The worker's own end may wait for the reader, and tells what went wrong where others read.
-        let flushing = thread::Builder::new().spawn(move || {
-            drop(worker);
-            // Who waited may have given up.
-            let _ = written.send(());
-        });
-        if flushing.is_ok() {
-            // In vain, too, the time is up.
-            let _ = all_written.recv_timeout(FLUSH_MAX);
-        }
+        unless_unread(move || drop(worker));
+    }
+}
+
+/// Does what waits for whoever reads, as writing to standard error may, to its end, or until a reader has taken
+/// too long to be one.
+pub fn unless_unread(write: impl FnOnce() + Send + 'static) {
+    let (written, all_written) = mpsc::channel();
+    let writing = thread::Builder::new().spawn(move || {
+        write();
+        // Who waited may have given up.
+        let _ = written.send(());
+    });
+    if writing.is_ok() {
+        // In vain, too, the time is up.
+        let _ = all_written.recv_timeout(READ_WITHIN);
     }
 }
 

@@ -1,7 +1,12 @@
 //! What is logged, and that nobody's id is.
 
 use std::fs;
+use std::io::Write as _;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
+use doublecheck::clock::Stopwatch;
 use doublecheck::grpc::pb::batch_score_payments_response::result::Answer;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, Outcome};
@@ -9,7 +14,7 @@ use serde_json::Value;
 use tonic::transport::Channel;
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, run};
+use crate::support::{Folder, Served, doublecheck, run};
 
 /// Ids as they might be: none of them is a part of anything else that is logged.
 const ACCOUNT: &str = "acct-7Q-5501-whose";
@@ -246,6 +251,41 @@ async fn no_payment_waits_for_whoever_reads_the_log() {
     let (_, whole) = written.split_last().unwrap();
     for line in whole {
         serde_json::from_str::<Value>(line).unwrap();
+    }
+}
+
+/// Only an end that never comes takes this long.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
+#[test]
+fn a_start_that_fails_ends_though_nobody_reads_why() {
+    let (mut full, _unread) = UnixStream::pair().unwrap();
+    full.set_nonblocking(true).unwrap();
+    while full.write(&[0; 4_096]).is_ok() {}
+    while full.write(&[0]).is_ok() {}
+    full.set_nonblocking(false).unwrap();
+    for (arguments, code) in [
+        (&["serve", "--data-dir", "/dev/null"][..], 1),
+        (&["serve", "--threads", "none"], 2),
+        (&["serve", "--no-such-flag"], 2),
+    ] {
+        let mut child = doublecheck(arguments)
+            .env("DOUBLECHECK_GRPC_ADDRESS", "127.0.0.1:0")
+            .stderr(OwnedFd::from(full.try_clone().unwrap()))
+            .spawn()
+            .unwrap();
+        let started = Stopwatch::start();
+        let ended = loop {
+            match child.try_wait().unwrap() {
+                Some(ended) => break Some(ended),
+                None if started.elapsed() > ENDED_WITHIN => break None,
+                None => std::thread::yield_now(),
+            }
+        };
+        // Whoever does not end by itself is ended.
+        let _ = child.kill();
+        let ended = ended.unwrap_or_else(|| panic!("{arguments:?} never ends"));
+        assert_eq!(ended.code(), Some(code), "{arguments:?}");
     }
 }
 
