@@ -109,10 +109,10 @@ const OTHER_VARIABLES: &[&str] = &[
 pub(super) const PREFIX: &str = "DOUBLECHECK_";
 
 /// Whether a variable of the environment can only be meant for this program, which does not know it.
-pub(super) fn is_unknown(variable: &str) -> bool {
+pub(super) fn is_unknown(variable: &str, value: &str) -> bool {
     variable.starts_with(PREFIX)
         && !variables().any(|known| known == variable)
-        && !is_of_kubernetes(variable)
+        && !is_of_kubernetes(variable, value)
 }
 
 /// Every setting by its path.
@@ -131,10 +131,12 @@ pub(super) fn variables() -> impl Iterator<Item = &'static str> {
 }
 
 /// Kubernetes tells each container of the services around it in variables of their names, and one of them
-/// is likely called as this program is.
-fn is_of_kubernetes(variable: &str) -> bool {
+/// is likely called as this program is. What could be meant for a setting as well, `…_PORT`, tells an address
+/// such as `tcp://10.0.0.1:80` there.
+fn is_of_kubernetes(variable: &str, value: &str) -> bool {
     let says = |part| variable.contains(part);
-    says("_SERVICE_HOST") || says("_SERVICE_PORT") || says("_PORT_") || variable.ends_with("_PORT")
+    let tells_address = variable.ends_with("_PORT") && value.contains("://");
+    says("_SERVICE_HOST") || says("_SERVICE_PORT") || says("_PORT_") || tells_address
 }
 
 #[cfg(test)]
@@ -171,21 +173,27 @@ mod tests {
 
     #[test]
     fn variables_that_others_set_are_left_alone() {
-        for others in [
-            "PATH",
-            "DOUBLECHECK_SERVICE_HOST",
-            "DOUBLECHECK_SERVICE_PORT_GRPC",
-            "DOUBLECHECK_PORT",
-            "DOUBLECHECK_PORT_50051_TCP_ADDR",
+        for (others, value) in [
+            ("PATH", "/bin"),
+            ("DOUBLECHECK_SERVICE_HOST", "10.0.0.1"),
+            ("DOUBLECHECK_SERVICE_PORT", "50051"),
+            ("DOUBLECHECK_SERVICE_PORT_GRPC", "50051"),
+            ("DOUBLECHECK_PORT", "tcp://10.0.0.1:50051"),
+            ("DOUBLECHECK_PORT_50051_TCP", "tcp://10.0.0.1:50051"),
+            ("DOUBLECHECK_PORT_50051_TCP_PORT", "50051"),
+            ("DOUBLECHECK_PORT_50051_TCP_ADDR", "10.0.0.1"),
+            ("DOUBLECHECK_HEADLESS_PORT", "udp://[fd00::1]:53"),
         ] {
-            assert!(!is_unknown(others), "{others}");
+            assert!(!is_unknown(others, value), "{others}");
         }
-        for ours in [
-            "DOUBLECHECK_",
-            "DOUBLECHECK_THREAD",
-            "DOUBLECHECK_GRPC_ADRESS",
+        for (ours, value) in [
+            ("DOUBLECHECK_", ""),
+            ("DOUBLECHECK_THREAD", "1"),
+            ("DOUBLECHECK_GRPC_ADRESS", "tcp://10.0.0.1:50051"),
+            ("DOUBLECHECK_HTTP_PORT", "9464"),
+            ("DOUBLECHECK_PORT", ""),
         ] {
-            assert!(is_unknown(ours), "{ours}");
+            assert!(is_unknown(ours, value), "{ours}");
         }
     }
 }

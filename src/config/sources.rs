@@ -221,8 +221,10 @@ fn unknown_settings(file: &Document) -> Vec<Fault> {
 fn unknown_variables(environment: &Environment) -> impl Iterator<Item = Fault> {
     let short = |name: &'static str| name.strip_prefix(PREFIX);
     let known: Vec<&str> = variables().filter_map(short).collect();
-    let unknown = environment.keys().filter(|name| is_unknown(name));
-    unknown.map(move |name| {
+    let unknown = environment
+        .iter()
+        .filter(|(name, value)| is_unknown(name, value));
+    unknown.map(move |(name, _)| {
         let suggestion = nearest(name.trim_start_matches(PREFIX), &known);
         let suggestion = suggestion.map(|short| format!("{PREFIX}{short}"));
         Fault {

@@ -68,13 +68,17 @@ fn a_name_counts_for_where_it_listens() {
 
 #[test]
 fn a_mistyped_variable_stops_the_service_and_one_of_kubernetes_does_not() {
-    let check = |name: &str| ran(&doublecheck(&["check"]).env(name, "1").output().unwrap());
-    let mistyped = check("DOUBLECHECK_THREAD");
+    let check = |name, value| ran(&doublecheck(&["check"]).env(name, value).output().unwrap());
+    let mistyped = check("DOUBLECHECK_THREAD", "1");
     assert_eq!(mistyped.code, Some(2), "{mistyped:?}");
     let told = "DOUBLECHECK_THREAD: no such setting; did you mean `DOUBLECHECK_THREADS`?\n";
     assert_eq!(mistyped.err, told);
-    assert_eq!(check("DOUBLECHECK_SERVICE_PORT_GRPC").code, Some(0));
-    assert_eq!(check("DOUBLECHECK_PORT").code, Some(0));
+    let no_setting = check("DOUBLECHECK_HTTP_PORT", "9464");
+    assert_eq!(no_setting.code, Some(2), "{no_setting:?}");
+    let of_kubernetes = check("DOUBLECHECK_SERVICE_PORT_GRPC", "50051");
+    assert_eq!(of_kubernetes.code, Some(0), "{of_kubernetes:?}");
+    let of_kubernetes = check("DOUBLECHECK_PORT", "tcp://10.0.0.1:50051");
+    assert_eq!(of_kubernetes.code, Some(0), "{of_kubernetes:?}");
 }
 
 #[test]
