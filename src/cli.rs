@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::fault::Fault;
 use crate::telemetry;
 
@@ -131,6 +132,25 @@ impl Failure {
         // Who does not listen is not waited for: the exit code says it.
         telemetry::unless_unread(move || tell(message));
         code
+    }
+
+    /// The same, told as an event of a log of JSON: whoever reads that takes each line for one.
+    fn into_event(self) -> Self {
+        let event = |message: String| {
+            let time = jiff::Timestamp::from_millisecond(SystemClock::start().now().unix_ms());
+            serde_json::json!({
+                "timestamp": time.map_or_else(|_| String::new(), |time| time.to_string()),
+                "level": "ERROR",
+                "message": message.trim_start_matches("error: "),
+                "target": "doublecheck",
+            })
+            .to_string()
+        };
+        match self {
+            Self::Work(message) => Self::Work(event(message)),
+            Self::Usage(message) => Self::Usage(event(message)),
+            Self::ReaderGone => self,
+        }
     }
 
     /// A configuration with these faults, one a line.

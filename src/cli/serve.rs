@@ -14,7 +14,7 @@ use crate::grpc::listeners::Listeners;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
-use crate::telemetry::{LinesLost, Process, ReloadCounters};
+use crate::telemetry::{LinesLost, LogFormat, Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
 mod keeping;
@@ -71,7 +71,8 @@ pub struct ServeArguments {
 pub fn run(arguments: &ServeArguments) -> Ended {
     let started = SystemClock::start().now();
     let mut config = arguments.settings.load()?;
-    let logging = telemetry::log_to_stderr(config.log.format, &config.log.filter);
+    let format = config.log.format;
+    let logging = telemetry::log_to_stderr(format, &config.log.filter);
     let open_files = OpenFiles::raised();
     for warning in warnings(&config, open_files, started) {
         tracing::warn!(target: "doublecheck", "{warning}");
@@ -85,7 +86,10 @@ pub fn run(arguments: &ServeArguments) -> Ended {
     let served = runtime.block_on(serve(config, arguments, started, logging.lines_lost()));
     // A recovery that was cut short is not waited for.
     runtime.shutdown_background();
-    served
+    match format {
+        LogFormat::Pretty => served,
+        LogFormat::Json => served.map_err(Failure::into_event),
+    }
 }
 
 async fn serve(
@@ -203,7 +207,9 @@ fn settings_teller(config: &Config, arguments: &ServeArguments) -> Box<dyn Fn() 
     let in_force = config.effective.clone();
     Box::new(move || match settings.load() {
         Err(failure) => {
-            tracing::error!(target: "doublecheck", "a restart would be refused: {failure}");
+            // An event is a line, however many the faults are.
+            let why = failure.to_string().replace('\n', "; ");
+            tracing::error!(target: "doublecheck", "a restart would be refused: {why}");
         }
         Ok(found) => {
             let both = in_force.iter().zip(&found.effective);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write as _;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -286,6 +287,34 @@ fn a_start_that_fails_ends_though_nobody_reads_why() {
         let _ = child.kill();
         let ended = ended.unwrap_or_else(|| panic!("{arguments:?} never ends"));
         assert_eq!(ended.code(), Some(code), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_log_of_json_says_in_json_why_a_start_failed() {
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = other.local_addr().unwrap().to_string();
+    let no_directory = "opening the data directory /dev/null: ";
+    let no_address = format!("listening on {taken}: ");
+    for (address, told) in [("127.0.0.1:0", no_directory), (&taken, &no_address)] {
+        let arguments = [
+            "serve",
+            "--grpc-address",
+            address,
+            "--data-dir",
+            "/dev/null",
+        ];
+        let local = ["--http-address", "127.0.0.1:0", "--log-format", "json"];
+        let ran = run(&[&arguments[..], &local].concat());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let events = ran.err.lines().map(serde_json::from_str);
+        let events: Vec<Value> = events.map(Result::unwrap).collect();
+        let last = events.last().unwrap();
+        assert_eq!(last["level"], "ERROR", "{last}");
+        assert_eq!(last["target"], "doublecheck", "{last}");
+        let text = |name: &str| last[name].as_str().unwrap();
+        assert!(text("message").starts_with(told), "{last}");
+        assert!(text("timestamp").ends_with('Z'), "{last}");
     }
 }
 

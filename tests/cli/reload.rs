@@ -179,11 +179,14 @@ fn settings_that_take_a_restart_are_named() {
         line.contains("snapshot.interval_s") && line.contains("70"),
         "{line}"
     );
-    replace(&path, "[snapshot]\ninterval_s = 1\n");
+    replace(&path, "[snapshot]\ninterval_s = 1\njournal_mib = 0\n");
     let line = served.logged("would be refused");
-    assert!(
-        line.contains("doublecheck.toml:2:14: snapshot.interval_s"),
-        "{line}"
-    );
+    for fault in [
+        "doublecheck.toml:2:14: snapshot.interval_s",
+        "; ",
+        "doublecheck.toml:3:15: snapshot.journal_mib",
+    ] {
+        assert!(line.contains(fault), "{line}");
+    }
     served.end();
 }
