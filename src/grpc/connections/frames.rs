@@ -193,7 +193,8 @@ mod tests {
             [frame(HEADERS, &[0; 20]), message.to_vec(), reset].concat()
         };
         let (mut begun, mut asked) = (Frames::new(), Frames::new());
-        [&mut begun, &mut asked].map(|frames| frames.follow(&greeting()));
+        begun.follow(&greeting());
+        asked.follow(&greeting());
         for _ in 0..2 * RESETS {
             assert!(!begun.is_flood());
             begun.follow(&call(&[]));
