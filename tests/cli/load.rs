@@ -9,7 +9,7 @@ use crate::support::{Folder, Ran, Served, run};
 /// How long a server lets calls wait here: a busy machine is another matter.
 pub(crate) const PATIENT: [&str; 2] = ["--admission-queue-ms", "60000"];
 
-fn serve() -> Served {
+pub(crate) fn serve() -> Served {
     let usual = ["serve", "--grpc-address", "127.0.0.1:0"];
     Served::start(&[&usual[..], &PATIENT].concat())
 }

@@ -4,12 +4,12 @@ use std::fs;
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
-#[cfg(unix)]
-use crate::load::load;
 use crate::load::{PATIENT, assert_all_answered, load_json};
+#[cfg(unix)]
+use crate::load::{load, serve};
 use crate::support::{Folder, doublecheck};
 #[cfg(unix)]
-use crate::support::{metric, ran, serve};
+use crate::support::{metric, ran};
 
 #[test]
 fn a_server_is_found_whatever_it_logs() {
