@@ -285,6 +285,34 @@ fn one_slip_of_the_finger_from_what_this_payee_always_gets_asks() {
 }
 
 #[test]
+fn a_larger_slip_from_what_is_always_paid_is_no_less_of_one() {
+    let asked = "
+        60d    p1 pays 500.00 to 13812345678 : confirm AMOUNT_SLIP
+        60d1h  p2 pays 5000.00 to 13812345678 : confirm AMOUNT_SLIP
+        60d2h  p3 pays 50000.00 to 13812345678 : confirm AMOUNT_SLIP
+        60d3h  p4 pays 500000.00 to 13812345678 : confirm AMOUNT_SLIP
+        ";
+    // One habit alone, and one among others.
+    check(&format!(
+        "0s 10 times every 1d pays 50.00 to 13812345678\n{asked}"
+    ));
+    let mut story = String::new();
+    for day in 0..60 {
+        let coffee = 20 + day * 37 % 130;
+        story += &format!("{day}d 1 times every 1d pays {coffee}.40 to M001\n");
+        if day % 4 == 0 {
+            story += &format!("{day}d6h 1 times every 1d pays 50.00 to 13812345678\n");
+        }
+    }
+    check(&format!(
+        "{story}{asked}
+        60d4h  p5 pays 55000.00 to 13812345678 : confirm AMOUNT_SLIP
+        60d5h  p6 pays 75.00 to 13812345678 : allow !AMOUNT_SLIP
+        "
+    ));
+}
+
+#[test]
 fn where_sums_vary_only_slips_that_leave_their_range_ask() {
     let mut story = String::new();
     for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {

@@ -2,8 +2,8 @@
 //!
 //! Judged by operations on the digits, not by ratio alone: a zero too many, a digit lost, typed twice
 //! or beside the right key, a decimal point out of place. Where the payee is always paid one sum, any
-//! such operation stands out. Where sums vary, the question is which explains the amount better:
-//! that it was meant, or that a usual sum was meant and slipped.
+//! such operation stands out. Where sums vary, or none of these makes the amount of that one, the question
+//! is which explains the amount better: that it was meant, or that a usual sum was meant and slipped.
 
 use std::iter;
 
@@ -40,15 +40,8 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let typed = context.payment.money.amount_minor();
-    let known = context.comparable_payee();
-    let (slip, usual_minor, strength) = match known.and_then(|known| always_paid(settings, known)) {
-        Some(usual) => (
-            slip_between(usual, typed)?,
-            usual,
-            settings.regular_strength,
-        ),
-        None => varied(settings, context, typed)?,
-    };
+    let (slip, usual_minor, strength) =
+        regular(settings, context, typed).or_else(|| varied(settings, context, typed))?;
     Measure::of(
         strength,
         Nature::Slip,
@@ -58,6 +51,17 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             slip: Some(slip),
         },
     )
+}
+
+/// The slip that makes this amount of the sum that the payee is always paid, that sum, and how strongly.
+fn regular(
+    settings: &Settings,
+    context: &Context<'_>,
+    typed: i64,
+) -> Option<(AmountSlip, i64, f64)> {
+    let usual = always_paid(settings, context.comparable_payee()?)?;
+    let slip = slip_between(usual, typed)?;
+    Some((slip, usual, settings.regular_strength))
 }
 
 fn always_paid(settings: &Settings, known: &KnownPayee<'_>) -> Option<i64> {
@@ -178,12 +182,11 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     if typed == meant {
         return None;
     }
-    let times = |factor: i64| meant.checked_mul(factor);
-    if times(10) == Some(typed) {
-        return Some(AmountSlip::ExtraDigit);
-    }
-    if times(100) == Some(typed) || typed.checked_mul(100) == Some(meant) {
-        return Some(AmountSlip::DecimalShift);
+    match zeros_too_many(meant, typed) {
+        Some(1) => return Some(AmountSlip::ExtraDigit),
+        Some(_) => return Some(AmountSlip::DecimalShift),
+        None if zeros_too_many(typed, meant) == Some(2) => return Some(AmountSlip::DecimalShift),
+        None => {}
     }
     // No amount begins with a zero.
     let may_be_lost = |at: &Digit| at.before > 0 || at.after >= at.place / 10;
@@ -199,6 +202,13 @@ fn slip_between(meant: i64, typed: i64) -> Option<AmountSlip> {
     } else {
         None
     }
+}
+
+/// How many zeros behind `meant` make `typed` of it; `None` where none do.
+fn zeros_too_many(meant: i64, typed: i64) -> Option<usize> {
+    iter::successors(Some(meant), |longer| longer.checked_mul(10))
+        .take_while(|longer| *longer <= typed)
+        .position(|longer| longer == typed)
 }
 
 /// What may have been meant where sums vary: every amount that one slip makes this one of. A zero typed
@@ -323,6 +333,9 @@ mod tests {
         check(5_000, 50_000, Some(AmountSlip::ExtraDigit));
         check(1_234, 123_400, Some(AmountSlip::DecimalShift));
         check(123_400, 1_234, Some(AmountSlip::DecimalShift));
+        check(5_000, 5_000_000, Some(AmountSlip::DecimalShift));
+        check(5_000, 50_000_000, Some(AmountSlip::DecimalShift));
+        check(5_000_000, 5_000, None);
         check(7_500, 77_500, Some(AmountSlip::DoubledDigit));
         check(7_500, 500, Some(AmountSlip::LostDigit));
         check(7_500, 8_500, Some(AmountSlip::NeighbourKey));
@@ -350,13 +363,19 @@ mod tests {
             let apart = ((a / 3).abs_diff(b / 3), (a % 3).abs_diff(b % 3));
             matches!(apart, (0, 1) | (1, 0))
         };
+        let zeros = |long: &str, short: &str| {
+            let rest = long.strip_prefix(short)?;
+            rest.bytes()
+                .all(|digit| digit == b'0')
+                .then_some(rest.len())
+        };
         let pairs = meant.bytes().zip(typed.bytes());
         let different: Vec<_> = pairs.filter(|(a, b)| a != b).collect();
         if meant == typed {
             None
         } else if typed == format!("{meant}0") {
             Some(AmountSlip::ExtraDigit)
-        } else if typed == format!("{meant}00") || meant == format!("{typed}00") {
+        } else if zeros(&typed, &meant) >= Some(2) || zeros(&meant, &typed) == Some(2) {
             Some(AmountSlip::DecimalShift)
         } else if neighbours.any(is_doubled) {
             Some(AmountSlip::DoubledDigit)
@@ -434,7 +453,7 @@ mod tests {
             for meant in 1..10_000 {
                 let slip = spelt(meant, typed).filter(|slip| match slip {
                     AmountSlip::ExtraDigit => true,
-                    AmountSlip::DecimalShift => meant < typed,
+                    AmountSlip::DecimalShift => meant * 100 == typed,
                     AmountSlip::DoubledDigit => zeros(meant) == zeros(typed),
                     AmountSlip::LostDigit => without_first(meant) == typed.to_string(),
                     AmountSlip::NeighbourKey => without_first(meant) == without_first(typed),
