@@ -118,6 +118,14 @@ impl Standing {
         }
     }
 
+    /// Whether it counts among those that keep others out. One that was turned away does not: whoever goes
+    /// on trying would never get in again.
+    #[must_use]
+    pub const fn keeps_others_out(self) -> bool {
+        self.counts_in_velocity()
+            && (self.may_be_paid() || !matches!(self.decision, Decision::Block))
+    }
+
     /// Whether its amount counts as spent.
     #[must_use]
     pub const fn counts_as_spend(self) -> bool {

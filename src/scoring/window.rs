@@ -83,16 +83,6 @@ impl Window {
         self.running.totals(nth)
     }
 
-    /// When the oldest record inside window `nth` was scored.
-    #[must_use]
-    pub fn oldest_in(&self, nth: WindowIndex) -> Option<Timestamp> {
-        let tail = self.running.tail(nth);
-        self.records
-            .entries()
-            .get(tail)
-            .map(|entry| entry.score_time)
-    }
-
     /// How many payments are remembered.
     #[must_use]
     pub const fn len(&self) -> usize {

@@ -1,6 +1,7 @@
 //! One story per signal: when it fires, and the nearest case in which it must not.
 
 use doublecheck::scoring::policy::Value;
+use doublecheck::scoring::time::Span;
 
 use crate::timeline::{Stage, check, check_with};
 
@@ -13,6 +14,12 @@ fn strength_of(stage: &Stage, payment_id: &str, code: &str) -> f64 {
         .reasons;
     let reason = reasons.iter().find(|reason| reason.code.name() == code);
     reason.unwrap().strength
+}
+
+/// How long is to be waited with a payment.
+fn retry_after_ms(stage: &Stage, payment_id: &str) -> Option<i64> {
+    let scored = stage.answers[payment_id].as_ref().unwrap();
+    scored.assessment.retry_after.map(Span::ms)
 }
 
 #[test]
@@ -135,9 +142,35 @@ fn more_payments_than_people_make_ask_and_as_many_as_scripts_make_block() {
         63s    p7 pays 7.00 to M007 : allow !RAPID_REPEAT
         ",
     );
-    let blocked = stage.answers["p6"].as_ref().unwrap();
     // The first of the minute leaves it one second later.
-    assert_eq!(blocked.assessment.retry_after.unwrap().ms(), 1_000);
+    assert_eq!(retry_after_ms(&stage, "p6"), Some(1_000));
+}
+
+#[test]
+fn who_waits_as_long_as_told_is_not_blocked_again() {
+    let settings = [
+        ("rapid_repeat.minute_confirm_above", Value::Integer(3)),
+        ("rapid_repeat.minute_block_above", Value::Integer(3)),
+        ("rapid_repeat.ten_minutes_confirm_above", Value::Integer(4)),
+        ("rapid_repeat.ten_minutes_block_above", Value::Integer(4)),
+    ];
+    let mut stage = check_with(
+        &settings,
+        "
+        0s     p1 pays 1.00 to M001 : allow
+        61s    p2 pays 2.00 to M002 : allow
+        62s    p3 pays 3.00 to M003 : allow
+        63s    p4 pays 4.00 to M004 : allow
+        64s    p5 pays 5.00 to M005 : block RAPID_REPEAT
+        65s    p6 pays 6.00 to M006 : block RAPID_REPEAT
+        ",
+    );
+    // The minute lets go of the second payment before ten minutes do of the first.
+    let wait = |stage: &Stage, id| retry_after_ms(stage, id).unwrap();
+    assert_eq!(wait(&stage, "p5"), 536_000);
+    assert_eq!(wait(&stage, "p6"), 535_000);
+    // Those that were blocked keep nobody out, but they do not go unnoticed.
+    stage.play("600s p7 pays 7.00 to M007 : confirm RAPID_REPEAT");
 }
 
 #[test]
@@ -227,6 +260,23 @@ fn five_declined_payments_in_an_hour_ask_and_ten_block() {
     }
     story += "1h10m r pays 90.00 to M001 : allow !FAILURE_BURST";
     check(&story);
+}
+
+#[test]
+fn who_was_declined_too_often_waits_until_enough_of_that_is_past() {
+    let mut story = "0s p pays 5.00 to M001\n".to_owned();
+    for nth in 20..31 {
+        story += &format!("{nth}m p{nth} pays {nth}.50 to M001\n{nth}m p{nth} declined\n");
+    }
+    story += "
+        40m     q1 pays 70.00 to M001 : block FAILURE_BURST
+        80m59s  q2 pays 71.00 to M001 : block FAILURE_BURST
+        81m     q3 pays 72.00 to M001 : confirm FAILURE_BURST
+        ";
+    let stage = check(&story);
+    // Eleven were declined, from the twentieth minute on; ten of them block.
+    assert_eq!(retry_after_ms(&stage, "q1"), Some(41 * 60_000));
+    assert_eq!(retry_after_ms(&stage, "q2"), Some(1_000));
 }
 
 #[test]

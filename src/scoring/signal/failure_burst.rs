@@ -2,8 +2,13 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
+use crate::scoring::outcome::Standing;
 use crate::scoring::policy::settings;
+use crate::scoring::time::Span;
 use crate::scoring::window::WindowIndex;
+
+/// How far back declined payments count.
+const HOUR: Span = WindowIndex::Hour.span();
 
 settings! {
     /// Settings of `FAILURE_BURST`.
@@ -35,15 +40,17 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         strength,
         Nature::Abuse,
         Evidence::Velocity {
-            window: WindowIndex::Hour.span(),
+            window: HOUR,
             count: declined,
             sum_minor: 0,
             limit: i64::from(limit),
             usual: 0.0,
         },
     )?;
-    measure.retry_after = window
-        .oldest_in(WindowIndex::Hour)
-        .map(|oldest| oldest.plus(WindowIndex::Hour.span()).since(context.now));
+    // Once this one is past, there are fewer than it takes.
+    let last = window
+        .within(HOUR, context.now)
+        .nth_newest(limit, Standing::counts_as_failure);
+    measure.retry_after = last.map(|last| last.plus(HOUR).since(context.now));
     Some(measure)
 }

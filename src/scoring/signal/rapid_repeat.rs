@@ -1,8 +1,13 @@
 //! `RAPID_REPEAT`: more payments in a sliding window than people make, or far more than this account does.
+//!
+//! Payments that were blocked count as attempts, so whoever goes on is asked. But they keep nobody out: who waits
+//! as long as was told gets in again.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
+use crate::scoring::outcome::Standing;
 use crate::scoring::policy::settings;
+use crate::scoring::time::Span;
 use crate::scoring::window::WindowIndex;
 
 settings! {
@@ -103,13 +108,22 @@ struct Excess {
     count: u32,
     limit: u32,
     strength: f64,
+    /// How long it takes until the limit is no longer passed; `None` where none is.
+    wait: Option<Span>,
+}
+
+impl Excess {
+    /// Whether the other speaks for both: the stronger, and of two alike the one that lasts longer.
+    fn is_less_than(&self, other: &Self) -> bool {
+        (self.strength, self.wait) < (other.strength, other.wait)
+    }
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let mut strongest: Option<Excess> = None;
     for nth in WindowIndex::ALL {
         if let Some(found) = excess(settings, context, nth)
-            && strongest.is_none_or(|best| best.strength < found.strength)
+            && strongest.is_none_or(|best| best.is_less_than(&found))
         {
             strongest = Some(found);
         }
@@ -119,10 +133,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         count,
         limit,
         strength,
+        wait,
     } = strongest?;
-    let window = context.account.window();
     let money = context.payment.money;
-    let sum_minor = window.totals(nth).sum_minor(money.currency());
+    let totals = context.account.window().totals(nth);
+    let sum_minor = totals.sum_minor(money.currency());
     let mut measure = Measure::of(
         strength,
         Nature::Abuse,
@@ -134,9 +149,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             usual: context.account.profile().pace().usual_count(nth),
         },
     )?;
-    measure.retry_after = window
-        .oldest_in(nth)
-        .map(|oldest| oldest.plus(nth.span()).since(context.now));
+    measure.retry_after = wait;
     Some(measure)
 }
 
@@ -149,12 +162,18 @@ fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Optio
     // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
     let is_burst = nth <= WindowIndex::TenMinutes && count >= settings.far_beyond_from;
 
-    let (strength, limit) = if count > block_above {
-        (100.0, block_above)
+    let (strength, limit, wait) = if count > block_above
+        && let Some(wait) = wait(context, nth, block_above, Standing::keeps_others_out)
+    {
+        (100.0, block_above, Some(wait))
     } else if count > confirm_above && f64::from(count) > times_usual(settings.usual_multiple) {
-        (settings.confirm_strength, confirm_above)
+        // This payment counts as an attempt too by then.
+        let others = confirm_above.saturating_sub(1);
+        let wait = wait(context, nth, others, Standing::counts_in_velocity);
+        let wait = wait.unwrap_or_else(|| nth.span());
+        (settings.confirm_strength, confirm_above, Some(wait))
     } else if is_burst && is_far_beyond(context, count, times_usual(settings.far_beyond_multiple)) {
-        (settings.far_beyond_strength, confirm_above)
+        (settings.far_beyond_strength, confirm_above, None)
     } else {
         return None;
     };
@@ -163,7 +182,21 @@ fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Optio
         count,
         limit,
         strength,
+        wait,
     })
+}
+
+/// How long it takes until fewer than so many are left in a window of those that count; `None` where there are
+/// fewer already.
+fn wait(
+    context: &Context<'_>,
+    nth: WindowIndex,
+    left: u32,
+    counts: impl Fn(Standing) -> bool,
+) -> Option<Span> {
+    let window = context.account.window().within(nth.span(), context.now);
+    let last = window.nth_newest(left, counts)?;
+    Some(last.plus(nth.span()).since(context.now))
 }
 
 /// Whether that many are far beyond the usual, which `far_beyond` is a multiple of.

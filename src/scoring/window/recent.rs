@@ -3,6 +3,7 @@
 use super::Window;
 use super::entry::{Entry, Packed};
 use super::record::RecordRef;
+use crate::scoring::outcome::Standing;
 use crate::scoring::time::Timestamp;
 
 /// Some of the newest payments, or all.
@@ -49,6 +50,14 @@ impl<'a> Recent<'a> {
         let window = self.window;
         let packed = self.packed.iter().rev();
         packed.map(move |packed| RecordRef { packed, window })
+    }
+
+    /// When the `nth` newest was made of those whose standing counts; the newest is the first.
+    #[must_use]
+    pub fn nth_newest(self, nth: u32, counts: impl Fn(Standing) -> bool) -> Option<Timestamp> {
+        let mut counted = self.iter().filter(|record| counts(record.standing()));
+        let found = counted.nth((nth as usize).checked_sub(1)?);
+        found.map(RecordRef::score_time)
     }
 
     /// The one in this place, counted from the newest, which is the zeroth.
