@@ -187,6 +187,27 @@ fn bad_news_takes_back_what_was_learnt() {
 }
 
 #[test]
+fn a_payee_paid_by_mistake_or_fraud_is_not_known_by_that() {
+    for (outcome, found) in [
+        ("succeeded", "allow !PAYEE_LOOKALIKE"),
+        ("refunded", "confirm PAYEE_LOOKALIKE"),
+        ("payer_mistake", "confirm PAYEE_LOOKALIKE"),
+        ("fraud", "confirm PAYEE_LOOKALIKE"),
+    ] {
+        check(&format!(
+            "
+            0s        20 times every 1d pays 50.00 to 13812345678
+            20d       p1 pays 50.00 to 13812345679 : confirm PAYEE_LOOKALIKE
+            20d20s    p2 pays 50.00 to 13812345679 token=p1 : allow
+            20d22s    p2 succeeded
+            20d5m     p2 {outcome}
+            20d1h     p3 pays 50.00 to 13812345679 : {found}
+            "
+        ));
+    }
+}
+
+#[test]
 fn a_blocked_or_unconfirmed_payment_was_never_made() {
     check_with(
         &TWO_A_MINUTE,
