@@ -201,6 +201,16 @@ pub struct Assessment {
 }
 
 impl Assessment {
+    /// Whether it names an earlier payment that was paid, or that pays the same order; not only one of
+    /// which nobody knows yet what became of it.
+    #[must_use]
+    pub fn names_what_was_paid(&self) -> bool {
+        let paid = [Signal::DuplicateRecent, Signal::DuplicateOrder].map(ReasonCode::Signal);
+        self.reasons
+            .iter()
+            .any(|reason| paid.contains(&reason.code))
+    }
+
     /// The earlier payment that this one was held against: that of its weightiest duplicate reason.
     #[must_use]
     pub fn held_against(&self) -> Option<&PaymentId> {

@@ -177,7 +177,7 @@ impl Profile {
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
-        if record.was_held_against_another() && record.was_confirmed() {
+        if record.is_repeat_that_was_meant() {
             payees::confirm_repeat(&mut self.listed, record);
         }
         Forgotten {

@@ -145,6 +145,42 @@ fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
 }
 
 #[test]
+fn a_retry_after_a_time_out_says_nothing_of_repeats() {
+    check(
+        "
+        0s      3 times every 1d pays 2500.00 to 6222000011112222
+        6d      p1 pays 3000.00 to 6222000011112222 : allow
+        6d30s   p1 unknown
+        6d40s   p2 pays 3000.00 to 6222000011112222 : confirm DUPLICATE_IN_FLIGHT
+        6d50s   p2 pays 3000.00 to 6222000011112222 token=p2 : allow
+        6d52s   p2 succeeded
+        6d60s   p1 declined
+        36d     p3 pays 3000.00 to 6222000011112222 : allow
+        36d1s   p3 succeeded
+        36d15s  p4 pays 3000.00 to 6222000011112222 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn a_repeat_that_turned_out_a_mistake_was_not_meant() {
+    check(
+        "
+        0s      5 times every 1d pays 63.00 to 13812345678
+        6d      p1 pays 50.00 to 13812345678 : allow
+        6d1s    p1 succeeded
+        6d5m    p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        6d5m5s  p3 pays 50.00 to 13812345678 token=p2 : allow
+        6d5m6s  p3 succeeded
+        6d1h    p3 payer_mistake
+        8d      q1 pays 70.00 to 13812345678 : allow
+        8d1s    q1 succeeded
+        8d1m    q2 pays 70.00 to 13812345678 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
 fn who_may_not_be_the_payer_is_challenged_harder() {
     check(
         "

@@ -192,7 +192,11 @@ pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) -> bool {
         return true;
     }
     let (place, uses) = (known.amounts_place(at), known.uses());
+    let repeats = known.repeats_confirmed;
     uses.less_one().put(listed, at);
+    if record.is_repeat_that_was_meant() {
+        listed.put(at, REPEATS, [repeats.saturating_sub(1)]);
+    }
     amounts::unlearn(listed, place, record.money().amount_minor());
     false
 }

@@ -106,6 +106,19 @@ impl<'a> RecordRef<'a> {
         self.entry().held_against_another
     }
 
+    /// Whether the payer, asked about a repeat, said that it was meant. Whoever tries again after a time-out
+    /// says no such thing.
+    #[must_use]
+    pub fn is_repeat_that_was_meant(self) -> bool {
+        let answer = || {
+            let decision = self.standing().decision;
+            self.detail()?.assessment(decision, |_| Arc::default())
+        };
+        self.was_held_against_another()
+            && self.was_confirmed()
+            && answer().is_some_and(|answer| answer.names_what_was_paid())
+    }
+
     /// Whether the profile has learnt from it.
     #[must_use]
     pub fn was_learnt(self) -> bool {
