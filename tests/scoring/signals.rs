@@ -1,5 +1,6 @@
 //! One story per signal: when it fires, and the nearest case in which it must not.
 
+use doublecheck::scoring::assessment::{AmountSlip, Evidence};
 use doublecheck::scoring::policy::Value;
 use doublecheck::scoring::time::Span;
 
@@ -375,6 +376,29 @@ fn where_sums_vary_only_slips_that_leave_their_range_ask() {
         23d p4 pays 30.00 to 13812345678 : allow !AMOUNT_SLIP
         ";
     check(&story);
+}
+
+#[test]
+fn the_slip_that_is_named_is_the_likeliest_however_far_off_the_amount() {
+    let mut story = String::new();
+    for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {
+        story += &format!("{day}d 1 times every 1d pays {sum}.50 to 13812345678\n");
+    }
+    let stage = check(&format!(
+        "{story}
+        20d p1 pays 525.00 to 13812345678 : confirm AMOUNT_SLIP
+        21d p2 pays 5250.00 to 13812345678 : confirm AMOUNT_SLIP
+        "
+    ));
+    let slip = |id: &str| {
+        let reasons = &stage.answers[id].as_ref().unwrap().assessment.reasons;
+        reasons.iter().find_map(|reason| match reason.evidence {
+            Evidence::Amount { slip, .. } => slip,
+            _ => None,
+        })
+    };
+    assert_eq!(slip("p1"), Some(AmountSlip::ExtraDigit));
+    assert_eq!(slip("p2"), Some(AmountSlip::DecimalShift));
 }
 
 #[test]

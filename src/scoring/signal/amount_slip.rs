@@ -96,22 +96,39 @@ fn varied(
     // Somebody who pays in fives types fives.
     let granularity_minor = amounts.granularity_minor();
     let is_as_round = |meant: i64| meant.checked_rem(granularity_minor) == Some(0);
-    // Nobody asks which slip it was, nor of which digit: all that make this amount count together.
-    let mut odds = [0.0; AmountSlip::ALL.len()];
-    for (slip, meant) in undone(typed).filter(|(_, meant)| is_as_round(*meant)) {
-        let pattern = pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
-        let nats = typed_nats - expected.surprise_nats(meant) + pattern;
-        if let Some(odds) = odds.get_mut(slip as usize) {
-            *odds += LogAmount::ratio(nats / NATS_PER_DOUBLING);
-        }
-    }
-    let nats = LogAmount::doublings_of(odds.iter().sum()) * NATS_PER_DOUBLING;
-    let likeliest = AmountSlip::ALL.iter().zip(odds);
-    let (slip, _) = likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    let explained = || {
+        let meant = undone(typed).filter(|(_, meant)| is_as_round(*meant));
+        meant.map(|(slip, meant)| {
+            let pattern =
+                pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
+            (slip, typed_nats - expected.surprise_nats(meant) + pattern)
+        })
+    };
+    let (slip, nats) = taken_together(explained)?;
     let strength =
         ramp(nats, settings.from_nats, settings.full_nats) * (settings.varied_strength / 100.0);
     let usual = context.usual_of_payee(1).or_else(|| context.usual())?;
-    Some((*slip, usual.median_minor, strength))
+    Some((slip, usual.median_minor, strength))
+}
+
+/// The likeliest of these kinds of slips, and how likely all are together. Nobody asks which slip it was, nor
+/// of which digit, so all that make the amount count. Odds may be beyond any number: they are
+/// added up as shares of the best.
+fn taken_together<I>(explained: impl Fn() -> I) -> Option<(AmountSlip, f64)>
+where
+    I: Iterator<Item = (AmountSlip, f64)>,
+{
+    let best = explained().map(|(_, nats)| nats).reduce(f64::max)?;
+    let mut odds = [0.0; AmountSlip::ALL.len()];
+    for (slip, nats) in explained() {
+        if let Some(odds) = odds.get_mut(slip as usize) {
+            *odds += LogAmount::ratio((nats - best) / NATS_PER_DOUBLING);
+        }
+    }
+    let nats = best + LogAmount::doublings_of(odds.iter().sum()) * NATS_PER_DOUBLING;
+    let likeliest = AmountSlip::ALL.iter().zip(odds);
+    let (slip, _) = likeliest.max_by(|(_, a), (_, b)| a.total_cmp(b))?;
+    Some((*slip, nats))
 }
 
 /// What the patterns say at most of digits lost or beside the right key, all that may be meant together
