@@ -64,7 +64,8 @@ impl Outcome {
 
     /// Whether a report of `later` after this one changes what is known. Reports may come late, twice
     /// and out of order: "unknown" and "succeeded" never take back what is known to have followed,
-    /// and nothing takes back a fraud but the report that it was never paid.
+    /// a mistake that was refunded stays so, and nothing takes back a fraud but the report that it was
+    /// never paid.
     #[must_use]
     pub const fn gives_way_to(self, later: Self) -> bool {
         match (self, later) {
@@ -72,6 +73,7 @@ impl Outcome {
             (_, Self::Unknown) => false,
             (Self::Refunded | Self::PayerMistake | Self::Fraud, Self::Succeeded) => false,
             (Self::Fraud, Self::Refunded | Self::PayerMistake) => false,
+            (Self::Refunded, Self::PayerMistake) => false,
             (earlier, later) => earlier as u8 != later as u8,
         }
     }
@@ -168,6 +170,8 @@ mod tests {
         assert!(!Outcome::Succeeded.gives_way_to(Outcome::Unknown));
         assert!(!Outcome::Refunded.gives_way_to(Outcome::Succeeded));
         assert!(!Outcome::Fraud.gives_way_to(Outcome::Refunded));
+        assert!(!Outcome::Refunded.gives_way_to(Outcome::PayerMistake));
+        assert!(Outcome::PayerMistake.gives_way_to(Outcome::Refunded));
         assert!(Outcome::Succeeded.gives_way_to(Outcome::Fraud));
         assert!(Outcome::Refunded.gives_way_to(Outcome::Fraud));
         assert!(Outcome::Unknown.gives_way_to(Outcome::Declined));

@@ -208,6 +208,21 @@ fn a_payee_paid_by_mistake_or_fraud_is_not_known_by_that() {
 }
 
 #[test]
+fn what_was_given_back_is_no_duplicate_target_whichever_report_came_first() {
+    for reports in [["refunded", "payer_mistake"], ["payer_mistake", "refunded"]] {
+        check(&format!(
+            "
+            0s   p1 pays 50.00 to 13812345678 : allow
+            60s  p1 {}
+            70s  p1 {}
+            99s  p2 pays 50.00 to 13812345678 : allow !DUPLICATE_RECENT
+            ",
+            reports[0], reports[1]
+        ));
+    }
+}
+
+#[test]
 fn a_blocked_or_unconfirmed_payment_was_never_made() {
     check_with(
         &TWO_A_MINUTE,
