@@ -81,10 +81,9 @@ pub fn assess(
             Decision::Allow | Decision::Block => Challenge::None,
         },
         confirmation: None,
-        retry_after: match decision {
-            Decision::Block => findings.retry_after,
-            Decision::Allow | Decision::Confirm => None,
-        },
+        retry_after: findings.retry_after.filter(|_| {
+            decision == Decision::Block && decide(policy, 100.0 * risk.pace) == decision
+        }),
         reasons: findings.into_reasons(policy, asked.confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),

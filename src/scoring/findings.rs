@@ -12,6 +12,8 @@ pub(super) struct Risk {
     pub(super) all: f64,
     /// By signs of abuse alone.
     pub(super) abuse: f64,
+    /// By those alone that say when trying again makes sense: where pace is the trouble.
+    pub(super) pace: f64,
 }
 
 /// What the signals found so far. Where none found anything, nothing is allocated.
@@ -19,7 +21,7 @@ pub(super) struct Risk {
 pub(super) struct Findings {
     /// By the strongest signal of each family.
     families: [Risk; Family::ALL.len()],
-    /// When trying again makes sense, where pace is the trouble.
+    /// When none of those that say so stands against trying again.
     pub(super) retry_after: Option<Span>,
     /// In the order of the contract.
     reasons: Vec<Reason>,
@@ -33,6 +35,9 @@ impl Findings {
             family.all = family.all.max(contribution);
             if measure.nature == Nature::Abuse {
                 family.abuse = family.abuse.max(contribution);
+            }
+            if measure.retry_after.is_some() {
+                family.pace = family.pace.max(contribution);
             }
         }
         self.retry_after = self.retry_after.max(measure.retry_after);
@@ -50,14 +55,16 @@ impl Findings {
         if self.reasons.is_empty() {
             return Risk::default();
         }
-        let (mut fine, mut free_of_abuse) = (1.0, 1.0);
+        let (mut fine, mut free_of_abuse, mut slow) = (1.0, 1.0, 1.0);
         for family in &self.families {
             fine *= 1.0 - family.all;
             free_of_abuse *= 1.0 - family.abuse;
+            slow *= 1.0 - family.pace;
         }
         Risk {
             all: 1.0 - fine,
             abuse: 1.0 - free_of_abuse,
+            pace: 1.0 - slow,
         }
     }
 
@@ -145,6 +152,8 @@ mod tests {
             prop_assert_eq!(risk.all.to_bits(), noisy_or(&found, |_| true).to_bits());
             let abuse = noisy_or(&found, |measure| measure.nature == Nature::Abuse);
             prop_assert_eq!(risk.abuse.to_bits(), abuse.to_bits());
+            let pace = noisy_or(&found, |measure| measure.retry_after.is_some());
+            prop_assert_eq!(risk.pace.to_bits(), pace.to_bits());
             let latest = found.iter().filter_map(|(_, _, measure)| measure.retry_after).max();
             prop_assert_eq!(findings.retry_after, latest);
 

@@ -281,6 +281,39 @@ fn who_was_declined_too_often_waits_until_enough_of_that_is_past() {
 }
 
 #[test]
+fn when_to_try_again_is_told_where_pace_alone_blocks() {
+    let stage = check(
+        "
+        0s     20 times every 1d pays 50.00 to M001
+        20d    p1 pays 1.00 to 13900000001 : allow
+        20d10s p2 pays 1.50 to 13900000002 : allow
+        20d20s p3 pays 1.10 to 13900000003 : allow
+        20d22s p4 pays 1.10 to 13900000003 : block DUPLICATE_IN_FLIGHT SMALL_PAYMENT_BURST
+        ",
+    );
+    assert_eq!(retry_after_ms(&stage, "p4"), None);
+    let settings = [
+        ("rapid_repeat.ten_minutes_confirm_above", Value::Integer(2)),
+        ("failure_burst.confirm_from", Value::Integer(2)),
+    ];
+    let mut stage = check_with(
+        &settings,
+        "
+        0s     p1 pays 1.00 to M001 : allow
+        0s     p1 declined
+        1m     p2 pays 2.00 to M002 : allow
+        1m     p2 declined
+        2m     p3 pays 3.00 to M003 : confirm FAILURE_BURST
+        3m     p4 pays 4.00 to M004 : confirm FAILURE_BURST
+        4m     p5 pays 5.00 to M005 : block FAILURE_BURST RAPID_REPEAT
+        ",
+    );
+    // Each of the two would only ask.
+    assert_eq!(retry_after_ms(&stage, "p5"), Some(56 * 60_000));
+    stage.play("60m p6 pays 6.00 to M006 : allow !FAILURE_BURST !RAPID_REPEAT");
+}
+
+#[test]
 fn an_amount_far_above_the_usual_is_noted_robustly() {
     check(
         "
