@@ -120,6 +120,8 @@ pub enum Evidence {
     Amount {
         /// The usual amount in minor units.
         usual_minor: i64,
+        /// Whether it is usual for this payee, not for the account whomever it pays.
+        usual_for_payee: bool,
         /// This amount as a multiple of the usual one.
         ratio: f64,
         /// How it looks mistyped, if it does.

@@ -89,6 +89,26 @@ impl fmt::Display for Amount {
     }
 }
 
+/// What a decimal point out of place is called where no point can have made it.
+#[derive(Debug, Clone, Copy)]
+enum Zeros {
+    TooMany,
+    TooFew,
+}
+
+impl Zeros {
+    /// `None` where the currency has a point, which makes a hundred times the amount or a hundredth.
+    fn of(currency: Currency, ratio: f64) -> Option<Self> {
+        let is_by_point = currency.exponent() > 0 && ratio < 500.0;
+        let zeros = if ratio > 1.0 {
+            Self::TooMany
+        } else {
+            Self::TooFew
+        };
+        (!is_by_point).then_some(zeros)
+    }
+}
+
 /// A payee id with its middle hidden: `138****5678`. Short ids show less, the shortest nothing.
 struct Masked<'a>(&'a PayeeId);
 

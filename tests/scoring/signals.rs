@@ -1,20 +1,43 @@
 //! One story per signal: when it fires, and the nearest case in which it must not.
 
-use doublecheck::scoring::assessment::{AmountSlip, Evidence};
+use doublecheck::scoring::assessment::{AmountSlip, Evidence, Reason};
 use doublecheck::scoring::policy::Value;
 use doublecheck::scoring::time::Span;
 
 use crate::timeline::{Stage, check, check_with};
 
-/// How strongly the signal of `code` fired for a payment.
-fn strength_of(stage: &Stage, payment_id: &str, code: &str) -> f64 {
+/// What the signal of `code` said of a payment.
+fn reason_of<'a>(stage: &'a Stage, payment_id: &str, code: &str) -> &'a Reason {
     let reasons = &stage.answers[payment_id]
         .as_ref()
         .unwrap()
         .assessment
         .reasons;
     let reason = reasons.iter().find(|reason| reason.code.name() == code);
-    reason.unwrap().strength
+    reason.unwrap()
+}
+
+/// How strongly it fired.
+fn strength_of(stage: &Stage, payment_id: &str, code: &str) -> f64 {
+    reason_of(stage, payment_id, code).strength
+}
+
+/// What it measured.
+fn evidence_of(stage: &Stage, payment_id: &str, code: &str) -> Evidence {
+    reason_of(stage, payment_id, code).evidence.clone()
+}
+
+/// The slip, the usual amount, whether that is usual for the payee, and the amount as its multiple.
+fn amount_of(stage: &Stage, payment_id: &str, code: &str) -> (Option<AmountSlip>, i64, bool, f64) {
+    match evidence_of(stage, payment_id, code) {
+        Evidence::Amount {
+            usual_minor,
+            usual_for_payee,
+            ratio,
+            slip,
+        } => (slip, usual_minor, usual_for_payee, ratio),
+        other => panic!("{other:?}"),
+    }
 }
 
 /// How long is to be waited with a payment.
@@ -423,15 +446,39 @@ fn the_slip_that_is_named_is_the_likeliest_however_far_off_the_amount() {
         21d p2 pays 5250.00 to 13812345678 : confirm AMOUNT_SLIP
         "
     ));
-    let slip = |id: &str| {
-        let reasons = &stage.answers[id].as_ref().unwrap().assessment.reasons;
-        reasons.iter().find_map(|reason| match reason.evidence {
-            Evidence::Amount { slip, .. } => slip,
-            _ => None,
-        })
-    };
+    let slip = |id| amount_of(&stage, id, "AMOUNT_SLIP").0;
     assert_eq!(slip("p1"), Some(AmountSlip::ExtraDigit));
     assert_eq!(slip("p2"), Some(AmountSlip::DecimalShift));
+}
+
+#[test]
+fn what_an_amount_is_held_against_is_what_it_was_judged_by() {
+    // Fewer payments to M002 than it takes to know what is usual there; what is for the account would be no
+    // news.
+    let mut story = String::new();
+    for day in 0..20 {
+        story += &format!("{day}d 1 times every 1d pays {}.00 to M001\n", 480 + day);
+        if day % 5 == 0 {
+            story += &format!("{day}d6h 1 times every 1d pays {}.00 to M002\n", 48 + day);
+        }
+    }
+    for nth in 0..20 {
+        story += &format!("19d12h 1 times every 1d pays 9.00 to M009 account=other{nth}\n");
+    }
+    story += "
+        20d    p1 pays 490.00 to M002 : AMOUNT_UNUSUAL
+        20d6h  p2 pays 4900.00 to M777 : AMOUNT_UNUSUAL AMOUNT_SLIP
+        20d12h p3 pays 490.00 to M009 : AMOUNT_UNUSUAL
+        ";
+    let stage = check(&story);
+    let (_, usual_minor, for_payee, ratio) = amount_of(&stage, "p1", "AMOUNT_UNUSUAL");
+    assert!(for_payee && ratio > 2.0, "{usual_minor} {ratio}");
+    let (_, usual_minor, for_payee, ratio) = amount_of(&stage, "p3", "AMOUNT_UNUSUAL");
+    assert!(for_payee && ratio > 2.0, "{usual_minor} {ratio}");
+    // Of a stranger nothing is usual but for the account.
+    let (_, usual_minor, for_payee, ratio) = amount_of(&stage, "p2", "AMOUNT_UNUSUAL");
+    assert!(!for_payee && ratio > 8.0, "{usual_minor} {ratio}");
+    assert!(!amount_of(&stage, "p2", "AMOUNT_SLIP").2);
 }
 
 #[test]

@@ -112,25 +112,68 @@ fn pace() {
 
 #[test]
 fn amounts() {
-    let amount = |slip| Evidence::Amount {
+    let amount = |slip, usual_for_payee| Evidence::Amount {
         usual_minor: 500,
+        usual_for_payee,
         ratio: 10.0,
         slip,
     };
     check(
         Signal::AmountUnusual,
-        amount(None),
+        amount(None, false),
         Decision::Confirm,
         "50.00 CNY is 10.0 times the 5.00 CNY that you usually pay. Is the amount right?",
         "50.00 CNY是您平时付款金额5.00 CNY的10.0倍。金额正确吗？",
     );
     check(
+        Signal::AmountUnusual,
+        amount(None, true),
+        Decision::Allow,
+        "50.00 CNY is 10.0 times the 5.00 CNY that would be usual for 138****5678.",
+        "50.00 CNY是向138****5678付款的通常金额5.00 CNY的10.0倍。",
+    );
+    check(
         Signal::AmountSlip,
-        amount(Some(AmountSlip::ExtraDigit)),
+        amount(Some(AmountSlip::ExtraDigit), false),
+        Decision::Allow,
+        "You usually pay about 5.00 CNY; 50.00 CNY looks like a zero too many.",
+        "您平时每笔支付约5.00 CNY；50.00 CNY看起来多输了一个零。",
+    );
+    check(
+        Signal::AmountSlip,
+        amount(Some(AmountSlip::ExtraDigit), true),
         Decision::Confirm,
         "You usually pay 138****5678 about 5.00 CNY; 50.00 CNY looks like a zero too many. Is the amount right?",
         "您平时向138****5678支付约5.00 CNY；50.00 CNY看起来多输了一个零。金额正确吗？",
     );
+}
+
+#[test]
+fn zeros_are_called_so_where_no_decimal_point_can_have_made_them() {
+    let check = |currency: &str, usual_minor, ratio, en: &str, zh: &str| {
+        let words = ["pays", "5000", "to", "13812345678", currency];
+        let reason = Reason {
+            code: ReasonCode::Signal(Signal::AmountSlip),
+            strength: 80.0,
+            evidence: Evidence::Amount {
+                usual_minor,
+                usual_for_payee: true,
+                ratio,
+                slip: Some(AmountSlip::DecimalShift),
+            },
+        };
+        let message = message(&payment("p", &words), Decision::Allow, &reason);
+        assert!(message.en.ends_with(en), "{}", message.en);
+        assert!(message.zh.ends_with(zh), "{}", message.zh);
+    };
+    let (point, point_zh) = ("like a misplaced decimal point.", "看起来小数点位置有误。");
+    check("currency=CNY", 50, 100.0, point, point_zh);
+    check("currency=KWD", 500_000, 0.01, point, point_zh);
+    let (many, many_zh) = ("like too many zeros.", "看起来多输了几个零。");
+    check("currency=CNY", 5, 1_000.0, many, many_zh);
+    check("currency=JPY", 50, 100.0, many, many_zh);
+    let (few, few_zh) = ("like too few zeros.", "看起来少输了几个零。");
+    check("currency=JPY", 500_000, 0.01, few, few_zh);
 }
 
 #[test]

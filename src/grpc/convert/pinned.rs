@@ -80,6 +80,7 @@ fn evidence() -> Vec<(Signal, Evidence)> {
     };
     let amount = |slip| Evidence::Amount {
         usual_minor: 500,
+        usual_for_payee: true,
         ratio: 10.01,
         slip,
     };

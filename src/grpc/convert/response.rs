@@ -154,6 +154,7 @@ fn evidence(evidence: &Evidence) -> Option<pb::reason::Evidence> {
             usual_minor,
             ratio,
             slip,
+            ..
         } => Wire::Amount(pb::AmountEvidence {
             usual_minor: *usual_minor,
             ratio: *ratio,

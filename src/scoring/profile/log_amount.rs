@@ -122,6 +122,21 @@ impl LogAmount {
         amount.cast_signed()
     }
 
+    /// About the amount, in minor units, that lies so many doublings above one: to two digits.
+    #[must_use]
+    pub fn about_minor(doublings: f64) -> i64 {
+        let amount = Self::minor_max(doublings).max(1);
+        let mut place = 1_i64;
+        while amount
+            .checked_div(place)
+            .is_some_and(|digits| digits >= 100)
+        {
+            place = place.saturating_mul(10);
+        }
+        let digits = amount.saturating_add(place / 2).checked_div(place);
+        digits.map_or(amount, |digits| digits.saturating_mul(place))
+    }
+
     /// How many steps lie between the two.
     #[must_use]
     pub const fn steps_from(self, other: Self) -> u16 {
@@ -213,6 +228,22 @@ mod tests {
             assert!((doublings - ours).abs() < 0.01, "{doublings}: {ours}");
         }
         assert_eq!(LogAmount::doublings_of(0.0), -f64::from(RATIO_BITS));
+    }
+
+    #[test]
+    fn about_an_amount_is_the_amount_to_two_digits() {
+        for (exact, about) in [
+            (1, 1),
+            (99, 99),
+            (5_000, 5_000),
+            (4_960, 5_000),
+            (123_456_789, 120_000_000),
+        ] {
+            let doublings = LogAmount::of(exact).doublings();
+            assert_eq!(LogAmount::about_minor(doublings), about, "{exact}");
+        }
+        assert_eq!(LogAmount::about_minor(-3.0), 1);
+        assert!(LogAmount::about_minor(1e9) > 0);
     }
 
     /// Digit by digit, without tables.

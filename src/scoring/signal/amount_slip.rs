@@ -47,6 +47,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         Nature::Slip,
         Evidence::Amount {
             usual_minor,
+            // What the account pays others is only looked at where this one was never paid.
+            usual_for_payee: context.comparable_payee().is_some(),
             ratio: context.ratio_to(usual_minor),
             slip: Some(slip),
         },

@@ -49,7 +49,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if !is_known(settings, context) {
         return None;
     }
-    let mut deviations = with_everybody(settings, context, own(settings, context)?);
+    let everybody = everybody(settings, context);
+    let own = own(settings, context)?;
+    let above = everybody.map_or(own, |everybody| {
+        own + (everybody - own) * settings.everybody_share
+    });
+    let mut deviations = above;
     if deviations > LARGE_LATELY_FROM {
         deviations += f64::from(large_lately(settings, context)) * settings.large_lately_deviations;
     }
@@ -58,16 +63,40 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         // Most amounts are not unusual, and nobody asks what would be.
         return None;
     }
-    let usual_minor = usual(settings, context)?.median_minor;
+    let (usual_minor, usual_for_payee) =
+        held_against(settings, context, above, everybody.is_some())?;
     Measure::of(
         strength,
         Nature::Slip,
         Evidence::Amount {
             usual_minor,
+            usual_for_payee,
             ratio: context.ratio_to(usual_minor),
             slip: None,
         },
     )
+}
+
+/// What the amount was held against, and whether that is usual for the payee, not for the account whomever it pays.
+fn held_against(
+    settings: &Settings,
+    context: &Context<'_>,
+    above: f64,
+    is_everybody_heard: bool,
+) -> Option<(i64, bool)> {
+    let is_payee_known = |amounts_min| context.payee_paid_at_least(amounts_min).is_some();
+    let is_expected = context.expected().is_some();
+    if !is_expected && !is_everybody_heard {
+        let usual = usual(settings, context)?;
+        return Some((
+            usual.median_minor,
+            is_payee_known(settings.payee_amounts_min),
+        ));
+    }
+    // It lies as far below the amount as that was found to be above.
+    let amount = LogAmount::of(context.payment.money.amount_minor()).doublings();
+    let usual_minor = LogAmount::about_minor(amount - above * settings.deviation_doublings_min);
+    Some((usual_minor, is_everybody_heard || is_payee_known(1)))
 }
 
 /// Whether enough amounts are known to say what is usual.
@@ -105,18 +134,14 @@ const LARGE_LATELY_FROM: f64 = 0.5;
 /// How many of the account's newest amounts are looked at for a run of large ones.
 const LARGE_LATELY_OF: usize = 8;
 
-/// How unusual an amount is for the account, together with how unusual it is for the payee: what
-/// everybody pays there is no surprise, and what nobody does is.
-fn with_everybody(settings: &Settings, context: &Context<'_>, own: f64) -> f64 {
+/// How unusual the amount is for the payee, where enough is known of it: what everybody pays there is no
+/// surprise, and what nobody does is.
+fn everybody(settings: &Settings, context: &Context<'_>) -> Option<f64> {
     let amounts = &context.surroundings.payee.amounts;
     if amounts.payments() < settings.everybody_payments_min {
-        return own;
+        return None;
     }
-    let least = settings.deviation_doublings_min;
-    match amounts.deviations_above_middle(context.payment.money, least) {
-        Some(everybody) => own + (everybody - own) * settings.everybody_share,
-        None => own,
-    }
+    amounts.deviations_above_middle(context.payment.money, settings.deviation_doublings_min)
 }
 
 /// How many of the account's last amounts were large.

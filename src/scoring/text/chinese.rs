@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, largest_units, whole};
+use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
@@ -25,17 +25,12 @@ impl Sentence<'_> {
             }
             Evidence::Amount {
                 usual_minor,
+                usual_for_payee,
                 ratio,
                 slip,
             } => {
                 let usual = Amount(*usual_minor, money.currency());
-                match slip {
-                    Some(slip) => format!(
-                        "您平时向{payee}支付约{usual}；{money}看起来{}。",
-                        chinese_slip(*slip)
-                    ),
-                    None => format!("{money}是您平时付款金额{usual}的{ratio:.1}倍。"),
-                }
+                self.chinese_amount(&usual, *usual_for_payee, *ratio, *slip)
             }
             Evidence::Payee {
                 similar_payee_id: Some(similar),
@@ -58,6 +53,24 @@ impl Sentence<'_> {
                 accounts,
             } => chinese_device(signal, *known_devices, *accounts),
             Evidence::Hour { hour, .. } => format!("您几乎从不在这个时段（{hour}时）付款。"),
+        }
+    }
+
+    fn chinese_amount(
+        &self,
+        usual: &Amount,
+        usual_for_payee: bool,
+        ratio: f64,
+        slip: Option<AmountSlip>,
+    ) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        let slip = slip.map(|slip| chinese_slip(slip, Zeros::of(money.currency(), ratio)));
+        match (slip, usual_for_payee) {
+            (Some(slip), true) => format!("您平时向{payee}支付约{usual}；{money}看起来{slip}。"),
+            (Some(slip), false) => format!("您平时每笔支付约{usual}；{money}看起来{slip}。"),
+            (None, true) => format!("{money}是向{payee}付款的通常金额{usual}的{ratio:.1}倍。"),
+            (None, false) => format!("{money}是您平时付款金额{usual}的{ratio:.1}倍。"),
         }
     }
 
@@ -107,13 +120,17 @@ fn chinese_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
     }
 }
 
-const fn chinese_slip(slip: AmountSlip) -> &'static str {
+const fn chinese_slip(slip: AmountSlip, zeros: Option<Zeros>) -> &'static str {
     match slip {
         AmountSlip::ExtraDigit => "多输了一个零",
         AmountSlip::LostDigit => "少输了一位数字",
         AmountSlip::DoubledDigit => "有一位数字重复输入",
         AmountSlip::NeighbourKey => "按到了相邻的数字键",
-        AmountSlip::DecimalShift => "小数点位置有误",
+        AmountSlip::DecimalShift => match zeros {
+            None => "小数点位置有误",
+            Some(Zeros::TooMany) => "多输了几个零",
+            Some(Zeros::TooFew) => "少输了几个零",
+        },
     }
 }
 

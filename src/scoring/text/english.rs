@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, largest_units, whole};
+use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
@@ -25,19 +25,12 @@ impl Sentence<'_> {
             }
             Evidence::Amount {
                 usual_minor,
+                usual_for_payee,
                 ratio,
                 slip,
             } => {
                 let usual = Amount(*usual_minor, money.currency());
-                match slip {
-                    Some(slip) => format!(
-                        "You usually pay {payee} about {usual}; {money} looks like {}.",
-                        english_slip(*slip)
-                    ),
-                    None => {
-                        format!("{money} is {ratio:.1} times the {usual} that you usually pay.")
-                    }
-                }
+                self.english_amount(&usual, *usual_for_payee, *ratio, *slip)
             }
             Evidence::Payee {
                 similar_payee_id: Some(similar),
@@ -63,6 +56,32 @@ impl Sentence<'_> {
                 accounts,
             } => english_device(signal, *known_devices, *accounts),
             Evidence::Hour { hour, .. } => format!("You hardly ever pay at this hour ({hour}:00)."),
+        }
+    }
+
+    fn english_amount(
+        &self,
+        usual: &Amount,
+        usual_for_payee: bool,
+        ratio: f64,
+        slip: Option<AmountSlip>,
+    ) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        let slip = slip.map(|slip| english_slip(slip, Zeros::of(money.currency(), ratio)));
+        match (slip, usual_for_payee) {
+            (Some(slip), true) => {
+                format!("You usually pay {payee} about {usual}; {money} looks like {slip}.")
+            }
+            (Some(slip), false) => {
+                format!("You usually pay about {usual}; {money} looks like {slip}.")
+            }
+            (None, true) => {
+                format!("{money} is {ratio:.1} times the {usual} that would be usual for {payee}.")
+            }
+            (None, false) => {
+                format!("{money} is {ratio:.1} times the {usual} that you usually pay.")
+            }
         }
     }
 
@@ -118,13 +137,17 @@ fn english_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
     }
 }
 
-const fn english_slip(slip: AmountSlip) -> &'static str {
+const fn english_slip(slip: AmountSlip, zeros: Option<Zeros>) -> &'static str {
     match slip {
         AmountSlip::ExtraDigit => "a zero too many",
         AmountSlip::LostDigit => "a lost digit",
         AmountSlip::DoubledDigit => "a digit typed twice",
         AmountSlip::NeighbourKey => "a slip to the key beside it",
-        AmountSlip::DecimalShift => "a misplaced decimal point",
+        AmountSlip::DecimalShift => match zeros {
+            None => "a misplaced decimal point",
+            Some(Zeros::TooMany) => "too many zeros",
+            Some(Zeros::TooFew) => "too few zeros",
+        },
     }
 }
 

@@ -106,10 +106,11 @@ fn write_evidence(out: &mut Vec<u8>, evidence: &Evidence) {
         }
         Evidence::Amount {
             usual_minor,
+            usual_for_payee,
             ratio,
             slip,
         } => {
-            out.push(3);
+            out.push(if *usual_for_payee { 9 } else { 3 });
             put_signed(out, *usual_minor);
             put_number(out, *ratio);
             put_choice(out, slip.map(|slip| slip as u8));
@@ -141,8 +142,7 @@ fn write_evidence(out: &mut Vec<u8>, evidence: &Evidence) {
             put_varint(out, (*accounts).into());
         }
         Evidence::Hour { hour, share } => {
-            out.push(8);
-            out.push(*hour);
+            out.extend_from_slice(&[8, *hour]);
             put_number(out, *share);
         }
     }
@@ -290,7 +290,8 @@ fn read_evidence(rest: &mut Reader<'_>) -> Option<Evidence> {
             limit: rest.signed()?,
             usual: read_number(rest)?,
         },
-        3 => Evidence::Amount {
+        form @ (3 | 9) => Evidence::Amount {
+            usual_for_payee: form == 9,
             usual_minor: rest.signed()?,
             ratio: read_number(rest)?,
             slip: read_choice(rest, AmountSlip::ALL)?,

@@ -120,6 +120,7 @@ fn evidence(reason: &Reason, currency: Currency) -> String {
             usual_minor,
             ratio,
             slip,
+            ..
         } => {
             let slip = slip.map_or("", AmountSlip::name);
             format!("{ratio:.2} times the usual {} {slip}", money(*usual_minor))
