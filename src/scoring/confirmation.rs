@@ -87,7 +87,7 @@ pub struct PresentedToken {
 pub enum TokenFault {
     /// Doublecheck never handed it out.
     Wrong,
-    /// It has let a payment through already.
+    /// It has been used already, whether its payment was let through or not.
     Spent,
     /// Its time is over.
     Expired,

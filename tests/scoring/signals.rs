@@ -250,6 +250,23 @@ fn the_fifth_small_payment_in_minutes_is_stopped_and_errands_are_not() {
 }
 
 #[test]
+fn a_long_run_of_small_payments_is_counted_from_its_beginning() {
+    let mut story = "0s 20 times every 1d pays 50.00 to M001\n".to_owned();
+    for nth in 1..=39 {
+        story += &format!("20d{}s p{nth} pays 1.00 to 139000{nth:05}\n", nth * 15);
+    }
+    let stage = check(&story);
+    let found = evidence_of(&stage, "p39", "SMALL_PAYMENT_BURST");
+    let Evidence::Velocity {
+        count, sum_minor, ..
+    } = found
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!((count, sum_minor), (39, 3_900));
+}
+
+#[test]
 fn what_follows_a_burst_within_the_hour_is_noted_and_shorter_runs_are_weaker() {
     let stage = check(
         "
@@ -646,6 +663,24 @@ fn a_payee_new_to_everybody_is_noted_by_those_who_are_known_for_longer() {
         "0s s1 pays 30.00 to 13911111111 account=s\n{known}{}!PAYEE_FAN_IN",
         few(19)
     ));
+}
+
+#[test]
+fn a_payee_new_to_everybody_has_the_payers_that_it_ever_had() {
+    let stage = check(
+        "
+        0s     18 times every 1d pays 50.00 to M001
+        10d    u1 pays 30.00 to 13911111111 account=u
+        10d    v1 pays 30.00 to 13911111111 account=v
+        10d    w1 pays 30.00 to 13911111111 account=w
+        20d    p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN
+        ",
+    );
+    let found = evidence_of(&stage, "p1", "PAYEE_FAN_IN");
+    assert!(
+        matches!(found, Evidence::Reports { payers: 3, .. }),
+        "{found:?}"
+    );
 }
 
 #[test]

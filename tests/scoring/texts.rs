@@ -98,8 +98,8 @@ fn pace() {
         Signal::SmallPaymentBurst,
         velocity(7),
         Decision::Confirm,
-        "This is small payment number 7 within 10 minutes, 1234.56 CNY in all.",
-        "这是您10分钟内的第7笔小额付款，合计1234.56 CNY。",
+        "7 small payments within 10 minutes, 1234.56 CNY in all.",
+        "10分钟内有7笔小额付款，合计1234.56 CNY。",
     );
     check(
         Signal::FailureBurst,
@@ -205,15 +205,22 @@ fn payees() {
         Signal::PayeeReported,
         reports(9),
         Decision::Block,
-        "Other people reported trouble with payments to 138****5678.",
-        "有其他人反映向138****5678付款后出现问题。",
+        "Trouble was reported with payments to 138****5678.",
+        "有人反映向138****5678付款后出现问题。",
     );
     check(
         Signal::PayeeFanIn,
         reports(40),
         Decision::Allow,
-        "Unusually many people, about 40, began to pay 138****5678 lately.",
-        "最近突然有很多人（约40人）向138****5678付款。",
+        "About 40 people paid 138****5678 lately, more than usual.",
+        "最近约有40人向138****5678付款，多于平时。",
+    );
+    check(
+        Signal::PayeeFanIn,
+        reports(1),
+        Decision::Allow,
+        "About 1 person paid 138****5678 lately, more than usual.",
+        "最近约有1人向138****5678付款，多于平时。",
     );
 }
 

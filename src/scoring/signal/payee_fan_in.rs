@@ -40,12 +40,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         0.0
     };
+    let young = young(settings, context);
+    let (strength, payers) = if young > sudden {
+        (young, payee.payers)
+    } else {
+        (sudden, payee.payers_recent)
+    };
     Measure::of(
-        sudden.max(young(settings, context)),
+        strength,
         Nature::Abuse,
         Evidence::Reports {
             reported: 0.0,
-            payers: payee.payers_recent,
+            payers,
         },
     )
 }

@@ -10,7 +10,8 @@ use crate::scoring::profile::LogAmount;
 use crate::scoring::time::Span;
 use crate::scoring::window::{Recent, RecordRef};
 
-/// How many of the newest payments are looked at: more than any run needs to be found.
+/// How many of the newest payments are looked at: more than any run needs to be found. Those before them
+/// only count in what is told of it.
 const LOOK_BACK_MAX: usize = Places::BITS as usize;
 
 settings! {
@@ -67,8 +68,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         // An errand itself.
         return None;
     }
-    let (count, sum_minor) = run.count_and_sum_minor(repeated);
-    let strength = strength(settings, count, follows);
+    let counted = run.places & !run.errands(repeated);
+    let newest = counted.count_ones().saturating_add(own_count(follows));
+    let strength = strength(settings, newest, follows);
+    let (count, sum_minor) = run.count_and_sum_minor(counted);
     let mut measure = Measure::of(
         strength.min(84.0),
         Nature::Abuse,
@@ -96,31 +99,36 @@ type Places = u32;
 struct Run<'a, 'c> {
     context: &'a Context<'c>,
     newest: Recent<'a>,
+    older: Recent<'a>,
+    small_minor_max: i64,
     follows: bool,
     places: Places,
 }
 
 impl<'a, 'c> Run<'a, 'c> {
     fn before(context: &'a Context<'c>, follows: bool, span: Span, small_minor_max: i64) -> Self {
-        let currency = context.payment.money.currency();
-        let is_of_it = |record: RecordRef<'_>| {
-            let money = record.money();
-            money.amount_minor() <= small_minor_max
-                && money.currency() == currency
-                && record.standing().counts_in_velocity()
-        };
-        let newest = context.account.window().within(span, context.now);
-        let newest = newest.newest(LOOK_BACK_MAX);
-        let each = newest.iter().enumerate();
-        let places = each.fold(0, |places, (nth, record)| {
-            places | Places::from(is_of_it(record)) << nth
-        });
-        Self {
+        let recent = context.account.window().within(span, context.now);
+        let newest = recent.newest(LOOK_BACK_MAX);
+        let mut run = Self {
             context,
             newest,
+            older: recent.but_newest(LOOK_BACK_MAX),
+            small_minor_max,
             follows,
-            places,
-        }
+            places: 0,
+        };
+        let each = newest.iter().enumerate();
+        run.places = each.fold(0, |places, (nth, record)| {
+            places | Places::from(run.is_of_it(record)) << nth
+        });
+        run
+    }
+
+    fn is_of_it(&self, record: RecordRef<'_>) -> bool {
+        let money = record.money();
+        money.amount_minor() <= self.small_minor_max
+            && money.currency() == self.context.payment.money.currency()
+            && record.standing().counts_in_velocity()
     }
 
     fn payments(&self, places: Places) -> impl Iterator<Item = (Places, RecordRef<'a>)> + use<'a> {
@@ -164,20 +172,36 @@ impl<'a, 'c> Run<'a, 'c> {
         self.places & !others
     }
 
-    /// How many there are without errands, and what they come to.
-    fn count_and_sum_minor(&self, repeated: Places) -> (u32, i64) {
-        let counted = self.places & !self.errands(repeated);
+    /// How many there are, of which these count and older ones like them, and what they come to.
+    fn count_and_sum_minor(&self, counted: Places) -> (u32, i64) {
         let own_minor = match self.follows {
             true => 0,
             false => self.context.payment.money.amount_minor(),
         };
-        let sum_minor = self
-            .payments(counted)
-            .fold(own_minor, |sum_minor, (_, record)| {
-                sum_minor.saturating_add(record.money().amount_minor())
-            });
-        let count = counted.count_ones();
-        (count.saturating_add(own_count(self.follows)), sum_minor)
+        let newest = self.payments(counted).map(|(_, record)| record);
+        newest.chain(self.counted_older(counted)).fold(
+            (own_count(self.follows), own_minor),
+            |(count, sum_minor), record| {
+                let amount_minor = record.money().amount_minor();
+                (
+                    count.saturating_add(1),
+                    sum_minor.saturating_add(amount_minor),
+                )
+            },
+        )
+    }
+
+    /// The older ones that are no errands either: to strangers, or to whom a newer one that counts is paid.
+    fn counted_older(&self, counted: Places) -> impl Iterator<Item = RecordRef<'a>> {
+        let is_counted = move |record: &RecordRef<'a>| {
+            !record.payee_was_known()
+                || !self.follows && record.pays_the_payee_of(self.context.submission)
+                || self
+                    .payments(counted)
+                    .any(|(_, newer)| newer.pays_whom(*record))
+        };
+        let small = self.older.iter().filter(|record| self.is_of_it(*record));
+        small.filter(is_counted)
     }
 }
 

@@ -45,9 +45,9 @@ impl Sentence<'_> {
                 ..
             } => format!("您从未向{payee}付过款。"),
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
-                format!("最近突然有很多人（约{payers}人）向{payee}付款。")
+                format!("最近约有{payers}人向{payee}付款，多于平时。")
             }
-            Evidence::Reports { .. } => format!("有其他人反映向{payee}付款后出现问题。"),
+            Evidence::Reports { .. } => format!("有人反映向{payee}付款后出现问题。"),
             Evidence::Device {
                 known_devices,
                 accounts,
@@ -104,7 +104,7 @@ fn chinese_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             "加上这笔付款，您在{window}内共支出{sum}；您平时最多支出{}。",
             Amount(whole(*usual), currency)
         ),
-        Signal::SmallPaymentBurst => format!("这是您{window}内的第{count}笔小额付款，合计{sum}。"),
+        Signal::SmallPaymentBurst => format!("{window}内有{count}笔小额付款，合计{sum}。"),
         Signal::FailureBurst => format!("{window}内有{count}笔付款被拒绝。"),
         _ => format!("这是您{window}内的第{count}笔付款。"),
     }

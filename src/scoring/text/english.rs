@@ -46,11 +46,10 @@ impl Sentence<'_> {
                 ..
             } => format!("You never paid {payee} before."),
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
-                format!("Unusually many people, about {payers}, began to pay {payee} lately.")
+                let people = if *payers == 1 { "person" } else { "people" };
+                format!("About {payers} {people} paid {payee} lately, more than usual.")
             }
-            Evidence::Reports { .. } => {
-                format!("Other people reported trouble with payments to {payee}.")
-            }
+            Evidence::Reports { .. } => format!("Trouble was reported with payments to {payee}."),
             Evidence::Device {
                 known_devices,
                 accounts,
@@ -118,7 +117,7 @@ fn english_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             Amount(whole(*usual), currency)
         ),
         Signal::SmallPaymentBurst => {
-            format!("This is small payment number {count} within {window}, {sum} in all.")
+            format!("{count} small payments within {window}, {sum} in all.")
         }
         Signal::FailureBurst => format!("{count} payments were declined within {window}."),
         _ => format!("This is payment number {count} within {window}."),

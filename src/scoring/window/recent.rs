@@ -33,6 +33,14 @@ impl<'a> Recent<'a> {
         Self { packed, ..self }
     }
 
+    /// All but the newest so many.
+    #[must_use]
+    pub fn but_newest(self, count: usize) -> Self {
+        let to = self.packed.len().saturating_sub(count);
+        let packed = self.packed.get(..to).unwrap_or_default();
+        Self { packed, ..self }
+    }
+
     /// How many there are.
     #[must_use]
     pub const fn len(self) -> usize {
