@@ -38,6 +38,45 @@ fn retries_do_not_count_in_velocity() {
 }
 
 #[test]
+fn a_question_that_nobody_answered_in_time_is_asked_anew() {
+    const ASKED: &str = "
+        0s     p1 pays 50.00 to 13812345678 : allow
+        30s    p2 pays 50.00 to 13812345678 : confirm fresh
+        ";
+    check(&format!(
+        "{ASKED}
+        5m29s  p2 pays 50.00 to 13812345678 : confirm replayed
+        5m30s  p2 pays 50.00 to 13812345678 : confirm fresh
+        5m31s  p2 pays 50.00 to 13812345678 : confirm replayed
+        5m40s  p2 pays 50.00 to 13812345678 token=p2 : allow fresh PAYER_CONFIRMED
+        5m41s  p2 pays 50.00 to 13812345678 : allow replayed
+        "
+    ));
+    // What was to be known by then is judged with the rest.
+    check(&format!(
+        "{ASKED}
+        31s    p1 declined
+        6m     p2 pays 50.00 to 13812345678 : allow fresh
+        "
+    ));
+    // Not where it may have been paid, or the question was answered.
+    for outcome in ["unknown", "succeeded", "cancelled"] {
+        check(&format!(
+            "{ASKED}
+            31s    p2 {outcome}
+            6m     p2 pays 50.00 to 13812345678 : confirm replayed
+            "
+        ));
+    }
+    check(&format!(
+        "{ASKED}
+        31s    p3 pays 50.00 to 13812345678 token=p2 : allow
+        6m     p2 pays 50.00 to 13812345678 : confirm replayed
+        "
+    ));
+}
+
+#[test]
 fn volatile_fields_may_differ() {
     check(
         "

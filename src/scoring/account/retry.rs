@@ -9,7 +9,7 @@ use crate::scoring::time::Timestamp;
 
 impl Account {
     /// The stored answer for a payment submitted before; `None` if it answers the question that was
-    /// asked and has to be decided anew.
+    /// asked, or the time to answer that is over, and it has to be decided anew.
     pub(super) fn replay(
         &self,
         policies: &Policies,
@@ -17,15 +17,21 @@ impl Account {
         payment: &Payment,
         presented: Option<PresentedToken>,
     ) -> Result<Option<Scored>, Refusal> {
-        let record = self.window.at(nth);
+        let Some(known) = self.window.at(nth) else {
+            return Ok(None);
+        };
         let version = |number| policies.version(number);
-        let Some(record) = record.and_then(|known| known.record(&payment.account_id, version))
-        else {
+        let Some(record) = known.record(&payment.account_id, version) else {
             return Ok(None);
         };
         let differing = record.payment.differing_content(payment);
         if !differing.is_empty() {
             return Err(Refusal::Conflict(differing));
+        }
+        let asked = record.assessment.confirmation;
+        let is_over = asked.is_some_and(|asked| asked.expire_time <= self.latest);
+        if presented.is_none() && is_over && known.was_left_unanswered() {
+            return Ok(None);
         }
         if let Some(presented) = presented
             && record.confirmed_by != Some(presented.token)

@@ -140,6 +140,12 @@ impl<'a> RecordRef<'a> {
             && !self.was_token_spent()
     }
 
+    /// Whether the payer was asked about it and nothing was heard since: it was not even sent.
+    #[must_use]
+    pub fn was_left_unanswered(self) -> bool {
+        self.is_question_open() && self.outcome().is_none()
+    }
+
     /// Whether the payer confirmed it with this token.
     #[must_use]
     pub fn was_confirmed_by(self, token: ConfirmationToken) -> bool {
