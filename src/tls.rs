@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::{Error as PemError, PemObject};
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
-use tokio_rustls::rustls::server::WebPkiClientVerifier;
+use tokio_rustls::rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use tokio_rustls::rustls::{self, RootCertStore, ServerConfig, version};
 use webpki::{EndEntityCert, KeyUsage};
 
@@ -101,6 +101,11 @@ impl TlsFiles {
                 error => fault(&self.certificate, TlsProblem::Unusable(error)),
             })?;
         server.alpn_protocols = vec![HTTP2.to_vec()];
+        if self.client_ca.is_some() {
+            // A session that is resumed shows no certificate: it would go on after that has expired.
+            server.session_storage = Arc::new(NoServerSessionStorage {});
+            server.send_tls13_tickets = 0;
+        }
         Ok(Tls {
             server: Arc::new(server),
             valid_from,

@@ -4,15 +4,18 @@ use rcgen::date_time_ymd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+use tokio_rustls::rustls::{HandshakeKind, version};
 use tonic::transport::ClientTlsConfig;
 use tonic::{Code, Status};
 
 use crate::authority::{Authority, Change, Pair, self_signed};
-use crate::support::{Folder, Server, by_tls, client_tls, score, tls};
+use crate::support::{Folder, Server, by_tls, client_config, client_tls, connected, score, tls};
 
 const AS_IS: Change = |_| ();
 const EXPIRED: Change = |params| params.not_after = date_time_ymd(2020, 1, 1);
 const NOT_YET: Change = |params| params.not_before = date_time_ymd(4000, 1, 1);
+
+const GREETING: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 fn failed(reason: &str) -> String {
     format!("doublecheck_tls_handshakes_failed_total{{reason=\"{reason}\"}}")
@@ -75,6 +78,29 @@ async fn only_clients_with_the_right_certificate_get_in() {
 }
 
 #[tokio::test]
+async fn whoever_has_to_show_a_certificate_shows_it_each_time() {
+    let authority = Authority::called("ours");
+    let shown = authority.server(AS_IS);
+    let right = authority.client(AS_IS);
+    for (client_ca, second) in [
+        (None, HandshakeKind::Resumed),
+        (Some(&authority), HandshakeKind::Full),
+    ] {
+        let server = Server::start(None, Some(tls(&shown, client_ca))).await;
+        for version in [&version::TLS13, &version::TLS12] {
+            let client = client_config(&authority, Some(&right), &[version]);
+            for expected in [HandshakeKind::Full, second] {
+                let mut connection = connected(server.address, &client).await;
+                assert_eq!(connection.get_ref().1.handshake_kind(), Some(expected));
+                // Behind the first that is heard are all tickets that were given.
+                say(&mut connection, GREETING).await;
+                connection.read_exact(&mut [0; 9]).await.unwrap();
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn clients_turn_away_from_a_server_that_is_not_the_right_one() {
     let authority = Authority::called("ours");
     let right = authority.client(AS_IS);
@@ -130,9 +156,8 @@ async fn behind_tls_too_a_greeting_may_come_in_pieces_and_what_is_none_is_closed
     let shown = authority.server(AS_IS);
     // Whoever waits for the time-out waits for ten minutes.
     let server = Server::start_greeted_within(600_000, tls(&shown, None)).await;
-    let greeting = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
     let mut pieces = by_tls(server.address, &authority).await;
-    for byte in greeting.chunks(1) {
+    for byte in GREETING.chunks(1) {
         say(&mut pieces, byte).await;
     }
     // The head of the settings that HTTP/2's library begins with.
@@ -141,7 +166,7 @@ async fn behind_tls_too_a_greeting_may_come_in_pieces_and_what_is_none_is_closed
     assert_eq!(head[3], 4);
     for (nth, byte) in [(0, b'G'), (23, b'\r')] {
         let mut wrong = by_tls(server.address, &authority).await;
-        say(&mut wrong, &greeting[..nth]).await;
+        say(&mut wrong, &GREETING[..nth]).await;
         say(&mut wrong, &[byte]).await;
         assert!(heard(wrong).await.is_empty(), "{nth}");
     }

@@ -23,8 +23,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::rustls::crypto::ring;
 use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{ClientConfig, RootCertStore};
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use tokio_rustls::rustls::{
+    ClientConfig, DEFAULT_VERSIONS, RootCertStore, SupportedProtocolVersion,
+};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
@@ -179,18 +181,42 @@ pub(crate) fn client_tls(root: &Authority, pair: Option<&Pair>) -> ClientTlsConf
 
 /// A connection by TLS, on which nothing was said yet, of a client that trusts `root`.
 pub(crate) async fn by_tls(address: SocketAddr, root: &Authority) -> TlsStream<TcpStream> {
+    connected(address, &client_config(root, None, DEFAULT_VERSIONS)).await
+}
+
+/// What a client agrees on TLS with that trusts `root`, shows `pair`, and remembers its sessions.
+pub(crate) fn client_config(
+    root: &Authority,
+    pair: Option<&Pair>,
+    versions: &[&'static SupportedProtocolVersion],
+) -> Arc<ClientConfig> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(root.pem.as_bytes()).unwrap();
     roots.add(certificate).unwrap();
-    let mut config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_safe_default_protocol_versions()
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(versions)
         .unwrap()
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+        .with_root_certificates(roots);
+    let mut config = match pair {
+        Some(pair) => {
+            let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
+            let chain = vec![pair.der.clone().into()];
+            config.with_client_auth_cert(chain, key).unwrap()
+        }
+        None => config.with_no_client_auth(),
+    };
     config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
+}
+
+/// A connection by TLS, on which nothing was said yet.
+pub(crate) async fn connected(
+    address: SocketAddr,
+    config: &Arc<ClientConfig>,
+) -> TlsStream<TcpStream> {
     let socket = TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from("localhost").unwrap();
-    let connector = TlsConnector::from(Arc::new(config));
+    let connector = TlsConnector::from(Arc::clone(config));
     connector.connect(name, socket).await.unwrap()
 }
 
