@@ -15,10 +15,13 @@ fn main() -> Result<(), Box<dyn Error>> {
     let descriptor = PathBuf::from(env::var("OUT_DIR")?).join("doublecheck_descriptor.bin");
     fs::write(descriptor, files.encode_to_vec())?;
 
+    // So that a message's description is found by its type.
+    let mut named = tonic_prost_build::Config::new();
+    named.enable_type_names();
     tonic_prost_build::configure()
         // The same type that the error details come in, so nothing is converted.
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
-        .compile_fds(files.clone())?;
+        .compile_fds_with_config(files.clone(), named)?;
 
     // The server once more, of the same messages, with a codec of our own.
     let served = PathBuf::from(env::var("OUT_DIR")?).join("served");

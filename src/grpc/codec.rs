@@ -5,11 +5,15 @@
 
 use std::marker::PhantomData;
 
-use prost::Message;
 use prost::bytes::Buf as _;
+use prost::{Message, Name};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
+
+mod mended;
+
+use mended::mended;
 
 /// The flag and the length before each message.
 pub(super) const HEAD_BYTES: usize = 5;
@@ -33,7 +37,7 @@ impl<T, U> Default for SliceCodec<T, U> {
 impl<T, U> Codec for SliceCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Message + Default + Send + 'static,
+    U: Name + Default + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -53,7 +57,7 @@ where
 #[derive(Debug)]
 pub(super) struct SliceDecoder<U>(PhantomData<U>);
 
-impl<U: Message + Default> Decoder for SliceDecoder<U> {
+impl<U: Name + Default> Decoder for SliceDecoder<U> {
     type Item = U;
     type Error = Status;
 
@@ -69,7 +73,11 @@ impl<U: Message + Default> Decoder for SliceDecoder<U> {
     }
 }
 
-/// The message that these bytes are. What is none ends its call as it does with tonic.
-pub(super) fn decode<M: Message + Default>(message: &[u8]) -> Result<M, Status> {
-    M::decode(message).map_err(|error| Status::internal(error.to_string()))
+/// The message that these bytes are, with text that breaks the contract for text that is not UTF-8. What is no
+/// message ends its call as it does with tonic.
+pub(super) fn decode<M: Name + Default>(message: &[u8]) -> Result<M, Status> {
+    M::decode(message).or_else(|error| {
+        M::decode(&*mended(&M::full_name(), message))
+            .map_err(|_| Status::internal(error.to_string()))
+    })
 }

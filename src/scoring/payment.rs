@@ -25,7 +25,7 @@ impl fmt::Display for InvalidId {
         match self {
             Self::Empty => f.write_str("must not be empty"),
             Self::TooLong => write!(f, "must be at most {ID_BYTES_MAX} bytes of UTF-8"),
-            Self::ControlCharacter => f.write_str("must not contain control characters"),
+            Self::ControlCharacter => f.write_str("must be UTF-8 without control characters"),
         }
     }
 }
