@@ -25,7 +25,9 @@ impl LogSettings {
     /// As the sources give them.
     pub(super) fn load(sources: &mut Sources<'_>, flags: &Flags) -> Self {
         let format = |text: &str, _: &Path| LogFormat::from_name(text).ok_or(FORMAT_EXPECTED);
-        let filter = |text: &str, _: &Path| LogFilter::parse(text).map_err(|_| FILTER_EXPECTED);
+        let filter = |text: &str, _: &Path| {
+            LogFilter::parse(text).map_err(|bad| format!("{FILTER_EXPECTED}; `{bad}` is none"))
+        };
         let sample = |text: &str, _: &Path| LogSample::parse(text);
         let otlp = |text: &str, _: &Path| OtlpEndpoint::parse(text);
         let (format_flag, filter_flag) = (flags.log_format.as_ref(), flags.log_filter.as_ref());

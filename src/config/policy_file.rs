@@ -1,6 +1,7 @@
 //! A policy as a TOML file: an optional `name`, an optional `preset` to start from, and one table for each
 //! section that differs from it; under `kind.gift` or `currency.JPY` for such payments only.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use super::document::{Document, Given, Scalar};
@@ -27,7 +28,7 @@ pub fn read(path: &Path) -> Result<Policy, Vec<Fault>> {
             path if is_table(path) => match given.value {
                 Scalar::EmptyTable => Ok(()),
                 _ => Err(Problem::WrongType {
-                    expected: "a table",
+                    expected: Cow::Borrowed("a table"),
                 }),
             },
             path => {
@@ -70,7 +71,7 @@ fn name_in(value: &Scalar) -> Result<String, Problem> {
             Ok(name.clone())
         }
         _ => Err(Problem::WrongType {
-            expected: "a text of 1 to 64 characters",
+            expected: Cow::Borrowed("a text of 1 to 64 characters"),
         }),
     }
 }
@@ -81,7 +82,7 @@ fn preset_in(value: &Scalar) -> Result<Preset, Problem> {
         _ => None,
     };
     named.ok_or(Problem::WrongType {
-        expected: "balanced, cautious or lenient",
+        expected: Cow::Borrowed("balanced, cautious or lenient"),
     })
 }
 

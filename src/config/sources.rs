@@ -1,5 +1,6 @@
 //! The sources that give settings: file, environment, flags.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::{Path, PathBuf};
@@ -41,21 +42,21 @@ impl<'a> Sources<'a> {
 
     /// The value of `setting` from the last source that gives it. What earlier sources give is
     /// checked all the same. `parse` gets the folder that relative paths start from.
-    pub(super) fn last_of<T: Display>(
+    pub(super) fn last_of<T: Display, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
         flag: Option<&String>,
-        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+        parse: impl Fn(&str, &Path) -> Result<T, E>,
     ) -> Option<T> {
         self.last_shown(setting, flag, parse, T::to_string)
     }
 
     /// The same, or `default` where nobody gives it.
-    pub(super) fn last_or<T: Display>(
+    pub(super) fn last_or<T: Display, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
         flag: Option<&String>,
-        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+        parse: impl Fn(&str, &Path) -> Result<T, E>,
         default: T,
     ) -> T {
         let last = self.last_of(setting, flag, parse);
@@ -138,14 +139,15 @@ impl<'a> Sources<'a> {
         default
     }
 
-    fn last_shown<T>(
+    fn last_shown<T, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
         flag: Option<&String>,
-        parse: impl Fn(&str, &Path) -> Result<T, &'static str>,
+        parse: impl Fn(&str, &Path) -> Result<T, E>,
         show: impl Fn(&T) -> String,
     ) -> Option<T> {
         let mut last = None;
+        let parse = |text: &str, folder: &Path| parse(text, folder).map_err(Into::into);
         let faults = &mut self.faults;
         let mut take = |parsed, place: Place, faulty: &dyn Fn(SettingProblem) -> Fault| match parsed
         {
@@ -162,7 +164,7 @@ impl<'a> Sources<'a> {
                     parse(&integer.to_string(), folder)
                 }
                 (Scalar::Flag(flag), Takes::Flag) => parse(&flag.to_string(), folder),
-                (_, _) => Err(setting.expected),
+                (_, _) => Err(Cow::Borrowed(setting.expected)),
             };
             take(parsed, file.place_of(given), &|problem| {
                 file.fault(given, problem)
@@ -205,7 +207,7 @@ fn unknown_settings(file: &Document) -> Vec<Fault> {
     let problem_of = |given: &Given| match (&given.value, is_section(&given.path)) {
         (Scalar::EmptyTable, true) => None,
         (_, true) => Some(SettingProblem::WrongType {
-            expected: "a table",
+            expected: Cow::Borrowed("a table"),
         }),
         (_, false) => Some(SettingProblem::Unknown {
             suggestion: nearest(&given.path, &known),

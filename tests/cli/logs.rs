@@ -320,9 +320,12 @@ fn a_log_of_json_says_in_json_why_a_start_failed() {
 
 #[test]
 fn faults_in_what_to_log_are_told() {
+    const FILTER: &str = "levels, such as info or warn,doublecheck=debug (off, error, warn, info, \
+        debug, trace); `doublecheck:debug` is none\n";
     let faults = [
         ("--log-format", "xml", "one of pretty, json"),
         ("--log-filter", "doublecheck=loud", "levels, such as"),
+        ("--log-filter", "warn,doublecheck:debug", FILTER),
         ("--log-sample", "-1", "a whole number from 0 to 1000000"),
     ];
     for (flag, value, expected) in faults {

@@ -1,5 +1,6 @@
 //! One setting: its type, its range, its documentation, and what may be wrong with it.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use super::scope::Scope;
@@ -40,7 +41,7 @@ pub enum Problem {
     /// The value is of another type.
     WrongType {
         /// The type it should have.
-        expected: &'static str,
+        expected: Cow<'static, str>,
     },
     /// The value is too small or too large.
     OutOfRange {
@@ -261,7 +262,7 @@ pub(crate) fn accept<T: SettingType>(
     unit: &'static str,
 ) -> Result<T, Problem> {
     let setting = T::from_value(value).ok_or(Problem::WrongType {
-        expected: T::EXPECTED,
+        expected: Cow::Borrowed(T::EXPECTED),
     })?;
     if setting.in_range(min, max) {
         Ok(setting)
