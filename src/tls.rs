@@ -121,6 +121,12 @@ impl Tls {
         &self.server
     }
 
+    /// Whether the service's certificate is good at this moment.
+    #[must_use]
+    pub fn is_good_at(&self, now: Timestamp) -> bool {
+        self.valid_from <= now && now < self.valid_to
+    }
+
     /// From when on the service's certificate is good.
     #[must_use]
     pub const fn valid_from(&self) -> Timestamp {

@@ -14,6 +14,7 @@ use tokio_rustls::server::TlsStream;
 use super::pb::served::risk_service_server::SERVICE_NAME;
 use crate::access::{Access, Credentials, Denial, Fingerprint, Need, Role};
 use crate::clock::{Clock, SystemClock};
+use crate::scoring::time::Timestamp;
 use crate::telemetry::{EntryCounters, HandshakeFailure, Page};
 use crate::tls::Tls;
 
@@ -52,6 +53,13 @@ impl Entry {
     /// Agrees on TLS with other certificates from the next connection on. Those that are open go on.
     pub fn change_tls(&self, tls: Tls) {
         self.0.tls.store(Some(Arc::new(tls)));
+    }
+
+    /// Whether clients that connect are shown a certificate that is good at this moment.
+    #[must_use]
+    pub fn shows_good_certificate_at(&self, now: Timestamp) -> bool {
+        let tls = self.0.tls.load();
+        tls.as_ref().is_some_and(|tls| tls.is_good_at(now))
     }
 
     /// Puts its metrics on a page.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 
 use crate::support::{Folder, Ran, Served, run};
 
@@ -119,7 +119,11 @@ fn a_token_is_good_while_its_entry_stands_in_the_file() {
     served.logged("1 are good");
     let (_, told) = score("d", &scorer);
     assert!(told.contains("TOKEN_UNKNOWN"), "{told}");
-    assert_eq!(served.metric(&reloads("tokens", "taken")), 2.0);
+    replace(&path, "");
+    let line = served.logged("auth.tokens: the file gives nobody anything");
+    assert!(line.contains("WARN"), "{line}");
+    served.logged("0 are good");
+    assert_eq!(served.metric(&reloads("tokens", "taken")), 3.0);
     assert_eq!(served.metric(&reloads("tokens", "refused")), 1.0);
     served.end();
 }
@@ -127,9 +131,13 @@ fn a_token_is_good_while_its_entry_stands_in_the_file() {
 /// A certificate that its holder vouches for, and its key.
 fn certificate() -> (String, String) {
     let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap();
-    (certificate.pem(), key.serialize_pem())
+    (certificate_of(&key, |_| ()), key.serialize_pem())
+}
+
+fn certificate_of(key: &KeyPair, change: fn(&mut CertificateParams)) -> String {
+    let mut params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    change(&mut params);
+    params.self_signed(key).unwrap().pem()
 }
 
 #[test]
@@ -165,6 +173,36 @@ fn a_renewed_certificate_is_shown_and_half_a_pair_is_not() {
     replace(&key, &new_key);
     served.logged("connections from now on use them");
     assert!(trusts("new.pem", "d") && !trusts("old.pem", "e"));
+    served.end();
+}
+
+#[test]
+fn a_certificate_that_is_no_good_now_takes_the_place_of_none_that_is() {
+    let key = KeyPair::generate().unwrap();
+    let good = certificate_of(&key, |_| ());
+    let expired = certificate_of(&key, |params| params.not_after = date_time_ymd(2020, 1, 1));
+    let not_yet = certificate_of(&key, |params| params.not_before = date_time_ymd(4000, 1, 1));
+    let folder = Folder::with(&[("a.pem", &*expired), ("a.key", &key.serialize_pem())]);
+    let (shown, key) = (folder.path("a.pem"), folder.path("a.key"));
+    let tls = ["--tls-certificate", &shown, "--tls-key", &key];
+    let served = Served::start(&[&LOCAL[..], &tls].concat());
+    // Worse than what there is it is not.
+    replace(&shown, &not_yet);
+    let line = served.logged("it is not good before");
+    assert!(line.contains("WARN"), "{line}");
+    served.logged("connections from now on use them");
+    replace(&shown, &good);
+    served.logged("connections from now on use them");
+    for (bad, why) in [
+        (expired, "it was good until 2020-01-01T00:00:00Z"),
+        (not_yet, "it is not good before 4000-01-01T00:00:00Z"),
+    ] {
+        replace(&shown, &bad);
+        let line = served.logged("refused");
+        assert!(line.contains("ERROR") && line.contains(why), "{line}");
+    }
+    assert_eq!(served.metric(&reloads("certificates", "taken")), 2.0);
+    assert_eq!(served.metric(&reloads("certificates", "refused")), 2.0);
     served.end();
 }
 

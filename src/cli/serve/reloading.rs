@@ -10,7 +10,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::signals::Hangups;
-use super::warnings::of_certificate;
+use super::warnings::{of_access, of_certificate};
 use crate::access::Fingerprint;
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::Files;
@@ -169,6 +169,7 @@ impl Reloads {
         let access = self.files.access().map_err(|faults| told(&faults))?;
         let access = access.unwrap_or_default();
         let count = access.len();
+        warn(of_access(&access));
         self.entry.change_access(access);
         Ok(format!("{count} are good"))
     }
@@ -177,9 +178,21 @@ impl Reloads {
         let Some(tls) = self.files.tls().map_err(|faults| told(&faults))? else {
             return Ok("there are none".to_owned());
         };
-        let warning = of_certificate(&tls, SystemClock::start().now());
+        let now = SystemClock::start().now();
+        let warning = of_certificate(&tls, now);
+        // No client would connect any more.
+        if !tls.is_good_at(now) && self.entry.shows_good_certificate_at(now) {
+            return Err(warning.unwrap_or_default());
+        }
+        warn(warning);
         self.entry.change_tls(tls);
-        Ok(warning.unwrap_or_else(|| "connections from now on use them".to_owned()))
+        Ok("connections from now on use them".to_owned())
+    }
+}
+
+fn warn(warning: Option<String>) {
+    if let Some(warning) = warning {
+        tracing::warn!(target: "doublecheck", "{warning}");
     }
 }
 

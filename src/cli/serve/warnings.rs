@@ -1,7 +1,8 @@
 //! What is allowed, and hardly meant.
 
 use super::OpenFiles;
-use crate::config::{Config, Files};
+use crate::access::Access;
+use crate::config::{Config, Contents, Files};
 use crate::scoring::time::{Span, Timestamp};
 use crate::tls::Tls;
 
@@ -30,24 +31,11 @@ pub(in crate::cli) fn warnings(
     if tokens.is_some() && tls.is_none() {
         warnings.push("auth.tokens: without TLS tokens can be read on their way".to_owned());
     }
-    if config
-        .contents
-        .access
-        .as_ref()
-        .is_some_and(|access| access.is_empty())
-    {
-        warnings
-            .push("auth.tokens: the file gives nobody anything: every call is refused".to_owned());
-    }
+    let Contents { access, tls, .. } = &config.contents;
+    warnings.extend(access.as_ref().and_then(of_access));
     warnings.extend(open_files.shortage(config));
     warnings.extend(of_memory(config, open_files));
-    warnings.extend(
-        config
-            .contents
-            .tls
-            .as_ref()
-            .and_then(|tls| of_certificate(tls, now)),
-    );
+    warnings.extend(tls.as_ref().and_then(|tls| of_certificate(tls, now)));
     warnings
 }
 
@@ -64,6 +52,12 @@ fn of_memory(config: &Config, open_files: OpenFiles) -> Option<String> {
         "memory.budget: all of {}, limits.connections and limits.unfinished_bytes may come to {excess}",
         config.memory_budget
     ))
+}
+
+/// That nobody is let in.
+pub(super) fn of_access(access: &Access) -> Option<String> {
+    let told = "auth.tokens: the file gives nobody anything: every call is refused";
+    access.is_empty().then(|| told.to_owned())
 }
 
 /// What there is to know of the certificate.
