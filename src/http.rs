@@ -141,24 +141,26 @@ async fn serve(stream: TcpStream, told: Arc<Told>) -> hyper::Result<()> {
 }
 
 impl Told {
+    /// To HEAD as to GET: hyper leaves the body out.
     fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        match (path, method) {
-            ("/metrics", &Method::GET) => {
+        let is_read = matches!(*method, Method::GET | Method::HEAD);
+        match path {
+            "/metrics" | "/healthz" | "/readyz" if !is_read => {
+                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
+                let allowed = HeaderValue::from_static("GET, HEAD");
+                response.headers_mut().insert(ALLOW, allowed);
+                response
+            }
+            "/metrics" => {
                 let mut response = text(StatusCode::OK, self.metrics());
                 response.headers_mut().insert(CONTENT_TYPE, METRICS);
                 response
             }
-            ("/healthz", &Method::GET) => text(StatusCode::OK, "ok\n"),
-            ("/readyz", &Method::GET) => match self.door.welcomes_calls() {
+            "/healthz" => text(StatusCode::OK, "ok\n"),
+            "/readyz" => match self.door.welcomes_calls() {
                 true => text(StatusCode::OK, "ready\n"),
                 false => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             },
-            ("/metrics" | "/healthz" | "/readyz", _) => {
-                let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET\n");
-                let allowed = HeaderValue::from_static("GET");
-                response.headers_mut().insert(ALLOW, allowed);
-                response
-            }
             _ => text(
                 StatusCode::NOT_FOUND,
                 "there are /metrics, /healthz and /readyz\n",

@@ -363,7 +363,17 @@ async fn other_requests_are_turned_away() {
     let posted = "POST /metrics HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nhi";
     let (status, rest) = ask(http.address(), posted);
     assert_eq!(status, "HTTP/1.1 405 Method Not Allowed");
-    assert!(rest.contains("allow: GET\r\n"), "{rest}");
+    assert!(rest.contains("allow: GET, HEAD\r\n"), "{rest}");
+    for path in ["/metrics", "/healthz", "/readyz"] {
+        let (got, page) = get(&http, path);
+        let asked = format!("HEAD {path} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let (status, rest) = ask(http.address(), &asked);
+        assert_eq!(status, got);
+        // All but the page itself, of which it says how long it is.
+        assert!(rest.ends_with("\r\n\r\n"), "{rest}");
+        assert!(rest.contains("\r\ncontent-length: "), "{rest}");
+        assert!(!page.ends_with("\r\n\r\n"), "{page}");
+    }
     let (status, _) = ask(http.address(), "nonsense\r\n\r\n");
     assert_eq!(status, "HTTP/1.1 400 Bad Request");
     // One that never ends is not read to its end, whether or not the client hears why.
