@@ -176,10 +176,8 @@ impl Config {
         let limits = s.limits(&flags.limits);
         let files = files(s, flags);
 
-        let reachable = grpc_address.is_reachable_from_outside() == Some(true);
-        if reachable && !insecure && !files.keep_strangers_out() {
-            s.refuse::<()>(&GRPC_ADDRESS, OPEN_DOOR);
-        }
+        let is_open = !insecure && !files.keep_strangers_out();
+        check_addresses(s, &grpc_address, &http_address, is_open);
         let Sources {
             mut faults,
             effective,
@@ -214,6 +212,16 @@ impl Config {
             contents,
             effective,
         })
+    }
+}
+
+/// Notes an address that others can reach where the door is open, and one that both ask for.
+fn check_addresses(sources: &mut Sources<'_>, grpc: &Address, http: &Address, is_open: bool) {
+    if is_open && grpc.is_reachable_from_outside() == Some(true) {
+        sources.refuse::<()>(&GRPC_ADDRESS, OPEN_DOOR);
+    }
+    if http.is_taken_by(grpc) {
+        sources.refuse::<()>(&HTTP_ADDRESS, "must be another one than grpc.address");
     }
 }
 

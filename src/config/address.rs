@@ -31,6 +31,11 @@ impl Address {
         &self.0
     }
 
+    /// Whether both are one and the same port, which only one can have. Port 0 is another one each time.
+    pub(super) fn is_taken_by(&self, other: &Self) -> bool {
+        self == other && !self.0.ends_with(":0")
+    }
+
     /// Whether others than this machine can reach it; `None` where only the resolver of its name knows.
     pub(super) fn is_reachable_from_outside(&self) -> Option<bool> {
         let (host, _) = self.0.rsplit_once(':')?;

@@ -329,6 +329,23 @@ fn an_open_door_is_refused_wherever_it_was_asked_for() {
 }
 
 #[test]
+fn calls_and_metrics_are_served_at_two_addresses() {
+    let faults = |grpc: &str, http: &str| {
+        let file = format!("[grpc]\naddress = \"{grpc}\"\n[http]\naddress = \"{http}\"\n");
+        let loaded = load(&Given {
+            file: &file,
+            ..Given::default()
+        });
+        loaded.map_or_else(|faults| faults, |_| Vec::new())
+    };
+    let told = "doublecheck.toml:4:11: http.address: must be another one than grpc.address";
+    assert_eq!(faults("[::1]:10", "[::1]:10"), [told]);
+    assert_eq!(faults("[::1]:10", "[::1]:11"), [""; 0]);
+    // A free port each.
+    assert_eq!(faults("[::1]:0", "[::1]:0"), [""; 0]);
+}
+
+#[test]
 fn a_certificate_and_its_key_are_given_together() {
     let faults = |file: &str| {
         let file = Given {

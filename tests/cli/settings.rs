@@ -2,6 +2,8 @@
 
 use std::net::TcpListener;
 
+use rcgen::{CertificateParams, KeyPair};
+
 use crate::support::{Folder, doublecheck, ran, run};
 
 #[test]
@@ -31,6 +33,34 @@ fn an_address_that_others_can_reach_takes_tls_and_tokens_or_a_word() {
     // For metrics that is not asked: they tell of nobody.
     let ran = run(&["check", "--http-address", "0.0.0.0:0"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn whoever_does_without_is_told_what_others_may_then() {
+    let entry = run(&["token", "gateway", "--role", "score"]).out;
+    let (_, entry) = entry.split_once("\n\n").unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["localhost".to_owned()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    let files = [
+        ("tokens.toml", entry),
+        ("a.pem", &certificate),
+        ("a.key", &key.serialize_pem()),
+    ];
+    let folder = Folder::with(&files);
+    let paths = files.map(|(name, _)| folder.path(name));
+    let [tokens, certificate, key] = paths.each_ref().map(String::as_str);
+    let tls = ["--tls-certificate", certificate, "--tls-key", key];
+    for (flags, may) in [
+        (&[][..], "call everything there, and read along"),
+        (&["--auth-tokens", tokens], "read along"),
+        (&tls, "call everything there"),
+    ] {
+        let open = ["check", "--grpc-address", "0.0.0.0:1", "--insecure"];
+        let ran = run(&[&open, flags].concat());
+        let told = format!("\nwarning: grpc.insecure: whoever can reach 0.0.0.0:1 may {may}\n");
+        assert!(ran.out.contains(&told), "{ran:?}");
+    }
 }
 
 #[test]

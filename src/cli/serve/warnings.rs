@@ -23,8 +23,13 @@ pub(in crate::cli) fn warnings(
     let Files { tls, tokens, .. } = &config.files;
     let mut warnings = Vec::new();
     if config.insecure && !config.files.keep_strangers_out() {
+        let may = match (tls, tokens) {
+            (None, None) => "call everything there, and read along",
+            (None, Some(_)) => "read along",
+            (Some(_), _) => "call everything there",
+        };
         warnings.push(format!(
-            "grpc.insecure: whoever can reach {} may call everything there, and read along",
+            "grpc.insecure: whoever can reach {} may {may}",
             config.grpc_address
         ));
     }
