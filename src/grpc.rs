@@ -1,12 +1,13 @@
 //! The edge: gRPC in, gRPC out. No decisions are made here.
 //!
-//! A call is decoded, converted, scored and encoded on one task, its own, on the one thread of its
-//! connection: nothing is handed over and nothing queued in between, so a slow client slows only itself.
+//! A call is decoded, converted, scored and encoded in one go on the one thread of its connection: nothing is
+//! handed over in between, so a slow client slows only itself.
 //!
 //! A connection has a place (`places`) and a life (`connections`), and what it sends for nothing is held
 //! against it (`owed`); its calls (`calls`) are let in or refused (`admission`), and given up at their deadline
-//! (`deadline`), before their service (`services`) sees them or while it waits. Those that score go from bytes to
-//! bytes (`direct`); all others through tonic.
+//! (`deadline`), before their service (`services`) sees them or while it waits. Those that score one payment stand
+//! in line (`line`), and are scored with others whose turn has come; every other is a task (`exchange`). Those that
+//! score go from bytes to bytes (`direct`); all others through tonic.
 
 pub mod door;
 pub mod health;
@@ -18,9 +19,10 @@ mod owed;
 mod places;
 mod connections;
 pub mod entry;
-mod exchange;
+mod received;
 mod calls;
 mod line;
+mod exchange;
 pub mod services;
 mod inbound;
 mod deadline;
@@ -29,7 +31,6 @@ mod direct;
 mod service;
 mod batch;
 mod noted;
-mod received;
 mod routed;
 #[cfg(feature = "otlp")]
 mod traced;
