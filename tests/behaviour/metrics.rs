@@ -21,6 +21,9 @@ use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::support::{START, Server, connect, payment, payment_but, request, score_item};
+use super::wire::{SCORE, Wire, packed};
+
+const LIST: &str = "/doublecheck.v1.RiskService/ListPayments";
 
 /// The status line and the rest of the answer to `request`.
 fn ask(address: SocketAddr, request: &str) -> (String, String) {
@@ -214,8 +217,13 @@ async fn calls_that_never_reach_the_service_are_counted() {
     assert_eq!(unknown, Code::Unimplemented);
     let large = call("/doublecheck.v1.RiskService/BatchScorePayments", 5 << 20).await;
     assert_eq!(large, Code::ResourceExhausted);
-    let garbled = call("/doublecheck.v1.RiskService/ListPayments", 1).await;
-    assert_eq!(garbled, Code::Internal);
+    let wire = Wire::connect(server.address).await;
+    for path in [LIST, SCORE] {
+        let mut garbled = wire.begin(path, &[]).await;
+        let no_message = packed(0, &[0xff; 9]);
+        garbled.body.send_data(no_message, true).unwrap();
+        assert_eq!(garbled.end().await.code(), Code::Internal);
+    }
     // The service itself refuses this one, and nobody else counts it.
     let empty = server.batch(Vec::new()).await.unwrap_err();
     assert_eq!(empty.code(), Code::InvalidArgument);
@@ -228,6 +236,7 @@ async fn calls_that_never_reach_the_service_are_counted() {
     assert_eq!(handled("unknown", "Unimplemented"), 1.0);
     assert_eq!(handled("BatchScorePayments", "ResourceExhausted"), 1.0);
     assert_eq!(handled("ListPayments", "Internal"), 1.0);
+    assert_eq!(handled("ScorePayment", "Internal"), 1.0);
     assert_eq!(handled("BatchScorePayments", "InvalidArgument"), 1.0);
     assert!(!page.contains("PayTwice"));
 }
