@@ -221,7 +221,7 @@ mod tests {
         assert!(!frames.is_flood(), "a call is worth some more");
         frames.follow(&ping);
         assert!(frames.is_flood());
-        frames.send(SENT_BYTES_PER_IDLE_FRAME as usize);
+        frames.send(1_024);
         assert!(!frames.is_flood(), "and so is a long answer");
         frames.follow(&ping);
         assert!(frames.is_flood());
