@@ -24,7 +24,7 @@ use super::exchange::{Answer, Exchange};
 use super::inbound::{FREE_BYTES, Inbound};
 use super::line::{Line, Single};
 use super::pb::served::risk_service_server::RiskServiceServer;
-use super::received::Received;
+use super::received::{Endings, Received};
 use super::service::Service as Risk;
 use super::services::{Services, Serving};
 use super::status::{Fault, is_unread};
@@ -56,6 +56,7 @@ pub(super) struct Shared {
     pub(super) pulse: Arc<Pulse>,
     pub(super) services: Services,
     pub(super) line: Line,
+    pub(super) endings: Endings,
     /// How many calls to other services than ours are open.
     pub(super) tools_open: AtomicUsize,
 }
@@ -96,6 +97,11 @@ impl Calls {
         None
     }
 
+    /// All that has come so far was taken.
+    pub(super) fn end_turn(&self) {
+        self.0.endings.sweep();
+    }
+
     /// Lets a call wait for its turn, if it may be made.
     fn queue(&self, call: &Answering, request: Request<Received>) -> Result<Waiting, Fault> {
         let Shared {
@@ -103,6 +109,7 @@ impl Calls {
             certificate,
             admission,
             pulse,
+            endings,
             ..
         } = &*self.0;
         if let Err(denial) = entry.admit(&request, *certificate) {
@@ -114,7 +121,11 @@ impl Calls {
             return Err(Fault::Busy(CallRefused::InFlight));
         }
         match admission.queue(call.method, call.since) {
-            Ok(queued) => Ok(Waiting { queued, request }),
+            Ok(queued) => Ok(Waiting {
+                queued,
+                request,
+                endings: endings.clone(),
+            }),
             Err(fault) => {
                 request.into_body().pass_over(Some(pulse));
                 Err(fault)
@@ -192,11 +203,17 @@ enum Stage {
 pub(super) struct Waiting {
     queued: Queued,
     request: Request<Received>,
+    endings: Endings,
 }
 
 impl Waiting {
     pub(super) fn headers(&self) -> &HeaderMap {
         self.request.headers()
+    }
+
+    /// Its message was taken, and it is answered, or will be.
+    pub(super) fn end(self) {
+        self.endings.hold(self.request.into_body());
     }
 }
 
@@ -285,9 +302,12 @@ impl Answering {
         self.deadline.as_ref().map(Wait::deadline)
     }
 
-    /// Its message, where all of it has come and it is short. That may be looked at before its turn.
+    /// Its message, where that has come and is short. It may be looked at before its turn.
     pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
-        let message = waiting.request.body_mut().whole(FREE_BYTES)?;
+        if waiting.endings.are_many() {
+            return None;
+        }
+        let message = waiting.request.body_mut().message(FREE_BYTES)?;
         if let Some(OpenCall { shared, .. }) = &self.open {
             self.taken_ns += shared.pulse.take_data(message.len());
         }

@@ -25,6 +25,7 @@ use super::entry::Entry;
 use super::limits::Limits;
 use super::line::{Clerk, Line};
 use super::places::{Place, Places};
+use super::received::Endings;
 use super::services::Services;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
@@ -296,6 +297,7 @@ impl Server {
             pulse: Arc::clone(&pulse),
             services: self.services,
             line: self.line,
+            endings: Endings::default(),
             tools_open: AtomicUsize::new(0),
         };
         let calls = Calls(Arc::new(shared));

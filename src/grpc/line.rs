@@ -93,10 +93,18 @@ impl Single {
         tokio::spawn(Exchange::new(self.answering, self.respond));
     }
 
-    /// Has had its turn, and waits for this.
-    fn go_on(mut self, answer: BoxFuture<Response<Body>, Infallible>) {
-        self.answering.go_on_with(Serving::Later(answer));
-        tokio::spawn(Exchange::new(self.answering, self.respond));
+    /// Has had its turn, and waits for what is `left` of it, if anything is.
+    fn end_turn(self, left: Option<Left>) {
+        let Self {
+            mut answering,
+            waiting,
+            respond,
+        } = self;
+        if let Some(left) = left {
+            answering.go_on_with(Serving::Later(left));
+            tokio::spawn(Exchange::new(answering, respond));
+        }
+        waiting.end();
     }
 
     /// Answers with this message.
@@ -163,29 +171,42 @@ impl Clerk {
         }
         let payments = asked.iter().flatten().flatten().map(|(payment, _)| payment);
         let mut together = self.direct.service().together(payments);
-        for (call, asked) in calls.into_iter().zip(&asked) {
-            serve(call, asked, &mut together);
+        for (mut call, asked) in calls.into_iter().zip(&asked) {
+            let left = serve(&mut call, asked, &mut together);
+            call.end_turn(left);
         }
     }
 }
 
-fn serve<'a>(mut call: Box<Single>, asked: &'a Result<Asked, Status>, together: &mut Together<'a>) {
+/// What is left of a call to wait for.
+type Left = BoxFuture<Response<Body>, Infallible>;
+
+/// Answers a call, but for what is returned.
+fn serve<'a>(
+    call: &mut Single,
+    asked: &'a Result<Asked, Status>,
+    together: &mut Together<'a>,
+) -> Option<Left> {
     if let Err(fault) = call.answering.let_on(&call.waiting) {
         let answer = call.answering.refuse(fault);
-        return call.end(answer);
+        call.end(answer);
+        return None;
     }
-    let asked = match asked {
-        Ok(asked) => asked,
-        Err(status) => return call.fail(status.clone()),
+    let answer = match asked {
+        Ok(asked) => {
+            let deadline = call.answering.deadline();
+            match together.score(call.waiting.headers(), deadline, asked) {
+                Told::Now(answer) => answer.and_then(encoded),
+                Told::Later(left) => return Some(left),
+            }
+        }
+        Err(status) => Err(status.clone()),
     };
-    let deadline = call.answering.deadline();
-    match together.score(call.waiting.headers(), deadline, asked) {
-        Told::Now(answer) => match answer.and_then(encoded) {
-            Ok(message) => call.succeed(message),
-            Err(status) => call.fail(status),
-        },
-        Told::Later(answer) => call.go_on(answer),
+    match answer {
+        Ok(message) => call.succeed(message),
+        Err(status) => call.fail(status),
     }
+    None
 }
 
 fn encoded(assessment: pb::Assessment) -> Result<Bytes, Status> {

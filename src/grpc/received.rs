@@ -8,8 +8,10 @@ use std::task::{Context, Poll, Waker, ready};
 use h2::{Reason, RecvStream};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame};
+use parking_lot::Mutex;
 use prost::bytes::BytesMut;
 
+use super::codec::framed_bytes;
 use super::connections::{Pulse, begin_now};
 
 /// The message of a call, and what may follow it. What is taken makes room for more.
@@ -30,8 +32,9 @@ impl Received {
         }
     }
 
-    /// All of it, where all has come and is no longer than this. Else nothing is taken.
-    pub(super) fn whole(&mut self, bytes_max: usize) -> Option<Bytes> {
+    /// Its message, where that has come and is no longer than this; else nothing is taken. That nothing follows may
+    /// still be to be said: many a client says so by itself, and waits for its answer meanwhile.
+    pub(super) fn message(&mut self, bytes_max: usize) -> Option<Bytes> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Bytes::new();
         loop {
@@ -46,6 +49,7 @@ impl Received {
                         return Some(all);
                     }
                 }
+                Poll::Pending if is_message(&all) => return Some(all),
                 // An error is there to stay.
                 Poll::Ready(Some(Err(_))) | Poll::Pending => break,
             }
@@ -79,6 +83,56 @@ impl Received {
                 // Whoever may not call is not listened to for longer than that.
                 None if unheard_bytes == 0 => return,
                 Some(_) | None => {}
+            }
+        }
+    }
+}
+
+/// Whether this is one message with its head.
+fn is_message(framed: &[u8]) -> bool {
+    let head = framed.first_chunk().copied();
+    head.is_some_and(|head| framed_bytes(head) == framed.len())
+}
+
+/// Calls of a connection that were answered before their clients had said that nothing follows. They are held until
+/// that is said: HTTP/2 would tell each client that its call is cut short, and take it for a nuisance once it goes on.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Endings(Arc<Mutex<Vec<Received>>>);
+
+/// How many of them there may be; further calls are answered once their clients have ended them.
+const ENDINGS_MAX: usize = 64;
+
+impl Endings {
+    /// Whether one more would be too many.
+    pub(super) fn are_many(&self) -> bool {
+        self.0.lock().len() >= ENDINGS_MAX
+    }
+
+    /// Holds a call, if it has not ended.
+    pub(super) fn hold(&self, received: Received) {
+        if !received.is_end_stream() {
+            self.0.lock().push(received);
+        }
+    }
+
+    /// Lets go of those that have ended, and of those that go on, which is not theirs to do.
+    pub(super) fn sweep(&self) {
+        let mut received = self.0.lock();
+        if !received.is_empty() {
+            received.retain_mut(Received::is_to_end);
+        }
+    }
+}
+
+impl Received {
+    /// Whether nothing more has come, and not its end either.
+    fn is_to_end(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        loop {
+            match Pin::new(&mut *self).poll_frame(&mut cx) {
+                Poll::Pending => return true,
+                Poll::Ready(Some(Ok(frame))) if frame.data_ref().is_some_and(Bytes::is_empty) => {}
+                Poll::Ready(_) => return false,
             }
         }
     }
@@ -178,13 +232,13 @@ mod tests {
             let (mut sending, mut received) = call().await;
             let last = pieces.len() - 1;
             for (nth, piece) in pieces.iter().enumerate() {
-                assert_eq!(received.whole(3), None);
+                assert_eq!(received.message(3), None);
                 let piece = Bytes::from_static(piece.as_bytes());
                 sending.send_data(piece, nth == last).unwrap();
                 pass().await;
             }
             assert_eq!(
-                received.whole(3).as_deref(),
+                received.message(3).as_deref(),
                 Some(&b"abc"[..]),
                 "{pieces:?}"
             );
@@ -198,14 +252,42 @@ mod tests {
             .send_data(Bytes::from_static(b"abcd"), false)
             .unwrap();
         pass().await;
-        assert_eq!(received.whole(9), None);
+        assert_eq!(received.message(9), None);
         sending
             .send_data(Bytes::from_static(b"efghij"), true)
             .unwrap();
         pass().await;
-        assert_eq!(received.whole(9), None);
+        assert_eq!(received.message(9), None);
         assert!(!received.is_end_stream());
         assert_eq!(received.collect().await.unwrap().to_bytes(), "abcdefghij");
+    }
+
+    #[tokio::test]
+    async fn a_message_is_one_before_its_end_is_said_and_held_until_that_is() {
+        let framed = [0, 0, 0, 0, 3, b'a', b'b', b'c'];
+        for (last, goes_on) in [(&b""[..], false), (b"more", true)] {
+            let (mut sending, mut received) = call().await;
+            sending
+                .send_data(Bytes::copy_from_slice(&framed[..6]), false)
+                .unwrap();
+            pass().await;
+            assert_eq!(received.message(9), None);
+            sending
+                .send_data(Bytes::copy_from_slice(&framed[6..]), false)
+                .unwrap();
+            pass().await;
+            assert_eq!(received.message(9).as_deref(), Some(&framed[..]));
+            let endings = Endings::default();
+            endings.hold(received);
+            endings.sweep();
+            assert_eq!(endings.0.lock().len(), 1);
+            sending
+                .send_data(Bytes::from_static(last), !goes_on)
+                .unwrap();
+            pass().await;
+            endings.sweep();
+            assert_eq!(endings.0.lock().len(), 0);
+        }
     }
 
     #[tokio::test]
@@ -215,7 +297,7 @@ mod tests {
         pass().await;
         sending.send_reset(Reason::CANCEL);
         pass().await;
-        assert_eq!(received.whole(9), None);
+        assert_eq!(received.message(9), None);
         assert!(received.collect().await.is_err());
     }
 }

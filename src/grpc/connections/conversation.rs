@@ -92,7 +92,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Conversation<IO> {
                 }
                 State::Open(connection) => {
                     let begin = |question, answer| this.calls.begin(question, answer);
-                    return turn(connection, begin, cx);
+                    let turned = turn(connection, begin, cx);
+                    this.calls.end_turn();
+                    return turned;
                 }
             }
         }
