@@ -68,6 +68,7 @@ impl Engine {
         let (mut engine, begun) = from_newest_snapshot(&empty, &**directory, &mut progress)?;
         let (redone, ending, journal_bytes_read) =
             redo_rest(&engine, begun.as_ref(), &durability, &mut progress)?;
+        let was_set_aside = matches!(ending.tail, Tail::SetAside(_));
         engine.journal_bytes_read = journal_bytes_read;
 
         let clock = clock_from(redone.latest);
@@ -85,6 +86,9 @@ impl Engine {
             Box::new(tell_condition),
         )?;
         engine.go_on(policies, redone, journal);
+        if was_set_aside {
+            engine.stand_on_a_snapshot()?;
+        }
         Ok(engine)
     }
 
@@ -147,17 +151,7 @@ fn redo_rest(
     durability: &Durability,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Redone, Ending, u64), JournalFault> {
-    let directory = Arc::clone(&durability.directory);
-    let reader = match begun {
-        Some(begun) => Reader::from(directory, begun.summary.journal_from)?,
-        // Where its beginning was forgotten there was a snapshot once: without it that is lost.
-        None if durability.sets_damage_aside => Reader::whole(directory)?,
-        None => Reader::from(directory, 1)?,
-    };
-    let mut reader = match durability.sets_damage_aside {
-        true => reader.setting_damage_aside(),
-        false => reader,
-    };
+    let (mut reader, missing) = reader_beyond(begun, durability)?;
     let mut told = 0;
     let redone = lanes::redo(engine, begun, &mut reader, |events| {
         if events - told >= TOLD_EVERY {
@@ -166,12 +160,46 @@ fn redo_rest(
         }
     })?;
     let mut ending = reader.ending().ok_or_else(unread)?;
+    if let Some(missing) = missing {
+        ending.tail = Tail::SetAside(missing);
+    }
     if let Some(begun) = begun {
         reach(&mut ending, &begun.summary, durability.sets_damage_aside)?;
+    }
+    if matches!(ending.tail, Tail::SetAside(_)) {
+        // A snapshot that was passed over must not be newer by its name than the one taken next.
+        let newest = snapshots(&*durability.directory)?.into_iter().next();
+        let newest = newest.map_or(0, |newest| newest.journal_from);
+        ending.next = ending.next.max(newest);
     }
     progress(Progress::Ended(redone.counts, ending.tail.clone()));
     let journal_bytes = reader.segments().iter().map(|segment| segment.bytes).sum();
     Ok((redone, ending, journal_bytes))
+}
+
+/// What reads the journal beyond the snapshot; and, where its beginning is missing and damage is set aside,
+/// what that says.
+fn reader_beyond(
+    begun: Option<&Begun>,
+    durability: &Durability,
+) -> Result<(Reader, Option<Damage>), JournalFault> {
+    let directory = || Arc::clone(&durability.directory);
+    let from = begun.map_or(1, |begun| begun.summary.journal_from);
+    let (reader, missing) = match Reader::from(directory(), from) {
+        Err(JournalFault::Damage(missing)) if durability.sets_damage_aside => {
+            let reader = match begun {
+                Some(_) => Reader::past_all(directory(), from)?,
+                // Where its beginning was forgotten there was a snapshot once: without it that is lost.
+                None => Reader::whole(directory())?,
+            };
+            (reader, Some(missing))
+        }
+        reader => (reader?, None),
+    };
+    match durability.sets_damage_aside {
+        true => Ok((reader.setting_damage_aside(), missing)),
+        false => Ok((reader, missing)),
+    }
 }
 
 /// That the journal reaches as far as the snapshot, or there would be events in one account that another one

@@ -1,5 +1,6 @@
 //! Snapshots: taken while calls go on, and begun from.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::thread;
@@ -69,6 +70,26 @@ impl Engine {
             self.snapshot_beside(journal, 1, rest)?;
         }
         Ok(self.keeps_its_promise())
+    }
+
+    /// Takes a snapshot in the place of what was set aside. Without it, the next start would look for that
+    /// again, and for nothing that is answered from now on.
+    ///
+    /// # Errors
+    /// When none can be taken: then nothing is to be answered.
+    pub(super) fn stand_on_a_snapshot(&self) -> Result<(), JournalFault> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        // What is older needs what was set aside.
+        match self.snapshot_beside(journal, 1, || true)? {
+            Some(_) => Ok(()),
+            None => {
+                let unsynced = io::Error::other("the journal does not get to the disk");
+                let tried = "taking a snapshot in the place of what was set aside";
+                Err(JournalFault::storage(tried)(unsynced))
+            }
+        }
     }
 
     fn snapshot_beside(

@@ -269,7 +269,7 @@ fn make_cut(directory: &dyn Directory, cut: &Cut) -> io::Result<()> {
         Cut::Remove {
             file,
             keep_a_copy: true,
-        } => directory.rename(file, &format!("{file}{ASIDE_SUFFIX}")),
+        } => directory.rename(file, &aside_name(directory, file)?),
         Cut::Remove {
             file,
             keep_a_copy: false,
@@ -278,12 +278,18 @@ fn make_cut(directory: &dyn Directory, cut: &Cut) -> io::Result<()> {
     directory.sync()
 }
 
+/// The name under which a file is set aside. Whatever was set aside under its name before stays.
+fn aside_name(directory: &dyn Directory, file: &str) -> io::Result<String> {
+    let taken = directory.names()?;
+    let first = format!("{file}{ASIDE_SUFFIX}");
+    let others = (2_u64..).map(|nth| format!("{first}.{nth}"));
+    let mut names = std::iter::once(first.clone()).chain(others);
+    let free = names.find(|name| !taken.contains(name));
+    free.ok_or_else(|| io::Error::from(io::ErrorKind::AlreadyExists))
+}
+
 fn copy_aside(directory: &dyn Directory, file: &str) -> io::Result<()> {
-    let aside = format!("{file}{ASIDE_SUFFIX}");
-    if directory.names()?.contains(&aside) {
-        directory.remove(&aside)?;
-    }
-    let copy = directory.create(&aside)?;
+    let copy = directory.create(&aside_name(directory, file)?)?;
     let mut original = directory.read(file)?;
     let mut buffer = vec![0; 1 << 16];
     loop {

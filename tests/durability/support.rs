@@ -35,6 +35,7 @@ pub(crate) struct Plan {
     pub(crate) ack: Ack,
     pub(crate) policies: Policies,
     pub(crate) memory_budget_bytes: Option<u64>,
+    pub(crate) sets_damage_aside: bool,
 }
 
 impl Plan {
@@ -43,6 +44,15 @@ impl Plan {
             ack,
             policies: Policy::default().into(),
             memory_budget_bytes: None,
+            sets_damage_aside: false,
+        }
+    }
+
+    /// The same, in spite of damage.
+    pub(crate) fn setting_damage_aside(&self) -> Self {
+        Self {
+            sets_damage_aside: true,
+            ..self.clone()
         }
     }
 
@@ -59,7 +69,7 @@ impl Plan {
                 segment_bytes_max: 20_000,
                 ..Settings::with_ack(self.ack)
             },
-            sets_damage_aside: false,
+            sets_damage_aside: self.sets_damage_aside,
         };
         let clock = Arc::new(ManualClock::at(START));
         let clock_from = |earliest: Timestamp| {
@@ -69,8 +79,8 @@ impl Plan {
         let mut ended = None;
         let note = |progress| match progress {
             Progress::Ended(found, _) => ended = Some(found),
-            Progress::PassedOver(damage) => panic!("{damage}"),
-            Progress::Begun(_) | Progress::Redone(_) => {}
+            Progress::PassedOver(damage) if !self.sets_damage_aside => panic!("{damage}"),
+            Progress::PassedOver(_) | Progress::Begun(_) | Progress::Redone(_) => {}
         };
         let engine = Engine::recover(self.policies.clone(), durability, clock_from, note)?;
         let engine = match self.memory_budget_bytes {

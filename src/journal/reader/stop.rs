@@ -60,7 +60,6 @@ impl Reader {
             };
         }
         self.progress = Progress::Ended;
-        self.segments.clear();
         Ok(())
     }
 
@@ -91,13 +90,16 @@ impl Reader {
         Ok(behind)
     }
 
+    /// Plans to cut off every segment that is still to be read.
+    pub(super) fn cut_unread(&mut self, keep_a_copy: bool) {
+        let unread = self.segments.drain(..).rev();
+        let cuts = unread.map(|file| Cut::Remove { file, keep_a_copy });
+        self.ending.cuts = cuts.collect();
+    }
+
     /// Plans to cut off everything from `offset` of `segment` on.
     pub(super) fn cut_from(&mut self, segment: &OpenSegment, offset: usize, keep_a_copy: bool) {
-        let later = self.segments.iter().rev().map(|file| Cut::Remove {
-            file: file.clone(),
-            keep_a_copy,
-        });
-        self.ending.cuts = later.collect();
+        self.cut_unread(keep_a_copy);
         let file = segment.name.clone();
         self.ending.cuts.push(if offset <= SEGMENT_HEADER_BYTES {
             Cut::Remove { file, keep_a_copy }
