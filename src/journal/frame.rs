@@ -134,8 +134,8 @@ impl<'a> Frame<'a> {
     }
 }
 
-/// Every whole frame in `bytes`, wherever it begins: what can be read behind something that cannot.
-pub(super) fn frames_anywhere(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
+/// Every whole frame in `bytes`, and where it begins: what can be read behind something that cannot.
+pub(super) fn frames_anywhere(bytes: &[u8]) -> impl Iterator<Item = (usize, Frame<'_>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         loop {
@@ -143,8 +143,9 @@ pub(super) fn frames_anywhere(bytes: &[u8]) -> impl Iterator<Item = Frame<'_>> {
             let begin = rest.iter().position(|byte| *byte == KINDS[0].1[0])?;
             at += begin;
             if let Some(frame) = bytes.get(at..).and_then(Frame::read) {
+                let found = at;
                 at += frame.length();
-                return Some(frame);
+                return Some((found, frame));
             }
             at += 1;
         }
@@ -256,7 +257,9 @@ mod tests {
         bytes.extend(frame(b"one", 5, 1));
         bytes.extend(&frame(b"torn", 6, 1)[..20]);
         bytes.extend(closing(FrameKind::Finished, 9, 8));
-        let found: Vec<_> = frames_anywhere(&bytes).map(|found| found.first).collect();
+        let found: Vec<_> = frames_anywhere(&bytes)
+            .map(|(_, found)| found.first)
+            .collect();
         assert_eq!(found, [5, 9]);
     }
 

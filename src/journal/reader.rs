@@ -207,7 +207,7 @@ impl Reader {
             self.progress = Progress::Ended;
             return Ok(());
         };
-        let segment = self.open(name)?;
+        let mut segment = self.open(name)?;
         self.summaries.push(SegmentSummary {
             file: segment.name.clone(),
             first: first_of_segment(&segment.name).unwrap_or(0),
@@ -223,6 +223,10 @@ impl Reader {
                 Ok(())
             }
             Some(_) => self.stop(&segment, 0, DamageKind::Missing),
+            None if self.passes_unwanted(&mut segment) => {
+                self.current = Some(segment);
+                Ok(())
+            }
             None => self.stop(&segment, 0, DamageKind::Unreadable),
         }
     }
@@ -253,8 +257,8 @@ impl Reader {
                 self.current = Some(segment);
                 Ok(())
             }
-            Some(_) => self.leave_unread(&segment, DamageKind::Missing),
-            None => self.leave_unread(&segment, DamageKind::Unreadable),
+            Some(_) => self.leave_unread(segment, DamageKind::Missing),
+            None => self.leave_unread(segment, DamageKind::Unreadable),
         }
     }
 
@@ -292,8 +296,9 @@ impl Reader {
         if self.segments.is_empty() {
             self.progress = Progress::Ended;
             let last = self.summaries.last();
-            let (closed, is_empty) =
-                last.map_or((false, true), |last| (last.closed, last.records == 0));
+            let (closed, is_empty) = last.map_or((false, true), |last| {
+                (last.closed, last.first == self.ending.next)
+            });
             if segment.finished {
                 self.ending.tail = Tail::Closed;
             }
@@ -315,13 +320,17 @@ impl Reader {
     /// frame is missing.
     fn leave_unread(
         &mut self,
-        segment: &OpenSegment,
+        mut segment: OpenSegment,
         kind: DamageKind,
     ) -> Result<(), JournalFault> {
         if self.next_continues()? {
             return Ok(());
         }
-        self.stop(segment, segment.at, kind)
+        if self.passes_unwanted(&mut segment) {
+            self.current = Some(segment);
+            return Ok(());
+        }
+        self.stop(&segment, segment.at, kind)
     }
 
     fn next_continues(&self) -> Result<bool, JournalFault> {

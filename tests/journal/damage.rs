@@ -8,7 +8,7 @@ use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::Simulated;
 
 use crate::support::{
-    all_of, append_one_by_one, assert_prefix, event, fresh, read, settings, shared, start,
+    Events, all_of, append_one_by_one, assert_prefix, event, fresh, read, settings, shared, start,
 };
 
 const EVENTS: u64 = 14;
@@ -184,6 +184,98 @@ fn nor_in_one_whose_process_was_killed() {
     for (what, disk) in original.harmed() {
         check(&what, &disk, false);
     }
+}
+
+/// In which file, and at which byte, the frame of this event begins.
+fn place_of(original: &Original, nth: u64) -> (usize, usize) {
+    let begins =
+        |bytes: &[u8]| bytes.starts_with(b"\xfeDR\xff") && bytes[8..16] == nth.to_le_bytes();
+    let places = original.files.iter().enumerate();
+    let mut found = places.filter_map(|(file, (_, bytes))| {
+        let at = bytes.windows(32).position(begins)?;
+        Some((file, at))
+    });
+    found.next().unwrap()
+}
+
+/// Reads from an event on, of a journal that is damaged before it, and starts on it.
+fn check_behind(what: &str, disk: &Simulated, from: u64) {
+    let numbers = |events: &Events| events.iter().map(|(nth, _)| *nth).collect::<Vec<_>>();
+    let (events, ending) = read(disk, from).unwrap_or_else(|fault| panic!("{what}: {fault}"));
+    assert_eq!(
+        numbers(&events),
+        (from..=EVENTS).collect::<Vec<_>>(),
+        "{what}"
+    );
+    assert_eq!(ending.next, EVENTS + 1, "{what}");
+    let kept = start(disk, &ending, settings(Ack::Synced));
+    append_one_by_one(&kept.journal, EVENTS + 1..=EVENTS + 3);
+    kept.journal.close().unwrap();
+    let (events, ending) = read(disk, from).unwrap();
+    assert_eq!(
+        numbers(&events),
+        (from..=EVENTS + 3).collect::<Vec<_>>(),
+        "{what}"
+    );
+    assert_eq!(ending.tail, Tail::Closed, "{what}");
+}
+
+#[test]
+fn damage_before_what_a_snapshot_needs_hides_nothing_behind_it() {
+    for closed in [true, false] {
+        let original = Original::new(closed);
+        for from in 1..=EVENTS {
+            let (file, place) = place_of(&original, from);
+            let (name, bytes) = &original.files[file];
+            let first = name.strip_suffix(".journal").unwrap();
+            if first.parse() == Ok(from) {
+                continue;
+            }
+            for at in 0..place {
+                let mut harmed = bytes.clone();
+                harmed[at] ^= 1 << (at % 8);
+                let what = format!("from {from}, {name}, byte {at}");
+                check_behind(&what, &original.with(file, Some(harmed)), from);
+            }
+            let mut harmed = bytes.clone();
+            harmed[..place].fill(0);
+            let what = format!("from {from}, {name}, nothing before it");
+            check_behind(&what, &original.with(file, Some(harmed)), from);
+        }
+    }
+}
+
+#[test]
+fn damage_in_what_a_snapshot_needs_is_told_as_what_it_is() {
+    let original = Original::new(true);
+    let (file, place) = place_of(&original, 3);
+    let mut harmed = original.files[file].1.clone();
+    harmed[place - 1] ^= 1;
+    harmed[place + 40] ^= 1;
+    let fault = read(&original.with(file, Some(harmed)), 3).unwrap_err();
+    let fault = fault.to_string();
+    assert!(fault.contains("damaged; record 3 is lost. "), "{fault}");
+}
+
+/// The journal was closed, and all that is left of it is that.
+#[test]
+fn a_snapshot_of_all_that_is_damaged_is_gone_on_from() {
+    let original = Original::new(true);
+    let (name, bytes) = original.files.last().unwrap();
+    let mut harmed = bytes.clone();
+    let end = harmed.len() - 32;
+    harmed[32..end].fill(0);
+    let disk = original.with(original.files.len() - 1, Some(harmed));
+    let (events, ending) = read(&disk, EVENTS + 1).unwrap();
+    assert_eq!((events.len(), &ending.tail), (0, &Tail::Closed));
+    let kept = start(&disk, &ending, settings(Ack::Synced));
+    append_one_by_one(&kept.journal, EVENTS + 1..=EVENTS + 3);
+    kept.journal.close().unwrap();
+    assert!(
+        disk.bytes(name).is_some(),
+        "what cannot be read is not removed"
+    );
+    assert_eq!(read(&disk, EVENTS + 1).unwrap().0.len(), 3);
 }
 
 #[test]

@@ -26,6 +26,24 @@ impl Behind {
 }
 
 impl Reader {
+    /// Goes on behind what cannot be read where a snapshot holds all of that: at the first whole frame that
+    /// does not begin beyond what is wanted. Returns whether there is one.
+    pub(super) fn passes_unwanted(&mut self, segment: &mut OpenSegment) -> bool {
+        let (next, from) = (self.ending.next, self.from);
+        if next >= from {
+            return false;
+        }
+        let rest = segment.bytes.get(segment.at..).unwrap_or_default();
+        let mut frames = frames_anywhere(rest);
+        let found = frames.find(|(_, frame)| (next..=from).contains(&frame.first));
+        let Some((at, first)) = found.map(|(at, frame)| (at, frame.first)) else {
+            return false;
+        };
+        segment.at += at;
+        self.ending.next = first;
+        true
+    }
+
     /// Nothing can be read in order from `offset` of `segment` on: a torn tail, or damage.
     pub(super) fn stop(
         &mut self,
@@ -78,7 +96,7 @@ impl Reader {
             {
                 behind.note(first, synced_to, 0, expected);
             }
-            for frame in frames_anywhere(rest) {
+            for (_, frame) in frames_anywhere(rest) {
                 behind.note(frame.first, frame.synced_to, frame.count, expected);
             }
             Ok(())
