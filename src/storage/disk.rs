@@ -26,6 +26,8 @@ impl Disk {
     /// When it cannot be made or written to; [`io::ErrorKind::WouldBlock`] when another process has it open.
     pub fn open(path: &Path) -> io::Result<Self> {
         make(path)?;
+        // The directory, not the way to it: a link on it may lead elsewhere while this is open.
+        let path = fs::canonicalize(path)?;
         let lock = private()
             .write(true)
             .create(true)
@@ -38,7 +40,7 @@ impl Disk {
             fs::TryLockError::Error(error) => error,
         })?;
         Ok(Self {
-            path: path.to_owned(),
+            path,
             _lock: Some(lock),
         })
     }
@@ -61,7 +63,7 @@ impl Directory for Disk {
         let mut names = Vec::new();
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
-            if entry.file_type()?.is_file()
+            if is_file(&entry)?
                 && let Ok(name) = entry.file_name().into_string()
                 && name != LOCK
             {
@@ -124,6 +126,19 @@ fn private() -> fs::OpenOptions {
     options
 }
 
+/// Whether it is a file, or a link to one. A link that leads nowhere is an error: what it led to is missed.
+fn is_file(entry: &fs::DirEntry) -> io::Result<bool> {
+    let kind = entry.file_type()?;
+    if !kind.is_symlink() {
+        return Ok(kind.is_file());
+    }
+    let behind = fs::metadata(entry.path());
+    behind.map(|behind| behind.is_file()).map_err(|error| {
+        let link = entry.path();
+        io::Error::new(error.kind(), format!("{}: {error}", link.display()))
+    })
+}
+
 #[derive(Debug)]
 struct DiskFile(fs::File);
 
@@ -139,5 +154,65 @@ impl File for DiskFile {
 
     fn truncate(&self, length: u64) -> io::Result<()> {
         self.0.set_len(length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    /// A folder that is gone with this.
+    struct Folder(PathBuf);
+
+    impl Folder {
+        fn new(name: &str) -> Self {
+            let name = format!("doublecheck-disk-{name}-{}", std::process::id());
+            let path = std::env::temp_dir().join(name);
+            fs::create_dir_all(&path).unwrap();
+            Self(path)
+        }
+    }
+
+    impl Drop for Folder {
+        fn drop(&mut self) {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    #[test]
+    fn a_directory_stays_the_same_where_the_link_to_it_is_switched() {
+        let Folder(path) = &Folder::new("switched");
+        let current = path.join("current");
+        for version in ["v1", "v2"] {
+            fs::create_dir_all(path.join(version)).unwrap();
+        }
+        symlink("v1", &current).unwrap();
+        let old = Disk::open(&current.join("data")).unwrap();
+        fs::remove_file(&current).unwrap();
+        symlink("v2", &current).unwrap();
+        let new = Disk::open(&current.join("data")).unwrap();
+        old.create("old").unwrap();
+        old.sync().unwrap();
+        assert_eq!(old.names().unwrap(), ["old"]);
+        assert!(new.names().unwrap().is_empty());
+        assert!(path.join("v1/data/old").exists());
+    }
+
+    #[test]
+    fn a_link_stands_for_its_file_and_one_that_leads_nowhere_is_told() {
+        let Folder(path) = &Folder::new("links");
+        let data = path.join("data");
+        let disk = Disk::open(&data).unwrap();
+        fs::create_dir(data.join("folder")).unwrap();
+        fs::write(path.join("elsewhere"), "bytes").unwrap();
+        symlink("../elsewhere", data.join("linked")).unwrap();
+        symlink("folder", data.join("linked-folder")).unwrap();
+        disk.create("own").unwrap();
+        assert_eq!(disk.names().unwrap(), ["linked", "own"]);
+        fs::remove_file(path.join("elsewhere")).unwrap();
+        let told = disk.names().unwrap_err().to_string();
+        assert!(told.contains("data/linked: "), "{told}");
     }
 }
