@@ -14,7 +14,7 @@ use crate::journal::event::PolicyInForce;
 use crate::journal::snapshot::{
     self, Entry, Key, SnapshotFile, SnapshotReader, SnapshotSummary, SnapshotWriter, State,
 };
-use crate::journal::{Journal, JournalFault};
+use crate::journal::{Condition, Journal, JournalFault};
 use crate::scoring::account::Account;
 use crate::scoring::image::ImageFault;
 use crate::scoring::memory::{DeviceMemory, PayeeMemory};
@@ -227,7 +227,8 @@ fn is_synced(journal: &Journal, journal_to: u64, mut rest: impl FnMut() -> bool)
         if journal.counts().synced_to + 1 >= journal_to {
             return true;
         }
-        if !rest() {
+        // Of what was dropped, nothing gets to the disk once it is closed.
+        if journal.condition() == Condition::Closed || !rest() {
             return false;
         }
         thread::sleep(LOOK_EVERY);

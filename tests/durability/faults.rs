@@ -10,7 +10,7 @@ use doublecheck::scoring::time::Span;
 use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::{Operation, Simulated};
 
-use crate::support::{Life, Plan, Town, assert_remembered, is_kept};
+use crate::support::{Life, Plan, Town, assert_remembered, is_kept, live};
 
 /// Whether the journal is whole again, once a disk that hung has let go.
 fn mend(life: &Life) -> bool {
@@ -131,6 +131,25 @@ fn a_journal_that_ends_before_its_snapshot_is_told() {
     }
     let fault = plan.try_start(&disk).err().unwrap();
     assert!(matches!(fault, JournalFault::Damage(_)), "{fault}");
+}
+
+#[test]
+fn a_snapshot_does_not_wait_for_a_journal_that_was_closed_while_it_failed() {
+    let disk = Simulated::new(2);
+    let life = Plan::new(Ack::Synced).start(&disk);
+    let mut town = Town::calm(2, "town");
+    disk.set_bytes_max(0);
+    let last = live(&mut town, &life, 10).pop().unwrap();
+    assert!(!is_kept(&life.engine, last.receipt));
+    life.engine.close().unwrap();
+    disk.set_bytes_max(usize::MAX);
+    let mut looks = 0;
+    let taken = life.engine.take_snapshot(|| {
+        looks += 1;
+        looks < 200
+    });
+    assert!(taken.unwrap().is_none());
+    assert!(looks < 100, "{looks}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The engine, from what was kept of it, and back.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -91,9 +92,11 @@ pub(super) async fn close(
     let hurried = Arc::clone(&hurry);
     let close = move || {
         drop(beside);
-        engine.close()?;
         let taking = Stopwatch::start();
         let goes_on = || taking.elapsed() < LAST_SNAPSHOT_MAX && !hurried.load(Ordering::Relaxed);
+        let made_good = make_good(&engine, goes_on);
+        engine.close()?;
+        made_good?;
         engine.take_snapshot(goes_on)
     };
     let out_of_patience = async {
@@ -116,6 +119,20 @@ pub(super) async fn close(
         tell_snapshot(&summary);
     }
     Ok(())
+}
+
+/// Where the journal has failed, a last try: once it is closed, nothing stands for what was dropped.
+fn make_good(engine: &Engine, rest: impl FnMut() -> bool) -> Result<(), JournalFault> {
+    if engine.keeps_its_promise() {
+        return Ok(());
+    }
+    let error = match engine.mend_journal(rest) {
+        Ok(true) => return Ok(()),
+        Ok(false) => io::Error::other("there was no time for it"),
+        Err(fault) => io::Error::other(fault),
+    };
+    let tried = "keeping what was answered since the journal failed";
+    Err(JournalFault::storage(tried)(error))
 }
 
 /// Tells of a snapshot that was taken.
@@ -213,5 +230,79 @@ fn tell_tail(tail: &Tail) {
             target: "doublecheck", %damage,
             "the journal is damaged; what stands behind was set aside"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::ManualClock;
+    use crate::journal::Ack;
+    use crate::scoring::money::{Currency, Money};
+    use crate::scoring::payment::{
+        AccountId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
+    };
+    use crate::scoring::policy::Policy;
+    use crate::storage::simulated::Simulated;
+
+    fn start(disk: &Simulated) -> Arc<Engine> {
+        let durability = Durability {
+            directory: Arc::new(disk.clone()),
+            settings: Settings::with_ack(Ack::Synced),
+            sets_damage_aside: false,
+        };
+        let clock = |earliest| Arc::new(ManualClock::at(earliest)) as Arc<dyn Clock>;
+        let engine = Engine::recover(Policy::default().into(), durability, clock, |_| {});
+        Arc::new(engine.unwrap())
+    }
+
+    fn payment() -> Payment {
+        Payment {
+            payment_id: PaymentId::new("p1").unwrap(),
+            account_id: AccountId::new("alice").unwrap(),
+            payee: Payee {
+                id: PayeeId::new("13800138000").unwrap(),
+                payee_type: PayeeType::Phone,
+            },
+            money: Money::new(5_000, Currency::from_code("CNY").unwrap()).unwrap(),
+            kind: PaymentKind::TopUp,
+            order_id: None,
+            device_id: None,
+            session_id: None,
+            duplicate_window: None,
+        }
+    }
+
+    /// A service whose disk was full when it answered.
+    async fn degraded(disk: &Simulated, payment: &Payment) -> Arc<Engine> {
+        let engine = start(disk);
+        disk.set_bytes_max(0);
+        let (_, receipt) = engine.score_with_receipt(payment, None).unwrap();
+        engine.committed(receipt).await;
+        assert!(!engine.keeps_its_promise());
+        engine
+    }
+
+    #[tokio::test]
+    async fn what_was_answered_before_the_disk_healed_is_kept_by_the_end() {
+        let disk = Simulated::new(1);
+        let payment = payment();
+        let engine = degraded(&disk, &payment).await;
+        disk.set_bytes_max(usize::MAX);
+        let closed = close(engine, (), false, std::future::pending()).await;
+        closed.unwrap();
+        assert!(start(&disk).score(&payment, None).unwrap().replayed);
+    }
+
+    #[tokio::test]
+    async fn where_it_has_not_healed_the_end_says_what_may_be_forgotten() {
+        let disk = Simulated::new(1);
+        let engine = degraded(&disk, &payment()).await;
+        let closed = close(engine, (), false, std::future::pending()).await;
+        let Err(Failure::Work(told)) = closed else {
+            panic!("{closed:?}");
+        };
+        let expected = "closing the journal: keeping what was answered since the journal failed: ";
+        assert!(told.contains(expected), "{told}");
     }
 }
