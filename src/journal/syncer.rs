@@ -95,5 +95,7 @@ fn run(jobs: &mpsc::Receiver<Vec<Unsynced>>, state: &State, shared: &Shared) {
             }
         }
         state.is_busy.store(false, Ordering::Release);
+        // It may have nothing else to do, and somebody may wait to hear how far the disk is.
+        shared.queue.wake_writer();
     }
 }

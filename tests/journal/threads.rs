@@ -8,7 +8,7 @@ use doublecheck::journal::{Ack, Journal, Kept, Settings};
 use doublecheck::storage::simulated::Simulated;
 use tokio::task::JoinSet;
 
-use crate::support::{event, fresh, read, start};
+use crate::support::{append_one_by_one, event, fresh, read, start};
 
 const THREADS: u64 = 8;
 const EACH: u64 = 2_000;
@@ -107,6 +107,16 @@ fn thousands_of_tasks_wait_and_each_is_woken() {
         journal.close().unwrap();
         let counts = journal.counts();
         assert_eq!((counts.appended_to, counts.kept_to), (10_000, 10_000));
+    }
+}
+
+#[test]
+fn the_last_record_is_known_to_be_on_the_disk_though_none_follows() {
+    let disk = Simulated::new(1);
+    let kept = fresh(&disk, Ack::Written);
+    append_one_by_one(&kept.journal, 1..=1);
+    while kept.journal.counts().synced_to < 1 {
+        thread::yield_now();
     }
 }
 
