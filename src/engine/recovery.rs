@@ -12,8 +12,7 @@ use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce};
 use crate::journal::snapshot::{SnapshotSummary, snapshots};
 use crate::journal::{
-    Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage,
-    Tail,
+    Condition, Damage, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage, Tail,
 };
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
@@ -202,32 +201,20 @@ fn reader_beyond(
     }
 }
 
-/// That the journal reaches as far as the snapshot, or there would be events in one account that another one
-/// lacks, and numbers would be given out twice.
+/// That the journal reaches as far as the snapshot.
 fn reach(
     ending: &mut Ending,
     snapshot: &SnapshotSummary,
     sets_damage_aside: bool,
 ) -> Result<(), JournalFault> {
-    let SnapshotSummary {
-        file, journal_to, ..
-    } = snapshot;
-    if ending.next >= *journal_to {
+    let Some(missing) = ending.missing_before(snapshot) else {
         return Ok(());
-    }
-    let damage = Damage {
-        file: file.clone(),
-        offset: 0,
-        kind: DamageKind::Missing,
-        lost_from: ending.next,
-        lost_to: Some(journal_to - 1),
-        readable_behind: 0,
     };
     if !sets_damage_aside {
-        return Err(JournalFault::Damage(damage));
+        return Err(JournalFault::Damage(missing));
     }
-    ending.next = *journal_to;
-    ending.tail = Tail::SetAside(damage);
+    ending.next = snapshot.journal_to;
+    ending.tail = Tail::SetAside(missing);
     Ok(())
 }
 

@@ -20,6 +20,7 @@ use doublecheck::scoring::payment::{
 };
 use doublecheck::scoring::policy::Policy;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::storage::Directory;
 use doublecheck::storage::disk::Disk;
 use doublecheck::token::TokenKey;
 use serde_json::Value;
@@ -336,6 +337,30 @@ fn snapshots_are_read_and_told() {
     let found: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(found["snapshots"][0]["state"], "unreadable");
     assert_eq!(found["snapshots"][0]["message"], told);
+}
+
+#[test]
+fn a_journal_that_ends_before_its_snapshot_is_neither_ok_nor_started_on() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let disk: Arc<dyn Directory> = Arc::new(Disk::open(Path::new(&data)).unwrap());
+    let writer = SnapshotWriter::begin(Arc::clone(&disk), 1).unwrap();
+    writer.finish(10).unwrap();
+    drop(disk);
+    let told = "records are missing; records 1 to 9 are lost";
+    let verify = ["journal", "verify", &data];
+    let serve = [
+        "serve",
+        "--grpc-address",
+        "127.0.0.1:0",
+        "--data-dir",
+        &data,
+    ];
+    for command in [&verify[..], &serve] {
+        let ran = run(command);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(ran.err.contains(told), "{ran:?}");
+    }
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::{Ended, Failure, show};
 use super::{look_at, open, snapshot, told};
 use crate::journal::snapshot::SnapshotSummary;
-use crate::journal::{Reader, Tail};
+use crate::journal::{JournalFault, Reader, Tail};
 
 pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
     let snapshots = whole_snapshots(directory)?;
@@ -16,7 +16,13 @@ pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
         event.map_err(|fault| Failure::at_work(directory.display(), &fault))?;
         records += 1;
     }
-    let tail = reader.ending().map_or(Tail::Open, |ending| ending.tail);
+    let ending = reader.ending();
+    let newest = ending.as_ref().zip(snapshots.first());
+    if let Some(missing) = newest.and_then(|(ending, newest)| ending.missing_before(newest)) {
+        let fault = JournalFault::Damage(missing);
+        return Err(Failure::at_work(directory.display(), &fault));
+    }
+    let tail = ending.map_or(Tail::Open, |ending| ending.tail);
     if matches!(tail, Tail::Torn { .. } | Tail::SetAside(_)) {
         let told = told(&tail);
         return Err(Failure::Work(format!(

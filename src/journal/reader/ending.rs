@@ -1,6 +1,7 @@
 //! How a journal ends, and what has to be done before it can go on.
 
-use super::super::fault::Damage;
+use super::super::fault::{Damage, DamageKind};
+use super::super::snapshot::SnapshotSummary;
 
 /// How a journal ends, and what has to be done before it can go on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +14,23 @@ pub struct Ending {
     pub(in super::super) cuts: Vec<Cut>,
     /// The segment that is still to be closed.
     pub(in super::super) unclosed: Option<String>,
+}
+
+impl Ending {
+    /// What is missing where the journal does not reach as far as the snapshot: there would be events in one
+    /// account that another one lacks, and numbers would be given out twice.
+    #[must_use]
+    pub fn missing_before(&self, snapshot: &SnapshotSummary) -> Option<Damage> {
+        let next = self.next.max(snapshot.journal_from);
+        (next < snapshot.journal_to).then(|| Damage {
+            file: snapshot.file.clone(),
+            offset: 0,
+            kind: DamageKind::Missing,
+            lost_from: next,
+            lost_to: Some(snapshot.journal_to - 1),
+            readable_behind: 0,
+        })
+    }
 }
 
 /// How a journal ends.
