@@ -6,19 +6,24 @@ use std::sync::Arc;
 
 use super::replay::{RecordedFile, Replay, policy_source, progress_bar};
 use super::{Ended, Failure, show};
-use crate::clock::Stopwatch;
+use crate::clock::{Clock as _, Stopwatch, SystemClock};
 use crate::config::policy_source::PolicySource;
 use crate::scoring::policy::Policies;
+use crate::scoring::time::Span;
 use crate::storage::Directory;
 use crate::storage::disk::Disk;
+
+/// By how much the clock of whoever wrote the file may be ahead of this machine's. A service goes on from the
+/// latest time that it remembers: one line from another year, and it would live in that year.
+const CLOCKS_APART_MAX: Span = Span::from_minutes(5);
 
 /// Build the state of a first deployment from past payments and outcomes
 ///
 /// Reads a file as `replay` does (see there for its lines) and takes every payment in it for made, whatever
 /// the policy says to it; one that was not made needs an outcome that says so: not_sent, cancelled or
-/// declined. What accounts, payees and devices then are is written to the data directory, which must be
-/// new or empty, and `serve` goes on from there. Expect the policy that `serve` will run with: what is
-/// remembered, and for how long, is in it.
+/// declined. A line later than now is bad. What accounts, payees and devices then are is written to the
+/// data directory, which must be new or empty, and `serve` goes on from there. Expect the policy that
+/// `serve` will run with: what is remembered, and for how long, is in it.
 ///
 /// Examples:
 ///   doublecheck import payments.jsonl.zst --data-dir /var/lib/doublecheck
@@ -56,7 +61,8 @@ pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
     let progress = progress_bar();
     let file = RecordedFile::open(&arguments.file, arguments.skip_bad, &progress)?;
     let stopwatch = Stopwatch::start();
-    let mut replay = Replay::importing(Policies::from(policy));
+    let until = SystemClock::start().now().plus(CLOCKS_APART_MAX);
+    let mut replay = Replay::importing(Policies::from(policy), until);
     replay.run(file, &mut |_, _| Ok(()))?;
     progress.finish_and_clear();
     let (summary, engine) = replay.finish(stopwatch.elapsed());

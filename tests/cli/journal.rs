@@ -364,6 +364,35 @@ fn a_journal_that_ends_before_its_snapshot_is_neither_ok_nor_started_on() {
 }
 
 #[test]
+fn what_comes_later_than_now_is_not_imported() {
+    let line = |payment: &str, time: &str| {
+        format!(
+            "{{\"type\":\"payment\",\"time\":\"{time}\",\"payment_id\":\"{payment}\",\
+             \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
+             \"amount_minor\":5000,\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n"
+        )
+    };
+    let lines = [
+        line("p1", "2026-01-01T09:00:00Z"),
+        line("p2", "2999-01-01T09:00:00Z"),
+        line("p3", "2026-01-02T09:00:00Z"),
+    ];
+    let folder = Folder::with(&[("past.jsonl", &lines.concat())]);
+    let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
+    let told = format!("{file}:2: time: is later than now");
+    let import = ["import", &file, "--data-dir", &data];
+    let ran = run(&import);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains(&told), "{ran:?}");
+    let ran = run(&[&import[..], &["--skip-bad"]].concat());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(
+        ran.err.contains(&told) && !ran.err.contains(":3:"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn what_is_imported_is_known_to_the_first_start() {
     let lines: String = (0..30)
         .map(|day| {

@@ -64,6 +64,8 @@ pub(in crate::cli) struct Replay {
     pub(super) summary: Summary,
     /// Whether the payments were made, whatever the policy says to them.
     imports: bool,
+    /// Up to when anything can have happened.
+    until: Timestamp,
 }
 
 /// A payment and its answer.
@@ -86,13 +88,15 @@ impl Replay {
             tokens: HashMap::new(),
             summary: Summary::default(),
             imports: false,
+            until: Timestamp::from_unix_ms(i64::MAX),
         }
     }
 
-    /// One that takes every payment for made, whatever the policy says to it.
-    pub(in crate::cli) fn importing(policies: impl Into<Policies>) -> Self {
+    /// One that takes every payment for made, whatever the policy says to it, if it comes not after `until`.
+    pub(in crate::cli) fn importing(policies: impl Into<Policies>, until: Timestamp) -> Self {
         Self {
             imports: true,
+            until,
             ..Self::new(policies)
         }
     }
@@ -157,6 +161,9 @@ impl Replay {
             return Err(format!(
                 "time: must not be earlier than that of line {latest}"
             ));
+        }
+        if time > self.until {
+            return Err("time: is later than now".to_owned());
         }
         self.latest = time;
         self.latest_line = number;
