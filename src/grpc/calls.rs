@@ -32,6 +32,10 @@ use crate::access::Fingerprint;
 use crate::clock::{Deadline, Stopwatch};
 use crate::telemetry::{Call, CallRefused, Method};
 
+mod open;
+
+pub(super) use open::OpenCall;
+
 /// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
 /// is RESOURCE_EXHAUSTED, and clients know that.
 const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
@@ -140,34 +144,6 @@ fn method(path: &str) -> Option<Method> {
     let (service, method) = path.split_once('/')?;
     let is_ours = service == RiskServiceServer::<Risk>::NAME;
     is_ours.then(|| Method::named(method))
-}
-
-/// A call that is open until this is dropped.
-#[derive(Debug)]
-pub(super) struct OpenCall {
-    pub(super) shared: Arc<Shared>,
-    is_tool: bool,
-}
-
-impl OpenCall {
-    fn begin(shared: &Arc<Shared>, is_tool: bool) -> Self {
-        shared.pulse.begin_call();
-        shared
-            .tools_open
-            .fetch_add(is_tool.into(), Ordering::Relaxed);
-        Self {
-            shared: Arc::clone(shared),
-            is_tool,
-        }
-    }
-}
-
-impl Drop for OpenCall {
-    fn drop(&mut self) {
-        self.shared.pulse.end_call();
-        let is_tool = self.is_tool.into();
-        self.shared.tools_open.fetch_sub(is_tool, Ordering::Relaxed);
-    }
 }
 
 /// A call on its way to its answer.

@@ -104,19 +104,6 @@ impl Reader {
         Ok(Self::over(directory, segments, from))
     }
 
-    /// Reads nothing, and plans to set aside all that there is: nothing of it goes on from the sequence
-    /// number `from`, where a snapshot ends.
-    ///
-    /// # Errors
-    /// When the directory cannot be read.
-    pub fn past_all(directory: Arc<dyn Directory>, from: u64) -> Result<Self, JournalFault> {
-        let segments = segments_of(&*directory)?;
-        let mut reader = Self::over(directory, segments, from);
-        reader.ending.next = from;
-        reader.cut_unread(true);
-        Ok(reader)
-    }
-
     /// The same, going on with what stands before damage where there is any.
     #[must_use]
     pub fn setting_damage_aside(self) -> Self {

@@ -1,8 +1,11 @@
 //! Where a journal cannot be read on: a torn tail, or damage.
 
+use std::sync::Arc;
+
 use super::super::fault::{Damage, DamageKind, JournalFault};
 use super::super::frame::{SEGMENT_HEADER_BYTES, SegmentHeader, frames_anywhere};
-use super::{Cut, OpenSegment, Progress, Reader, Tail, header_of};
+use super::{Cut, OpenSegment, Progress, Reader, Tail, header_of, segments_of};
+use crate::storage::Directory;
 
 /// What can be read behind a place that cannot.
 #[derive(Debug, Default)]
@@ -26,6 +29,19 @@ impl Behind {
 }
 
 impl Reader {
+    /// Reads nothing, and plans to set aside all that there is: nothing of it goes on from the sequence
+    /// number `from`, where a snapshot ends.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn past_all(directory: Arc<dyn Directory>, from: u64) -> Result<Self, JournalFault> {
+        let segments = segments_of(&*directory)?;
+        let mut reader = Self::over(directory, segments, from);
+        reader.ending.next = from;
+        reader.cut_unread(true);
+        Ok(reader)
+    }
+
     /// Goes on behind what cannot be read where a snapshot holds all of that: at the first whole frame that
     /// does not begin beyond what is wanted. Returns whether there is one.
     pub(super) fn passes_unwanted(&mut self, segment: &mut OpenSegment) -> bool {
