@@ -20,6 +20,13 @@ pub(super) type Risk = Direct;
 #[cfg(feature = "otlp")]
 pub(super) type Risk = super::traced::Traced<Direct>;
 
+/// A call on its way through it. By its own name: whether it may go from thread to thread would else depend on what
+/// calls bring, which knows of those that wait.
+#[cfg(not(feature = "otlp"))]
+type Served = BoxFuture<Response<Body>, Infallible>;
+#[cfg(feature = "otlp")]
+type Served = super::traced::Tracing<BoxFuture<Response<Body>, Infallible>>;
+
 /// All services. Ours stands before the router, whose way to a service takes a tenth of a call: it looks the
 /// path up as a pattern, notes what it matched, and puts body and answer into boxes.
 #[derive(Debug, Clone)]
@@ -30,7 +37,7 @@ pub struct Services {
 
 /// A call on its way through its service.
 pub(super) enum Serving {
-    Risk(<Risk as TowerService<Request<Inbound>>>::Future),
+    Risk(Served),
     /// Has been through it, and waits.
     Later(BoxFuture<Response<Body>, Infallible>),
     // Larger, and seldom.
