@@ -24,6 +24,11 @@ pub(super) const fn framed_bytes(head: [u8; HEAD_BYTES]) -> usize {
     HEAD_BYTES + u32::from_be_bytes([a, b, c, d]) as usize
 }
 
+/// How long a message is with its head, once that is there.
+pub(super) fn length(framed: &[u8]) -> Option<usize> {
+    framed.first_chunk().copied().map(framed_bytes)
+}
+
 /// Encodes as tonic does, and decodes slices.
 #[derive(Debug)]
 pub(super) struct SliceCodec<T, U>(PhantomData<(T, U)>);

@@ -21,7 +21,7 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::batch::InVain;
-use super::codec::{HEAD_BYTES, decode, framed_bytes};
+use super::codec::{HEAD_BYTES, decode, length};
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::pb::{BatchScorePaymentsRequest, ScorePaymentRequest};
 use super::service::Service;
@@ -192,11 +192,6 @@ fn whole(framed: Bytes) -> Result<Bytes, Status> {
 
 fn broken_off(error: impl Into<StdError>) -> Status {
     Status::from_error(error.into())
-}
-
-/// How long a message is with its head, once that is there.
-fn length(framed: &[u8]) -> Option<usize> {
-    framed.first_chunk().copied().map(framed_bytes)
 }
 
 /// That what has come so far may be the beginning of a message.

@@ -12,7 +12,6 @@ use tonic::body::Body;
 use super::calls::{Answering, OpenCall};
 use super::deadline::Wait;
 use super::inbound::FREE_BYTES;
-use crate::telemetry::CallRefused;
 
 /// A call under way. Ends with its answer, or once its client has given it up.
 #[derive(Debug)]
@@ -245,14 +244,8 @@ impl Answer {
 
     /// Counts what waits for its client among the messages that are not whole; whether there is room for it.
     fn hold(&self, bytes: usize) -> bool {
-        let Some(OpenCall { shared, .. }) = &self.open else {
-            return true;
-        };
-        let has_room = shared.admission.hold(bytes);
-        if !has_room {
-            shared.door.edge().calls_refused(CallRefused::Messages, 1);
-        }
-        has_room
+        let open = self.open.as_ref();
+        open.is_none_or(|open| open.shared.hold(bytes))
     }
 
     fn release(&self, bytes: usize) {

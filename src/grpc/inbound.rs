@@ -94,9 +94,7 @@ impl Inbound {
         if held_bytes == 0 {
             return Ok(());
         }
-        if !self.shared.admission.hold(held_bytes) {
-            let edge = self.shared.door.edge();
-            edge.calls_refused(CallRefused::Messages, 1);
+        if !self.shared.hold(held_bytes) {
             return Err(self.refuse(Fault::Busy(CallRefused::Messages)));
         }
         self.held_bytes = held_bytes;

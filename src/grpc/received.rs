@@ -11,7 +11,7 @@ use hyper::body::{Body, Bytes, Frame};
 use parking_lot::Mutex;
 use prost::bytes::BytesMut;
 
-use super::codec::framed_bytes;
+use super::codec::length;
 use super::connections::{Pulse, begin_now};
 
 /// The message of a call, and what may follow it. What is taken makes room for more.
@@ -49,7 +49,7 @@ impl Received {
                         return Some(all);
                     }
                 }
-                Poll::Pending if is_message(&all) => return Some(all),
+                Poll::Pending if length(&all) == Some(all.len()) => return Some(all),
                 // An error is there to stay.
                 Poll::Ready(Some(Err(_))) | Poll::Pending => break,
             }
@@ -86,12 +86,6 @@ impl Received {
             }
         }
     }
-}
-
-/// Whether this is one message with its head.
-fn is_message(framed: &[u8]) -> bool {
-    let head = framed.first_chunk().copied();
-    head.is_some_and(|head| framed_bytes(head) == framed.len())
 }
 
 /// Calls of a connection that were answered before their clients had said that nothing follows. They are held until

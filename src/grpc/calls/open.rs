@@ -1,9 +1,10 @@
-//! Calls that are open, counted.
+//! Calls that are open, and the room that they take: counted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use crate::telemetry::CallRefused;
 
 /// A call that is open until this is dropped.
 #[derive(Debug)]
@@ -30,5 +31,16 @@ impl Drop for OpenCall {
         self.shared.pulse.end_call();
         let is_tool = self.is_tool.into();
         self.shared.tools_open.fetch_sub(is_tool, Ordering::Relaxed);
+    }
+}
+
+impl Shared {
+    /// Holds the room of what is not whole, in or out; whether there is any. Where there is none that is counted.
+    pub(in crate::grpc) fn hold(&self, bytes: usize) -> bool {
+        let has_room = self.admission.hold(bytes);
+        if !has_room {
+            self.door.edge().calls_refused(CallRefused::Messages, 1);
+        }
+        has_room
     }
 }
