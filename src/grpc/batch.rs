@@ -8,9 +8,9 @@ use tokio::task::yield_now;
 use tonic::Code;
 
 use super::admission::Admission;
+use super::codec::raw::ScorePaymentRequest;
 use super::convert::{InvalidRequest, request, response};
 use super::noted::Noted;
-use super::pb::ScorePaymentRequest;
 use super::pb::batch_score_payments_response::{Result as BatchResult, result::Answer};
 use super::status::Fault;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Kept, Receipt};
@@ -20,12 +20,12 @@ use crate::scoring::payment::Payment;
 pub(super) async fn results(
     noted: Noted<'_>,
     admission: &Admission,
-    items: Vec<ScorePaymentRequest>,
+    items: &[ScorePaymentRequest<'_>],
 ) -> (Vec<BatchResult>, Receipt) {
     let mut receipt = Receipt::default();
     let mut results = Vec::with_capacity(items.len());
     let mut unfinished = admission.begin(items.len().div_ceil(CHUNK_CALLS_MAX));
-    let mut items = items.into_iter().map(request::score);
+    let mut items = items.iter().map(request::score);
     while items.len() > 0 {
         if !results.is_empty() {
             yield_now().await;

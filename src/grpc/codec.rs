@@ -1,19 +1,21 @@
 //! Messages as gRPC frames them, each decoded from the one piece of memory that it stands in.
 //!
 //! tonic's own codec lets prost read through a buffer that might be in many pieces, which takes it almost twice
-//! as long.
+//! as long. Payments to score are not read by prost at all, but [raw].
 
 use std::marker::PhantomData;
 
 use prost::bytes::Buf as _;
-use prost::{Message, Name};
+use prost::{DecodeError, Message, Name};
 use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
 mod mended;
+pub(super) mod raw;
 
 use mended::mended;
+use raw::Raw;
 
 /// The flag and the length before each message.
 pub(super) const HEAD_BYTES: usize = 5;
@@ -42,7 +44,7 @@ impl<T, U> Default for SliceCodec<T, U> {
 impl<T, U> Codec for SliceCodec<T, U>
 where
     T: Message + Send + 'static,
-    U: Name + Default + Send + 'static,
+    U: Decoded + Send + 'static,
 {
     type Encode = T;
     type Decode = U;
@@ -62,7 +64,7 @@ where
 #[derive(Debug)]
 pub(super) struct SliceDecoder<U>(PhantomData<U>);
 
-impl<U: Name + Default> Decoder for SliceDecoder<U> {
+impl<U: Decoded> Decoder for SliceDecoder<U> {
     type Item = U;
     type Error = Status;
 
@@ -70,19 +72,35 @@ impl<U: Name + Default> Decoder for SliceDecoder<U> {
         let length = buf.remaining();
         // tonic gathers a message in one piece before it asks for this.
         let message = match buf.chunk() {
-            whole if whole.len() == length => decode(whole)?,
-            _ => decode(&buf.copy_to_bytes(length))?,
+            whole if whole.len() == length => U::decoded(whole)?,
+            _ => U::decoded(&buf.copy_to_bytes(length))?,
         };
         buf.advance(buf.remaining());
         Ok(Some(message))
     }
 }
 
-/// The message that these bytes are, with text that breaks the contract for text that is not UTF-8. What is no
-/// message ends its call as it does with tonic.
-pub(super) fn decode<M: Name + Default>(message: &[u8]) -> Result<M, Status> {
-    M::decode(message).or_else(|error| {
-        M::decode(&*mended(&M::full_name(), message))
-            .map_err(|_| Status::internal(error.to_string()))
-    })
+/// What a message says.
+pub(super) trait Decoded: Sized {
+    /// What the message of these bytes says. What is no message ends its call as it does with tonic.
+    fn decoded(message: &[u8]) -> Result<Self, Status>;
+}
+
+/// With text that breaks the contract for text that is not UTF-8.
+impl<M: Name + Default> Decoded for M {
+    fn decoded(message: &[u8]) -> Result<Self, Status> {
+        M::decode(message)
+            .or_else(|error| M::decode(&*mended(&M::full_name(), message)).map_err(|_| error))
+            .map_err(no_message)
+    }
+}
+
+/// The message that these bytes are, its text unread.
+pub(super) fn read<'a, M: Raw<'a>>(message: &'a [u8]) -> Result<M, Status> {
+    M::read(message).map_err(no_message)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "as errors are mapped")]
+fn no_message(error: DecodeError) -> Status {
+    Status::internal(error.to_string())
 }

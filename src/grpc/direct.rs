@@ -21,10 +21,10 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::batch::InVain;
-use super::codec::{HEAD_BYTES, decode, length};
+use super::codec::{self, HEAD_BYTES, length};
+use super::convert::request;
 use super::pb::served::risk_service_server::RiskServiceServer;
-use super::pb::{BatchScorePaymentsRequest, ScorePaymentRequest};
-use super::service::Service;
+use super::service::{Asked, Service};
 
 const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
 const SCORE_BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
@@ -76,10 +76,9 @@ impl Direct {
     }
 
     /// What a call of one message asks that scores one payment.
-    pub(super) fn read(&self, framed: Bytes) -> Result<ScorePaymentRequest, Status> {
+    pub(super) fn read(&self, framed: Bytes) -> Result<Asked, Status> {
         check(&framed, self.message_bytes_max)?;
-        let framed = whole(framed)?;
-        decode(framed.get(HEAD_BYTES..).unwrap_or_default())
+        asked(message_of(&whole(framed)?))
     }
 
     pub(super) fn new(service: Service, message_bytes_max: usize) -> Self {
@@ -134,15 +133,15 @@ where
 {
     let (parts, body) = request.into_parts();
     let framed = framed(body, bytes_max).await?;
-    let message = framed.get(HEAD_BYTES..).unwrap_or_default();
+    let message = message_of(&framed);
     let deadline = parts.extensions.get().copied();
     match direction {
         Direction::Score => {
-            let asked = decode::<ScorePaymentRequest>(message)?;
+            let asked = asked(message)?;
             encoded(&service.score(&parts.headers, deadline, asked).await?)
         }
         Direction::ScoreBatch => {
-            let asked = decode::<BatchScorePaymentsRequest>(message)?;
+            let asked = codec::read(message)?;
             let answer = service.score_batch(&parts.headers, deadline, asked).await?;
             let mut response = encoded(&answer)?;
             if let Some(in_vain) = InVain::of(&answer.results) {
@@ -188,6 +187,15 @@ fn whole(framed: Bytes) -> Result<Bytes, Status> {
         None if framed.is_empty() => Err(Status::internal("Missing request message.")),
         Some(_) | None => Err(Status::internal("Unexpected EOF decoding stream.")),
     }
+}
+
+fn message_of(framed: &[u8]) -> &[u8] {
+    framed.get(HEAD_BYTES..).unwrap_or_default()
+}
+
+/// What a call asks that scores one payment.
+pub(super) fn asked(message: &[u8]) -> Result<Asked, Status> {
+    codec::read(message).map(|question| request::score(&question))
 }
 
 fn broken_off(error: impl Into<StdError>) -> Status {
@@ -305,8 +313,8 @@ mod tests {
         crate::grpc::service(Arc::new(engine), &limits)
     }
 
-    fn score() -> ScorePaymentRequest {
-        ScorePaymentRequest {
+    fn score() -> pb::ScorePaymentRequest {
+        pb::ScorePaymentRequest {
             payment: Some(pb::Payment {
                 payment_id: "p1".to_owned(),
                 account_id: "alice".to_owned(),
@@ -352,8 +360,8 @@ mod tests {
 
     #[tokio::test]
     async fn it_answers_as_tonic_does_however_the_message_is_cut() {
-        let batch = BatchScorePaymentsRequest {
-            requests: vec![score(), ScorePaymentRequest::default(), score()],
+        let batch = pb::BatchScorePaymentsRequest {
+            requests: vec![score(), pb::ScorePaymentRequest::default(), score()],
         };
         for (path, sent) in [(SCORE, framed(&score())), (SCORE_BATCH, framed(&batch))] {
             let expected = call(&mut direct().others, path, &[&sent]).await;

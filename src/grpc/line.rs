@@ -21,7 +21,6 @@ use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 
 use super::calls::{Answering, Waiting};
-use super::convert::request;
 use super::direct::{self, Direct};
 use super::exchange::{self, Answer, Exchange};
 use super::pb;
@@ -163,7 +162,7 @@ impl Clerk {
             } = &mut *call;
             match answering.take_message(waiting) {
                 Some(message) => {
-                    asked.push(self.direct.read(message).map(request::score));
+                    asked.push(self.direct.read(message));
                     calls.push(call);
                 }
                 None => call.leave(),

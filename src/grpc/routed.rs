@@ -5,7 +5,7 @@
 use hyper::HeaderMap;
 use hyper::header::{HeaderName, HeaderValue};
 
-use super::pb::ScorePaymentRequest;
+use super::codec::raw::ScorePaymentRequest;
 use super::status::Fault;
 use crate::scoring::payment::AccountId;
 
@@ -23,26 +23,25 @@ impl RoutedBy {
 
     /// That what is asked about this account has come to the right place, as far as is known.
     pub(super) fn check(&self, account_id: &AccountId) -> Result<(), Fault> {
-        match self.fits(account_id.as_str()) {
+        match self.fits(account_id.as_str().as_bytes()) {
             true => Ok(()),
             false => Err(Fault::Misrouted),
         }
     }
 
     /// The same for a batch, which is of one account or comes without the header.
-    pub(super) fn check_all(&self, items: &[ScorePaymentRequest]) -> Result<(), Fault> {
+    pub(super) fn check_all(&self, items: &[ScorePaymentRequest<'_>]) -> Result<(), Fault> {
         let mut payments = items.iter().filter_map(|item| item.payment.as_ref());
         // An item without an account is no payment, and told so itself.
-        match payments
-            .all(|payment| payment.account_id.is_empty() || self.fits(&payment.account_id))
+        match payments.all(|payment| payment.account_id.is_empty() || self.fits(payment.account_id))
         {
             true => Ok(()),
             false => Err(Fault::Misrouted),
         }
     }
 
-    fn fits(&self, account_id: &str) -> bool {
+    fn fits(&self, account_id: &[u8]) -> bool {
         let mut values = self.0.iter();
-        values.all(|value| value.as_bytes() == account_id.as_bytes())
+        values.all(|value| value.as_bytes() == account_id)
     }
 }

@@ -5,12 +5,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use hyper::{HeaderMap, Response as HttpResponse};
+use prost::Message as _;
 use tonic::body::Body;
 use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
 use super::batch;
+use super::codec;
+use super::codec::raw::BatchScorePaymentsRequest;
 use super::convert::{InvalidRequest, request, response};
 use super::deadline;
 use super::direct;
@@ -20,7 +23,7 @@ use super::pb;
 use super::pb::served::risk_service_server::RiskService;
 use super::routed::RoutedBy;
 use super::status::Fault;
-use super::stream::Answers;
+use super::stream::{Answers, Taken};
 use crate::clock::Deadline;
 use crate::engine::{Chunk, Engine, Kept, Receipt};
 use crate::scoring::account::{Refusal, Scored};
@@ -212,10 +215,9 @@ impl Service {
         &self,
         headers: &HeaderMap,
         deadline: Option<Deadline>,
-        message: pb::ScorePaymentRequest,
+        asked: Asked,
     ) -> Result<pb::ScorePaymentResponse, Status> {
         let call = Call::begin(&self.door, Method::ScorePayment);
-        let asked = request::score(message);
         let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
             engine.score_with_receipt(payment, token)
         });
@@ -255,7 +257,7 @@ impl Service {
         &self,
         headers: &HeaderMap,
         deadline: Option<Deadline>,
-        message: pb::BatchScorePaymentsRequest,
+        message: BatchScorePaymentsRequest<'_>,
     ) -> Result<pb::BatchScorePaymentsResponse, Status> {
         self.counted(Method::BatchScorePayments, deadline, async {
             let _in_flight = self.enter()?;
@@ -263,7 +265,7 @@ impl Service {
             let items = request::batch(message).map_err(Fault::Invalid)?;
             RoutedBy::of(headers).check_all(&items)?;
             let noted = self.noted(engine, trace_of(headers));
-            let (mut results, receipt) = batch::results(noted, &self.admission, items).await;
+            let (mut results, receipt) = batch::results(noted, &self.admission, &items).await;
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
         })
@@ -285,13 +287,16 @@ fn deadline_of<T>(request: &Request<T>) -> Option<Deadline> {
 impl RiskService for Service {
     type StreamPaymentsStream = Answers;
 
+    // Plain calls of one message do not come here: see `direct`.
     async fn score_payment(
         &self,
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
         let deadline = extensions.get().copied();
-        let answer = self.score(metadata.as_ref(), deadline, message).await;
+        let message = message.encode_to_vec();
+        let asked = direct::asked(&message)?;
+        let answer = self.score(metadata.as_ref(), deadline, asked).await;
         answer.map(Response::new)
     }
 
@@ -301,13 +306,15 @@ impl RiskService for Service {
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
         let deadline = extensions.get().copied();
-        let answer = self.score_batch(metadata.as_ref(), deadline, message).await;
+        let message = message.encode_to_vec();
+        let asked = codec::read(&message)?;
+        let answer = self.score_batch(metadata.as_ref(), deadline, asked).await;
         answer.map(Response::new)
     }
 
     async fn stream_payments(
         &self,
-        request: Request<Streaming<pb::StreamPaymentsRequest>>,
+        request: Request<Streaming<Taken>>,
     ) -> Result<Response<Answers>, Status> {
         let mut call = Call::begin(self.door.clone(), Method::StreamPayments);
         match self.door.engine() {

@@ -14,13 +14,14 @@ use tokio::task::coop::poll_proceed;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Status, Streaming};
 
+use super::codec::raw::{Item, StreamPaymentsRequest};
+use super::codec::{self, Decoded};
 use super::convert::{InvalidRequest, request, response};
 use super::deadline::Wait;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
-use super::pb::stream_payments_request::Item;
+use super::pb::StreamPaymentsResponse;
 use super::pb::stream_payments_response::Answer;
-use super::pb::{StreamPaymentsRequest, StreamPaymentsResponse};
 use super::routed::RoutedBy;
 use super::status::Fault;
 use crate::clock::Deadline;
@@ -38,7 +39,7 @@ use bill::Bill;
 pub(super) struct Answers {
     engine: Arc<Engine>,
     /// Until they have ended.
-    items: Option<Streaming<StreamPaymentsRequest>>,
+    items: Option<Streaming<Taken>>,
     routed_by: RoutedBy,
     trace: Option<TraceContext>,
     /// What the client's side broke off with: told after the answers to all that came before.
@@ -67,7 +68,7 @@ impl fmt::Debug for Committing {
 
 /// An item, checked.
 #[derive(Debug)]
-struct Taken {
+pub(super) struct Taken {
     sequence: u64,
     call: Result<Call, Fault>,
 }
@@ -81,7 +82,7 @@ enum Call {
 impl Answers {
     pub(super) fn new(
         engine: Arc<Engine>,
-        request: Request<Streaming<StreamPaymentsRequest>>,
+        request: Request<Streaming<Taken>>,
         deadline: Option<Deadline>,
         call: telemetry::Call<Door>,
     ) -> Self {
@@ -107,8 +108,7 @@ impl Answers {
         {
             match poll_in_turn(items, cx) {
                 Poll::Ready(Some(Ok(item))) => {
-                    let item = Taken::from(item).routed_by(&self.routed_by);
-                    self.taken.push(item);
+                    self.taken.push(item.routed_by(&self.routed_by));
                 }
                 Poll::Ready(Some(Err(status))) => self.break_off(status),
                 Poll::Ready(None) => self.items = None,
@@ -229,19 +229,22 @@ impl Stream for Answers {
     }
 }
 
-impl From<StreamPaymentsRequest> for Taken {
-    fn from(request: StreamPaymentsRequest) -> Self {
-        let call = match request.item {
+impl Decoded for Taken {
+    fn decoded(message: &[u8]) -> Result<Self, Status> {
+        let StreamPaymentsRequest { sequence, item } = codec::read(message)?;
+        let call = match item {
             Some(Item::Score(item)) => {
-                request::score(item).map(|(payment, token)| Call::Score(payment, token))
+                request::score(&item).map(|(payment, token)| Call::Score(payment, token))
             }
-            Some(Item::Outcome(item)) => request::outcome_report(item).map(Call::Report),
+            Some(Item::Outcome(item)) => {
+                request::outcome_report(Decoded::decoded(&item)?).map(Call::Report)
+            }
             None => Err(InvalidRequest::field("item", "must be set")),
         };
-        Self {
-            sequence: request.sequence,
+        Ok(Self {
+            sequence,
             call: call.map_err(Fault::Invalid),
-        }
+        })
     }
 }
 

@@ -16,7 +16,7 @@ pub enum InvalidId {
     Empty,
     /// It is longer than [`ID_BYTES_MAX`] bytes.
     TooLong,
-    /// It holds a control character.
+    /// It holds a control character, or is not UTF-8.
     ControlCharacter,
 }
 
@@ -32,23 +32,25 @@ impl fmt::Display for InvalidId {
 
 impl std::error::Error for InvalidId {}
 
-fn check_id(text: &str) -> Result<(), InvalidId> {
-    if text.is_empty() {
+fn check_id(bytes: &[u8]) -> Result<(), InvalidId> {
+    if bytes.is_empty() {
         Err(InvalidId::Empty)
-    } else if text.len() > ID_BYTES_MAX {
+    } else if bytes.len() > ID_BYTES_MAX {
         Err(InvalidId::TooLong)
-    } else if !is_plain(text.as_bytes()) && text.chars().any(char::is_control) {
-        Err(InvalidId::ControlCharacter)
-    } else {
+    } else if is_plain(bytes) || str::from_utf8(bytes).is_ok_and(has_no_control) {
         Ok(())
+    } else {
+        Err(InvalidId::ControlCharacter)
     }
+}
+
+fn has_no_control(text: &str) -> bool {
+    !text.chars().any(char::is_control)
 }
 
 /// Whether these bytes are the text of an id.
 pub(super) fn is_id(bytes: &[u8]) -> bool {
-    let length = 1..=ID_BYTES_MAX;
-    let is_text = || str::from_utf8(bytes).is_ok_and(|text| check_id(text).is_ok());
-    length.contains(&bytes.len()) && (is_plain(bytes) || is_text())
+    check_id(bytes).is_ok()
 }
 
 /// Whether all of it is printable ASCII, as almost every id is: eight bytes in one step, of which the last
@@ -94,8 +96,17 @@ macro_rules! id {
             /// [`InvalidId`] when it is empty, too long or holds a control character.
             pub fn new(text: impl Into<Box<str>>) -> Result<Self, InvalidId> {
                 let text = text.into();
-                check_id(&text)?;
+                check_id(text.as_bytes())?;
                 Ok(Self(text))
+            }
+
+            /// The same of text that may not be UTF-8, and is no id then.
+            pub fn from_utf8(text: &[u8]) -> Result<Self, InvalidId> {
+                check_id(text)?;
+                // Its own memory is aligned, which the library looks through in words.
+                let text = String::from_utf8(text.to_vec());
+                let text = text.map_err(|_| InvalidId::ControlCharacter)?;
+                Ok(Self(text.into()))
             }
 
             /// How many bytes it has allocated.

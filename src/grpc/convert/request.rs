@@ -1,7 +1,10 @@
 //! What arrives, checked: the only way from the wire into the domain.
 
+use std::borrow::Cow;
+
 use super::{Checks, InvalidRequest, page_token};
 use crate::engine::{Listing, OutcomeReport};
+use crate::grpc::codec::raw;
 use crate::grpc::pb;
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::Outcome;
@@ -25,20 +28,22 @@ const ENUM_UNKNOWN: &str = "must be one of the values listed in the contract";
 
 /// A payment to score and the token that it came with.
 pub(in crate::grpc) fn score(
-    request: pb::ScorePaymentRequest,
+    request: &raw::ScorePaymentRequest<'_>,
 ) -> Result<(Payment, Option<String>), InvalidRequest> {
     let mut checks = Checks::default();
     let payment = checks
-        .required("payment", request.payment)
+        .required("payment", request.payment.as_ref())
         .and_then(|payment| check_payment(&mut checks, payment));
-    let token = Some(request.confirmation_token).filter(|token| !token.is_empty());
-    Ok((checks.finish(payment)?, token))
+    // No token that was given out is anything but UTF-8.
+    let token = String::from_utf8_lossy(request.confirmation_token);
+    let token = Some(token).filter(|token| !token.is_empty());
+    Ok((checks.finish(payment)?, token.map(Cow::into_owned)))
 }
 
 /// The items of a batch, themselves unchecked: a bad one fails alone.
 pub(in crate::grpc) fn batch(
-    request: pb::BatchScorePaymentsRequest,
-) -> Result<Vec<pb::ScorePaymentRequest>, InvalidRequest> {
+    request: raw::BatchScorePaymentsRequest<'_>,
+) -> Result<Vec<raw::ScorePaymentRequest<'_>>, InvalidRequest> {
     match request.requests.len() {
         0 => Err(batch_size_invalid()),
         count => batch_size_so_far(count).map(|()| request.requests),
@@ -118,19 +123,25 @@ pub(in crate::grpc) fn listing(
     checks.finish(listing())
 }
 
-fn check_payment(checks: &mut Checks, payment: pb::Payment) -> Option<Payment> {
-    let payment_id = checks.check("payment.payment_id", PaymentId::new(payment.payment_id));
-    let account_id = checks.check("payment.account_id", AccountId::new(payment.account_id));
+fn check_payment(checks: &mut Checks, payment: &raw::Payment<'_>) -> Option<Payment> {
+    let payment_id = PaymentId::from_utf8(payment.payment_id);
+    let payment_id = checks.check("payment.payment_id", payment_id);
+    let account_id = AccountId::from_utf8(payment.account_id);
+    let account_id = checks.check("payment.account_id", account_id);
     let payee = checks
         .required("payment.payee", payment.payee)
         .and_then(|payee| check_payee(checks, payee));
     let money = checks
         .required("payment.money", payment.money)
-        .and_then(|money| check_money(checks, &money));
+        .and_then(|money| check_money(checks, money));
     let kind = checks.check("payment.kind", kind(payment.kind));
-    let order_id = checks.optional("payment.order_id", payment.order_id, OrderId::new);
-    let device_id = checks.optional("payment.device_id", payment.device_id, DeviceId::new);
-    let session_id = checks.optional("payment.session_id", payment.session_id, SessionId::new);
+    let order_id = checks.optional("payment.order_id", payment.order_id, OrderId::from_utf8);
+    let device_id = checks.optional("payment.device_id", payment.device_id, DeviceId::from_utf8);
+    let session_id = checks.optional(
+        "payment.session_id",
+        payment.session_id,
+        SessionId::from_utf8,
+    );
     let duplicate_window =
         checks.optional("payment.duplicate_window", payment.duplicate_window, span);
     Some(Payment {
@@ -146,25 +157,24 @@ fn check_payment(checks: &mut Checks, payment: pb::Payment) -> Option<Payment> {
     })
 }
 
-fn check_payee(checks: &mut Checks, payee: pb::Payee) -> Option<Payee> {
-    let id = checks.check("payment.payee.id", PayeeId::new(payee.id));
-    let payee_type = checks.check("payment.payee.type", payee_type(payee.r#type));
+fn check_payee(checks: &mut Checks, payee: raw::Payee<'_>) -> Option<Payee> {
+    let id = checks.check("payment.payee.id", PayeeId::from_utf8(payee.id));
+    let payee_type = checks.check("payment.payee.type", payee_type(payee.payee_type));
     Some(Payee {
         id: id?,
         payee_type: payee_type?,
     })
 }
 
-fn check_money(checks: &mut Checks, money: &pb::Money) -> Option<Money> {
+fn check_money(checks: &mut Checks, money: raw::Money<'_>) -> Option<Money> {
     // Checked apart from the currency, so that both are named when both are wrong.
     checks.check(
         "payment.money.amount_minor",
         Money::check_amount(money.amount_minor),
     );
-    let currency = checks.check(
-        "payment.money.currency_code",
-        Currency::from_code(&money.currency_code),
-    );
+    // No code is empty, and none is anything but UTF-8.
+    let code = str::from_utf8(money.currency_code).unwrap_or_default();
+    let currency = checks.check("payment.money.currency_code", Currency::from_code(code));
     Money::new(money.amount_minor, currency?).ok()
 }
 
