@@ -37,8 +37,27 @@ const MAP_PARTS: usize = 1_024;
 pub struct Sought<'a, K, V> {
     key: &'a K,
     identity: Identity,
-    /// Where its state was last found. Another key's may be there by now.
-    slot: Option<&'a Slot<K, V>>,
+    slot: Whereabouts<'a, K, V>,
+}
+
+/// Where the state of a key was last found.
+#[derive(Debug)]
+enum Whereabouts<'a, K, V> {
+    /// The hints were not asked yet.
+    Unknown,
+    /// They name no slot: most likely the key is new.
+    Nowhere,
+    /// There; another key's may be there by now.
+    In(&'a Slot<K, V>),
+}
+
+impl<'a, K, V> Whereabouts<'a, K, V> {
+    const fn slot(&self) -> Option<&'a Slot<K, V>> {
+        match self {
+            Self::In(slot) => Some(slot),
+            Self::Unknown | Self::Nowhere => None,
+        }
+    }
 }
 
 /// What a state, or a key, holds beside itself.
@@ -99,18 +118,23 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         Sought {
             key,
             identity,
-            slot: None,
+            slot: Whereabouts::Unknown,
         }
     }
 
     /// Looks up where the state of the key likely is, and asks for it. The first may have to wait for memory:
     /// who finds several keys, one right after the other, waits for all of them at once.
     pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
-        sought.slot = self.hinted(sought.identity).next();
-        match sought.slot {
-            Some(slot) => slot.fetch(),
-            // Most likely it is new, and the map will be asked for a place.
-            None => self.fetch_part(sought.identity.place()),
+        match self.hinted(sought.identity).next() {
+            Some(slot) => {
+                slot.fetch();
+                sought.slot = Whereabouts::In(slot);
+            }
+            None => {
+                // The map will be asked for a place.
+                self.fetch_part(sought.identity.place());
+                sought.slot = Whereabouts::Nowhere;
+            }
         }
     }
 
@@ -128,7 +152,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// first.
     pub fn fetch_heap(sought: &Sought<'_, K, V>) {
         if V::READS_HEAP
-            && let Some(held) = sought.slot.and_then(Slot::try_lock)
+            && let Some(held) = sought.slot.slot().and_then(Slot::try_lock)
         {
             held.value.fetch();
         }
@@ -212,10 +236,13 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Holds the slot of the key where it was found before, or where a hint says that it is.
     fn hold_hinted<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
-        let found = sought
-            .slot
-            .and_then(|slot| hold_if_of(slot, sought.identity));
-        found.or_else(|| self.follow_hints(sought))
+        let held = match sought.slot {
+            Whereabouts::In(slot) => hold_if_of(slot, sought.identity),
+            Whereabouts::Unknown => None,
+            // Whoever made it since has put it in the map.
+            Whereabouts::Nowhere => return None,
+        };
+        held.or_else(|| self.follow_hints(sought))
     }
 
     /// The same, wherever the key was found before. Out of line, so that the usual way stays short.
@@ -224,7 +251,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         let identity = sought.identity;
         self.hinted(identity).find_map(|slot| {
             let held = hold_if_of(slot, identity)?;
-            sought.slot = Some(slot);
+            sought.slot = Whereabouts::In(slot);
             Some(held)
         })
     }
@@ -239,7 +266,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             let slot = self.slab.at(number)?;
             if let Some(held) = hold_if_of(slot, identity) {
                 self.hints.put(identity.place(), number);
-                sought.slot = Some(slot);
+                sought.slot = Whereabouts::In(slot);
                 return Some(held);
             }
             // It was forgotten between the map and the slot: look again.
@@ -271,7 +298,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         held.identity = identity;
         self.hints.make_room(self.slab.taken() as usize);
         self.hints.put(identity.place(), number);
-        sought.slot = Some(slot);
+        sought.slot = Whereabouts::In(slot);
         Some(held)
     }
 

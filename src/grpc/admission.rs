@@ -155,6 +155,12 @@ impl Admission {
         })
     }
 
+    /// Calls are called to have their turns, one after the other: what has passed since the turn before was not theirs.
+    pub(super) fn begin_turns(&self) {
+        let now_ns = self.queue.now_ns();
+        self.queue.turned_ns.store(now_ns, Ordering::Relaxed);
+    }
+
     /// Whether a call of this method goes on whose turn has come: asked before its message is looked at.
     pub(super) fn turn(&self, queued: &Queued, method: Option<Method>) -> Result<(), Fault> {
         let now_ns = self.queue.now_ns();

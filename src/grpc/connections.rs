@@ -288,7 +288,7 @@ impl Server {
         let mut life = Life::new(&self.limits, address.port());
         let pulse = Arc::new(Pulse::default());
         let waste = Waste::new(place, self.door.clone(), Arc::clone(&pulse));
-        let io = Watched::new(io, Arc::clone(&pulse), waste);
+        let io = Watched::new(io, Arc::clone(&pulse), waste, self.line.clone());
         let shared = Shared {
             door: self.door,
             admission: self.admission,

@@ -5,10 +5,10 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 use h2::Reason;
@@ -28,20 +28,40 @@ use super::service::{Asked, Together, Told, scored};
 use super::services::Serving;
 use crate::engine::CHUNK_CALLS_MAX;
 
-/// The line of a worker.
-#[derive(Clone, Default)]
-pub(super) struct Line(Arc<Mutex<Standing>>);
+/// The line of a worker. While more stand in it than are served in a turn, nothing is read for more: reading calls
+/// takes as long as serving them, and those that stand there would wait until they are refused.
+pub(super) struct Line<C = Box<Single>>(Arc<Mutex<Standing<C>>>);
 
-#[derive(Default)]
-struct Standing {
-    calls: VecDeque<Box<Single>>,
+struct Standing<C> {
+    calls: VecDeque<C>,
     /// Wakes who serves the line, where that one waits.
     clerk: Option<Waker>,
+    /// Connections that are to be read from once there is room, in the order in which they asked.
+    readers: VecDeque<(Arc<Reader>, Waker)>,
 }
 
-impl Line {
+/// A connection that brings calls: whether it waits until there is room in the line.
+#[derive(Debug, Default)]
+pub(super) struct Reader(AtomicBool);
+
+impl<C> Standing<C> {
+    fn has_room(&self) -> bool {
+        self.calls.len() < CHUNK_CALLS_MAX
+    }
+
+    /// Wakes so many of those that wait for room. Each may bring several calls, or none.
+    fn wake_readers(&mut self, count: usize) {
+        let woken = self.readers.len().min(count);
+        for (reader, waker) in self.readers.drain(..woken) {
+            reader.0.store(false, Ordering::Relaxed);
+            waker.wake();
+        }
+    }
+}
+
+impl<C> Line<C> {
     /// Puts a call at its end.
-    pub(super) fn join(&self, call: Box<Single>) {
+    pub(super) fn join(&self, call: C) {
         let mut standing = self.0.lock();
         standing.calls.push_back(call);
         if let Some(clerk) = standing.clerk.take() {
@@ -49,17 +69,52 @@ impl Line {
         }
     }
 
-    /// All that stand in it; where nobody does, the `clerk` is woken by the next.
-    fn all(&self, calls: &mut VecDeque<Box<Single>>, clerk: &Waker) {
+    /// Ready where there is room for more calls; else the task is woken once there is.
+    pub(super) fn poll_room(&self, reader: &Arc<Reader>, cx: &Context<'_>) -> Poll<()> {
         let mut standing = self.0.lock();
-        mem::swap(&mut standing.calls, calls);
-        if calls.is_empty() {
-            standing.clerk = Some(clerk.clone());
+        if standing.has_room() {
+            return Poll::Ready(());
         }
+        if !reader.0.swap(true, Ordering::Relaxed) {
+            let waiting = (Arc::clone(reader), cx.waker().clone());
+            standing.readers.push_back(waiting);
+        }
+        Poll::Pending
+    }
+
+    /// Calls those that have their turn. Where nobody stands in the line, the `clerk` is woken by who comes next.
+    fn call(&self, clerk: &Waker) -> Vec<C> {
+        let mut standing = self.0.lock();
+        let called = standing.calls.len().min(CHUNK_CALLS_MAX);
+        let called: Vec<_> = standing.calls.drain(..called).collect();
+        if called.is_empty() {
+            standing.clerk = Some(clerk.clone());
+            standing.wake_readers(usize::MAX);
+        } else if standing.has_room() {
+            standing.wake_readers(CHUNK_CALLS_MAX);
+        }
+        called
     }
 }
 
-impl fmt::Debug for Line {
+impl<C> Clone for Line<C> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<C> Default for Line<C> {
+    fn default() -> Self {
+        let standing = Standing {
+            calls: VecDeque::new(),
+            clerk: None,
+            readers: VecDeque::new(),
+        };
+        Self(Arc::new(Mutex::new(standing)))
+    }
+}
+
+impl<C> fmt::Debug for Line<C> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Line")
     }
@@ -138,25 +193,18 @@ impl Single {
 pub(super) struct Clerk {
     line: Line,
     direct: Direct,
-    /// Who stood in the line, and is to be served before who stands there now.
-    called: VecDeque<Box<Single>>,
 }
 
 impl Clerk {
     pub(super) const fn new(line: Line, direct: Direct) -> Self {
-        Self {
-            line,
-            direct,
-            called: VecDeque::new(),
-        }
+        Self { line, direct }
     }
 
-    /// Serves the first in the line.
-    fn turn(&mut self) {
-        let (mut calls, mut asked) = (Vec::new(), Vec::new());
-        while calls.len() < CHUNK_CALLS_MAX
-            && let Some(mut call) = self.called.pop_front()
-        {
+    /// Serves those that were called.
+    fn turn(&self, called: Vec<Box<Single>>) {
+        self.direct.service().begin_turns();
+        let (mut calls, mut asked) = (Vec::with_capacity(called.len()), Vec::new());
+        for mut call in called {
             let Single {
                 answering, waiting, ..
             } = &mut *call;
@@ -215,18 +263,99 @@ fn encoded(assessment: pb::Assessment) -> Result<Bytes, Status> {
 impl Future for Clerk {
     type Output = Infallible;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
-        let this = &mut *self;
-        if this.called.is_empty() {
-            this.line.all(&mut this.called, cx.waker());
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Infallible> {
+        // All that stand in the line have come since connections had their turn.
+        loop {
+            let called = self.line.call(cx.waker());
+            if called.is_empty() {
+                return Poll::Pending;
+            }
+            // Whatever happens to these, others come.
+            let _ = catch_unwind(AssertUnwindSafe(|| self.turn(called)));
         }
-        if this.called.is_empty() {
-            return Poll::Pending;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::task::Wake;
+
+    use super::*;
+
+    /// Counts how often it is woken.
+    #[derive(Debug, Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
         }
-        // Whatever happens to these, others come.
-        let _ = catch_unwind(AssertUnwindSafe(|| this.turn()));
-        // Connections have their turn, with the answers so far, before the next.
-        cx.waker().wake_by_ref();
-        Poll::Pending
+    }
+
+    #[derive(Default)]
+    struct Connection {
+        reader: Arc<Reader>,
+        woken: Arc<Woken>,
+    }
+
+    impl Connection {
+        fn may_read(&self, line: &Line<usize>) -> bool {
+            let waker = Waker::from(Arc::clone(&self.woken));
+            let room = line.poll_room(&self.reader, &Context::from_waker(&waker));
+            room.is_ready()
+        }
+
+        fn woken(&self) -> usize {
+            self.woken.0.load(Ordering::Relaxed)
+        }
+    }
+
+    fn call(line: &Line<usize>) -> Vec<usize> {
+        line.call(Waker::noop())
+    }
+
+    #[test]
+    fn while_a_turn_full_stands_there_nothing_is_read_for_more_and_all_are_woken_in_their_order() {
+        let line = Line::default();
+        let connections: Vec<_> = (0..200).map(|_| Connection::default()).collect();
+        for nth in 0..CHUNK_CALLS_MAX + 10 {
+            assert_eq!(connections[0].may_read(&line), nth < CHUNK_CALLS_MAX);
+            line.join(nth);
+        }
+        // However often each asks.
+        for _ in 0..3 {
+            assert!(
+                !connections
+                    .iter()
+                    .any(|connection| connection.may_read(&line))
+            );
+        }
+        assert!(connections.iter().all(|connection| connection.woken() == 0));
+        let all: Vec<_> = (0..CHUNK_CALLS_MAX + 10).collect();
+        assert_eq!(call(&line), all[..CHUNK_CALLS_MAX]);
+        let (first, others) = connections.split_at(CHUNK_CALLS_MAX);
+        assert!(first.iter().all(|connection| connection.woken() == 1));
+        assert!(others.iter().all(|connection| connection.woken() == 0));
+        assert!(first[0].may_read(&line), "there is room");
+        assert_eq!(call(&line), all[CHUNK_CALLS_MAX..]);
+        // Some may have brought nothing: nobody is forgotten once the line is empty.
+        assert!(call(&line).is_empty());
+        assert!(connections.iter().all(|connection| connection.woken() == 1));
+    }
+
+    #[test]
+    fn the_clerk_is_woken_by_who_comes_to_an_empty_line_and_by_nobody_else() {
+        let (line, clerk) = (Line::default(), Arc::new(Woken::default()));
+        let woken = || clerk.0.load(Ordering::Relaxed);
+        let waker = Waker::from(Arc::clone(&clerk));
+        for nth in 0..3 {
+            assert!(line.call(&waker).is_empty());
+            assert_eq!(woken(), nth);
+            line.join(nth);
+            line.join(nth);
+            assert_eq!(woken(), nth + 1);
+            assert_eq!(line.call(&waker), [nth, nth]);
+        }
     }
 }

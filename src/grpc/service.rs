@@ -173,6 +173,11 @@ impl<'a> Together<'a> {
 }
 
 impl Service {
+    /// Calls have their turns now, one after the other.
+    pub(super) fn begin_turns(&self) {
+        self.admission.begin_turns();
+    }
+
     /// Begins to score payments that were asked about together, in their order.
     pub(super) fn together<'a>(
         &'a self,

@@ -339,18 +339,6 @@ impl Payment {
         check(self.kind == other.kind, ContentField::Kind);
         fields
     }
-
-    /// Whether both pay the same payee the same sum.
-    #[must_use]
-    pub fn pays_the_same_as(&self, other: &Self) -> bool {
-        self.money == other.money && self.payee == other.payee
-    }
-
-    /// Whether both pay the same order of the same payee.
-    #[must_use]
-    pub fn pays_the_same_order_as(&self, other: &Self) -> bool {
-        self.order_id.is_some() && self.order_id == other.order_id && self.payee == other.payee
-    }
 }
 
 #[cfg(test)]

@@ -221,7 +221,7 @@ fn a_slot_where_another_key_is_by_now_is_never_taken_for_the_one_remembered() {
     for _ in 0..2 {
         store.with(&mut others, Count::step);
     }
-    let slots = [&remembered, &others].map(|sought| sought.slot.unwrap());
+    let slots = [&remembered, &others].map(|sought| sought.slot.slot().unwrap());
     assert!(std::ptr::eq(slots[0], slots[1]));
 
     assert_eq!(store.read(&mut remembered, |_| ()), None);

@@ -10,6 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, data_worth_ns};
 use super::waste::Waste;
+use crate::grpc::line::{Line, Reader};
 
 /// What a call is worth that came to something: what it takes, so that a connection may waste as much as it
 /// uses. And what one takes that is refused, beside its frames.
@@ -157,15 +158,19 @@ pub(super) struct Watched<IO> {
     frames: Frames,
     pulse: Arc<Pulse>,
     waste: Waste,
+    line: Line,
+    reader: Arc<Reader>,
 }
 
 impl<IO> Watched<IO> {
-    pub(super) const fn new(io: IO, pulse: Arc<Pulse>, waste: Waste) -> Self {
+    pub(super) fn new(io: IO, pulse: Arc<Pulse>, waste: Waste, line: Line) -> Self {
         Self {
             io,
             frames: Frames::new(),
             pulse,
             waste,
+            line,
+            reader: Arc::default(),
         }
     }
 }
@@ -181,8 +186,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
             frames,
             pulse,
             waste,
+            line,
+            reader,
         } = self.get_mut();
         ready!(waste.poll_read_on(cx));
+        ready!(line.poll_room(reader, cx));
         // HTTP/2's library asks for more with each call that it has found: only its next turn is another one.
         if pulse.turn_is_over() {
             cx.waker().wake_by_ref();
@@ -278,7 +286,12 @@ mod tests {
     fn who_always_has_more_to_say_is_interrupted_and_goes_on() {
         // Frames of 460,551 bytes, and empty ones.
         for (byte, least) in [(7, TURN_BYTES), (0, 9 * TURN_BYTES / (9 + FRAME_BYTES))] {
-            let mut watched = Watched::new(repeat(byte), Arc::default(), Waste::unlimited());
+            let mut watched = Watched::new(
+                repeat(byte),
+                Arc::default(),
+                Waste::unlimited(),
+                Line::default(),
+            );
             for _ in 0..3 {
                 let read = turn(&mut watched);
                 assert!((least..=least + BUFFER).contains(&read), "{read} of {byte}");
@@ -295,7 +308,7 @@ mod tests {
     async fn who_owes_too_much_is_not_read_from_until_a_call_comes_to_something() {
         let pulse = Arc::new(Pulse::default());
         let waste = Waste::allowing(100, Arc::clone(&pulse));
-        let mut watched = Watched::new(repeat(0), Arc::clone(&pulse), waste);
+        let mut watched = Watched::new(repeat(0), Arc::clone(&pulse), waste, Line::default());
         // Empty frames of DATA. A hundredth of a millisecond is forgiven in a tenth of a second.
         let read: Vec<usize> = (0..100).map(|_| turn(&mut watched)).collect();
         assert!(read[0] > 0);
