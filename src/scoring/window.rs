@@ -291,10 +291,17 @@ impl Window {
         dropped
     }
 
-    /// Takes a record out, as if it had never been: it is about to be decided anew.
+    /// Takes a record out, as if it had never been: it is about to be decided anew, or missed least.
     pub fn take(&mut self, nth: usize) {
+        let begin = |nth: usize| Some(self.records.entries().get(nth)?.detail);
+        let Some(from) = begin(nth) else {
+            return;
+        };
+        let to = begin(nth.saturating_add(1)).unwrap_or_else(|| self.details_end());
+        let place = |begin: u32| begin.wrapping_sub(self.details_before) as usize;
+        let detail = place(from)..place(to);
         self.tags.remove(nth);
-        let Some(entry) = self.records.remove(nth) else {
+        let Some(entry) = self.records.remove(nth, detail) else {
             return;
         };
         self.running.take(nth, Tally::of(&entry));

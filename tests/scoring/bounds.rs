@@ -46,6 +46,25 @@ fn a_payment_dropped_for_want_of_room_is_unknown_from_then_on() {
     assert_eq!(stage.engine.bounds_counts().payments_dropped, 1);
 }
 
+const RENT: &str = "
+    0s  rent pays 2000.00 to L001 order=o1 : allow
+    1s  rent succeeded
+    ";
+
+#[test]
+fn a_question_that_is_asked_again_and_again_takes_no_more_memory() {
+    let mut stage = check(RENT);
+    let mut bytes = Vec::new();
+    for nth in 1..200 {
+        let secs = 301 * nth;
+        stage.play(&format!(
+            "{secs}s p2 pays 1500.00 to L001 order=o1 : confirm fresh"
+        ));
+        bytes.push(stage.engine.memory_bytes());
+    }
+    assert_eq!(bytes[198], bytes[9]);
+}
+
 #[test]
 fn payees_and_devices_beyond_their_bounds_are_forgotten_and_counted() {
     let settings = [

@@ -34,7 +34,7 @@ pub(super) const OUTCOME_AFTER_MS_MAX: u32 = (1 << AFTER_BITS) - 1;
 pub(super) struct Entry {
     pub(super) score_time: Timestamp,
     pub(super) money: Money,
-    /// Where its detail begins, counted from the first byte ever.
+    /// Where its detail begins, counted from the first byte ever, those that were taken out apart.
     pub(super) detail: u32,
     /// How long after the score the outcome was reported, in milliseconds; no longer than
     /// [`OUTCOME_AFTER_MS_MAX`].
@@ -135,6 +135,13 @@ impl Entry {
     pub(super) const fn detail_of(packed: &Packed) -> u32 {
         let [_, _, [d0, d1, d2, d3, ..], _] = packed;
         u32::from_le_bytes([*d0, *d1, *d2, *d3])
+    }
+
+    /// Its detail now begins so many bytes further ahead.
+    pub(super) const fn move_detail(packed: &mut Packed, by: u32) {
+        let begin = Self::detail_of(packed).wrapping_sub(by);
+        let [_, _, [d0, d1, d2, d3, ..], _] = packed;
+        [*d0, *d1, *d2, *d3] = begin.to_le_bytes();
     }
 
     #[inline]

@@ -5,6 +5,8 @@
 //! allocations of many sizes, each moved to a larger one now and then, leave an allocator's pages of each
 //! size partly empty.
 
+use std::ops::Range;
+
 use super::entry::{Entries, Entry, PACKED_BYTES, Packed};
 use crate::scoring::heap;
 
@@ -47,7 +49,7 @@ impl Records {
         Entries::of(self.entry_bytes())
     }
 
-    /// The details of all entries, and of those that were taken out between them.
+    /// The details of all entries, in their order.
     pub(super) fn details(&self) -> &[u8] {
         self.bytes.get(self.details_start()..).unwrap_or_default()
     }
@@ -102,12 +104,26 @@ impl Records {
         Some((before, after))
     }
 
-    /// Takes out the entry in this place. Its detail stays where it is until those before it are forgotten.
-    pub(super) fn remove(&mut self, nth: usize) -> Option<Entry> {
+    /// Takes out the entry in this place, and its detail, which has this place among the details. Were that
+    /// left, who is asked again and again would leave one more each time.
+    pub(super) fn remove(&mut self, nth: usize, detail: Range<usize>) -> Option<Entry> {
         let removed = self.entries().get(nth)?;
         let behind = self.places_mut().get_mut(nth..)?;
         behind.rotate_left(1);
         self.next = self.next.saturating_sub(1);
+
+        let length = detail.len();
+        let moved = u32::try_from(length).unwrap_or(u32::MAX);
+        for behind in self.places_mut().iter_mut().skip(nth) {
+            Entry::move_detail(behind, moved);
+        }
+        let details = self.details_start();
+        let end = details.saturating_add(detail.end);
+        if end <= self.bytes.len() {
+            let to = details.saturating_add(detail.start);
+            self.bytes.copy_within(end.., to);
+            self.bytes.truncate(self.bytes.len().saturating_sub(length));
+        }
         Some(removed)
     }
 
@@ -233,14 +249,35 @@ mod tests {
         }
     }
 
-    /// What it should hold, kept the plain way: entries, and each detail ever put in and not forgotten.
+    /// What it should hold, kept the plain way.
     #[derive(Default)]
     struct Plain {
         entries: VecDeque<Entry>,
         details: VecDeque<Vec<u8>>,
+        details_before: u32,
     }
 
     impl Plain {
+        /// Where the detail of this entry is among the details.
+        fn detail(&self, nth: usize) -> Range<usize> {
+            let from = self.details.iter().take(nth).map(Vec::len).sum();
+            from..from + self.details.get(nth).map_or(0, Vec::len)
+        }
+
+        fn details_end(&self) -> u32 {
+            let len: usize = self.details.iter().map(Vec::len).sum();
+            self.details_before + u32::try_from(len).unwrap()
+        }
+
+        fn remove(&mut self, nth: usize) -> Option<Entry> {
+            let removed = self.entries.remove(nth)?;
+            let bytes = self.details.remove(nth)?.len();
+            for behind in self.entries.iter_mut().skip(nth) {
+                behind.detail -= u32::try_from(bytes).unwrap();
+            }
+            Some(removed)
+        }
+
         fn assert_is(&self, records: &Records) {
             assert!(records.entries().iter().eq(self.entries.iter().copied()));
             assert_eq!(records.len(), self.entries.len());
@@ -279,14 +316,15 @@ mod tests {
         let mut recent_bytes = VecDeque::new();
         for nth in 0..20_000_u32 {
             let detail = vec![nth.to_le_bytes()[0]; 40 + (random.next() % 30) as usize];
+            let details_end = plain.details_end();
             let expected = match longer_than_expected {
                 true => (random.next() % 40) as usize,
                 false => detail.len() + (random.next() % 10) as usize,
             };
-            records.push(&entry(nth), expected, |bytes| {
+            records.push(&entry(details_end), expected, |bytes| {
                 bytes.extend_from_slice(&detail)
             });
-            plain.entries.push_back(entry(nth));
+            plain.entries.push_back(entry(details_end));
             plain.details.push_back(detail);
             recent_bytes.push_back(records.len() * PACKED_BYTES + records.details_len() + 10);
             recent_bytes.drain(..recent_bytes.len().saturating_sub(40));
@@ -300,20 +338,16 @@ mod tests {
                 });
                 assert_eq!(changed, expected);
                 plain.assert_is(&records);
-                // Its detail stays until it is the first.
-                let taken = records.remove(nth);
-                assert_eq!(taken, plain.entries.remove(nth));
+                let taken = records.remove(nth, plain.detail(nth));
+                assert_eq!(taken, plain.remove(nth));
             }
             plain.assert_is(&records);
             // Now many, now few, now none.
             let most = [12, 3, 40, 0][nth as usize / 500 % 4];
             while plain.entries.len() > most {
-                let orphans = plain.details.len() - plain.entries.len();
-                let forgotten: usize = plain.details.drain(..=orphans).map(|d| d.len()).sum();
+                let forgotten = plain.details.pop_front().map_or(0, |detail| detail.len());
                 plain.entries.pop_front();
-                if plain.entries.is_empty() {
-                    plain.details.clear();
-                }
+                plain.details_before += u32::try_from(forgotten).unwrap();
                 records.forget(1, forgotten, 384);
                 plain.assert_is(&records);
             }

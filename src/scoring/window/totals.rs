@@ -417,7 +417,7 @@ mod tests {
                         }
                     }
                     Step::Take(nth) => {
-                        if let Some(taken) = records.remove(nth) {
+                        if let Some(taken) = records.remove(nth, 0..0) {
                             running.take(nth, Tally::of(&taken));
                         }
                     }
