@@ -187,6 +187,23 @@ impl Model {
             .sum()
     }
 
+    /// The place of the payment that goes when there is no room for one more.
+    fn missed_least(&self, now: Timestamp) -> usize {
+        let is_asked = |made: &Made| made.decision == Decision::Confirm && made.outcome.is_none();
+        let is_attempt = |made: &Made| match made.outcome {
+            None => made.decision != Decision::Allow,
+            Some(outcome) => outcome.was_not_paid(),
+        };
+        if self.kept.iter().filter(|made| is_attempt(made)).count() <= PAYMENTS_MAX / 4 {
+            return 0;
+        }
+        let is_over = |made: &Made| made.token.is_none_or(|token| token.expire_time <= now);
+        let oldest = |goes: &dyn Fn(&Made) -> bool| self.kept.iter().position(goes);
+        oldest(&|made| is_attempt(made) && !is_asked(made))
+            .or_else(|| oldest(&|made| is_asked(made) && is_over(made)))
+            .unwrap_or(0)
+    }
+
     fn inside(&self, span: Span, now: Timestamp) -> impl Iterator<Item = &Made> {
         self.kept
             .iter()
@@ -301,6 +318,10 @@ impl Bench {
         if let Some(at) = before {
             self.model.kept.remove(at);
         }
+        if self.model.kept.len() >= PAYMENTS_MAX {
+            let missed_least = self.model.missed_least(self.latest);
+            self.model.kept.remove(missed_least);
+        }
         let handed_out = scored.assessment.confirmation.map(|asked| PresentedToken {
             token: asked.token,
             expire_time: asked.expire_time,
@@ -312,9 +333,6 @@ impl Bench {
             outcome: None,
             token: handed_out,
         });
-        if self.model.kept.len() > PAYMENTS_MAX {
-            self.model.kept.remove(0);
-        }
     }
 
     fn report(&mut self, payment: &Payment, outcome: Outcome) {

@@ -20,6 +20,7 @@ mod image;
 mod recent;
 mod record;
 mod records;
+mod room;
 mod sliding;
 mod spans;
 mod tags;
@@ -248,19 +249,10 @@ impl Window {
         }
     }
 
-    /// Remembers a payment scored now, the newest of all. When there are `payments_max` already the
-    /// oldest is forgotten, and until it would have expired the memory counts as cut short.
+    /// Remembers a payment scored now, the newest of all. When there are `payments_max` already, one of
+    /// them [makes room](Self::make_room).
     pub fn push(&mut self, decided: &Decided<'_>, payments_max: u32) -> Dropped {
-        let mut dropped = Dropped::default();
-        while self.records.len() >= payments_max.max(1) as usize
-            && let Some(oldest) = self.records.entries().first()
-        {
-            let until = oldest.score_time.plus(RETENTION);
-            self.cut_short_until = self.cut_short_until.max(until);
-            self.running.forget_oldest(Tally::of(&oldest));
-            self.forget_oldest(1);
-            dropped.payments = dropped.payments.saturating_add(1);
-        }
+        let dropped = self.make_room(payments_max, decided.score_time);
         let Decided {
             submission,
             assessment,

@@ -51,6 +51,101 @@ const RENT: &str = "
     1s  rent succeeded
     ";
 
+/// What became of the rent, after however many tries to pay it again.
+const RENT_IS_KNOWN: &str = "
+    20m    again pays 2000.00 to L001 order=o1 : block DUPLICATE_ORDER
+    20m    rent pays 2000.00 to L001 order=o1 : allow replayed
+    21m    rent refunded
+    ";
+
+#[test]
+fn attempts_that_were_not_sent_push_out_no_payment_that_stands() {
+    let mut stage = check(RENT);
+    for nth in 0..300 {
+        let secs = 60 + 2 * nth;
+        stage.play(&format!(
+            "{secs}s x{nth} pays 2000.00 to L001 order=o1 : stopped"
+        ));
+        stage.play(&format!("{secs}s x{nth} not_sent"));
+    }
+    stage.play(RENT_IS_KNOWN);
+    assert_eq!(stage.engine.bounds_counts().payments_dropped, 46);
+}
+
+#[test]
+fn nor_do_attempts_that_were_blocked_and_never_reported() {
+    let mut stage = check(RENT);
+    for nth in 0..600 {
+        let ms = 2_000 + 11 * nth;
+        stage.play(&format!(
+            "{ms}ms x{nth} pays 2000.00 to L001 order=o1 : block"
+        ));
+    }
+    stage.play(RENT_IS_KNOWN);
+}
+
+#[test]
+fn nor_do_payments_that_were_allowed_and_failed() {
+    let mut stage = check(RENT);
+    for nth in 0..300 {
+        stage.play(&format!("{nth}m x{nth} pays 15.00 to M001"));
+        stage.play(&format!("{nth}m x{nth} not_sent"));
+    }
+    stage.play("5h again pays 2000.00 to L001 order=o1 : block DUPLICATE_ORDER");
+}
+
+#[test]
+fn nor_do_questions_that_nobody_answered_in_time() {
+    let mut stage = Stage::new(&[("rapid_repeat.weight", Value::Integer(0))]);
+    stage.play(RENT);
+    for nth in 0..300 {
+        let mins = 2 + 2 * nth;
+        stage.play(&format!(
+            "{mins}m x{nth} pays 1500.00 to L001 order=o1 : confirm"
+        ));
+    }
+    stage.play("11h again pays 2000.00 to L001 order=o1 : block DUPLICATE_ORDER");
+}
+
+/// 32 payments are kept, and as many may be made at once.
+const FEW: [(&str, Value); 9] = [
+    ("memory.payments_max", Value::Integer(32)),
+    ("rapid_repeat.minute_confirm_above", Value::Integer(31)),
+    ("rapid_repeat.minute_block_above", Value::Integer(31)),
+    ("rapid_repeat.ten_minutes_confirm_above", Value::Integer(31)),
+    ("rapid_repeat.ten_minutes_block_above", Value::Integer(31)),
+    ("rapid_repeat.hour_block_above", Value::Integer(31)),
+    ("rapid_repeat.hour_confirm_above", Value::Integer(31)),
+    ("rapid_repeat.day_confirm_above", Value::Integer(31)),
+    ("rapid_repeat.day_block_above", Value::Integer(31)),
+];
+
+#[test]
+fn a_question_that_may_still_be_answered_outlives_other_attempts() {
+    let mut stage = check_with(
+        &FEW,
+        "
+        0s    p1 pays 50.00 to 13812345678 : allow
+        30s   p2 pays 50.00 to 13812345678 : confirm DUPLICATE_IN_FLIGHT
+        ",
+    );
+    for nth in 0..100 {
+        let ms = 31_000 + nth;
+        stage.play(&format!("{ms}ms x{nth} pays 60.00 to M009"));
+    }
+    stage.play("40s p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED");
+}
+
+#[test]
+fn the_latest_attempts_are_counted_however_many_payments_stand() {
+    let mut stage = check_with(&FEW, "0s 32 times every 30m pays 50.00 to M001");
+    for nth in 0..5 {
+        stage.play(&format!("16h{nth}m x{nth} pays 5{nth}.00 to M002"));
+        stage.play(&format!("16h{nth}m x{nth} declined"));
+    }
+    stage.play("16h6m p1 pays 70.00 to M002 : stopped FAILURE_BURST");
+}
+
 #[test]
 fn a_question_that_is_asked_again_and_again_takes_no_more_memory() {
     let mut stage = check(RENT);

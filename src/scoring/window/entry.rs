@@ -200,11 +200,6 @@ impl<'a> Entries<'a> {
     }
 
     #[inline]
-    pub(super) fn first(self) -> Option<Entry> {
-        self.0.first().map(Entry::unpack)
-    }
-
-    #[inline]
     pub(super) fn last(self) -> Option<Entry> {
         self.0.last().map(Entry::unpack)
     }

@@ -146,6 +146,12 @@ impl<'a> RecordRef<'a> {
         self.is_question_open() && self.outcome().is_none()
     }
 
+    /// Whether the time to answer is over, if the payer was asked about it.
+    pub(super) fn is_question_expired(self, now: Timestamp) -> bool {
+        let asked = self.detail().and_then(|detail| detail.question());
+        asked.is_some_and(|asked| asked.expire_time <= now)
+    }
+
     /// Whether the payer confirmed it with this token.
     #[must_use]
     pub fn was_confirmed_by(self, token: ConfirmationToken) -> bool {

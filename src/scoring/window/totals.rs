@@ -26,6 +26,12 @@ impl Totals<'_> {
         self.running.of(self.nth).declined.into()
     }
 
+    /// How many were paid, or may have been.
+    #[must_use]
+    pub fn paid(self) -> u32 {
+        self.running.of(self.nth).paid.into()
+    }
+
     /// What was spent in `currency`, in minor units.
     #[must_use]
     pub fn sum_minor(self, currency: Currency) -> i64 {
@@ -42,6 +48,7 @@ impl Totals<'_> {
 pub(super) struct Tally {
     count: i16,
     declined: i16,
+    paid: i16,
     currency: Currency,
     spent_minor: i64,
 }
@@ -52,6 +59,7 @@ impl Tally {
         Self {
             count: standing.counts_in_velocity().into(),
             declined: standing.counts_as_failure().into(),
+            paid: standing.may_be_paid().into(),
             currency: entry.money.currency(),
             spent_minor: if standing.counts_as_spend() {
                 entry.money.amount_minor()
@@ -66,6 +74,7 @@ impl Tally {
         Self {
             count: self.count.wrapping_neg(),
             declined: self.declined.wrapping_neg(),
+            paid: self.paid.wrapping_neg(),
             currency: self.currency,
             spent_minor: self.spent_minor.wrapping_neg(),
         }
@@ -89,6 +98,7 @@ struct WindowTotal {
     sum_minor: i64,
     count: u16,
     declined: u16,
+    paid: u16,
     /// Place of the oldest record inside.
     tail: u16,
 }
@@ -270,6 +280,7 @@ impl WindowTotal {
     const fn add(&mut self, tally: Tally, own_minor: i64) {
         self.count = self.count.wrapping_add_signed(tally.count);
         self.declined = self.declined.wrapping_add_signed(tally.declined);
+        self.paid = self.paid.wrapping_add_signed(tally.paid);
         self.sum_minor = self.sum_minor.wrapping_add(own_minor);
     }
 }
@@ -376,6 +387,8 @@ mod tests {
             let declined: i16 = tallies().map(|tally| tally.declined).sum();
             assert_eq!(totals.count(), u32::try_from(count).unwrap());
             assert_eq!(totals.declined(), u32::try_from(declined).unwrap());
+            let paid: i16 = tallies().map(|tally| tally.paid).sum();
+            assert_eq!(totals.paid(), u32::try_from(paid).unwrap());
             for currency in Currency::all().take(4) {
                 let spent = tallies().filter(|tally| tally.currency == currency);
                 let sum_minor: i64 = spent.map(|tally| tally.spent_minor).sum();
@@ -422,7 +435,7 @@ mod tests {
                         }
                     }
                     Step::ForgetOldest => {
-                        if let Some(oldest) = records.entries().first() {
+                        if let Some(oldest) = records.entries().get(0) {
                             running.forget_oldest(Tally::of(&oldest));
                             records.forget(1, 0, 0);
                             running.move_down(1);
