@@ -316,6 +316,12 @@ impl Bench {
             return;
         }
         if let Some(at) = before {
+            let answered = &self.model.kept[at];
+            let is_open = matches!(answered.outcome, None | Some(Outcome::Unknown));
+            assert!(
+                is_open,
+                "decided anew, though it was known what became of it"
+            );
             self.model.kept.remove(at);
         }
         if self.model.kept.len() >= PAYMENTS_MAX {

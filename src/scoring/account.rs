@@ -195,7 +195,7 @@ impl Account {
         }
         let confirmed_by = self.spend(presented, payment, now)?;
         if let Some(number) = submitted {
-            self.window.take(number);
+            self.take_back(policy, number);
         }
 
         let asked = Asked {
@@ -322,6 +322,16 @@ impl Account {
     #[must_use]
     pub fn record(&self, payment_id: &PaymentId) -> Option<RecordRef<'_>> {
         self.window.at(self.window.find(payment_id)?)
+    }
+
+    /// Takes out the payment in this place, which is about to be decided anew, and what was learnt of it.
+    fn take_back(&mut self, policy: &Policy, nth: usize) {
+        if let Some(record) = self.window.at(nth)
+            && record.was_learnt()
+        {
+            self.profile.unlearn(policy, record);
+        }
+        self.window.take(nth);
     }
 
     fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {

@@ -87,7 +87,8 @@ pub struct PresentedToken {
 pub enum TokenFault {
     /// Doublecheck never handed it out.
     Wrong,
-    /// It has been used already, whether its payment was let through or not.
+    /// It has been used already, whether its payment was let through or not, or it is known what became of
+    /// the payment that was asked about.
     Spent,
     /// Its time is over.
     Expired,
@@ -113,7 +114,9 @@ impl fmt::Display for TokenFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Wrong => f.write_str("the confirmation token was never handed out"),
-            Self::Spent => f.write_str("the confirmation token has been used"),
+            Self::Spent => {
+                f.write_str("the confirmation token has been used, or the question is over")
+            }
             Self::Expired => f.write_str("the confirmation token has expired"),
             Self::Foreign(fields) if fields.is_empty() => {
                 f.write_str("the confirmation token was handed out to another account")

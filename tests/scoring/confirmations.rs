@@ -1,6 +1,8 @@
 //! Ask, answer, remember: the confirm protocol.
 
-use crate::timeline::check;
+use doublecheck::scoring::policy::Value;
+
+use crate::timeline::{check, check_with};
 
 const ASKED: &str = "
     0s    p1 pays 50.00 to 13812345678 : allow
@@ -50,6 +52,64 @@ fn a_spent_token_is_told_as_such() {
     let other = crate::timeline::payment("p3", &["pays", "50.00", "to", "13812345678"]);
     let refused = stage.engine.score(&other, Some(&token)).unwrap_err();
     assert!(format!("{refused:?}").contains("Spent"), "{refused:?}");
+}
+
+#[test]
+fn once_it_is_known_what_became_of_a_payment_its_question_is_over() {
+    for outcome in [
+        "succeeded",
+        "declined",
+        "cancelled",
+        "not_sent",
+        "refunded",
+        "payer_mistake",
+        "fraud",
+    ] {
+        let mut stage = check(ASKED);
+        stage.play(&format!(
+            "
+            35s   p2 {outcome}
+            40s   p3 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_SPENT
+            41s   p2 pays 50.00 to 13812345678 token=p2 : CONFIRMATION_TOKEN_SPENT
+            42s   p2 pays 50.00 to 13812345678 : confirm replayed
+            "
+        ));
+    }
+}
+
+#[test]
+fn as_long_as_nobody_knows_the_payer_may_still_answer() {
+    for id in ["p2", "p3"] {
+        let mut stage = check(ASKED);
+        stage.play(&format!(
+            "
+            35s   p2 unknown
+            45s   {id} pays 50.00 to 13812345678 token=p2 : allow fresh PAYER_CONFIRMED
+            "
+        ));
+    }
+}
+
+#[test]
+fn a_payment_that_is_decided_anew_is_learnt_once() {
+    let settings = [
+        ("confirmation.token_ttl_ms", Value::Integer(3_600_000)),
+        ("memory.full_history_payments", Value::Integer(3)),
+    ];
+    check_with(
+        &settings,
+        "
+        0s      p1 pays 50.00 to 13812345678 : allow
+        1s      p1 succeeded
+        2m      p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        2m1s    p2 unknown
+        15m     p2 pays 50.00 to 13812345678 token=p2 : allow fresh PAYER_CONFIRMED
+        15m1s   p2 succeeded
+        1d      p3 pays 51.00 to 13812345678 : partial
+        1d1s    p3 succeeded
+        2d      p4 pays 52.00 to 13812345678 : full
+        ",
+    );
 }
 
 #[test]

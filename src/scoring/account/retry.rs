@@ -89,7 +89,9 @@ impl Account {
             .unwrap_or_default();
         if !differing.is_empty() {
             Err(TokenFault::Foreign(differing))
-        } else if asked.was_token_spent() || asked.was_confirmed_by(token) {
+        } else if !asked.is_question_open() || asked.was_confirmed_by(token) {
+            // Once it is known what became of the payment, nobody is asked any more: a late "yes" would
+            // pay again what was paid, or against a "no".
             Err(TokenFault::Spent)
         } else if presented.expire_time <= now {
             Err(TokenFault::Expired)
