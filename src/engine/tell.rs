@@ -46,11 +46,10 @@ pub(super) fn teach_payee_outcome(
     match taught {
         Taught::Nothing => {}
         Taught::Change(_, change) => {
-            memory.note_outcome(policy, Payer::of(account_id), *change, *time);
+            memory.note_outcome(policy, Payer::of(account_id), payment_id, *change, *time);
         }
         Taught::Late => {
-            let risk = outcome.payee_risk();
-            memory.note_late_outcome(policy, account_id, payment_id, risk, *time);
+            memory.note_late_outcome(policy, account_id, payment_id, *outcome, *time);
         }
     }
 }

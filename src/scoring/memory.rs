@@ -6,19 +6,19 @@
 use super::hash::hash_of;
 use super::heap;
 use super::money::Money;
-use super::outcome::PayeeRisk;
+use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{AccountId, PaymentId};
 use super::policy::Policy;
 use super::time::{Span, Timestamp, remaining_share};
 
 mod distinct;
 mod image;
-mod late_reports;
+mod known_reports;
 mod level;
 mod reports;
 
 use distinct::{Distinct, RecentAccounts, twice};
-use late_reports::LateReports;
+use known_reports::{Known, KnownReports, Marked};
 pub use level::{AmountLevel, AmountLevelParts, PriceLevel};
 use reports::FadingReports;
 pub use reports::Reports;
@@ -84,7 +84,7 @@ pub struct PayeeMemory {
     /// Which account was the last to report a fraud.
     last_reporter: Option<Payer>,
     /// Few payees have any.
-    late_reports: Option<Box<LateReports>>,
+    known_reports: Option<Box<KnownReports>>,
     last_told: Timestamp,
 }
 
@@ -143,8 +143,8 @@ impl PayeeMemory {
     /// How many bytes it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        let late_reports = self.late_reports.is_some();
-        heap::bytes_of::<LateReports>(usize::from(late_reports))
+        let known_reports = self.known_reports.is_some();
+        heap::bytes_of::<KnownReports>(usize::from(known_reports))
     }
 
     /// What is lost by forgetting it.
@@ -181,55 +181,84 @@ impl PayeeMemory {
         }
     }
 
-    /// Learns that the outcome of one payment by `payer` to this payee changed.
+    /// Learns that the outcome of one payment by `payer` to this payee changed. What was bad is remembered,
+    /// in case it is reported once more when the account's window no longer holds the payment.
     pub fn note_outcome(
         &mut self,
         policy: &Policy,
         payer: Payer,
+        payment_id: &PaymentId,
         change: RiskChange,
         now: Timestamp,
     ) {
-        self.last_told = self.last_told.max(now);
-        let memory = &policy.memory;
-        if change.after == PayeeRisk::Strong && self.last_reporter.replace(payer) == Some(payer) {
-            // An account that was taken over reports all that was paid from it: one trouble, not many.
-            return;
-        }
-        self.reports.note(change, memory.reports_half_life_ms, now);
-        self.reports_lately
-            .note(change, memory.reports_lately_half_life_ms, now);
+        let known = self.note_change(policy, payer, change, now);
+        self.know(Marked::of(payer, payment_id), known.filter(Known::is_bad));
     }
 
-    /// Learns from an outcome whose payment the account's window no longer holds. The same report
-    /// again changes nothing, as long as it is among the last few late ones for this payee.
+    /// Learns from an outcome whose payment the account's window no longer holds. The same report again
+    /// changes nothing, and of two that differ the same one stands as [there](Outcome::gives_way_to), as
+    /// long as the payment is among the last few of this payee that were reported late or as bad.
     pub fn note_late_outcome(
         &mut self,
         policy: &Policy,
         account_id: &AccountId,
         payment_id: &PaymentId,
-        risk: PayeeRisk,
+        outcome: Outcome,
         now: Timestamp,
     ) {
-        let mark = Payer::of(account_id)
-            .hash
-            .rotate_left(1)
-            .wrapping_add(hash_of(payment_id.as_str().as_bytes()))
-            .wrapping_mul(4)
-            .wrapping_add(risk as u64);
-        if !self.late_reports.get_or_insert_default().add(mark) {
+        let payer = Payer::of(account_id);
+        let marked = Marked::of(payer, payment_id);
+        let known_reports = self.known_reports.as_ref();
+        let known = known_reports.and_then(|known_reports| known_reports.of(marked));
+        let after = outcome.payee_risk();
+        let stands = |known: Known| after != PayeeRisk::None && after <= known.says();
+        if outcome == Outcome::Unknown || known.is_some_and(stands) {
             return;
         }
-        // Almost every payment settles within its window, so a later report is about a payment that
-        // was counted as settled there.
-        let before = match risk {
-            PayeeRisk::None | PayeeRisk::Good => PayeeRisk::None,
-            PayeeRisk::Weak | PayeeRisk::Strong => PayeeRisk::Good,
+        let before = match (known, after) {
+            (Some(known), _) => known.counted(),
+            (None, PayeeRisk::None | PayeeRisk::Good) => PayeeRisk::None,
+            // Almost every payment settles within its window, so a later report is about a payment that
+            // was counted as settled there.
+            (None, PayeeRisk::Weak | PayeeRisk::Strong) => PayeeRisk::Good,
         };
-        let change = RiskChange {
-            before,
-            after: risk,
-        };
-        self.note_outcome(policy, Payer::of(account_id), change, now);
+        let known = self.note_change(policy, payer, RiskChange { before, after }, now);
+        self.know(marked, known);
+    }
+
+    /// Counts what changed; returns what is then known of the payment, if anything.
+    fn note_change(
+        &mut self,
+        policy: &Policy,
+        payer: Payer,
+        change: RiskChange,
+        now: Timestamp,
+    ) -> Option<Known> {
+        self.last_told = self.last_told.max(now);
+        let memory = &policy.memory;
+        if change.after == PayeeRisk::Strong && self.last_reporter.replace(payer) == Some(payer) {
+            // An account that was taken over reports all that was paid from it: one trouble, not many.
+            return Some(Known::MoreFraud);
+        }
+        self.reports.note(change, memory.reports_half_life_ms, now);
+        self.reports_lately
+            .note(change, memory.reports_lately_half_life_ms, now);
+        match change.after {
+            PayeeRisk::None => None,
+            PayeeRisk::Good => Some(Known::Good),
+            PayeeRisk::Weak => Some(Known::Weak),
+            PayeeRisk::Strong => Some(Known::Strong),
+        }
+    }
+
+    fn know(&mut self, marked: Marked, known: Option<Known>) {
+        if known.is_some() {
+            self.known_reports
+                .get_or_insert_default()
+                .set(marked, known);
+        } else if let Some(known_reports) = &mut self.known_reports {
+            known_reports.set(marked, None);
+        }
     }
 }
 
@@ -285,30 +314,117 @@ mod tests {
         assert_eq!(memory.facts(day(20)).accounts_recent, 0);
     }
 
+    const NOW: Timestamp = Timestamp::from_unix_ms(0);
+
+    fn payment_id(n: u32) -> PaymentId {
+        PaymentId::new(format!("payment-{n}")).unwrap()
+    }
+
+    /// Account and payment have the same number.
+    fn note_late(memory: &mut PayeeMemory, nth: u32, outcome: Outcome) {
+        let policy = Policy::default();
+        memory.note_late_outcome(&policy, &account(nth), &payment_id(nth), outcome, NOW);
+    }
+
+    fn reports(memory: &PayeeMemory) -> (f64, f64, f64) {
+        let reports = memory.facts(&Policy::default(), NOW).reports;
+        (reports.settled, reports.weak, reports.strong)
+    }
+
     #[test]
     fn what_one_account_reports_in_a_row_counts_once() {
         let policy = Policy::default();
         let mut memory = PayeeMemory::default();
-        let now = Timestamp::from_unix_ms(0);
         let fraud = RiskChange {
             before: PayeeRisk::Good,
             after: PayeeRisk::Strong,
         };
-        for (reporter, strong) in [(1, 1.0), (1, 1.0), (2, 2.0), (2, 2.0), (1, 3.0)] {
-            memory.note_outcome(&policy, Payer::of(&account(reporter)), fraud, now);
-            assert_eq!(memory.facts(&policy, now).reports.strong, strong);
+        let reporters = [(1, 1.0), (1, 1.0), (2, 2.0), (2, 2.0), (1, 3.0)];
+        for (nth, (reporter, strong)) in (0..).zip(reporters) {
+            let payer = Payer::of(&account(reporter));
+            memory.note_outcome(&policy, payer, &payment_id(nth), fraud, NOW);
+            assert_eq!(memory.facts(&policy, NOW).reports.strong, strong);
         }
     }
 
     #[test]
-    fn a_late_report_counts_once_however_often_it_is_made() {
+    fn late_reports_count_once_however_often_they_are_made() {
+        let mut memory = PayeeMemory::default();
+        for _ in 0..5 {
+            for nth in 0..30 {
+                let outcome = [Outcome::Succeeded, Outcome::Refunded, Outcome::Fraud];
+                note_late(&mut memory, nth, outcome[nth as usize % 3]);
+            }
+            assert_eq!(reports(&memory), (10.0, 10.0, 10.0));
+        }
+    }
+
+    #[test]
+    fn a_report_made_in_time_and_again_when_it_is_late_counts_once() {
+        let policy = Policy::default();
+        for (after, outcome) in [
+            (PayeeRisk::Strong, Outcome::Fraud),
+            (PayeeRisk::Weak, Outcome::Refunded),
+        ] {
+            let mut memory = PayeeMemory::default();
+            let before = PayeeRisk::Good;
+            for nth in 0..6 {
+                let payer = Payer::of(&account(nth));
+                let change = RiskChange { before, after };
+                memory.note_outcome(&policy, payer, &payment_id(nth), change, NOW);
+            }
+            let in_time = reports(&memory);
+            for nth in 0..6 {
+                note_late(&mut memory, nth, outcome);
+            }
+            assert_eq!(reports(&memory), in_time);
+        }
+    }
+
+    #[test]
+    fn a_late_report_can_be_taken_back() {
+        for never_paid in [Outcome::Declined, Outcome::Cancelled, Outcome::NotSent] {
+            let mut memory = PayeeMemory::default();
+            for nth in 0..4 {
+                note_late(&mut memory, nth, Outcome::Succeeded);
+                note_late(&mut memory, nth, Outcome::Fraud);
+            }
+            assert_eq!(reports(&memory), (4.0, 0.0, 4.0));
+            for nth in 0..4 {
+                note_late(&mut memory, nth, never_paid);
+            }
+            assert_eq!(reports(&memory), (0.0, 0.0, 0.0), "{never_paid}");
+        }
+    }
+
+    #[test]
+    fn what_was_counted_once_for_many_payments_is_taken_back_once() {
         let policy = Policy::default();
         let mut memory = PayeeMemory::default();
-        let payment_id = PaymentId::new("p").unwrap();
-        let now = Timestamp::from_unix_ms(0);
-        for _ in 0..5 {
-            memory.note_late_outcome(&policy, &account(1), &payment_id, PayeeRisk::Strong, now);
+        note_late(&mut memory, 1, Outcome::Fraud);
+        for outcome in [Outcome::Fraud, Outcome::NotSent] {
+            for nth in 10..20 {
+                memory.note_late_outcome(&policy, &account(2), &payment_id(nth), outcome, NOW);
+            }
         }
-        assert_eq!(memory.facts(&policy, now).reports.strong, 1.0);
+        assert_eq!(memory.facts(&policy, NOW).reports.strong, 1.0);
+    }
+
+    #[test]
+    fn a_late_report_that_was_overtaken_changes_nothing() {
+        let mut memory = PayeeMemory::default();
+        note_late(&mut memory, 1, Outcome::Succeeded);
+        note_late(&mut memory, 1, Outcome::PayerMistake);
+        assert_eq!(reports(&memory), (1.0, 1.0, 0.0));
+        note_late(&mut memory, 1, Outcome::Fraud);
+        for outcome in [
+            Outcome::Succeeded,
+            Outcome::Refunded,
+            Outcome::PayerMistake,
+            Outcome::Unknown,
+        ] {
+            note_late(&mut memory, 1, outcome);
+            assert_eq!(reports(&memory), (1.0, 0.0, 1.0), "{outcome}");
+        }
     }
 }

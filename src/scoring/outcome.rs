@@ -26,8 +26,8 @@ named! {
     }
 }
 
-/// How much an outcome says against the payee.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How much an outcome says against the payee; the worst stands last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PayeeRisk {
     /// Nothing either way.
     None,

@@ -165,12 +165,12 @@ impl Life {
                     before: PayeeRisk::None,
                     after: PayeeRisk::Good,
                 });
-                self.payee.note_outcome(policy, payer, change, self.now);
+                self.payee.note_outcome(policy, payer, id, change, self.now);
             }
             None => {
-                let (account, risk) = (&payment.account_id, outcome.payee_risk());
+                let account = &payment.account_id;
                 self.payee
-                    .note_late_outcome(policy, account, id, risk, self.now);
+                    .note_late_outcome(policy, account, id, outcome, self.now);
             }
         }
         format!("{noted:?}")

@@ -1,7 +1,7 @@
 //! What is known of a payee or a device as bytes, and back.
 
 use super::distinct::{Distinct, RecentAccounts};
-use super::late_reports::LateReports;
+use super::known_reports::KnownReports;
 use super::level::{AmountLevel, PriceLevel};
 use super::reports::FadingReports;
 use super::{DeviceMemory, PayeeMemory, Payer};
@@ -23,7 +23,7 @@ impl PayeeMemory {
             reports,
             reports_lately,
             last_reporter,
-            late_reports,
+            known_reports,
             last_told,
         } = self;
         ever.put_image(out);
@@ -35,7 +35,7 @@ impl PayeeMemory {
         reports.put_image(out);
         reports_lately.put_image(out);
         put_optional(out, *last_reporter, put_payer);
-        put_optional(out, late_reports.as_deref(), LateReports::put_image);
+        put_optional(out, known_reports.as_deref(), KnownReports::put_image);
         put_time(out, *last_told);
     }
 
@@ -55,8 +55,8 @@ impl PayeeMemory {
             reports: image.part("reports", FadingReports::read_image)?,
             reports_lately: image.part("reports of the last days", FadingReports::read_image)?,
             last_reporter: image.part("last reporter", |rest| optional(rest, payer))?,
-            late_reports: image.part("reports that came late", |rest| {
-                optional(rest, |rest| LateReports::read_image(rest).map(Box::new))
+            known_reports: image.part("known reports", |rest| {
+                optional(rest, |rest| KnownReports::read_image(rest).map(Box::new))
             })?,
             last_told: image.part("last told", time)?,
         };
