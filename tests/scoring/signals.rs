@@ -149,6 +149,34 @@ fn a_series_of_equal_parts_is_asked_about_once() {
 }
 
 #[test]
+fn a_series_is_one_sitting_and_ends_with_the_fourth() {
+    check(
+        "
+        0s     p1 pays 25.00 to 13812345678 : allow
+        1s     p1 succeeded
+        7m     p2 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        7m1s   p2 succeeded
+        14m    p3 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        14m1s  p3 succeeded
+        21m    p4 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        ",
+    );
+    check(
+        "
+        0s     p1 pays 25.00 to 13812345678 : allow
+        1s     p1 succeeded
+        3m     p2 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        3m1s   p2 succeeded
+        6m     p3 pays 25.00 to 13812345678 : allow DUPLICATE_RECENT
+        6m1s   p3 succeeded
+        9m     p4 pays 25.00 to 13812345678 : allow DUPLICATE_RECENT
+        9m1s   p4 succeeded
+        12m    p5 pays 25.00 to 13812345678 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
 fn more_payments_than_people_make_ask_and_as_many_as_scripts_make_block() {
     let settings = [
         ("rapid_repeat.minute_confirm_above", Value::Integer(3)),

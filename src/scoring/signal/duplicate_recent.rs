@@ -7,7 +7,8 @@
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
-use crate::scoring::time::Span;
+use crate::scoring::time::{Span, Timestamp};
+use crate::scoring::window::RecordRef;
 
 settings! {
     /// Settings of `DUPLICATE_RECENT`.
@@ -29,8 +30,12 @@ settings! {
         other_order_share: f64 = 0.6, 0 => 1, "share";
         /// What is left of it where another order number comes later.
         other_order_late_share: f64 = 0.97, 0 => 1, "share";
-        /// What is left of the strength from the third equal payment on: a series is meant.
+        /// What is left of the strength from the third equal payment of one sitting on: a series is meant, a
+        /// bill in equal parts.
         series_share: f64 = 0.6, 0 => 1, "share";
+        /// Up to how many payments a series is meant. What goes on is none: an app that submits again and
+        /// again, or a burst.
+        series_up_to: u32 = 4, 2 => 32, "payments";
         /// What is left of the strength for each time the payer said of this payee that a repeat was
         /// meant.
         confirmed_share: f64 = 0.6, 0 => 1, "share";
@@ -54,7 +59,6 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
                 && !context.is_in_flight(*record)
         });
     let earlier = paid.next()?;
-    let is_series = paid.next().is_some();
 
     let elapsed = context.now.since(earlier.score_time());
     let late = elapsed.share_of(window).min(1.0);
@@ -67,7 +71,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             settings.other_order_late_share
         };
     }
-    if is_series {
+    if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
         strength *= settings.series_share;
     }
     let confirmed = context
@@ -82,4 +86,22 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         earlier_outcome: earlier.outcome(),
     };
     Measure::of(strength, Nature::Slip, evidence)
+}
+
+/// Whether this is the third or a later payment of a series made in one sitting, each soon after the one
+/// before it, and the series is no longer than one that is meant. `paid` are the equal ones, newest first.
+fn is_series<'a>(
+    settings: &Settings,
+    now: Timestamp,
+    paid: impl Iterator<Item = RecordRef<'a>>,
+) -> bool {
+    let mut next = now;
+    let sitting = paid.take_while(|record| {
+        let gap = next.since(record.score_time());
+        next = record.score_time();
+        gap <= settings.sitting_ms
+    });
+    let longest = settings.series_up_to as usize;
+    let before = sitting.take(longest).count();
+    before >= 2 && before < longest
 }
