@@ -157,6 +157,20 @@ impl Window {
         })
     }
 
+    /// Of how many remembered payments it is known what became of them, and of how many of these that was
+    /// reported later than `span` after they were scored.
+    #[must_use]
+    pub fn outcomes_later_than(&self, span: Span) -> (u32, u32) {
+        let after = self.newest_first().filter_map(RecordRef::settled_after);
+        after.fold((0_u32, 0_u32), |(known, later), after| {
+            let is_later = after > span;
+            (
+                known.saturating_add(1),
+                later.saturating_add(is_later.into()),
+            )
+        })
+    }
+
     /// The place of the record with this id, counted from the oldest.
     #[must_use]
     pub fn find(&self, payment_id: &PaymentId) -> Option<usize> {
@@ -221,6 +235,8 @@ impl Window {
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
         let changed = self.records.change(nth, |entry| {
             let after_ms = u32::try_from(now.since(entry.score_time).ms());
+            entry.paid_after_doubt =
+                entry.outcome == Some(Outcome::Unknown) && outcome == Outcome::Succeeded;
             entry.outcome = Some(outcome);
             entry.outcome_after_ms = after_ms.unwrap_or(u32::MAX).min(OUTCOME_AFTER_MS_MAX);
         });
@@ -268,6 +284,7 @@ impl Window {
             device_tag: tag_or_zero(submission.device_id.as_ref()),
             decision: assessment.decision,
             outcome: None,
+            paid_after_doubt: false,
             token_spent: false,
             learnt: false,
             payee_was_known: decided.payee_was_known,

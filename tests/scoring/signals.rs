@@ -177,6 +177,58 @@ fn a_series_is_one_sitting_and_ends_with_the_fourth() {
 }
 
 #[test]
+fn another_order_within_seconds_is_a_press_and_no_second_purchase() {
+    check(
+        "
+        0s     p1 pays 35.00 to M001 type=merchant kind=purchase order=o1 : allow
+        1s     p1 succeeded
+        2s     p2 pays 35.00 to M001 type=merchant kind=purchase order=o2 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn who_heard_nothing_for_a_while_and_starts_anew_has_another_order_and_means_the_same() {
+    check(
+        "
+        0s     p1 pays 35.00 to M001 type=merchant kind=purchase order=o1 : allow
+        30s    p1 unknown
+        45s    p1 succeeded
+        60s    p2 pays 35.00 to M001 type=merchant kind=purchase order=o2 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn silence_says_little_of_another_order_where_outcomes_come_late_anyhow() {
+    let second = "
+        2h     p1 pays 35.00 to M001 type=merchant kind=purchase order=o1 : allow
+        2h90s  p2 pays 35.00 to M001 type=merchant kind=purchase order=o2 : ";
+    let before = |after: &str| {
+        format!(
+            "
+            0s     q1 pays 20.00 to M002 type=merchant kind=purchase order=q1 : allow
+            {after}   q1 succeeded
+            "
+        )
+    };
+    check(&format!(
+        "{}{second}allow DUPLICATE_IN_FLIGHT",
+        before("10m")
+    ));
+    check(&format!(
+        "{}{second}confirm DUPLICATE_IN_FLIGHT",
+        before("1s")
+    ));
+    check(&format!("{second}confirm DUPLICATE_IN_FLIGHT"));
+    let reported = second.replace("2h90s", "2h40s p1 unknown\n2h90s");
+    check(&format!(
+        "{}{reported}confirm DUPLICATE_IN_FLIGHT",
+        before("10m")
+    ));
+}
+
+#[test]
 fn more_payments_than_people_make_ask_and_as_many_as_scripts_make_block() {
     let settings = [
         ("rapid_repeat.minute_confirm_above", Value::Integer(3)),

@@ -2,12 +2,18 @@
 //!
 //! Within seconds it is a double press. Later it is somebody who got no answer and tries again: the
 //! case that checks against *completed* payments miss. Time-outs of gateways and card networks are
-//! 30–60 s, so the repeat comes just after.
+//! 30–60 s, so the repeat comes just after. Where outcomes are reported late anyhow, silence says little,
+//! and another order is another purchase as it is once the first is paid.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
+use crate::scoring::window::RecordRef;
+
+/// One in how many outcomes has to come later for silence until then to say little: with half of them silence
+/// is as usual as news.
+const LATE_ONE_IN: u32 = 2;
 
 settings! {
     /// Settings of `DUPLICATE_IN_FLIGHT`.
@@ -51,6 +57,21 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         return Measure::of(100.0, Nature::Abuse, evidence);
     }
     let late = elapsed.share_of(window).min(1.0);
-    let strength = settings.late_strength + (settings.end_strength - settings.late_strength) * late;
+    let mut strength =
+        settings.late_strength + (settings.end_strength - settings.late_strength) * late;
+    if says_little(context, earlier, elapsed) {
+        let paid = &context.policy.signals.duplicate_recent;
+        strength *= paid.other_order_share(earlier, context.submission, elapsed);
+    }
     Measure::of(strength, Nature::Slip, evidence)
+}
+
+/// Whether it says little that for so long nothing was heard of `earlier`: nobody reported a time-out, and
+/// most of the outcomes that the account remembers came later.
+fn says_little(context: &Context<'_>, earlier: RecordRef<'_>, elapsed: Span) -> bool {
+    if earlier.outcome().is_some() || !earlier.pays_another_order_than(context.submission) {
+        return false;
+    }
+    let (known, later) = context.account.window().outcomes_later_than(elapsed);
+    later > 0 && later.saturating_mul(LATE_ONE_IN) >= known
 }

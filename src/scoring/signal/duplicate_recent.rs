@@ -2,11 +2,13 @@
 //!
 //! The payer may mean it, so it asks and never blocks. What speaks for meaning it: another order in
 //! the same sitting (a second ticket), a series that is under way (a bill split in equal parts), and
-//! having said so before.
+//! having said so before. None of these but the payer's word speaks for a press
+//! within seconds, and no order number for a payment of which the payer did not hear for a while.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
+use crate::scoring::submission::Submission;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::RecordRef;
 
@@ -64,15 +66,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    if earlier.pays_another_order_than(context.submission) {
-        strength *= if elapsed <= settings.sitting_ms {
-            settings.other_order_share
-        } else {
-            settings.other_order_late_share
-        };
-    }
-    if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
-        strength *= settings.series_share;
+    if elapsed > context.policy.signals.duplicate_in_flight.block_within_ms {
+        strength *= settings.other_order_share(earlier, context.submission, elapsed);
+        if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
+            strength *= settings.series_share;
+        }
     }
     let confirmed = context
         .known_payee
@@ -88,6 +86,25 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     Measure::of(strength, Nature::Slip, evidence)
 }
 
+impl Settings {
+    /// What is left of the strength for another order than that of `earlier`, so long after it. Whoever got
+    /// no answer for a while and starts anew has another order too, and does not mean another purchase.
+    pub(super) fn other_order_share(
+        &self,
+        earlier: RecordRef<'_>,
+        submission: &Submission<'_>,
+        elapsed: Span,
+    ) -> f64 {
+        if !earlier.pays_another_order_than(submission) || earlier.was_paid_after_doubt() {
+            1.0
+        } else if elapsed <= self.sitting_ms {
+            self.other_order_share
+        } else {
+            self.other_order_late_share
+        }
+    }
+}
+
 /// Whether this is the third or a later payment of a series made in one sitting, each soon after the one
 /// before it, and the series is no longer than one that is meant. `paid` are the equal ones, newest first.
 fn is_series<'a>(
@@ -99,7 +116,7 @@ fn is_series<'a>(
     let sitting = paid.take_while(|record| {
         let gap = next.since(record.score_time());
         next = record.score_time();
-        gap <= settings.sitting_ms
+        gap <= settings.sitting_ms && !record.was_paid_after_doubt()
     });
     let longest = settings.series_up_to as usize;
     let before = sitting.take(longest).count();

@@ -29,6 +29,9 @@ const AFTER_BITS: u32 = 28;
 /// it can be.
 pub(super) const OUTCOME_AFTER_MS_MAX: u32 = (1 << AFTER_BITS) - 1;
 
+/// Stands, where the number of an outcome does, for having been paid after it was unknown.
+pub(super) const PAID_AFTER_DOUBT: u8 = 9;
+
 /// The part of a record that every decision may look at.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
@@ -45,6 +48,8 @@ pub(super) struct Entry {
     pub(super) device_tag: u16,
     pub(super) decision: Decision,
     pub(super) outcome: Option<Outcome>,
+    /// Whether it was unknown what became of it, before it was known to be paid.
+    pub(super) paid_after_doubt: bool,
     /// Whether the token that this record's own answer handed out has been spent.
     pub(super) token_spent: bool,
     /// Whether the profile has learnt from it.
@@ -63,6 +68,16 @@ impl Entry {
         }
     }
 
+    /// The number of its outcome, and of having been paid after doubt: 0 for none. Read again by
+    /// [`outcome`].
+    pub(super) const fn outcome_number(&self) -> u8 {
+        match self.outcome {
+            None => 0,
+            Some(Outcome::Succeeded) if self.paid_after_doubt => PAID_AFTER_DOUBT,
+            Some(outcome) => (outcome as u8).saturating_add(1),
+        }
+    }
+
     /// Packed. All of it comes back by [`unpack`](Self::unpack).
     pub(super) fn pack(&self) -> Packed {
         let flag = |is: bool, flag: u64| if is { flag } else { 0 };
@@ -72,8 +87,7 @@ impl Entry {
             | flag(self.learnt, LEARNT)
             | flag(self.payee_was_known, PAYEE_WAS_KNOWN)
             | flag(self.held_against_another, HELD_AGAINST_ANOTHER);
-        let number = |outcome: Outcome| (outcome as u32).saturating_add(1);
-        let reported = self.outcome_after_ms | self.outcome.map_or(0, number) << AFTER_BITS;
+        let reported = self.outcome_after_ms | u32::from(self.outcome_number()) << AFTER_BITS;
         let Tags {
             payment_id,
             order_id,
@@ -110,6 +124,7 @@ impl Entry {
             device_tag: u16::from_le_bytes([v0, v1]),
             decision,
             outcome,
+            paid_after_doubt: reported >> AFTER_BITS == u32::from(PAID_AFTER_DOUBT),
             token_spent: has(TOKEN_SPENT),
             learnt: has(LEARNT),
             payee_was_known: has(PAYEE_WAS_KNOWN),
@@ -153,7 +168,7 @@ impl Entry {
                 1 => Decision::Confirm,
                 _ => Decision::Block,
             },
-            outcome: outcome(u32::from(*reported) >> (AFTER_BITS - 3 * u8::BITS)),
+            outcome: outcome(*reported >> (AFTER_BITS - 3 * u8::BITS)),
         }
     }
 
@@ -174,9 +189,14 @@ impl Entry {
     }
 }
 
-/// The outcome of this number; 0 stands for none.
-fn outcome(number: u32) -> Option<Outcome> {
-    Outcome::ALL.get(number.checked_sub(1)? as usize).copied()
+/// The outcome of this number; 0 stands for none, and so does what is no number of one.
+pub(super) fn outcome(number: u8) -> Option<Outcome> {
+    if number == PAID_AFTER_DOUBT {
+        return Some(Outcome::Succeeded);
+    }
+    Outcome::ALL
+        .get(usize::from(number.checked_sub(1)?))
+        .copied()
 }
 
 /// Entries side by side, oldest first.
@@ -237,6 +257,7 @@ impl Entry {
             device_tag: 0,
             decision: Decision::Allow,
             outcome: None,
+            paid_after_doubt: false,
             token_spent: false,
             learnt: false,
             payee_was_known: false,
@@ -259,7 +280,7 @@ mod tests {
         let outcome = proptest::option::of(proptest::sample::select(Outcome::ALL));
         let decision = proptest::sample::select(Decision::ALL);
         let numbers = (any::<i64>(), any::<u32>(), after_ms, any::<[u16; 4]>());
-        (money, numbers, decision, outcome, any::<[bool; 4]>()).prop_map(
+        (money, numbers, decision, outcome, any::<[bool; 5]>()).prop_map(
             |(money, (time, detail, outcome_after_ms, tags), decision, outcome, flags)| Entry {
                 score_time: Timestamp::from_unix_ms(time),
                 money,
@@ -273,6 +294,7 @@ mod tests {
                 device_tag: tags[3],
                 decision,
                 outcome,
+                paid_after_doubt: flags[4] && outcome == Some(Outcome::Succeeded),
                 token_spent: flags[0],
                 learnt: flags[1],
                 payee_was_known: flags[2],
@@ -281,11 +303,17 @@ mod tests {
         )
     }
 
+    #[test]
+    fn no_outcome_has_the_number_of_being_paid_after_doubt() {
+        assert_eq!(Outcome::ALL.len() + 1, usize::from(PAID_AFTER_DOUBT));
+    }
+
     proptest! {
         #[test]
         fn what_is_packed_comes_back(entry in any_entry()) {
             let packed = entry.pack();
             prop_assert_eq!(Entry::unpack(&packed), entry);
+            prop_assert_eq!(Entry::standing_of(&packed), entry.standing());
             prop_assert_eq!(Entry::tags_of(&packed), entry.tags);
         }
     }

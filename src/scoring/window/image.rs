@@ -1,7 +1,7 @@
 //! The window as bytes, and back.
 
 use super::detail::Detail;
-use super::entry::{Entry, OUTCOME_AFTER_MS_MAX};
+use super::entry::{Entry, OUTCOME_AFTER_MS_MAX, PAID_AFTER_DOUBT, outcome};
 use super::records::Records;
 use super::tags::{Tags, TagsApart};
 use super::totals::Running;
@@ -11,7 +11,6 @@ use crate::scoring::image::{
     Image, ImageFault, currency, narrow, optional, put_currency, put_optional, put_time, time,
 };
 use crate::scoring::money::Money;
-use crate::scoring::outcome::Outcome;
 use crate::scoring::packing::{PackedId, Reader, put_varint};
 use crate::scoring::time::{Span, Timestamp};
 
@@ -107,6 +106,8 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
         device_tag: _,
         decision,
         outcome,
+        // This is in the number of the outcome.
+        paid_after_doubt: _,
         token_spent,
         learnt,
         payee_was_known,
@@ -120,7 +121,7 @@ fn put_entry(entry: &Entry, out: &mut Vec<u8>) {
     put_varint(out, money.amount_minor().cast_unsigned());
     put_currency(out, money.currency());
     out.push(flags | decision as u8);
-    out.push(outcome.map_or(0, |outcome| (outcome as u8).saturating_add(1)));
+    out.push(entry.outcome_number());
     if outcome.is_some() {
         put_varint(out, outcome_after_ms.into());
     }
@@ -175,11 +176,11 @@ fn read_entry(
 ) -> Option<Entry> {
     let amount_minor = i64::try_from(rest.varint()?).ok()?;
     let money = Money::new(amount_minor, currency(rest)?).ok()?;
-    let [flags, outcome] = rest.array()?;
+    let [flags, number] = rest.array()?;
     let has = |flag: u8| flags & flag != 0;
-    let outcome = match outcome.checked_sub(1) {
-        None => None,
-        Some(nth) => Some(*Outcome::ALL.get(usize::from(nth))?),
+    let outcome = match number {
+        0 => None,
+        number => Some(outcome(number)?),
     };
     let read = Detail::read(bytes).filter(Detail::is_sound)?;
     let (_, payee_id) = read.payee;
@@ -200,6 +201,7 @@ fn read_entry(
         device_tag: tag_or_zero(read.device_id),
         decision: *Decision::ALL.get(usize::from(flags & !FLAGS))?,
         outcome,
+        paid_after_doubt: number == PAID_AFTER_DOUBT,
         token_spent: has(TOKEN_SPENT),
         learnt: has(LEARNT),
         payee_was_known: has(PAYEE_WAS_KNOWN),

@@ -86,6 +86,19 @@ impl<'a> RecordRef<'a> {
         self.standing().outcome
     }
 
+    /// Whether it was unknown what became of it, before it was known to be paid.
+    #[must_use]
+    pub fn was_paid_after_doubt(self) -> bool {
+        self.entry().paid_after_doubt
+    }
+
+    /// How long after the score it was reported what became of it, if that is known.
+    pub(super) fn settled_after(self) -> Option<Span> {
+        let entry = self.entry();
+        let is_known = !matches!(entry.outcome, None | Some(Outcome::Unknown));
+        is_known.then(|| Span::from_ms(entry.outcome_after_ms.into()))
+    }
+
     /// How much it was.
     #[must_use]
     #[inline]
