@@ -18,6 +18,7 @@ mod listed;
 mod log_amount;
 mod pace;
 mod payees;
+mod repeats;
 mod uses;
 
 pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
@@ -26,6 +27,7 @@ pub use level::Level;
 pub use log_amount::LogAmount;
 pub use pace::Pace;
 pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
+pub use repeats::Repeats;
 
 use amounts::Place;
 use listed::{HEAD, Kind, Listed};
@@ -177,8 +179,8 @@ impl Profile {
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
-        if record.is_repeat_that_was_meant() {
-            payees::confirm_repeat(&mut self.listed, record);
+        if record.was_held_against_another() {
+            payees::learn_repeat(&mut self.listed, record);
         }
         Forgotten {
             payees: learnt.forgotten,

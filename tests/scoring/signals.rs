@@ -229,6 +229,59 @@ fn silence_says_little_of_another_order_where_outcomes_come_late_anyhow() {
 }
 
 #[test]
+fn a_pair_that_was_paid_on_three_days_is_a_habit_nobody_has_to_confirm() {
+    let mut stage = Stage::new(&[]);
+    for (day, answer) in [
+        (1, "confirm"),
+        (2, "confirm"),
+        (3, "confirm"),
+        (4, "allow"),
+        (5, "allow"),
+    ] {
+        stage.play(&format!(
+            "
+            {day}d8h     a{day} pays 2.30 to M001 type=merchant kind=purchase order=a{day} : allow
+            {day}d8h1s   a{day} succeeded
+            {day}d8h18m  b{day} pays 2.30 to M001 type=merchant kind=purchase order=b{day} : {answer} DUPLICATE_RECENT
+            {day}d8h19m  b{day} succeeded
+            "
+        ));
+    }
+    stage.play(
+        "
+        6d8h     a6 pays 3.10 to M001 type=merchant kind=purchase order=a6 : allow
+        6d8h1s   a6 succeeded
+        6d8h18m  b6 pays 3.10 to M001 type=merchant kind=purchase order=b6 : confirm DUPLICATE_RECENT
+        6d9h     b5 payer_mistake : unknown payment
+        6d9h     b6 payer_mistake
+        7d8h     a7 pays 2.30 to M001 type=merchant kind=purchase order=a7 : allow
+        7d8h1s   a7 succeeded
+        7d8h18m  b7 pays 2.30 to M001 type=merchant kind=purchase order=b7 : allow DUPLICATE_RECENT
+        7d8h19m  b7 succeeded
+        7d9h     b7 payer_mistake
+        8d8h     a8 pays 2.30 to M001 type=merchant kind=purchase order=a8 : allow
+        8d8h1s   a8 succeeded
+        8d8h18m  b8 pays 2.30 to M001 type=merchant kind=purchase order=b8 : confirm DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn pairs_of_one_day_make_no_habit() {
+    let mut stage = Stage::new(&[]);
+    for hour in 1..8 {
+        stage.play(&format!(
+            "
+            {hour}h     a{hour} pays 2.30 to M001 type=merchant kind=purchase order=a{hour} : allow
+            {hour}h1s   a{hour} succeeded
+            {hour}h18m  b{hour} pays 2.30 to M001 type=merchant kind=purchase order=b{hour} : confirm DUPLICATE_RECENT
+            {hour}h19m  b{hour} succeeded
+            "
+        ));
+    }
+}
+
+#[test]
 fn more_payments_than_people_make_ask_and_as_many_as_scripts_make_block() {
     let settings = [
         ("rapid_repeat.minute_confirm_above", Value::Integer(3)),

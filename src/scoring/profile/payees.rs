@@ -3,6 +3,7 @@
 use super::amounts::{self, Amounts, Place};
 use super::listed::{Kind, Listed};
 use super::log_amount::LogAmount;
+use super::repeats::Repeats;
 use super::uses::{USES_END, Uses};
 use super::{ESTABLISHED_TIMES, SITTING, Spread};
 use crate::scoring::money::{Currency, Money};
@@ -34,8 +35,8 @@ pub struct KnownPayee<'a> {
     pub last_paid: Timestamp,
     /// In which currency last; amounts of another are not comparable and were dropped.
     pub currency: Currency,
-    /// How often the payer, asked about a repeat, said that it was meant.
-    pub repeats_confirmed: u8,
+    /// What is known of the same payment again within minutes.
+    pub repeats: Repeats,
     amounts: Amounts<'a>,
 }
 
@@ -70,8 +71,7 @@ impl<'a> KnownPayee<'a> {
 
     fn read(entry: &'a [u8]) -> Option<Self> {
         let Uses { times, last } = Uses::read(entry)?;
-        let (&[payee_type, currency, repeats_confirmed], rest) =
-            entry.get(TYPE..)?.split_first_chunk()?;
+        let (&[payee_type, currency, repeats], rest) = entry.get(TYPE..)?.split_first_chunk()?;
         let id = Reader::new(rest).id()?;
         Some(Self {
             payee_type: PayeeType::ALL.get(usize::from(payee_type)).copied()?,
@@ -79,7 +79,7 @@ impl<'a> KnownPayee<'a> {
             times_paid: times,
             last_paid: last,
             currency: Currency::from_number(currency)?,
-            repeats_confirmed,
+            repeats: Repeats::from_byte(repeats),
             amounts: Amounts::of(rest.get(id.packed_bytes()..)?),
         })
     }
@@ -172,7 +172,8 @@ pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, payees_max: u32)
         .saturating_add(amount.len());
     listed.push(Kind::Payee, tag, expected, |out| {
         out.extend_from_slice(&Uses::once(time).to_bytes());
-        out.extend_from_slice(&[payee_type as u8, money.currency().number(), 0]);
+        let repeats = Repeats::NONE.byte();
+        out.extend_from_slice(&[payee_type as u8, money.currency().number(), repeats]);
         id.put(out);
         out.extend_from_slice(&amount);
     });
@@ -192,21 +193,32 @@ pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) -> bool {
         return true;
     }
     let (place, uses) = (known.amounts_place(at), known.uses());
-    let repeats = known.repeats_confirmed;
+    let mut repeats = known.repeats;
     uses.less_one().put(listed, at);
     if record.is_repeat_that_was_meant() {
-        listed.put(at, REPEATS, [repeats.saturating_sub(1)]);
+        repeats = repeats.less_confirmed();
     }
+    if record.repeats_what_was_paid() {
+        repeats = repeats.without_days();
+    }
+    listed.put(at, REPEATS, [repeats.byte()]);
     amounts::unlearn(listed, place, record.money().amount_minor());
     false
 }
 
-/// Notes that the payer, asked about a repeat of `record`, said that it was meant.
-pub(super) fn confirm_repeat(listed: &mut Listed, record: RecordRef<'_>) {
-    if let Some((at, known)) = payee_paid_by(listed, record) {
-        let repeats = known.repeats_confirmed.saturating_add(1);
-        listed.put(at, REPEATS, [repeats]);
+/// Learns of repeats from `record`, which was held against another payment and went well.
+pub(super) fn learn_repeat(listed: &mut Listed, record: RecordRef<'_>) {
+    let Some((at, known)) = payee_paid_by(listed, record) else {
+        return;
+    };
+    let mut repeats = known.repeats;
+    if record.is_repeat_that_was_meant() {
+        repeats = repeats.and_confirmed();
     }
+    if record.is_first_repeat_of_its_day() {
+        repeats = repeats.and_day();
+    }
+    listed.put(at, REPEATS, [repeats.byte()]);
 }
 
 fn payee_paid_by<'a>(listed: &'a Listed, record: RecordRef<'_>) -> Option<(usize, KnownPayee<'a>)> {

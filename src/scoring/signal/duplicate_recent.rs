@@ -1,13 +1,14 @@
 //! `DUPLICATE_RECENT`: the same payee and amount again soon after the first payment was paid.
 //!
 //! The payer may mean it, so it asks and never blocks. What speaks for meaning it: another order in
-//! the same sitting (a second ticket), a series that is under way (a bill split in equal parts), and
-//! having said so before. None of these but the payer's word speaks for a press
+//! the same sitting (a second ticket), a series that is under way (a bill split in equal parts),
+//! having said so before, and doing so day by day. None of these but the payer's word speaks for a press
 //! within seconds, and no order number for a payment of which the payer did not hear for a while.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
+use crate::scoring::profile::KnownPayee;
 use crate::scoring::submission::Submission;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::RecordRef;
@@ -41,6 +42,9 @@ settings! {
         /// What is left of the strength for each time the payer said of this payee that a repeat was
         /// meant.
         confirmed_share: f64 = 0.6, 0 => 1, "share";
+        /// What is left of the strength where the account repeated payments to this payee on three days and
+        /// this is what it mostly pays there: two taps at the same gate.
+        habit_share: f64 = 0.6, 0 => 1, "share";
     }
 }
 
@@ -71,10 +75,13 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
             strength *= settings.series_share;
         }
+        if is_habit(context) {
+            strength *= settings.habit_share;
+        }
     }
     let confirmed = context
         .known_payee
-        .map_or(0, |known| known.repeats_confirmed);
+        .map_or(0, |known| known.repeats.confirmed());
     for _ in 0..confirmed.min(8) {
         strength *= settings.confirmed_share;
     }
@@ -121,4 +128,14 @@ fn is_series<'a>(
     let longest = settings.series_up_to as usize;
     let before = sitting.take(longest).count();
     before >= 2 && before < longest
+}
+
+/// Whether the account repeats this payment day by day.
+fn is_habit(context: &Context<'_>) -> bool {
+    let are_habit = |known: &KnownPayee<'_>| known.repeats.are_habit();
+    context.comparable_payee().is_some_and(are_habit)
+        && context.usual_of_payee(1).is_some_and(|usual| {
+            let amount_minor = context.payment.money.amount_minor();
+            usual.median_minor == amount_minor
+        })
 }

@@ -17,6 +17,10 @@ use crate::scoring::payment::{
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::{Span, Timestamp};
 
+/// How far apart payments lie that were made on different days, whatever hour a day begins at: nearly a day, as
+/// the same errand is run now earlier, now later.
+const DAYS_APART: Span = Span::from_hours(20);
+
 /// A payment as it is remembered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -123,13 +127,31 @@ impl<'a> RecordRef<'a> {
     /// says no such thing.
     #[must_use]
     pub fn is_repeat_that_was_meant(self) -> bool {
+        self.was_confirmed() && self.repeats_what_was_paid()
+    }
+
+    /// Whether it was held against an earlier payment that was paid, not only one of which nobody knew yet.
+    pub(in crate::scoring) fn repeats_what_was_paid(self) -> bool {
         let answer = || {
             let decision = self.standing().decision;
             self.detail()?.assessment(decision, |_| Arc::default())
         };
         self.was_held_against_another()
-            && self.was_confirmed()
             && answer().is_some_and(|answer| answer.names_what_was_paid())
+    }
+
+    /// Whether it repeats what was paid shortly before, as no other that is remembered of its day did: one
+    /// day, one vote.
+    #[must_use]
+    pub fn is_first_repeat_of_its_day(self) -> bool {
+        let is_another = |other: RecordRef<'_>| {
+            other.score_time() < self.score_time()
+                && other.score_time().plus(DAYS_APART) > self.score_time()
+                && other.money() == self.money()
+                && other.pays_whom(self)
+                && other.repeats_what_was_paid()
+        };
+        self.repeats_what_was_paid() && !self.window.newest_first().any(is_another)
     }
 
     /// Whether the profile has learnt from it.
