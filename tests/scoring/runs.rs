@@ -65,6 +65,8 @@ fn quiet_stage(small_share: f64) -> Stage {
         "small_payment_burst.small_share",
         Value::Number(small_share),
     ));
+    // None but small ones count.
+    settings.push(("small_payment_burst.strangers_novelty", Value::Number(0.0)));
     let mut stage = Stage::new(&settings);
     for payee in 0..KNOWN {
         stage.play(&format!("{payee}d 6 times every 7d pays 50.00 to P{payee}"));

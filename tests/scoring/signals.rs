@@ -177,6 +177,23 @@ fn a_series_is_one_sitting_and_ends_with_the_fourth() {
 }
 
 #[test]
+fn of_the_same_payment_again_and_again_the_fifth_is_a_burst_whatever_the_account_is_known_for() {
+    let fifth = "
+        0s     p1 pays 25.00 to M001 type=merchant kind=purchase order=o1 : allow
+        1s     p1 succeeded
+        25s    p2 pays 25.00 to M001 type=merchant kind=purchase order=o2 : allow
+        26s    p2 succeeded
+        50s    p3 pays 25.00 to M001 type=merchant kind=purchase order=o3 : allow
+        51s    p3 succeeded
+        75s    p4 pays 25.00 to M001 type=merchant kind=purchase order=o4 : allow
+        76s    p4 succeeded
+        100s   p5 pays 25.00 to M001 type=merchant kind=purchase order=o5 : confirm SMALL_PAYMENT_BURST
+        ";
+    check(fifth);
+    check(&fifth.replace("25.00", "2500.00"));
+}
+
+#[test]
 fn another_order_within_seconds_is_a_press_and_no_second_purchase() {
     check(
         "
@@ -278,6 +295,38 @@ fn pairs_of_one_day_make_no_habit() {
             {hour}h19m  b{hour} succeeded
             "
         ));
+    }
+}
+
+#[test]
+fn strangers_paid_for_good_in_usual_sums_are_a_burst_from_the_fifth_until_the_payer_says_yes() {
+    let mut stage = check("0s 40 times every 1d pays 50.00 to M001 type=merchant kind=purchase");
+    stage.play(
+        "
+        41d       p1 pays 50.00 to 13912340001 kind=top_up type=phone : allow
+        41d25s  p2 pays 50.00 to 13987650002 kind=top_up type=phone : allow
+        41d50s  p3 pays 50.00 to 13911220003 kind=top_up type=phone : allow
+        41d75s  p4 pays 50.00 to 13933440004 kind=top_up type=phone : allow
+        41d100s p5 pays 50.00 to 13955660005 kind=top_up type=phone : confirm SMALL_PAYMENT_BURST
+        41d125s p6 pays 50.00 to 13977880006 kind=top_up type=phone : confirm SMALL_PAYMENT_BURST
+        41d150s p5 pays 50.00 to 13955660005 kind=top_up type=phone token=p5 : allow
+        41d175s p7 pays 50.00 to 13999000007 kind=top_up type=phone : allow !SMALL_PAYMENT_BURST
+        ",
+    );
+}
+
+#[test]
+fn who_goes_from_stall_to_stall_is_no_script() {
+    for (gap, fifth) in [(90, "allow"), (20, "confirm")] {
+        let mut stage =
+            check("0s 40 times every 1d pays 50.00 to M001 type=merchant kind=purchase");
+        for stall in 0..6 {
+            let answer = if stall < 4 { "allow" } else { fifth };
+            let at = stall * gap;
+            stage.play(&format!(
+                "41d{at}s p{stall} pays 4.00 to S{stall}{stall} type=merchant kind=purchase : {answer}"
+            ));
+        }
     }
 }
 

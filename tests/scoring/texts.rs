@@ -98,8 +98,8 @@ fn pace() {
         Signal::SmallPaymentBurst,
         velocity(7),
         Decision::Confirm,
-        "7 small payments within 10 minutes, 1234.56 CNY in all.",
-        "10分钟内有7笔小额付款，合计1234.56 CNY。",
+        "7 payments in a row within 10 minutes, 1234.56 CNY in all.",
+        "10分钟内连续7笔付款，合计1234.56 CNY。",
     );
     check(
         Signal::FailureBurst,

@@ -1,13 +1,16 @@
 //! `SMALL_PAYMENT_BURST`: a run of small payments within minutes, as scripts and stolen phones make them.
 //!
 //! Errands are no burst: paying each of several known payees once (bills, wages) is how people spend
-//! an evening. What counts is small payments to the same payee again, or to payees never paid before.
+//! an evening. What counts is small payments to the same payee again, or to payees never paid before. Of
+//! the same payment again and again any is small, and so is what goes to strangers and cannot be called
+//! back: who empties an account does so in sums that are usual for it.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
+use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::LogAmount;
-use crate::scoring::time::Span;
+use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::{Recent, RecordRef};
 
 /// How many of the newest payments are looked at: more than any run needs to be found. Those before them
@@ -29,6 +32,12 @@ settings! {
         /// Up to how many payments a run says nothing. What lies between is noted, growing towards a
         /// burst.
         nothing_up_to: u32 = 2, 1 => 31, "payments";
+        /// Up to what share of the account's payments going to new payees those to strangers that cannot be
+        /// called back count whatever their sum. Above it strangers are whom this account pays.
+        strangers_novelty: f64 = 0.5, 0 => 1, "share";
+        /// How long after the payment before it a purchase from a stranger counts half: people go from stall
+        /// to stall, and scripts do not wait.
+        stroll_ms: Span = Span::from_minutes(1), 0 => 3600000, "ms";
         /// Within what time of a burst a payment that is not small is noted too: who tries a card with
         /// small sums goes on to large ones.
         follow_ms: Span = Span::from_hours(1), 0 => 86400000, "ms";
@@ -38,39 +47,63 @@ settings! {
         start_strength: f64 = 70.0, 0 => 100, "strength";
         /// What each further payment adds, up to just below a block.
         step_strength: f64 = 1.0, 0 => 100, "strength";
+        /// Full strength of a run that is not small: just enough to ask, as gift cards for a class and the first
+        /// wages of a new employer look the same. It takes another sign of abuse to block.
+        large_strength: f64 = 61.0, 0 => 100, "strength";
     }
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let level = context
-        .level_doublings()
-        .filter(|_| context.knows_the_account() && settings.small_share > 0.0)?;
-    let small_up_to = level + LogAmount::doublings_of(settings.small_share);
-    let small_minor_max = LogAmount::minor_max(small_up_to);
-    let follows = context.payment.money.amount_minor() > small_minor_max;
-    let span = if follows {
-        settings.follow_ms
-    } else {
-        settings.window_ms
-    };
-    let attempts_max = context
-        .attempts_max(span)
-        .saturating_add(own_count(follows));
-    if strength(settings, attempts_max, follows) <= 0.0 {
+    if settings.small_share <= 0.0 {
         return None;
     }
-    let run = Run::before(context, follows, span, small_minor_max);
-    if strength(settings, run.count_max(), follows) <= 0.0 {
+    let knows_the_account = context.knows_the_account();
+    let level = context.level_doublings().filter(|_| knows_the_account);
+    let small_minor_max = level.map_or(0, |level| {
+        LogAmount::minor_max(level + LogAmount::doublings_of(settings.small_share))
+    });
+    let is_small = context.payment.money.amount_minor() <= small_minor_max;
+    let own = run(settings, context, Part::Own, small_minor_max);
+    let followed = (level.is_some() && !is_small)
+        .then(|| run(settings, context, Part::Follows, small_minor_max))
+        .flatten();
+    match (own, followed) {
+        (Some(own), Some(followed)) if followed.strength > own.strength => Some(followed),
+        (own, followed) => own.or(followed),
+    }
+}
+
+/// What is to be said of the run that this payment is such a part of.
+fn run(
+    settings: &Settings,
+    context: &Context<'_>,
+    part: Part,
+    small_minor_max: i64,
+) -> Option<Measure> {
+    let span = match part {
+        Part::Follows => settings.follow_ms,
+        Part::Own => settings.window_ms,
+    };
+    let attempts_max = context.attempts_max(span).saturating_add(part.count());
+    if strength(settings, attempts_max, part) <= 0.0 {
+        return None;
+    }
+    let run = Run::before(settings, context, part, span, small_minor_max);
+    if strength(settings, run.count_max(), part) <= 0.0 {
         return None;
     }
     let repeated = run.repeated();
-    if context.knows_the_payee && repeated == 0 && !follows {
+    if context.knows_the_payee && repeated == 0 && part == Part::Own {
         // An errand itself.
         return None;
     }
     let counted = run.places & !run.errands(repeated);
-    let newest = counted.count_ones().saturating_add(own_count(follows));
-    let strength = strength(settings, newest, follows);
+    let newest = counted.count_ones().saturating_add(part.count());
+    let halves = run.strolls(settings.stroll_ms, counted);
+    let mut strength = strength(settings, newest.saturating_sub(halves / 2), part);
+    if run.has_large(counted) {
+        strength = strength.min(settings.large_strength);
+    }
     let (count, sum_minor) = run.count_and_sum_minor(counted);
     let mut measure = Measure::of(
         strength.min(84.0),
@@ -87,34 +120,72 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     Some(measure)
 }
 
-/// A payment that is not small is none of the run that it follows.
-fn own_count(follows: bool) -> u32 {
-    u32::from(!follows)
+/// What a payment is to the run before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    /// One of it.
+    Own,
+    /// None of it, but what comes after it.
+    Follows,
+}
+
+impl Part {
+    /// How many of the run it is itself.
+    const fn count(self) -> u32 {
+        match self {
+            Self::Own => 1,
+            Self::Follows => 0,
+        }
+    }
 }
 
 /// Some of the newest payments, a bit for each, the newest lowest.
 type Places = u32;
 
-/// The small payments that a payment comes after.
+/// The payments that a payment comes after, those of a run.
 struct Run<'a, 'c> {
     context: &'a Context<'c>,
     newest: Recent<'a>,
     older: Recent<'a>,
+    part: Part,
     small_minor_max: i64,
-    follows: bool,
+    /// Whether what is gone to other strangers is of it whatever its sum.
+    counts_strangers: bool,
+    /// Whether the payment that is asked about is not small.
+    is_large: bool,
     places: Places,
 }
 
 impl<'a, 'c> Run<'a, 'c> {
-    fn before(context: &'a Context<'c>, follows: bool, span: Span, small_minor_max: i64) -> Self {
+    fn before(
+        settings: &Settings,
+        context: &'a Context<'c>,
+        part: Part,
+        span: Span,
+        small_minor_max: i64,
+    ) -> Self {
         let recent = context.account.window().within(span, context.now);
         let newest = recent.newest(LOOK_BACK_MAX);
+        let payment = context.payment;
+        // Whoever said yes to one of many wages is not asked about each.
+        let was_meant =
+            |record: RecordRef<'_>| is_gone_to_a_stranger(record) && record.was_confirmed();
+        let counts_strangers = part == Part::Own
+            && context.knows_the_account()
+            && context.account.profile().novelty() <= settings.strangers_novelty
+            && !newest.iter().any(was_meant);
+        let is_gone = counts_strangers && payment.kind.is_irrevocable() && !context.knows_the_payee;
+        // One that is neither is part of a run of its like only.
+        let is_large = payment.money.amount_minor() > small_minor_max;
+        let is_alike_only = part == Part::Own && is_large && !is_gone;
         let mut run = Self {
             context,
             newest,
             older: recent.but_newest(LOOK_BACK_MAX),
-            small_minor_max,
-            follows,
+            part,
+            small_minor_max: if is_alike_only { 0 } else { small_minor_max },
+            counts_strangers: counts_strangers && !is_alike_only,
+            is_large,
             places: 0,
         };
         let each = newest.iter().enumerate();
@@ -126,9 +197,26 @@ impl<'a, 'c> Run<'a, 'c> {
 
     fn is_of_it(&self, record: RecordRef<'_>) -> bool {
         let money = record.money();
-        money.amount_minor() <= self.small_minor_max
-            && money.currency() == self.context.payment.money.currency()
+        money.currency() == self.context.payment.money.currency()
             && record.standing().counts_in_velocity()
+            && (money.amount_minor() <= self.small_minor_max
+                || self.part == Part::Own && record.pays_the_same_as(self.context.submission)
+                || self.is_to_another_stranger(record))
+    }
+
+    /// Whether it is of the run whatever its sum, since it is gone to another stranger. What one stranger gets
+    /// in parts counts where it is small or the same again.
+    fn is_to_another_stranger(&self, record: RecordRef<'_>) -> bool {
+        self.counts_strangers
+            && is_gone_to_a_stranger(record)
+            && !record.pays_the_payee_of(self.context.submission)
+    }
+
+    /// Whether some of it is not small.
+    fn has_large(&self, counted: Places) -> bool {
+        let is_large = |record: RecordRef<'_>| record.money().amount_minor() > self.small_minor_max;
+        self.part == Part::Own
+            && (self.is_large || self.payments(counted).any(|(_, record)| is_large(record)))
     }
 
     fn payments(&self, places: Places) -> impl Iterator<Item = (Places, RecordRef<'a>)> + use<'a> {
@@ -141,14 +229,15 @@ impl<'a, 'c> Run<'a, 'c> {
 
     /// How many there are at most, were none of them an errand.
     fn count_max(&self) -> u32 {
-        self.places
-            .count_ones()
-            .saturating_add(own_count(self.follows))
+        self.places.count_ones().saturating_add(self.part.count())
     }
 
     /// Those to the payee that is paid now too, if that is part of the run.
     fn repeated(&self) -> Places {
-        let places = if self.follows { 0 } else { self.places };
+        let places = match self.part {
+            Part::Follows => 0,
+            Part::Own => self.places,
+        };
         self.payments(places)
             .filter(|(_, record)| record.pays_the_payee_of(self.context.submission))
             .fold(0, |repeated, (place, _)| repeated | place)
@@ -172,15 +261,37 @@ impl<'a, 'c> Run<'a, 'c> {
         self.places & !others
     }
 
+    /// How many of these, and of what comes after them, are purchases from strangers that so long a time lies
+    /// before.
+    fn strolls(&self, pause: Span, counted: Places) -> u32 {
+        let is_revocable = |kind: PaymentKind| !kind.is_irrevocable();
+        let comes_late = |time: Timestamp, before: Option<RecordRef<'_>>| {
+            before.is_none_or(|before| time.since(before.score_time()) >= pause)
+        };
+        let context = self.context;
+        let own = self.part == Part::Own
+            && !context.knows_the_payee
+            && is_revocable(context.payment.kind)
+            && comes_late(context.now, self.newest.get(0));
+        let strolls = self.payments(counted).filter(|(place, record)| {
+            let before = self
+                .newest
+                .get((place.trailing_zeros() as usize).saturating_add(1));
+            comes_late(record.score_time(), before) && is_to_a_stranger(*record, is_revocable)
+        });
+        let count = u32::try_from(strolls.count()).unwrap_or(u32::MAX);
+        count.saturating_add(own.into())
+    }
+
     /// How many there are, of which these count and older ones like them, and what they come to.
     fn count_and_sum_minor(&self, counted: Places) -> (u32, i64) {
-        let own_minor = match self.follows {
-            true => 0,
-            false => self.context.payment.money.amount_minor(),
+        let own_minor = match self.part {
+            Part::Follows => 0,
+            Part::Own => self.context.payment.money.amount_minor(),
         };
         let newest = self.payments(counted).map(|(_, record)| record);
         newest.chain(self.counted_older(counted)).fold(
-            (own_count(self.follows), own_minor),
+            (self.part.count(), own_minor),
             |(count, sum_minor), record| {
                 let amount_minor = record.money().amount_minor();
                 (
@@ -195,7 +306,7 @@ impl<'a, 'c> Run<'a, 'c> {
     fn counted_older(&self, counted: Places) -> impl Iterator<Item = RecordRef<'a>> {
         let is_counted = move |record: &RecordRef<'a>| {
             !record.payee_was_known()
-                || !self.follows && record.pays_the_payee_of(self.context.submission)
+                || self.part == Part::Own && record.pays_the_payee_of(self.context.submission)
                 || self
                     .payments(counted)
                     .any(|(_, newer)| newer.pays_whom(*record))
@@ -203,6 +314,16 @@ impl<'a, 'c> Run<'a, 'c> {
         let small = self.older.iter().filter(|record| self.is_of_it(*record));
         small.filter(is_counted)
     }
+}
+
+/// Whether it went to a payee that the account did not know, for what is so.
+fn is_to_a_stranger(record: RecordRef<'_>, is_so: impl FnOnce(PaymentKind) -> bool) -> bool {
+    !record.payee_was_known() && record.kind().is_some_and(is_so)
+}
+
+/// Whether it went to a payee that the account did not know, and cannot be called back.
+fn is_gone_to_a_stranger(record: RecordRef<'_>) -> bool {
+    is_to_a_stranger(record, PaymentKind::is_irrevocable)
 }
 
 /// Each of them by itself.
@@ -213,12 +334,14 @@ fn each(places: Places) -> impl Iterator<Item = Places> {
         .map(|places| places & places.wrapping_neg())
 }
 
-fn strength(settings: &Settings, count: u32, follows: bool) -> f64 {
-    match count.checked_sub(settings.from) {
-        Some(_) if follows => settings.follow_strength,
-        Some(beyond) => settings.start_strength + f64::from(beyond) * settings.step_strength,
-        None if follows => 0.0,
-        None => {
+fn strength(settings: &Settings, count: u32, part: Part) -> f64 {
+    match (count.checked_sub(settings.from), part) {
+        (Some(_), Part::Follows) => settings.follow_strength,
+        (Some(beyond), Part::Own) => {
+            settings.start_strength + f64::from(beyond) * settings.step_strength
+        }
+        (None, Part::Follows) => 0.0,
+        (None, Part::Own) => {
             let noted = f64::from(count.saturating_sub(settings.nothing_up_to));
             let burst = settings.from.saturating_sub(settings.nothing_up_to).max(1);
             settings.start_strength * noted / f64::from(burst)

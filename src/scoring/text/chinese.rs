@@ -104,7 +104,7 @@ fn chinese_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             "加上这笔付款，您在{window}内共支出{sum}；您平时最多支出{}。",
             Amount(whole(*usual), currency)
         ),
-        Signal::SmallPaymentBurst => format!("{window}内有{count}笔小额付款，合计{sum}。"),
+        Signal::SmallPaymentBurst => format!("{window}内连续{count}笔付款，合计{sum}。"),
         Signal::FailureBurst => format!("{window}内有{count}笔付款被拒绝。"),
         _ => format!("这是您{window}内的第{count}笔付款。"),
     }

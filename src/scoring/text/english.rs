@@ -117,7 +117,7 @@ fn english_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             Amount(whole(*usual), currency)
         ),
         Signal::SmallPaymentBurst => {
-            format!("{count} small payments within {window}, {sum} in all.")
+            format!("{count} payments in a row within {window}, {sum} in all.")
         }
         Signal::FailureBurst => format!("{count} payments were declined within {window}."),
         _ => format!("This is payment number {count} within {window}."),

@@ -78,6 +78,12 @@ pub(super) fn payee(detail: &[u8]) -> Option<(PayeeType, PackedId<'_>)> {
     Some((payee_type(*names)?, Reader::new(ids).id()?))
 }
 
+/// What the payment of a detail was for.
+pub(super) fn kind(detail: &[u8]) -> Option<PaymentKind> {
+    let [_, names] = detail.first_chunk()?;
+    PaymentKind::ALL.get(usize::from(names >> 4)).copied()
+}
+
 /// The device in a detail.
 pub(super) fn device_id(detail: &[u8]) -> Option<PackedId<'_>> {
     let ([flags, _], ids) = detail.split_first_chunk()?;

@@ -12,7 +12,7 @@ use crate::scoring::outcome::{Outcome, Standing};
 use crate::scoring::packing::PackedId;
 use crate::scoring::payment::{
     AccountId, DeviceId, ID_BYTES_MAX, OrderId, Payee, PayeeId, PayeeType, Payment, PaymentId,
-    SessionId,
+    PaymentKind, SessionId,
 };
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::{Span, Timestamp};
@@ -245,6 +245,12 @@ impl<'a> RecordRef<'a> {
     /// Whether it pays this order.
     pub(super) fn pays_order(self, order_id: &Tagged<'_>) -> bool {
         self.order_id() == Some(order_id.id())
+    }
+
+    /// What it was for.
+    #[must_use]
+    pub fn kind(self) -> Option<PaymentKind> {
+        detail::kind(self.detail_bytes())
     }
 
     /// Whether both pay an order, and not the same.
