@@ -10,7 +10,8 @@ use crate::scoring::policy::settings;
 settings! {
     /// Settings of `DUPLICATE_ORDER`.
     Settings as "duplicate_order" {
-        /// How much the signal counts; 0 switches it off.
+        /// How much the signal counts; 0 switches it off. With 0.84 the same order and sum again asks and
+        /// does not block, for gateways whose order numbers come around within a day, as those of tables do.
         weight: f64 = 1.0, 0 => 1, "share";
         /// Strength where the sum differs from the earlier one's: the order may be paid in parts.
         other_amount_strength: f64 = 70.0, 0 => 100, "strength";
