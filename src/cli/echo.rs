@@ -3,7 +3,7 @@
 use super::serve::{Starter, StopSignals, listen};
 use super::settings::Settings;
 use super::{Ended, Failure, client};
-use crate::config::Config;
+use crate::config::{Config, JournalAck};
 use crate::{grpc, telemetry};
 
 /// Serve the echo twin: the same messages, every payment allowed unread
@@ -39,7 +39,7 @@ async fn serve(config: &Config, starter: &Starter) -> Ended {
         .first_or(starter.gone());
     let address = listeners.address();
     tracing::info!(target: "doublecheck", %address, threads = %config.threads, "ready");
-    starter.tell(address);
+    starter.tell(address, JournalAck::NONE);
     let settings = grpc::Settings {
         limits: config.limits,
         ..Default::default()

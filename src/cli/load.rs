@@ -43,9 +43,11 @@ use summary::Summary;
 /// Load a server with payments, and tell how fast and how rightly it answers
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Without --address it starts a server of its own under built-in settings, which ends with the load, and so does what it
-keeps, unless it is told --data-dir. Of such a server, and of processes named by --pid, the processor time is told too
-(on Linux), without that of the load itself.
+Without --address it starts a server of its own under built-in settings, but for one: it keeps nothing (journal.ack is
+none, as the report says), so that no disk is measured. Add `-- --journal-ack written` for the cost of answers that
+outlive the process; what is kept ends with the server, and that with the load. Told `-- --data-dir DIRECTORY` it keeps
+what it answers there, as `serve` does. Of such a server, and of processes named by --pid, the processor time is told
+too (on Linux), without that of the load itself.
 
 A closed loop (--in-flight) finds the highest rate: the next call leaves when an earlier one is answered. An open loop
 (--rate) finds the latency at a rate: calls leave at random moments of a Poisson process, and latency counts from the
@@ -69,7 +71,7 @@ Examples:
   doublecheck load --echo --mode batch --rounds 7 --json | jq .ratios.rate_per_second.median
   doublecheck load --address 10.0.0.7:50051 --payments 100000
   doublecheck load --address https://risk:50051 --ca ca.pem --token-file token
-  doublecheck load -- --policy cautious
+  doublecheck load -- --policy cautious --journal-ack written
 
 Exit codes: 0 done; 1 a wrong answer, a payment that no server answered (UNAVAILABLE, CANCELLED, UNKNOWN, or nothing
 within --patience), no answer at all, or a load that was interrupted, which tells what it has; 2 wrong usage. Whatever
@@ -99,22 +101,25 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
     let interruption =
         Interruption::listen().map_err(|error| Failure::at_work("waiting for signals", &error))?;
     let progress = Progress::new();
-    let rounds = measure::measure(&plan, &program, &progress, &interruption);
+    let measured = measure::measure(&plan, &program, &progress, &interruption);
     progress.finish();
     let is_interrupted = interruption.is_told();
     let nothing = || match is_interrupted {
         true => Failure::Work("error: interrupted before anything was measured".to_owned()),
         false => Failure::Work("error: nothing was measured".to_owned()),
     };
-    let summary = Summary::of(&rounds?).ok_or_else(nothing)?;
+    let measured = measured?;
+    let summary = Summary::of(&measured.rounds).ok_or_else(nothing)?;
+    let journal_ack = measured.journal_ack.as_deref();
     // A disk that is full takes no figures away.
     let written = write_distributions(&files, &summary);
     if arguments.measuring.json {
         let mut object = json!(summary);
         object["parameters"] = plan.json();
+        object["parameters"]["journal_ack"] = json!(journal_ack);
         writeln!(out, "{object}")?;
     } else {
-        report::write(out, &plan, &summary)?;
+        report::write(out, &plan, journal_ack, &summary)?;
     }
     written?;
     report::complaints(&plan, &summary, is_interrupted)

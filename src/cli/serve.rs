@@ -147,7 +147,7 @@ async fn serve(
     reloading.ask_at(hangups);
     door.open(Arc::clone(&engine));
     tell_ready(&config, &engine, address, http.address());
-    arguments.starter.tell(address);
+    arguments.starter.tell(address, config.journal_ack);
     let mut hurried = false;
     tokio::select! {
         result = &mut serving => ended(result)?,

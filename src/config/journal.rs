@@ -13,13 +13,16 @@ impl JournalAck {
     /// What the setting must be.
     pub(super) const EXPECTED: &str = "one of none, written, synced";
 
-    /// What stands for keeping no journal.
-    const NONE: &str = "none";
+    /// No journal is kept.
+    pub const NONE: Self = Self(None);
+
+    /// What stands for that.
+    const NONE_NAME: &str = "none";
 
     /// Takes `text` as one of them.
     pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
         match text {
-            Self::NONE => Ok(Self(None)),
+            Self::NONE_NAME => Ok(Self::NONE),
             text => match Ack::from_name(text) {
                 Some(ack) => Ok(Self(Some(ack))),
                 None => Err(Self::EXPECTED),
@@ -42,7 +45,7 @@ impl Default for JournalAck {
 
 impl fmt::Display for JournalAck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0.map_or(Self::NONE, Ack::name))
+        f.write_str(self.0.map_or(Self::NONE_NAME, Ack::name))
     }
 }
 

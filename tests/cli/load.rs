@@ -187,6 +187,7 @@ fn a_server_that_runs_is_loaded_and_left_running() {
     let served = serve();
     let loaded = load_json(&["--address", &served.address, "--payments", "300"]);
     assert_eq!(loaded["score"]["answered"], 300, "{loaded}");
+    assert_eq!(loaded["parameters"]["journal_ack"], Value::Null);
     assert_eq!(loaded["score"]["server_cpu_us_per_payment"], Value::Null);
     assert_eq!(served.score_json("p-1", &[])["decision"], "DECISION_ALLOW");
 }

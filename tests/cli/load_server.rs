@@ -4,9 +4,9 @@ use std::fs;
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
-use crate::load::{PATIENT, assert_all_answered, load_json};
+use crate::load::{PATIENT, assert_all_answered, load, load_json};
 #[cfg(unix)]
-use crate::load::{load, serve};
+use crate::load::serve;
 use crate::support::{Folder, doublecheck};
 #[cfg(unix)]
 use crate::support::{metric, ran};
@@ -69,6 +69,27 @@ fn what_its_server_keeps_is_gone_after_the_load_unless_a_place_is_given() {
     assert!(is_loaded(&["--data-dir", &kept]));
     assert_eq!((within(&here), within(&temporary)), (0, 0));
     assert!(within(&kept) > 0);
+}
+
+#[test]
+fn a_load_says_whether_its_server_keeps_what_it_answers() {
+    let folder = Folder::with(&[]);
+    let kept = folder.path("kept");
+    for (more, journal_ack) in [
+        (&[][..], "none"),
+        (&["--journal-ack", "synced"], "synced"),
+        (&["--data-dir", &kept], "written"),
+    ] {
+        let brief = ["--payments", "5", "--"];
+        let arguments = [&brief[..], &PATIENT, more].concat();
+        let loaded = load_json(&arguments);
+        assert_eq!(loaded["parameters"]["journal_ack"], journal_ack, "{more:?}");
+        let ran = load(&arguments);
+        let told = format!("\nserver         its own, journal.ack {journal_ack}\n");
+        assert!(ran.out.contains(&told), "{ran:?}");
+    }
+    let journal = fs::read_dir(&kept).unwrap().count();
+    assert!(journal > 0, "nothing is kept where it was to be");
 }
 
 #[test]

@@ -26,13 +26,21 @@ pub(super) struct Round {
     pub(super) cpu: Option<Duration>,
 }
 
+/// What came of all of them.
+#[derive(Debug)]
+pub(super) struct Measured {
+    pub(super) rounds: Vec<Round>,
+    /// What answers waited for, where the server is one of ours.
+    pub(super) journal_ack: Option<String>,
+}
+
 /// Runs `plan`: every round, of each twin by turns.
 pub(super) fn measure(
     plan: &Plan,
     program: &Path,
     progress: &Progress,
     interruption: &Interruption,
-) -> Result<Vec<Round>, Failure> {
+) -> Result<Measured, Failure> {
     let stands = plan
         .twins
         .iter()
@@ -41,9 +49,23 @@ pub(super) fn measure(
     for stand in &stands {
         stand.prefill(plan, progress)?;
     }
+    // The service comes first.
+    let journal_ack = stands.first().and_then(|stand| stand.server.journal_ack());
+    Ok(Measured {
+        journal_ack: journal_ack.map(str::to_owned),
+        rounds: by_turns(plan, &stands, progress, interruption)?,
+    })
+}
+
+fn by_turns(
+    plan: &Plan,
+    stands: &[Stand],
+    progress: &Progress,
+    interruption: &Interruption,
+) -> Result<Vec<Round>, Failure> {
     let mut rounds = Vec::new();
     for nth in 0..plan.rounds {
-        for stand in &stands {
+        for stand in stands {
             let round = stand.round(plan, nth, progress);
             if interruption.is_told() {
                 // What it lacks is no failure of its own.

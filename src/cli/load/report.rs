@@ -8,8 +8,14 @@ use super::plan::Plan;
 use super::summary::{Figures, Side, Spread, Summary};
 use crate::cli::show;
 
-pub(super) fn write(out: &mut dyn Write, plan: &Plan, summary: &Summary) -> io::Result<()> {
-    let mut rows = head(plan);
+/// `journal_ack` is what answers waited for, where that is known.
+pub(super) fn write(
+    out: &mut dyn Write,
+    plan: &Plan,
+    journal_ack: Option<&str>,
+    summary: &Summary,
+) -> io::Result<()> {
+    let mut rows = head(plan, journal_ack);
     match (&summary.echo, &summary.ratios) {
         (Some(echo), Some(ratios)) => {
             show::table(out, &rows)?;
@@ -40,7 +46,7 @@ fn row(name: &str, value: String) -> Vec<String> {
 }
 
 /// What was asked for.
-fn head(plan: &Plan) -> Vec<Vec<String>> {
+fn head(plan: &Plan, journal_ack: Option<&str>) -> Vec<Vec<String>> {
     let connections = plan.connections;
     let mode = match plan.mode {
         Mode::Unary => "unary".to_owned(),
@@ -66,6 +72,7 @@ fn head(plan: &Plan) -> Vec<Vec<String>> {
         (None, None) => "its own".to_owned(),
         (None, Some(threads)) => format!("its own, {threads} threads"),
     };
+    let kept = journal_ack.map_or_else(String::new, |ack| format!(", journal.ack {ack}"));
     vec![
         row("calls", format!("{mode}, {pace}")),
         row(
@@ -74,7 +81,7 @@ fn head(plan: &Plan) -> Vec<Vec<String>> {
                 "{accounts} accounts ({spread}), {payees} payees each, {prefill} payments before, seed {seed}"
             ),
         ),
-        row("server", server + secured(plan)),
+        row("server", format!("{server}{}{kept}", secured(plan))),
     ]
 }
 

@@ -19,6 +19,7 @@ use super::temporary::Temporary;
 use crate::cli::Failure;
 use crate::cli::client::{self, Credentials};
 use crate::cli::serve::Starter;
+use crate::config::JournalAck;
 
 #[derive(Debug)]
 pub(super) enum Server {
@@ -42,6 +43,14 @@ impl Server {
         }
     }
 
+    /// What its answers wait for, where that can be known.
+    pub(super) fn journal_ack(&self) -> Option<&str> {
+        match self {
+            Self::Running { .. } => None,
+            Self::Own(own) => Some(&own.journal_ack),
+        }
+    }
+
     /// The processor time that it has used so far, where that can be known.
     pub(super) fn cpu(&self) -> Option<Duration> {
         match self {
@@ -59,6 +68,7 @@ impl Server {
 pub(super) struct OwnServer {
     child: Child,
     address: String,
+    journal_ack: String,
     /// Gone after it.
     _data: Temporary,
 }
@@ -86,11 +96,12 @@ impl OwnServer {
         let mut own = Self {
             child,
             address: String::new(),
+            journal_ack: String::new(),
             _data: data,
         };
         let ready = client::block_on(async {
             Ok(tokio::select! {
-                address = first_address(out) => address.map_err(|_| "did not start".to_owned()),
+                told = first_line(out) => told.map_err(|_| "did not start".to_owned()),
                 () = tokio::time::sleep(patience) => {
                     Err(format!("was not ready within {patience:?} (--patience)"))
                 }
@@ -100,8 +111,12 @@ impl OwnServer {
             })
         });
         let why = match ready? {
-            Ok(address) => {
+            Ok(Told {
+                address,
+                journal_ack,
+            }) => {
                 own.address = address.to_string();
+                own.journal_ack = journal_ack;
                 return Ok(own);
             }
             Err(why) => why,
@@ -129,10 +144,12 @@ fn command(program: &Path, name: &str, data: &Path, arguments: &[String]) -> Com
             command.env_remove(variable);
         }
     }
+    if !names_data_dir(arguments) {
+        // Unless asked for, its journal is not what is to be measured either. The report says so.
+        command.env("DOUBLECHECK_JOURNAL_ACK", JournalAck::NONE.to_string());
+    }
     command
-        // Unless asked for, its journal is not what is to be measured either.
-        .env("DOUBLECHECK_JOURNAL_ACK", "none")
-        // And made-up payments belong into nobody's data.
+        // Made-up payments belong into nobody's data.
         .env("DOUBLECHECK_DATA_DIR", data)
         .env("DOUBLECHECK_HTTP_ADDRESS", "127.0.0.1:0")
         .args([name, "--grpc-address", "127.0.0.1:0", Starter::FLAG])
@@ -144,13 +161,30 @@ fn command(program: &Path, name: &str, data: &Path, arguments: &[String]) -> Com
     command
 }
 
-/// The address in the first line of `out`, once that comes.
-fn first_address(out: Option<ChildStdout>) -> oneshot::Receiver<SocketAddr> {
+/// Whether a server is told where to keep what it answers: then it is to keep it.
+fn names_data_dir(arguments: &[String]) -> bool {
+    let names = |argument: &String| argument == "--data-dir" || argument.starts_with("--data-dir=");
+    arguments.iter().any(names)
+}
+
+/// What a server says of itself once it is ready.
+struct Told {
+    address: SocketAddr,
+    journal_ack: String,
+}
+
+/// What the first line of `out` says, once that comes.
+fn first_line(out: Option<ChildStdout>) -> oneshot::Receiver<Told> {
     let (tell, told) = oneshot::channel();
     thread::spawn(move || {
         let first = BufReader::new(out?).lines().next()?.ok()?;
+        let (address, journal_ack) = first.split_once(' ')?;
+        let line = Told {
+            address: address.parse().ok()?,
+            journal_ack: journal_ack.to_owned(),
+        };
         // Nobody may wait for it any more.
-        tell.send(first.parse().ok()?).ok()
+        tell.send(line).ok()
     });
     told
 }

@@ -7,6 +7,8 @@ use std::thread;
 
 use tokio::sync::oneshot;
 
+use crate::config::JournalAck;
+
 /// Asks to stop: SIGTERM and SIGINT. Each value hears all of them from when it was made.
 #[cfg(unix)]
 pub(in crate::cli) struct StopSignals {
@@ -76,8 +78,9 @@ impl StopSignals {
 /// Whether another program started this one, to use it for as long as it lives itself.
 #[derive(Debug, clap::Args)]
 pub(in crate::cli) struct Starter {
-    /// Write the address to standard output once calls are taken, and end when standard input does: whoever
-    /// started this process holds its other end, and however that one ends, the system lets go of it
+    /// Write the address and journal.ack to standard output once calls are taken, and end when standard input
+    /// does: whoever started this process holds its other end, and however that one ends, the system lets go
+    /// of it
     #[arg(long = Starter::FLAG.trim_start_matches('-'), hide = true)]
     for_starter: bool,
 }
@@ -85,12 +88,12 @@ pub(in crate::cli) struct Starter {
 impl Starter {
     pub(in crate::cli) const FLAG: &str = "--for-starter";
 
-    /// Tells that program that calls are taken, and where. The log tells people: it may be in any format, or
-    /// say nothing.
-    pub(in crate::cli) fn tell(&self, address: SocketAddr) {
+    /// Tells that program that calls are taken, where, and what answers wait for. The log tells people: it may be
+    /// in any format, or say nothing.
+    pub(in crate::cli) fn tell(&self, address: SocketAddr, journal_ack: JournalAck) {
         if self.for_starter {
             // Where it is gone, this process ends anyway.
-            let _ = writeln!(io::stdout(), "{address}");
+            let _ = writeln!(io::stdout(), "{address} {journal_ack}");
         }
     }
 
