@@ -3,8 +3,8 @@
 //! A call is scored in one go, so calls do not wait for each other in a queue of ours: they wait for the
 //! journal, and for their turn on their thread. Both are bounded here, for each worker by itself, so that
 //! no two cores fight for a number. What relieves the service, or says how it is, is let in all the same:
-//! reports of outcomes, without which payments that failed look like duplicates; health; reflection. A
-//! stream is bounded by its client: what was not answered is not read on. The room of messages that are not
+//! reports of outcomes, without which payments that failed look like duplicates; health; reflection. Reports
+//! are journalled too, so a journal that is behind refuses them as it does payments. A stream is bounded by its client: what was not answered is not read on. The room of messages that are not
 //! whole is bounded for all.
 
 use std::sync::Arc;
