@@ -9,6 +9,7 @@ use crate::journal::{Reader, Tail, is_kept_in};
 use crate::scoring::time::Timestamp;
 use crate::storage::disk::Disk;
 
+mod covered;
 mod export;
 mod inspect;
 mod snapshot;
@@ -42,8 +43,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
-    /// Read every record and every snapshot and tell whether anything would be lost on the next start;
-    /// changes nothing
+    /// Read every record and every snapshot and tell whether all of it is whole, and if not, whether anything
+    /// would be lost on the next start; changes nothing
     Verify {
         /// The journal's directory
         directory: PathBuf,

@@ -4,8 +4,9 @@
 //! journal, and for their turn on their thread. Both are bounded here, for each worker by itself, so that
 //! no two cores fight for a number. What relieves the service, or says how it is, is let in all the same:
 //! reports of outcomes, without which payments that failed look like duplicates; health; reflection. Reports
-//! are journalled too, so a journal that is behind refuses them as it does payments. A stream is bounded by its client: what was not answered is not read on. The room of messages that are not
-//! whole is bounded for all.
+//! are journalled too, so a journal that is behind refuses them as it does payments. A stream is bounded by
+//! its client: what was not answered is not read on. The room of messages that are not whole is bounded for
+//! all.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};

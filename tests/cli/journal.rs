@@ -290,25 +290,73 @@ fn open(directory: &Path) -> Disk {
     opened.expect("nobody else has it open").unwrap()
 }
 
+/// Takes a snapshot that the journal has to be read from the record `from` on for. Its name.
+fn snapshot(directory: &str, from: u64) -> String {
+    let mut image = Vec::new();
+    Account::default().put_image(&mut image);
+    let disk = Arc::new(open(Path::new(directory)));
+    let mut writer = SnapshotWriter::begin(disk, from).unwrap();
+    let state = State {
+        key: Key::Account("payer-1"),
+        applied: from - 1,
+        image: &image,
+    };
+    writer.put(&state).unwrap();
+    writer.finish(from + 2).unwrap().file
+}
+
+#[test]
+fn damage_that_a_snapshot_stands_for_loses_nothing_and_is_told_as_such() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    written(Path::new(&directory), 80);
+    let whole = run(&["journal", "inspect", &directory, "--json"]);
+    let whole: Value = serde_json::from_str(&whole.out).unwrap();
+    let name = snapshot(&directory, 60);
+    let harm = |nth: usize, byte: usize| {
+        let file = whole["segments"][nth]["file"].as_str().unwrap();
+        let path = Path::new(&directory).join(file);
+        let mut harmed = fs::read(&path).unwrap();
+        harmed[byte] ^= 1;
+        fs::write(&path, harmed).unwrap();
+    };
+    harm(0, 100);
+    let told = format!(
+        "00000000000000000001.journal: byte 93: damaged, but nothing is lost: {name} holds what stood there, and a \
+         start goes on behind it"
+    );
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert_eq!(ran.err, format!("error: {directory}: {told}\n"));
+    let ran = run(&["journal", "inspect", &directory]);
+    assert!(
+        ran.out.contains(&format!("\ntail              {told}\n")),
+        "{ran:?}"
+    );
+    let ran = run(&["journal", "inspect", &directory, "--json"]);
+    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let tail = &found["tail"];
+    assert_eq!(tail["covered_by"], name, "{tail}");
+    assert_eq!(tail["lost_from"], Value::Null, "{tail}");
+    assert_eq!(found["next"], whole["next"]);
+
+    // Damage behind it is what a start stops at, and what is told then.
+    let segments = whole["segments"].as_array().unwrap().len();
+    harm(segments - 2, 100);
+    let ran = run(&["journal", "verify", &directory]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(!ran.err.contains("00000000000000000001.journal"), "{ran:?}");
+    for part in ["lost. ", "--set-damage-aside"] {
+        assert!(ran.err.contains(part), "{part}: {ran:?}");
+    }
+}
+
 #[test]
 fn snapshots_are_read_and_told() {
     let folder = Folder::with(&[]);
     let directory = folder.path("data");
     written(Path::new(&directory), 40);
-    let mut image = Vec::new();
-    Account::default().put_image(&mut image);
-    let snapshot = |from: u64| {
-        let disk = Arc::new(open(Path::new(&directory)));
-        let mut writer = SnapshotWriter::begin(disk, from).unwrap();
-        let state = State {
-            key: Key::Account("payer-1"),
-            applied: from - 1,
-            image: &image,
-        };
-        writer.put(&state).unwrap();
-        writer.finish(from + 2).unwrap().file
-    };
-    let name = snapshot(3);
+    let name = snapshot(&directory, 3);
     let ran = run(&["journal", "verify", &directory]);
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
     let told = format!("\nsnapshot  {name}: 1 accounts, 0 payees, 0 devices, 0 policies\n");

@@ -4,9 +4,9 @@ use std::fs;
 #[cfg(unix)]
 use std::process::{Command, Stdio};
 
-use crate::load::{PATIENT, assert_all_answered, load, load_json};
 #[cfg(unix)]
 use crate::load::serve;
+use crate::load::{PATIENT, assert_all_answered, load, load_json};
 use crate::support::{Folder, doublecheck};
 #[cfg(unix)]
 use crate::support::{metric, ran};

@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::super::{Ended, Failure, show};
+use super::covered::Covered;
 use super::{open, snapshot, time, told};
 use crate::journal::event::EventKind;
 use crate::journal::{Damage, SegmentSummary, Tail};
@@ -21,6 +22,8 @@ struct Found {
     kinds: BTreeMap<EventKind, u64>,
     next: u64,
     tail: Tail,
+    /// Where the journal is damaged and a start from the newest snapshot does not notice.
+    covered: Option<Covered>,
     snapshots: snapshot::Found,
 }
 
@@ -49,13 +52,25 @@ fn look(directory: &Path) -> Result<Found, Failure> {
         *kinds.entry(event.kind()).or_default() += 1;
     }
     let ending = reader.ending();
+    let next = ending.as_ref().map_or(1, |ending| ending.next);
+    let tail = ending.map_or(Tail::Open, |ending| ending.tail);
+    let snapshots = snapshot::look(directory)?;
+    let newest = snapshots.iter().find_map(|(_, read)| read.as_ref().ok());
+    let covered = match (&tail, newest) {
+        // Whatever a start would stop at instead, the damage is what was found.
+        (Tail::SetAside(damage), Some(newest)) => {
+            Covered::by(newest, damage.clone(), directory).ok()
+        }
+        (_, _) => None,
+    };
     Ok(Found {
         segments: reader.segments().to_vec(),
         times,
         kinds,
-        next: ending.as_ref().map_or(1, |ending| ending.next),
-        tail: ending.map_or(Tail::Open, |ending| ending.tail),
-        snapshots: snapshot::look(directory)?,
+        next: covered.as_ref().map_or(next, |covered| covered.ending.next),
+        tail,
+        covered,
+        snapshots,
     })
 }
 
@@ -88,9 +103,14 @@ impl Found {
             .map(|kind| vec![kind.name().to_owned(), count(kind).to_string()])
             .collect();
         rows.push(vec!["next record".to_owned(), self.next.to_string()]);
-        rows.push(vec!["tail".to_owned(), told(&self.tail)]);
+        rows.push(vec!["tail".to_owned(), self.told()]);
         show::table(out, &rows)?;
         snapshot::write(&self.snapshots, out)
+    }
+
+    fn told(&self) -> String {
+        let covered = self.covered.as_ref().map(ToString::to_string);
+        covered.unwrap_or_else(|| told(&self.tail))
     }
 
     fn to_json(&self) -> Value {
@@ -115,43 +135,48 @@ impl Found {
             "segments": segments.collect::<Vec<_>>(),
             "events": kinds.collect::<serde_json::Map<_, _>>(),
             "next": self.next,
-            "tail": tail_json(&self.tail),
+            "tail": self.tail_json(),
             "snapshots": snapshot::to_json(&self.snapshots),
         })
     }
-}
 
-fn tail_json(tail: &Tail) -> Value {
-    match tail {
-        Tail::Closed => json!({ "state": "closed" }),
-        Tail::Open => json!({ "state": "open" }),
-        Tail::Torn {
-            file,
-            offset,
-            bytes,
-            readable_behind,
-        } => json!({
-            "state": "torn",
-            "file": file,
-            "offset": offset,
-            "bytes": bytes,
-            "readable_behind": readable_behind,
-        }),
-        Tail::SetAside(Damage {
-            file,
-            offset,
-            kind: _,
-            lost_from,
-            lost_to,
-            readable_behind,
-        }) => json!({
-            "state": "damaged",
-            "file": file,
-            "offset": offset,
-            "lost_from": lost_from,
-            "lost_to": lost_to,
-            "readable_behind": readable_behind,
-            "message": told(tail),
-        }),
+    fn tail_json(&self) -> Value {
+        match &self.tail {
+            Tail::Closed => json!({ "state": "closed" }),
+            Tail::Open => json!({ "state": "open" }),
+            Tail::Torn {
+                file,
+                offset,
+                bytes,
+                readable_behind,
+            } => json!({
+                "state": "torn",
+                "file": file,
+                "offset": offset,
+                "bytes": bytes,
+                "readable_behind": readable_behind,
+            }),
+            Tail::SetAside(Damage {
+                file,
+                offset,
+                kind: _,
+                lost_from,
+                lost_to,
+                readable_behind,
+            }) => {
+                let lost_from = self.covered.is_none().then_some(lost_from);
+                let covered_by = self.covered.as_ref().map(|covered| &covered.snapshot);
+                json!({
+                    "state": "damaged",
+                    "file": file,
+                    "offset": offset,
+                    "covered_by": covered_by,
+                    "lost_from": lost_from,
+                    "lost_to": lost_from.and(*lost_to),
+                    "readable_behind": readable_behind,
+                    "message": self.told(),
+                })
+            }
+        }
     }
 }

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::super::{Ended, Failure, show};
+use super::covered::Covered;
 use super::{look_at, open, snapshot, told};
 use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Reader, Tail};
@@ -13,7 +14,7 @@ pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
     let mut reader = open(directory)?;
     let mut records: u64 = 0;
     for event in reader.by_ref() {
-        event.map_err(|fault| Failure::at_work(directory.display(), &fault))?;
+        event.map_err(|fault| damaged(fault, snapshots.first(), directory))?;
         records += 1;
     }
     let ending = reader.ending();
@@ -44,6 +45,25 @@ pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
     writeln!(out, "ok")?;
     show::table(out, &rows)?;
     Ok(())
+}
+
+/// What is wrong with a journal that cannot be read from its beginning: a start reads it from the newest snapshot
+/// on.
+fn damaged(fault: JournalFault, newest: Option<&SnapshotSummary>, directory: &Path) -> Failure {
+    let (damage, newest) = match (fault, newest) {
+        (JournalFault::Damage(damage), Some(newest)) => (damage, newest),
+        (fault, _) => return Failure::at_work(directory.display(), &fault),
+    };
+    let covered = match Covered::by(newest, damage, directory) {
+        Ok(covered) => covered,
+        Err(failure) => return failure,
+    };
+    let torn = match &covered.ending.tail {
+        Tail::Closed | Tail::Open => String::new(),
+        tail @ (Tail::Torn { .. } | Tail::SetAside(_)) => format!("; {}", told(tail)),
+    };
+    let directory = directory.display();
+    Failure::Work(format!("error: {directory}: {covered}{torn}"))
 }
 
 /// The snapshots, all of them whole, and the journal there that the newest has to be gone on with.
