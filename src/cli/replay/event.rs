@@ -220,6 +220,14 @@ fn payment(line: &Line<'_>, faults: &mut Faults) -> Option<Payment> {
     let order_id = faults.optional("order_id", line.order_id.as_ref(), OrderId::new);
     let device_id = faults.optional("device_id", line.device_id.as_ref(), DeviceId::new);
     let session_id = faults.optional("session_id", line.session_id.as_ref(), SessionId::new);
+    let duplicate_window = match line.duplicate_window_ms {
+        // Nothing is that long ago: it would look for no duplicates at all.
+        Some(..0) => {
+            faults.add("duplicate_window_ms", "must not be negative");
+            None
+        }
+        window_ms => Some(window_ms.map(Span::from_ms)),
+    };
     if line.outcome.is_some() {
         faults.add("outcome", "has no place in a payment");
     }
@@ -235,18 +243,28 @@ fn payment(line: &Line<'_>, faults: &mut Faults) -> Option<Payment> {
         order_id: order_id?,
         device_id: device_id?,
         session_id: session_id?,
-        duplicate_window: line.duplicate_window_ms.map(Span::from_ms),
+        duplicate_window: duplicate_window?,
     })
 }
 
 fn outcome(line: &Line<'_>, faults: &mut Faults) -> Option<OutcomeReport> {
     let payment_id = faults.check("payment_id", PaymentId::new(line.payment_id.as_ref()));
     let account_id = faults.check("account_id", AccountId::new(line.account_id.as_ref()));
-    if line.confirms.is_some() || line.duplicate_window_ms.is_some() {
-        faults.add(
-            "confirms, duplicate_window_ms",
-            "have no place in an outcome",
-        );
+    // What is not read is not checked either: whoever writes it means something by it.
+    for (field, is_given) in [
+        ("payee_type", line.payee_type.is_some()),
+        ("amount_minor", line.amount_minor.is_some()),
+        ("currency_code", line.currency_code.is_some()),
+        ("kind", line.kind.is_some()),
+        ("order_id", line.order_id.is_some()),
+        ("device_id", line.device_id.is_some()),
+        ("session_id", line.session_id.is_some()),
+        ("duplicate_window_ms", line.duplicate_window_ms.is_some()),
+        ("confirms", line.confirms.is_some()),
+    ] {
+        if is_given {
+            faults.add(field, "has no place in an outcome");
+        }
     }
     let outcome = faults.named("outcome", line.outcome.as_ref(), Outcome::from_name);
     let payee_id = faults.optional("payee_id", line.payee_id.as_ref(), PayeeId::new);
@@ -308,6 +326,32 @@ mod tests {
         assert_eq!(
             faults_of(&PAYMENT.replace("\"payment\"", "\"refund\"")),
             "type: must be payment or outcome"
+        );
+    }
+
+    #[test]
+    fn a_duplicate_window_is_not_negative() {
+        let with =
+            |window: &str| PAYMENT.replace('}', &format!(",\"duplicate_window_ms\":{window}}}"));
+        assert_eq!(
+            faults_of(&with("-1")),
+            "duplicate_window_ms: must not be negative"
+        );
+        for window in ["0", "60000", "null"] {
+            assert!(parse(with(window).as_bytes()).is_ok(), "{window}");
+        }
+    }
+
+    #[test]
+    fn an_outcome_takes_nothing_that_only_payments_have() {
+        let outcome = PAYMENT
+            .replace("\"payment\"", "\"outcome\"")
+            .replace('}', ",\"outcome\":\"succeeded\",\"confirms\":\"q\"}");
+        assert_eq!(
+            faults_of(&outcome),
+            "payee_type: has no place in an outcome; amount_minor: has no place in an outcome; \
+             currency_code: has no place in an outcome; kind: has no place in an outcome; \
+             confirms: has no place in an outcome"
         );
     }
 
