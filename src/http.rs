@@ -24,7 +24,7 @@ use tokio::task::AbortHandle;
 
 use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
-use crate::telemetry::families::BUILD;
+use crate::telemetry::families::{BUILD, SNAPSHOT_INTERVAL};
 use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
 /// How many connections are served at once. One more ends the oldest: whoever probes asks at once, and must
@@ -59,6 +59,8 @@ pub struct Told {
     pub entry: Entry,
     /// How changed files were taken.
     pub reloads: Arc<ReloadCounters>,
+    /// After how long a snapshot is taken.
+    pub snapshot_interval: Duration,
     /// What of the log was lost.
     pub lines_lost: LinesLost,
     /// The process.
@@ -175,6 +177,7 @@ impl Told {
         self.lines_lost.put_on(&mut page);
         self.entry.put_on(&mut page);
         self.reloads.put_on(&mut page);
+        page.one(&SNAPSHOT_INTERVAL, self.snapshot_interval.as_secs());
         self.door.put_on(&mut page);
         page.finish()
     }

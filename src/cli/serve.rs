@@ -119,6 +119,7 @@ async fn serve(
         door: door.clone(),
         entry: entry.clone(),
         reloads: Arc::clone(&counters),
+        snapshot_interval: config.snapshot_every.interval,
         lines_lost,
         process: Process { started },
     };

@@ -49,6 +49,8 @@ families! {
     RELOADS = Counter "doublecheck_reloads_total" ["what", "result"];
     /// 1 while files are no good as they are, and what was in force before stays, by what they hold.
     RELOAD_REFUSED = Gauge "doublecheck_reload_refused" ["what"];
+    /// After how long a snapshot is taken, if the journal has grown.
+    SNAPSHOT_INTERVAL = Gauge "doublecheck_snapshot_interval_seconds" [];
 
     /// Calls that began.
     CALLS_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"];
@@ -132,6 +134,8 @@ families! {
     JOURNAL_DROPPED = Counter "doublecheck_journal_dropped_records_total" [];
     /// Snapshots tried, by result.
     SNAPSHOTS = Counter "doublecheck_snapshots_total" ["result"];
+    /// How long ago the latest one was taken; where this process has taken none, when its start began.
+    SNAPSHOT_AGE = Gauge "doublecheck_snapshot_age_seconds" [];
     /// Events of the journal that the start of this process did again.
     RECOVERY_EVENTS = Gauge "doublecheck_recovery_events" [];
     /// Payments among them that this version would have answered otherwise; what was answered stands.

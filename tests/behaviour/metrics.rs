@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
@@ -55,6 +56,7 @@ fn told(door: &Door) -> Told {
         door: door.clone(),
         entry: Entry::default(),
         reloads: Arc::default(),
+        snapshot_interval: Duration::from_secs(900),
         lines_lost: LinesLost::default(),
         process: Process { started: START },
     }
