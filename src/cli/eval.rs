@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use indicatif::ProgressBar;
 
-use super::replay::{self, RecordedFile, Replay};
+use super::replay::{self, BadLines, RecordedFile, Replay};
 use super::{Ended, Failure};
 use crate::config::policy_source::PolicySource;
 use crate::scoring::policy::Policy;
@@ -132,7 +132,7 @@ fn replayed(
     progress: &ProgressBar,
 ) -> Result<Vec<Answer>, Failure> {
     let mut answers = Answers::to(labels);
-    let file = RecordedFile::open(stream, false, progress)?;
+    let file = RecordedFile::open(stream, BadLines::End, progress)?;
     Replay::new(policy).run(file, &mut |line, decided| {
         let account_id = decided.payment.account_id.as_str();
         answers

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::replay::{RecordedFile, Replay, policy_source, progress_bar};
+use super::replay::{BadLines, RecordedFile, Replay, policy_source, progress_bar};
 use super::{Ended, Failure, show};
 use crate::clock::{Clock as _, Stopwatch, SystemClock};
 use crate::config::policy_source::PolicySource;
@@ -59,7 +59,8 @@ pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
     let policy = policy.map_err(|faults| Failure::faulty(&faults))?;
     let directory = empty_directory(arguments)?;
     let progress = progress_bar();
-    let file = RecordedFile::open(&arguments.file, arguments.skip_bad, &progress)?;
+    let bad_lines = BadLines::skipped_if(arguments.skip_bad);
+    let file = RecordedFile::open(&arguments.file, bad_lines, &progress)?;
     let stopwatch = Stopwatch::start();
     let until = SystemClock::start().now().plus(CLOCKS_APART_MAX);
     let mut replay = Replay::importing(Policies::from(policy), until);

@@ -19,7 +19,7 @@ mod report;
 mod summary;
 
 use comparison::Comparison;
-pub(super) use recorded::{Decided, RecordedFile, Replay};
+pub(super) use recorded::{BadLines, Decided, RecordedFile, Replay};
 use report::{Report, ReportArguments};
 
 /// Run recorded payments through the engine, each at its recorded time
@@ -70,7 +70,8 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
     let policies = policies(arguments)?;
     let labels = arguments.report.labels()?;
     let progress = progress_bar();
-    let file = RecordedFile::open(&arguments.file, arguments.skip_bad, &progress)?;
+    let bad_lines = BadLines::skipped_if(arguments.skip_bad);
+    let file = RecordedFile::open(&arguments.file, bad_lines, &progress)?;
     let mut out = arguments.out.as_deref().map(Output::open).transpose()?;
     let mut report = Report::asked_for(&arguments.report, labels.as_ref())?;
 

@@ -58,6 +58,21 @@ fn a_stream_is_replayed_and_held_against_its_labels() {
 }
 
 #[test]
+fn a_bad_line_is_the_end_and_no_flag_is_advised_that_is_not_there() {
+    let stream = format!("{STREAM}no event\n");
+    let folder = Folder::with(&[("stream.jsonl", &stream), ("labels.csv", LABELS)]);
+    let ran = eval(&folder, &[]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+    assert!(ran.err.contains("stream.jsonl:7: "), "{ran:?}");
+    assert!(!ran.err.contains("--skip-bad"), "{ran:?}");
+    let replayed = run(&["replay", &folder.path("stream.jsonl"), "--out", "-"]);
+    let advised = replayed
+        .err
+        .ends_with(" (`--skip-bad` passes over bad lines)\n");
+    assert!(advised, "{replayed:?}");
+}
+
+#[test]
 fn labels_may_begin_with_a_mark_of_their_encoding() {
     let ran = eval(&folder(&format!("\u{feff}{LABELS}")), &[]);
     assert_eq!(ran.code, Some(0), "{ran:?}");

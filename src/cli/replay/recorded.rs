@@ -22,11 +22,31 @@ use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::token::TokenKey;
 
+/// What becomes of lines that are no good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::cli) enum BadLines {
+    /// The first is the end.
+    End,
+    /// The same, but `--skip-bad` would have passed over it.
+    EndUnlessSkipped,
+    /// They are told of, and passed over.
+    Skip,
+}
+
+impl BadLines {
+    /// For a command that has the flag `--skip-bad`.
+    pub(in crate::cli) const fn skipped_if(skip_bad: bool) -> Self {
+        match skip_bad {
+            true => Self::Skip,
+            false => Self::EndUnlessSkipped,
+        }
+    }
+}
+
 /// A file of recorded payments, opened.
 pub(in crate::cli) struct RecordedFile<'a> {
     path: &'a Path,
-    /// Whether to pass over bad lines, telling of them, instead of stopping at the first.
-    skip_bad: bool,
+    bad_lines: BadLines,
     source: Box<dyn BufRead>,
     progress: &'a ProgressBar,
 }
@@ -36,13 +56,13 @@ impl<'a> RecordedFile<'a> {
     /// When the file cannot be opened.
     pub(in crate::cli) fn open(
         path: &'a Path,
-        skip_bad: bool,
+        bad_lines: BadLines,
         progress: &'a ProgressBar,
     ) -> Result<Self, Failure> {
         let source = source::open(path, progress);
         Ok(Self {
             path,
-            skip_bad,
+            bad_lines,
             source: source.map_err(|error| Failure::at_work(path.display(), &error))?,
             progress,
         })
@@ -133,14 +153,18 @@ impl Replay {
                 Ok(None) => {}
                 Ok(Some(decided)) => observe(number, &decided)?,
                 Err(reason) => {
-                    let bad = format!("{}:{number}: {reason}", file.path.display());
-                    if !file.skip_bad {
-                        return Err(Failure::Work(format!(
-                            "error: {bad} (`--skip-bad` passes over bad lines)"
-                        )));
-                    }
-                    self.summary.add_bad_line();
-                    file.progress.suspend(|| tell(bad));
+                    let hint = match file.bad_lines {
+                        BadLines::Skip => {
+                            self.summary.add_bad_line();
+                            let bad = format!("{}:{number}: {reason}", file.path.display());
+                            file.progress.suspend(|| tell(bad));
+                            continue;
+                        }
+                        BadLines::EndUnlessSkipped => " (`--skip-bad` passes over bad lines)",
+                        BadLines::End => "",
+                    };
+                    let reason = format!("{reason}{hint}");
+                    return Err(Failure::bad_line(file.path, number, reason));
                 }
             }
         }
