@@ -2,6 +2,7 @@
 //!
 //! Labels are read here only. The engine never sees them.
 
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -60,7 +61,7 @@ pub struct EvalArguments {
     /// The policy to decide by: balanced, cautious or lenient, or a TOML file
     #[arg(long, value_name = "NAME|FILE", default_value = "balanced", value_parser = replay::policy_source, conflicts_with = "decisions")]
     policy: PolicySource,
-    /// Switch each signal off in turn, and tell what changes
+    /// Switch each signal off in turn, and tell what changes; the stream must be a file, no pipe
     #[arg(long, conflicts_with_all = ["decisions", "subs"])]
     ablate: bool,
     /// Tell of sub-classes too
@@ -103,6 +104,13 @@ pub fn run(arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
         progress.finish_and_clear();
         return told(&evaluate(&answers)?, arguments, out);
     }
+    if !is_file(stream) {
+        let told = format!(
+            "error: --ablate reads the stream many times: {} is no file",
+            stream.display()
+        );
+        return Err(Failure::Usage(told));
+    }
     let ablation = ablation::run(&policy, &|policy| {
         let hidden = ProgressBar::hidden();
         evaluate(&replayed(stream, &labels, policy, &hidden)?)
@@ -113,6 +121,12 @@ pub fn run(arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
         ablation.write(out)?;
     }
     Ok(())
+}
+
+/// Whether what is at `path` can be read again from its beginning, as a pipe cannot. What is not there is told
+/// by whoever reads it.
+fn is_file(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| found.is_file()) || !path.exists()
 }
 
 fn told(evaluation: &Evaluation, arguments: &EvalArguments, out: &mut dyn Write) -> Ended {

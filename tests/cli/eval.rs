@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::support::{Folder, Ran, run};
+use super::support::{Folder, Ran, doublecheck, ran, run};
 
 /// A top-up, its double press under a new id and under its own, and next day's; then the other payer.
 const STREAM: &str = r#"{"type":"payment","time":"2026-01-01T10:00:00Z","payment_id":"p1","account_id":"alice","payee_id":"13812345678","payee_type":"phone","amount_minor":5000,"currency_code":"CNY","kind":"top_up"}
@@ -112,6 +112,29 @@ fn switching_a_signal_off_shows_what_it_is_worth() {
     let json = eval(&folder(LABELS), &["--ablate", "--json"]);
     let found: Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(found["without"]["DUPLICATE_IN_FLIGHT"]["macro_recall"], 0.5);
+}
+
+#[test]
+#[cfg(unix)]
+fn a_stream_that_can_be_read_but_once_is_not_ablated() {
+    let folder = folder(LABELS);
+    let labels = folder.path("labels.csv");
+    let eval = |more: &[&str]| {
+        let (pipe, mut end) = std::io::pipe().unwrap();
+        std::io::Write::write_all(&mut end, STREAM.as_bytes()).unwrap();
+        drop(end);
+        let arguments = ["eval", "/dev/stdin", "--labels", &labels];
+        let mut command = doublecheck(&[&arguments[..], more].concat());
+        ran(&command.stdin(pipe).output().unwrap())
+    };
+    let refused = eval(&["--ablate"]);
+    let told = "error: --ablate reads the stream many times: /dev/stdin is no file\n";
+    assert_eq!(
+        (refused.code, refused.err.as_str()),
+        (Some(2), told),
+        "{refused:?}"
+    );
+    assert_eq!(eval(&[]).code, Some(0));
 }
 
 #[test]
