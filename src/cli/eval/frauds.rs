@@ -360,7 +360,7 @@ impl Point {
             false_alarm_rate: share(hits - frauds_hit, genuine.len()),
             score_above: threshold,
             recall: share(frauds_hit, frauds().count()),
-            precision: share(frauds_hit, hits.max(1)),
+            precision: share(frauds_hit, hits),
             recall_by_scenario: scenarios.into_iter().map(|s| (s, recall_of(s))).collect(),
         })
     }
@@ -486,6 +486,10 @@ mod tests {
         let week = out.lines().find(|row| row.starts_with("21-27")).unwrap();
         let week: Vec<&str> = week.split_whitespace().collect();
         assert_eq!(week[1..5], ["1", "0", "-", "-"], "{out}");
+
+        let alike = [(14, "a", 5.0, 1), (14, "b", 5.0, 0)];
+        let alike = evaluated(&alike, &TEST).unwrap();
+        assert!(alike.points[0].precision.is_nan(), "nothing is caught");
 
         let none = evaluated(
             &rows[2..3],
