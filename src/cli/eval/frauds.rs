@@ -19,6 +19,15 @@ const FALSE_ALARM_RATES: [f64; 2] = [0.001, 0.005];
 
 const WEEK_DAYS: i64 = 7;
 
+/// What is tested unless it is said: the last month, in whole weeks.
+const WEEKS: u32 = 4;
+
+/// How long banks take to hear of a fraud from who was defrauded, as those who publish such figures assume.
+const DELAY_DAYS: u32 = 7;
+
+/// How many accounts a day people can look into, in the same figures.
+const ACCOUNTS_A_DAY: u32 = 100;
+
 /// Which weeks frauds are tested in, and how.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "With labels of frauds")]
@@ -27,13 +36,14 @@ pub(in crate::cli) struct TestWeeks {
     #[arg(long, value_name = "DAY")]
     first_day: Option<u32>,
     /// How many weeks to test
-    #[arg(long, value_name = "COUNT", default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=520))]
+    #[arg(long, value_name = "COUNT", default_value_t = WEEKS, value_parser = clap::value_parser!(u32).range(1..=520))]
     weeks: u32,
-    /// Days until a fraud is known: accounts known for one are left out
-    #[arg(long, value_name = "DAYS", default_value_t = 7)]
+    /// Days until a fraud is known: accounts known for one of the days so long before the week, and of the seven
+    /// days before those, are left out
+    #[arg(long, value_name = "DAYS", default_value_t = DELAY_DAYS)]
     delay: u32,
     /// How many accounts can be looked into each day, for CP@k
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "COUNT", default_value_t = ACCOUNTS_A_DAY, value_parser = clap::value_parser!(u32).range(1..))]
     k: u32,
 }
 
@@ -42,9 +52,9 @@ impl Default for TestWeeks {
     fn default() -> Self {
         Self {
             first_day: None,
-            weeks: 4,
-            delay: 7,
-            k: 100,
+            weeks: WEEKS,
+            delay: DELAY_DAYS,
+            k: ACCOUNTS_A_DAY,
         }
     }
 }
@@ -271,8 +281,8 @@ impl<'a> Days<'a> {
         }
     }
 
-    /// The payments of the week from `first_day`, but for accounts whose fraud was known on the day: it
-    /// was made from two weeks before the week on, and `delay` days have passed since.
+    /// The payments of the week from `first_day`, but for accounts whose fraud was known on the day: `delay` days
+    /// have passed since it was made, and it was made no more than `delay` days and a week before the week.
     fn week(&self, first_day: i64, delay: i64) -> Vec<Row<'a>> {
         let mut week = Vec::new();
         for (day, rows) in self.rows.range(first_day..first_day + WEEK_DAYS) {
