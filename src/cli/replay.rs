@@ -98,13 +98,12 @@ pub fn run(arguments: &ReplayArguments) -> Ended {
         Err(Failure::ReaderGone) if report.is_some() => {}
         ended => ended?,
     }
+    let (summary, engine) = replay.finish(stopwatch.elapsed());
     if let Some(report) = report {
-        report.write(&arguments.file, &replay)?;
+        report.write(&arguments.file, &engine.policies())?;
     }
     progress.finish_and_clear();
-    let mut summary = replay.summary;
-    summary.finish(&replay.engine, stopwatch.elapsed());
-    let told = match comparison.finish(&replay.engine) {
+    let told = match comparison.finish(&engine) {
         Some(comparison) => format!("{summary}\n\n{comparison}"),
         None => summary.to_string(),
     };

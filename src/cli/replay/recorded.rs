@@ -72,7 +72,7 @@ impl<'a> RecordedFile<'a> {
 /// The engine under recorded time.
 pub(in crate::cli) struct Replay {
     clock: Arc<ManualClock>,
-    pub(super) engine: Engine,
+    engine: Engine,
     latest: Timestamp,
     /// The line that it was in.
     latest_line: u64,
@@ -81,7 +81,7 @@ pub(in crate::cli) struct Replay {
     payees: HashMap<Box<str>, PayeeId>,
     /// The tokens that were handed out, by account and payment.
     tokens: HashMap<Box<str>, ConfirmationToken>,
-    pub(super) summary: Summary,
+    summary: Summary,
     /// Whether the payments were made, whatever the policy says to them.
     imports: bool,
     /// Up to when anything can have happened.

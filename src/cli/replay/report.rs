@@ -4,10 +4,11 @@
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{Decided, Replay};
+use super::Decided;
 use crate::cli::eval::{Answer, Answers, Evaluation, Labels, TestWeeks};
 use crate::cli::output::Output;
 use crate::cli::{Ended, Failure};
+use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 
 mod examples;
@@ -79,11 +80,11 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
-    /// Writes the page.
+    /// Writes the page of what was decided under `policies`.
     ///
     /// # Errors
     /// When a labelled payment has no answer, or the page cannot be written.
-    pub(super) fn write(mut self, stream: &Path, replay: &Replay) -> Ended {
+    pub(super) fn write(mut self, stream: &Path, policies: &Policies) -> Ended {
         let evaluation = match (self.labels, self.answers) {
             (Some(labels), Some(answers)) => {
                 let answers = answers.complete().map_err(|reason| {
@@ -93,7 +94,6 @@ impl<'a> Report<'a> {
             }
             (None, _) | (_, None) => None,
         };
-        let policies = replay.engine.policies();
         let facts = Facts {
             file: stream.display().to_string(),
             policy: policies.primary(),
