@@ -12,7 +12,7 @@ use limits::LimitFlags;
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Settings")]
 pub(super) struct Settings {
-    /// The TOML file of settings
+    /// The TOML file of settings; relative paths in it start from its folder
     #[arg(long, value_name = "FILE", env = "DOUBLECHECK_CONFIG")]
     pub(super) config: Option<PathBuf>,
     /// Where to serve gRPC; port 0 picks a free one [file: grpc.address] [env: DOUBLECHECK_GRPC_ADDRESS]
