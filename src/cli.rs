@@ -167,16 +167,7 @@ impl Failure {
     /// A failure at work, in a sentence that begins with what was tried.
     fn at_work(tried: impl fmt::Display, error: &dyn std::error::Error) -> Self {
         let mut message = format!("error: {tried}: {error}");
-        let mut source = error.source();
-        while let Some(cause) = source {
-            // Errors that wrap one another often say the same again.
-            let cause_text = cause.to_string();
-            if !message.ends_with(&cause_text) {
-                message.push_str(": ");
-                message.push_str(&cause_text);
-            }
-            source = cause.source();
-        }
+        push_causes(&mut message, error);
         Self::Work(message)
     }
 }
@@ -198,6 +189,20 @@ impl From<io::Error> for Failure {
         } else {
             Self::at_work("writing the results", &error)
         }
+    }
+}
+
+/// Adds what `error`, which `message` ends with, comes from.
+fn push_causes(message: &mut String, error: &dyn std::error::Error) {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        // Errors that wrap one another often say the same again.
+        let cause_text = cause.to_string();
+        if !message.ends_with(&cause_text) {
+            message.push_str(": ");
+            message.push_str(&cause_text);
+        }
+        source = cause.source();
     }
 }
 

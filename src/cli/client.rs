@@ -6,7 +6,7 @@ use std::time::Duration;
 use tonic::{Code, Status};
 use tonic_types::StatusExt as _;
 
-use super::Failure;
+use super::{Failure, push_causes};
 
 mod credentials;
 
@@ -84,9 +84,11 @@ pub(super) fn block_on<T>(task: impl Future<Output = Result<T, Failure>>) -> Res
 }
 
 impl From<Status> for Failure {
-    /// The code and message first, then the details, one a line.
+    /// The code and message first, with what they come from where no server said them, then the details, one a
+    /// line.
     fn from(status: Status) -> Self {
         let mut message = format!("error: {}: {}", code_name(status.code()), status.message());
+        push_causes(&mut message, &status);
         let details = status.get_error_details();
         for violation in details
             .bad_request()

@@ -137,6 +137,28 @@ fn a_load_starts_a_server_behind_tls_and_tokens() {
 }
 
 #[test]
+fn what_a_connection_ended_by_is_told() {
+    let folder = files();
+    let (tls, tls_address) = served(&folder, &format!("{TLS} --tls-client-ca @ca.pem"));
+    let evidence = |server: String, more: &str| {
+        let command = format!("evidence --account a --server {server} {more}");
+        let words = words(&folder, &command);
+        let ran = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{ran:?}");
+        let (_, cause) = ran.err.split_once("transport error: ").unwrap();
+        assert!(!cause.trim().is_empty(), "{ran:?}");
+        ran.err
+    };
+    let no_certificate = evidence(format!("https://{tls_address}"), "--tls-ca @ca.pem");
+    assert!(
+        no_certificate.contains("CertificateRequired"),
+        "{no_certificate}"
+    );
+    evidence(format!("http://{tls_address}"), "");
+    evidence(format!("http://{}", tls.http_address), "");
+}
+
+#[test]
 fn what_is_wrong_with_a_file_is_told_with_the_flag_that_named_it() {
     let folder = files();
     let pair = "--ca @ca.pem --cert @client.pem --key";
@@ -174,6 +196,10 @@ fn what_is_wrong_with_a_file_is_told_with_the_flag_that_named_it() {
         (
             "--address https://localhost:1",
             "--address: https://localhost:1 takes --tls-ca, the roots that its certificate must come from\n",
+        ),
+        (
+            "--address ftp://localhost:1",
+            "--address: ftp://localhost:1: must be an address of http:// or https://\n",
         ),
         ("--ca @ca.pem --echo", "error: --tls-ca and --echo: "),
     ] {

@@ -142,6 +142,10 @@ impl Credentials {
                 let why = format!("takes an address of https://, and {address} is none");
                 return Err(faulty(TLS_CA, Problem::Content(why)));
             }
+            Some((given, _)) if given != "https" => {
+                let why = format!("{address}: must be an address of http:// or https://");
+                return Err(faulty(flag, Problem::Content(why)));
+            }
             Some(_) => {
                 let why = format!(
                     "{address} takes {TLS_CA}, the roots that its certificate must come from"
