@@ -9,6 +9,8 @@ use allowance::Allowance;
 /// The least budget: below it the tables alone would leave little for accounts.
 const BYTES_MIN: u64 = 16 << 20;
 
+const MIB: u64 = 1 << 20;
+
 /// Units, largest first: of those that divide a number, the first is the shortest to write.
 const UNITS: [(&str, u64); 6] = [
     ("TiB", 1 << 40),
@@ -73,7 +75,6 @@ impl MemoryBudget {
     };
 
     fn half_of(allowance: Allowance) -> Self {
-        const MIB: u64 = 1 << 20;
         let half = allowance.bytes / 2 / MIB * MIB;
         Self {
             bytes_max: Some(half.max(BYTES_MIN)),
@@ -95,11 +96,11 @@ impl MemoryBudget {
     }
 
     fn excess_over(self, allowance: Allowance, beside_bytes: u64) -> Option<String> {
-        const MIB: u64 = 1 << 20;
         let Allowance { bytes, by } = allowance;
         let resident = self.bytes_max?.saturating_mul(4) / 3;
         let most = resident.saturating_add(beside_bytes);
-        (most > bytes).then(|| format!("{} MiB, and {by} allows {}", most / MIB, Bytes(bytes)))
+        let (most_mib, mib) = (most.div_ceil(MIB), bytes / MIB);
+        (most > bytes).then(|| format!("{most_mib} MiB, and {by} allows {mib} MiB"))
     }
 
     /// Where it is from, in words.
@@ -108,7 +109,7 @@ impl MemoryBudget {
         match self.source {
             Source::Setting => "as set".to_owned(),
             Source::Half(Allowance { bytes, by }) => {
-                format!("half of {}, which {by} allows", Bytes(bytes))
+                format!("half of {} MiB, which {by} allows", bytes / MIB)
             }
             Source::Nowhere => "neither machine nor cgroup says what it allows".to_owned(),
         }
@@ -195,7 +196,7 @@ mod tests {
         assert_eq!(budget.excess_over(allowance(1_124), 100 << 20), None);
         assert_eq!(
             budget.excess_over(allowance(1_123), 100 << 20).unwrap(),
-            "1124 MiB, and the cgroup allows 1123MiB"
+            "1124 MiB, and the cgroup allows 1123 MiB"
         );
         let unlimited = MemoryBudget::UNLIMITED;
         assert_eq!(unlimited.excess_over(allowance(1), 1 << 40), None);
@@ -206,9 +207,10 @@ mod tests {
         let half_of = |bytes, by| MemoryBudget::half_of(Allowance { bytes, by });
         let budget = half_of(1 << 30, By::Cgroup);
         assert_eq!(budget.to_string(), "512MiB");
-        assert_eq!(budget.source(), "half of 1GiB, which the cgroup allows");
+        assert_eq!(budget.source(), "half of 1024 MiB, which the cgroup allows");
         let odd = half_of((1 << 30) + 4_095, By::Machine);
         assert_eq!(odd.to_string(), "512MiB");
+        assert_eq!(odd.source(), "half of 1024 MiB, which the machine allows");
         assert_eq!(half_of(1, By::Cgroup).to_string(), "16MiB");
         assert_eq!(MemoryBudget::UNLIMITED.to_string(), "unlimited");
     }
