@@ -97,6 +97,14 @@ impl fmt::Write for Escaped<'_> {
     }
 }
 
+/// So many payments, in words.
+pub(super) fn payments(count: u64) -> String {
+    match count {
+        1 => "1 payment".to_owned(),
+        count => format!("{} payments", grouped(count)),
+    }
+}
+
 /// A count with its thousands apart: `148,854`.
 pub(super) fn grouped(count: u64) -> String {
     let digits = count.to_string();

@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use super::gathered::{BANDS, Counts, Gathered, HOUR_MS};
-use super::html::{Html, grouped, percent};
+use super::html::{Html, grouped, payments, percent};
 use super::{examples, moment, plots, written};
 use crate::cli::eval::{Class, Evaluation, Mistakes, shown};
 use crate::scoring::assessment::{Decision, ReasonCode};
@@ -112,7 +112,7 @@ fn tiles(html: &mut Html, gathered: &Gathered) {
         ("tile block", Decision::Block),
     ] {
         let count = decided.of(decision);
-        let name = format!("{decision}: {} payments", grouped(count));
+        let name = format!("{decision}: {}", payments(count));
         tile(class, percent(count, decided.all()), &name);
     }
     tile(
@@ -256,8 +256,8 @@ fn heat_cell(html: &mut Html, counts: &Counts, heat: f64) {
         return html.line("td", &[], "");
     }
     let told = format!(
-        "{} payments: {} confirm, {} block",
-        grouped(all),
+        "{}: {} confirm, {} block",
+        payments(all),
         grouped(counts.confirm),
         grouped(counts.block)
     );

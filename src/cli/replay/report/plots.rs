@@ -1,7 +1,7 @@
 //! Plots, drawn as SVG in the page. Sizes are in the plot's own units; the page scales them.
 
 use super::gathered::{Counts, SCORE_STEP};
-use super::html::{Html, grouped};
+use super::html::{Html, grouped, payments};
 use crate::cli::eval::Tally;
 use crate::scoring::assessment::{Decision, ReasonCode};
 
@@ -155,9 +155,9 @@ pub(super) fn scores(html: &mut Html, bars: &[Counts], thresholds: [(f64, &'stat
                 let decision = Decision::ALL.iter().rev().find(|d| counts.of(**d) > 0);
                 if let Some(decision) = decision {
                     let told = format!(
-                        "{from} to {}: {} payments ({} confirm, {} block)",
+                        "{from} to {}: {} ({} confirm, {} block)",
                         from + SCORE_STEP,
-                        grouped(counts.all()),
+                        payments(counts.all()),
                         grouped(counts.confirm),
                         grouped(counts.block)
                     );
@@ -199,8 +199,8 @@ pub(super) fn reasons(html: &mut Html, reasons: &[(ReasonCode, Counts)]) {
                 let y = ROW * drawn(nth as u64) + 4.0;
                 let (all, disturbed) = (counts.all(), counts.disturbed());
                 let told = format!(
-                    "{code}: {} payments, {} disturbed",
-                    grouped(all),
+                    "{code}: {}, {} disturbed",
+                    payments(all),
                     grouped(disturbed)
                 );
                 words(html, "end", (LEFT - 8.0, y + 12.0), code);
@@ -217,6 +217,11 @@ pub(super) fn reasons(html: &mut Html, reasons: &[(ReasonCode, Counts)]) {
             }
         },
     );
+}
+
+/// A share on a scale, to as many digits as a quarter of the finest scale has.
+fn share_told(share: f64) -> f64 {
+    (share * 1e4).round() / 1e4
 }
 
 /// Shares with their intervals, on a scale from 0 to the least round share that holds them.
@@ -239,7 +244,12 @@ pub(super) fn intervals(html: &mut Html, class: &'static str, shares: &[(String,
             for quarter in [0.0, 0.25, 0.5, 0.75, 1.0] {
                 let x = x_of(top * quarter);
                 line(html, "grid", (x, 0.0), (x, bottom));
-                words(html, "middle", (x, bottom + 15.0), top * quarter);
+                words(
+                    html,
+                    "middle",
+                    (x, bottom + 15.0),
+                    share_told(top * quarter),
+                );
             }
             for (nth, (name, Tally { stopped, blocked })) in shares.iter().enumerate() {
                 let y = ROW * drawn(nth as u64) + 14.0;
@@ -264,4 +274,19 @@ pub(super) fn intervals(html: &mut Html, class: &'static str, shares: &[(String,
             }
         },
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scale_is_told_in_short_numbers() {
+        for top in [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0] {
+            for quarter in [0.0, 0.25, 0.5, 0.75, 1.0] {
+                let told = share_told(top * quarter).to_string();
+                assert!(told.len() <= "0.0125".len(), "{told}");
+            }
+        }
+    }
 }
