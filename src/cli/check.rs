@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::settings::Settings;
-use super::{Ended, serve, show};
+use super::{Ended, serve, show, tell};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Effective, Origin};
 use crate::scoring::money::Currency;
@@ -16,7 +16,8 @@ mod explain;
 ///
 /// Reads what `serve` would read, from the same file, environment and flags. Prints `ok` and every
 /// setting in force with who gave it, or every fault at once on standard error, each as
-/// `file:line:column: setting: what is wrong`.
+/// `file:line:column: setting: what is wrong`, or with the variable or flag in the place of both. What is
+/// allowed and hardly meant is warned of on standard error.
 ///
 /// With `--explain` it prints every setting of the policy instead, with what it does and where its value
 /// is from; with `--kind` and `--currency`, what holds for such payments.
@@ -60,18 +61,20 @@ pub fn run(arguments: &CheckArguments, out: &mut dyn Write) -> Ended {
     let policies = &config.contents.policies;
     let policy = policies.primary();
     writeln!(out, "ok")?;
-    show::table(out, &settings(&config))?;
+    if !arguments.explain {
+        show::table(out, &settings(&config))?;
+        writeln!(out)?;
+    }
     let shadow = policies.shadow().map(|shadow| shadow.version().to_string());
     let versions = [
         vec!["config".to_owned(), file],
         vec!["policy".to_owned(), policy.version().to_string()],
         vec!["shadow".to_owned(), shadow.unwrap_or_else(none)],
     ];
-    writeln!(out)?;
     show::table(out, &versions)?;
     let open_files = serve::OpenFiles::raised();
     for warning in serve::warnings(&config, open_files, SystemClock::start().now()) {
-        writeln!(out, "warning: {warning}")?;
+        tell(format_args!("warning: {warning}"));
     }
     if arguments.explain {
         let CheckArguments { kind, currency, .. } = *arguments;

@@ -115,10 +115,10 @@ fn fewer_connections_than_are_allowed_are_warned_of() {
     };
     let warned = checked("10000");
     assert_eq!(warned.code, Some(0), "{warned:?}");
-    let expected = format!("\nwarning: {warning}");
-    assert!(warned.out.contains(&expected), "{warned:?}");
+    let expected = format!("warning: {warning}");
+    assert!(warned.err.contains(&expected), "{warned:?}");
     let fine = checked("154");
-    assert!(!fine.out.contains("warning: limits"), "{fine:?}");
+    assert!(!fine.err.contains("warning: limits"), "{fine:?}");
     let log = Served::start_after("ulimit -n 256", &SERVE).end();
     assert!(log.contains(warning), "{log}");
 }

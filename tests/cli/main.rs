@@ -63,7 +63,10 @@ fn check_says_ok_and_what_is_in_force() {
             "[grpc]\naddress = \"localhost:7\"\n[policy]\npath = \"strict.toml\"\n",
         ),
     ]);
-    let ran = run(&["check", "--config", &folder.path("doublecheck.toml")]);
+    // Few enough for any machine: nothing is warned of.
+    let few = ["--limits-connections", "10", "--memory-budget", "16MiB"];
+    let config = folder.path("doublecheck.toml");
+    let ran = run(&[&["check", "--config", &config][..], &few].concat());
     assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
     assert!(ran.out.starts_with("ok\n"), "{ran:?}");
     for part in ["localhost:7", "strict-", "decision.confirm_from", "40.0"] {

@@ -19,12 +19,17 @@ fn check_explains_every_setting_and_where_it_is_from() {
     let folder = Folder::with(&[("mine.toml", MINE)]);
     let mine = folder.path("mine.toml");
     let explained = |more: &[&str]| {
-        let ran = run(&[&["check", "--policy", &mine, "--explain"], more].concat());
+        let few = ["--limits-connections", "10", "--memory-budget", "16MiB"];
+        let ran = run(&[&["check", "--policy", &mine, "--explain"][..], &few, more].concat());
         assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
         assert!(ran.out.lines().all(|line| line.chars().count() <= 120));
         ran.out
     };
     let all = explained(&[]);
+    assert!(
+        !all.contains("journal.ack"),
+        "settings of the service: {all}"
+    );
     for part in [
         "What holds for payments:\n",
         "\n[decision]\nconfirm_from       52.0 score  1 – 100  preset cautious (default 60.0)\n",

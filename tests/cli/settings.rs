@@ -29,7 +29,7 @@ fn an_address_that_others_can_reach_takes_tls_and_tokens_or_a_word() {
     }
     let ran = run(&["check", "--grpc-address", "0.0.0.0:0", "--insecure"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains("\nwarning: grpc.insecure: "), "{ran:?}");
+    assert!(ran.err.starts_with("warning: grpc.insecure: "), "{ran:?}");
     // For metrics that is not asked: they tell of nobody.
     let ran = run(&["check", "--http-address", "0.0.0.0:0"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
@@ -58,17 +58,18 @@ fn whoever_does_without_is_told_what_others_may_then() {
     ] {
         let open = ["check", "--grpc-address", "0.0.0.0:1", "--insecure"];
         let ran = run(&[&open, flags].concat());
-        let told = format!("\nwarning: grpc.insecure: whoever can reach 0.0.0.0:1 may {may}\n");
-        assert!(ran.out.contains(&told), "{ran:?}");
+        let told = format!("warning: grpc.insecure: whoever can reach 0.0.0.0:1 may {may}\n");
+        assert!(ran.err.contains(&told), "{ran:?}");
+        assert!(!ran.out.contains("warning"), "{ran:?}");
     }
 }
 
 #[test]
 fn more_memory_than_there_is_may_be_allowed_and_is_warned_of() {
-    let warning = "\nwarning: memory.budget: all of 1024TiB, limits.connections and ";
+    let warning = "warning: memory.budget: all of 1024TiB, limits.connections and ";
     let ran = run(&["check", "--memory-budget", "1024TiB"]);
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    assert!(ran.out.contains(warning), "{ran:?}");
+    assert!(ran.err.contains(warning), "{ran:?}");
     let ran = run(&[
         "check",
         "--memory-budget",
@@ -76,7 +77,7 @@ fn more_memory_than_there_is_may_be_allowed_and_is_warned_of() {
         "--limits-connections",
         "100",
     ]);
-    assert!(!ran.out.contains("warning: memory"), "{ran:?}");
+    assert!(!ran.err.contains("warning: memory"), "{ran:?}");
 }
 
 #[test]
