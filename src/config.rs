@@ -30,7 +30,7 @@ pub mod tokens_file;
 
 pub use address::Address;
 pub use effective::{Effective, Origin};
-use fault::Fault;
+use fault::{Fault, Place, Problem};
 pub use files::{Contents, Files};
 pub use journal::JournalAck;
 pub use log::{LogSample, LogSettings};
@@ -189,7 +189,7 @@ impl Config {
             Ok(contents) if faults.is_empty() => contents,
             Ok(_) => return Err(faults),
             Err(more) => {
-                faults.extend(more);
+                faults.extend(more.into_iter().map(|fault| where_named(fault, &effective)));
                 return Err(faults);
             }
         };
@@ -212,6 +212,26 @@ impl Config {
             contents,
             effective,
         })
+    }
+}
+
+/// A fault of a file as a whole, told where the setting stands that names the file: there is no line in it to go
+/// to.
+fn where_named(fault: Fault, effective: &[Effective]) -> Fault {
+    let named_by = effective.iter().find(|given| given.path == fault.field);
+    match (&fault.place, named_by.map(|given| &given.origin)) {
+        (
+            Place::File {
+                path,
+                position: None,
+            },
+            Some(Origin::Given(place)),
+        ) => Fault {
+            problem: Problem::Content(format!("{}: {}", path.display(), fault.problem)),
+            place: place.clone(),
+            field: fault.field,
+        },
+        (_, _) => fault,
     }
 }
 
@@ -256,8 +276,13 @@ fn files(sources: &mut Sources<'_>, flags: &Flags) -> Files {
             key,
             client_ca,
         }),
-        (None, _, _) => sources.refuse(&TLS_CERTIFICATE, "must be given for TLS"),
-        (_, None, _) => sources.refuse(&TLS_KEY, "must be given for TLS"),
+        // Told where something was given: who is to give the rest looks there.
+        (Some(_), None, _) => sources.refuse(&TLS_CERTIFICATE, "takes tls.key beside it"),
+        (None, Some(_), _) => sources.refuse(&TLS_KEY, "takes tls.certificate beside it"),
+        (None, None, Some(_)) => {
+            let why = "takes tls.certificate and tls.key beside it";
+            sources.refuse(&TLS_CLIENT_CA, why)
+        }
     };
     let tokens = sources.path(&AUTH_TOKENS, flags.auth_tokens.as_ref());
     let policy = PolicySource::default();

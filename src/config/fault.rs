@@ -10,7 +10,8 @@ use crate::scoring::policy;
 pub struct Fault {
     /// Where it was said.
     pub place: Place,
-    /// The setting's path, such as `grpc.address`. Empty where no setting is meant.
+    /// The setting's path, such as `grpc.address`; of a fault of a file as a whole, the setting that names the file.
+    /// Empty where no setting is meant.
     pub field: String,
     /// What is wrong with it.
     pub problem: Problem,

@@ -4,11 +4,14 @@
 use std::path::PathBuf;
 
 use super::fault::{Fault, Place, Problem};
+use super::names::{
+    AUTH_TOKENS, POLICY_PATH, POLICY_SHADOW, Setting, TLS_CERTIFICATE, TLS_CLIENT_CA, TLS_KEY,
+};
 use super::policy_source::PolicySource;
 use super::tokens_file;
 use crate::access::Access;
 use crate::scoring::policy::Policies;
-use crate::tls::{Tls, TlsFiles};
+use crate::tls::{Tls, TlsFault, TlsFiles};
 
 /// The files that settings name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +35,18 @@ pub struct Contents {
     pub access: Option<Access>,
     /// What TLS is agreed on with; `None`: it is not spoken.
     pub tls: Option<Tls>,
+}
+
+/// Says of faults that concern a file as a whole which setting names it.
+fn of_whole(named_by: &'static Setting) -> impl FnOnce(Vec<Fault>) -> Vec<Fault> {
+    |mut faults| {
+        for fault in &mut faults {
+            if fault.position().is_none() && fault.field.is_empty() {
+                named_by.path.clone_into(&mut fault.field);
+            }
+        }
+        faults
+    }
 }
 
 impl Files {
@@ -65,8 +80,10 @@ impl Files {
     /// # Errors
     /// Every fault of their files.
     pub fn policies(&self) -> Result<Policies, Vec<Fault>> {
-        let shadow = self.shadow.as_ref().map(PolicySource::read).transpose();
-        match (self.policy.read(), shadow) {
+        let read = |source: &PolicySource, named_by| source.read().map_err(of_whole(named_by));
+        let shadow = self.shadow.as_ref();
+        let shadow = shadow.map(|shadow| read(shadow, &POLICY_SHADOW));
+        match (read(&self.policy, &POLICY_PATH), shadow.transpose()) {
             (Ok(policy), Ok(shadow)) => Ok(Policies::new(policy, shadow)),
             (policy, shadow) => {
                 let faults = [policy.err(), shadow.err()];
@@ -80,7 +97,8 @@ impl Files {
     /// # Errors
     /// Every fault of the file.
     pub fn access(&self) -> Result<Option<Access>, Vec<Fault>> {
-        self.tokens.as_deref().map(tokens_file::read).transpose()
+        let access = self.tokens.as_deref().map(tokens_file::read).transpose();
+        access.map_err(of_whole(&AUTH_TOKENS))
     }
 
     /// What TLS is agreed on with; `None`: it is not spoken.
@@ -89,15 +107,21 @@ impl Files {
     /// What is wrong with one of the files.
     pub fn tls(&self) -> Result<Option<Tls>, Vec<Fault>> {
         let read = self.tls.as_ref().map(TlsFiles::read).transpose();
-        read.map_err(|fault| {
-            vec![Fault {
+        read.map_err(|TlsFault { file, problem }| {
+            let named_by = match &self.tls {
+                Some(tls) if tls.key == file => &TLS_KEY,
+                Some(tls) if tls.client_ca.as_ref() == Some(&file) => &TLS_CLIENT_CA,
+                Some(_) | None => &TLS_CERTIFICATE,
+            };
+            let fault = Fault {
                 place: Place::File {
-                    path: fault.file,
+                    path: file,
                     position: None,
                 },
                 field: String::new(),
-                problem: Problem::Content(fault.problem.to_string()),
-            }]
+                problem: Problem::Content(problem.to_string()),
+            };
+            of_whole(named_by)(vec![fault])
         })
     }
 

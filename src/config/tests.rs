@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::scoring::policy::{Policy, Preset};
 
+mod named;
+
 /// An empty folder of this test's own.
 pub(super) fn scratch_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -202,7 +204,8 @@ fn faults_of_policy_and_shadow_are_told_at_once() {
     .unwrap_err();
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults[0].starts_with("bad.toml:2:16: "), "{faults:?}");
-    assert!(faults[1].starts_with("none.toml: cannot"), "{faults:?}");
+    let told = "doublecheck.toml:3:10: policy.shadow: none.toml: cannot be read: ";
+    assert!(faults[1].starts_with(told), "{faults:?}");
 }
 
 #[test]
@@ -343,23 +346,6 @@ fn calls_and_metrics_are_served_at_two_addresses() {
     assert_eq!(faults("[::1]:10", "[::1]:11"), [""; 0]);
     // A free port each.
     assert_eq!(faults("[::1]:0", "[::1]:0"), [""; 0]);
-}
-
-#[test]
-fn a_certificate_and_its_key_are_given_together() {
-    let faults = |file: &str| {
-        let file = Given {
-            file,
-            ..Given::default()
-        };
-        load(&file).unwrap_err()
-    };
-    let told = faults("[tls]\ncertificate = \"a.pem\"\n");
-    assert_eq!(told, ["--tls-key: must be given for TLS"]);
-    let told = faults("[tls]\nclient_ca = \"a.pem\"\n");
-    assert_eq!(told, ["--tls-certificate: must be given for TLS"]);
-    let told = faults("[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
-    assert!(told[0].starts_with("a.pem: cannot be read: "), "{told:?}");
 }
 
 #[test]

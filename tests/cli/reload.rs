@@ -166,7 +166,7 @@ fn a_renewed_certificate_is_shown_and_half_a_pair_is_not() {
     replace(&shown, &new);
     let line = served.logged("refused");
     assert!(
-        line.contains("a.key: is not the key of the certificate"),
+        line.contains("a.key: tls.key: is not the key of the certificate"),
         "{line}"
     );
     assert!(trusts("old.pem", "c"));
