@@ -3,12 +3,13 @@
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed at
 //! work, 2 wrong usage or configuration.
 
+use std::ffi::OsStr;
 use std::fmt;
 use std::io::{self, Write as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::fault::Fault;
@@ -76,10 +77,28 @@ enum Command {
     Echo(echo::EchoArguments),
 }
 
+fn arguments() -> Result<Arguments, clap::Error> {
+    let mut matches = without_empty_variables(Arguments::command()).try_get_matches()?;
+    Arguments::from_arg_matches_mut(&mut matches)
+        .map_err(|error| error.format(&mut Arguments::command()))
+}
+
+/// An empty variable counts as not set, for flags as for settings: who starts a container cannot always leave one
+/// out.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    let is_empty = |name: &OsStr| std::env::var_os(name).is_some_and(|value| value.is_empty());
+    command
+        .mut_args(|argument| match argument.get_env().is_some_and(is_empty) {
+            true => argument.env(None::<&'static str>),
+            false => argument,
+        })
+        .mut_subcommands(without_empty_variables)
+}
+
 /// Runs the command that the arguments name.
 #[must_use]
 pub fn run() -> ExitCode {
-    let arguments = match Arguments::try_parse() {
+    let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(wrong) if wrong.use_stderr() => {
             telemetry::unless_unread(move || drop(wrong.print()));

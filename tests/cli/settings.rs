@@ -113,6 +113,38 @@ fn a_mistyped_variable_stops_the_service_and_one_of_kubernetes_does_not() {
 }
 
 #[test]
+fn an_empty_variable_counts_as_not_set_whatever_reads_it() {
+    let check = doublecheck(&["check"])
+        .env("DOUBLECHECK_CONFIG", "")
+        .env("DOUBLECHECK_THREADS", "")
+        .output();
+    let check = ran(&check.unwrap());
+    assert_eq!(check.code, Some(0), "{check:?}");
+    let asked = ["score", "--help"];
+    let help = ran(&doublecheck(&asked)
+        .env("DOUBLECHECK_SERVER", "")
+        .output()
+        .unwrap());
+    assert!(
+        help.out.contains("[default: http://127.0.0.1:50051]"),
+        "{help:?}"
+    );
+    let mut call = doublecheck(&["evidence", "--account", "alice"]);
+    for name in [
+        "DOUBLECHECK_SERVER",
+        "DOUBLECHECK_BEARER_TOKEN",
+        "DOUBLECHECK_TLS_CA",
+        "DOUBLECHECK_TLS_CLIENT_CERTIFICATE",
+        "DOUBLECHECK_TLS_CLIENT_KEY",
+    ] {
+        call.env(name, "");
+    }
+    let call = ran(&call.output().unwrap());
+    // Whether or not somebody serves there, that is where it asks.
+    assert_ne!(call.code, Some(2), "{call:?}");
+}
+
+#[test]
 fn the_readme_has_a_row_for_every_setting() {
     let readme = std::fs::read_to_string("README.md").unwrap();
     let ran = run(&["check"]);
