@@ -141,22 +141,26 @@ pub(super) fn keep_apart(
     inputs: &[(&str, Option<&Path>)],
 ) -> Ended {
     for (nth, (name, output)) in outputs.iter().enumerate() {
-        let others = outputs.iter().take(nth).chain(inputs);
-        for (other_name, other) in others {
-            if let (Some(output), Some(other)) = (output, other)
-                && are_same(output, other)
-            {
-                return Err(Failure::Usage(format!(
-                    "error: {name} and {other_name} are the same, {}",
-                    output.display()
-                )));
-            }
+        let Some(output) = output else {
+            continue;
+        };
+        let earlier = || outputs.iter().take(nth);
+        let same = if is_standard(output) {
+            // What is read under this name is a file.
+            earlier().find(|(_, other)| other.is_some_and(is_standard))
+        } else {
+            let place = place_of_file(output);
+            let is_there = |other| place.is_some() && place_of_file(other) == place;
+            let mut others = earlier().chain(inputs);
+            others.find(|(_, other)| other.is_some_and(is_there))
+        };
+        if let Some((other_name, _)) = same {
+            let told = format!(
+                "error: {name} and {other_name} are the same, {}",
+                output.display()
+            );
+            return Err(Failure::Usage(told));
         }
     }
     Ok(())
-}
-
-fn are_same(one: &Path, other: &Path) -> bool {
-    let are_standard = is_standard(one) && is_standard(other);
-    are_standard || place_of_file(one).is_some_and(|place| place_of_file(other) == Some(place))
 }

@@ -81,6 +81,10 @@ fn no_file_is_written_over_what_is_read_or_written_too() {
     assert_eq!(fs::read_to_string(&good).unwrap(), one());
     assert_eq!(fs::read_to_string(&old).unwrap(), "old");
     assert_eq!(names(&folder), 3);
+    // What is read by the name of standard output is a file, which is not there.
+    let ran = run(&["replay", "-", "--out", "-"]);
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.starts_with("error: -: "), "{ran:?}");
 }
 
 #[cfg(unix)]
