@@ -96,6 +96,17 @@ impl<R: BufRead> Read for ZstdFrames<R> {
     }
 }
 
+/// What is wrong with a line of JSON. Its number is told by whoever reads the file: to the one who reads the line,
+/// all of them are the first.
+pub(super) fn json_fault(error: &serde_json::Error) -> String {
+    let told = error.to_string();
+    match told.rsplit_once(" at line 1 column ") {
+        Some((what, "0")) => what.to_owned(),
+        Some((what, column)) => format!("{what} at column {column}"),
+        None => told,
+    }
+}
+
 /// A line of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Line<'a> {

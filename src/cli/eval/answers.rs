@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::labels::Labels;
 use crate::cli::Failure;
-use crate::cli::source::{self, Line};
+use crate::cli::source::{self, Line, json_fault};
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 
@@ -126,7 +126,8 @@ fn note_line(answers: &mut Answers<'_>, line: &Line<'_>) -> Result<(), String> {
     let Line::Text(json) = line else {
         return Err("the line is longer than any decision".to_owned());
     };
-    let line: DecisionLine<'_> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    let line: DecisionLine<'_> =
+        serde_json::from_slice(json).map_err(|error| json_fault(&error))?;
     let decision = Decision::from_name(&line.decision)
         .ok_or_else(|| format!("decision: `{}` is none", line.decision))?;
     let answer = Answer {

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::cli::source::json_fault;
 use crate::engine::OutcomeReport;
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::Outcome;
@@ -140,7 +141,7 @@ fn unreadable(json: &[u8], error: &serde_json::Error) -> BadEvent {
         }
     }
     if faults.0.is_empty() {
-        faults.0.push(error.to_string());
+        faults.0.push(json_fault(error));
     }
     BadEvent(faults.0)
 }
@@ -357,8 +358,12 @@ mod tests {
 
     #[test]
     fn what_is_no_json_or_has_fields_nobody_knows_is_told_with_its_place() {
-        assert!(faults_of("").contains("EOF"));
-        assert!(faults_of("[]").contains("column"));
+        assert_eq!(faults_of(""), "EOF while parsing a value");
+        assert!(
+            faults_of("[]").ends_with(" at column 2"),
+            "{}",
+            faults_of("[]")
+        );
         assert!(faults_of(&PAYMENT.replace("kind", "kin")).contains("unknown field `kin`"));
         let wrong = PAYMENT.replace("1234", "12.5").replace("\"a\"", "7");
         assert_eq!(
