@@ -165,16 +165,21 @@ impl Faults {
         value
     }
 
-    fn named<T>(
+    fn named<T: Copy>(
         &mut self,
         field: &str,
         text: Option<&Cow<'_, str>>,
-        from_name: impl Fn(&str) -> Option<T>,
+        all: &[T],
+        name: impl Fn(T) -> &'static str,
     ) -> Option<T> {
         let text = self.required(field, text)?;
-        let value = from_name(text);
+        let value = all.iter().copied().find(|value| *name(*value) == **text);
         if value.is_none() {
-            self.add(field, format_args!("`{text}` is no {field}"));
+            let names: Vec<&str> = all.iter().copied().map(name).collect();
+            self.add(
+                field,
+                format_args!("`{text}` is none of {}", names.join(", ")),
+            );
         }
         value
     }
@@ -207,8 +212,18 @@ fn payment(line: &Line<'_>, faults: &mut Faults) -> Option<Payment> {
     let payee_id = faults
         .required("payee_id", line.payee_id.as_ref())
         .and_then(|text| faults.check("payee_id", PayeeId::new(text.as_ref())));
-    let payee_type = faults.named("payee_type", line.payee_type.as_ref(), PayeeType::from_name);
-    let kind = faults.named("kind", line.kind.as_ref(), PaymentKind::from_name);
+    let payee_type = faults.named(
+        "payee_type",
+        line.payee_type.as_ref(),
+        PayeeType::ALL,
+        PayeeType::name,
+    );
+    let kind = faults.named(
+        "kind",
+        line.kind.as_ref(),
+        PaymentKind::ALL,
+        PaymentKind::name,
+    );
     let currency = faults
         .required("currency_code", line.currency_code.as_ref())
         .and_then(|code| faults.check("currency_code", Currency::from_code(code)));
@@ -267,7 +282,12 @@ fn outcome(line: &Line<'_>, faults: &mut Faults) -> Option<OutcomeReport> {
             faults.add(field, "has no place in an outcome");
         }
     }
-    let outcome = faults.named("outcome", line.outcome.as_ref(), Outcome::from_name);
+    let outcome = faults.named(
+        "outcome",
+        line.outcome.as_ref(),
+        Outcome::ALL,
+        Outcome::name,
+    );
     let payee_id = faults.optional("payee_id", line.payee_id.as_ref(), PayeeId::new);
     Some(OutcomeReport {
         account_id: account_id?,
@@ -317,7 +337,7 @@ mod tests {
             .replace(",\"kind\":\"top_up\"", "");
         assert_eq!(
             faults_of(&bad),
-            "payment_id: must not be empty; payee_type: `fax` is no payee_type; kind: is missing; \
+            "payment_id: must not be empty; payee_type: `fax` is none of phone, merchant, wallet, bank_account; kind: is missing; \
              amount_minor: must be 1 to 1000000000000000 minor units"
         );
         assert_eq!(
