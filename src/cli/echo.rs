@@ -38,7 +38,7 @@ async fn serve(config: &Config, starter: &Starter) -> Ended {
         .map_err(|error| Failure::at_work("waiting for signals", &error))?
         .first_or(starter.gone());
     let address = listeners.address();
-    tracing::info!(target: "doublecheck", %address, threads = %config.threads, "ready");
+    tracing::info!(target: "doublecheck", %address, threads = config.threads, "ready");
     starter.tell(address, JournalAck::NONE);
     let settings = grpc::Settings {
         limits: config.limits,

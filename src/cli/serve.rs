@@ -242,7 +242,6 @@ impl Threads {
 
 fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_address: SocketAddr) {
     let Config {
-        threads,
         memory_budget,
         journal_ack,
         ..
@@ -251,7 +250,7 @@ fn tell_ready(config: &Config, engine: &Engine, address: SocketAddr, http_addres
     let policy = policies.primary().version();
     let shadow = policies.shadow().map(|shadow| &**shadow.version());
     tracing::info!(
-        target: "doublecheck", %address, %http_address, %threads, %memory_budget, %journal_ack, %policy,
+        target: "doublecheck", %address, %http_address, threads = config.threads, %memory_budget, %journal_ack, %policy,
         shadow, "ready"
     );
 }

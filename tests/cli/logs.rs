@@ -291,6 +291,17 @@ fn a_start_that_fails_ends_though_nobody_reads_why() {
 }
 
 #[test]
+fn a_number_is_a_number_in_a_log_of_json() {
+    let serve = ["serve", "--grpc-address", "127.0.0.1:0", "--threads", "2"];
+    let log = Served::start(&[&serve[..], &["--log-format", "json"]].concat()).end();
+    let mut events = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let ready = events.find(|event| event["message"] == "ready").unwrap();
+    assert_eq!(ready["threads"], 2, "{ready}");
+}
+
+#[test]
 fn a_log_of_json_says_in_json_why_a_start_failed() {
     let other = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = other.local_addr().unwrap().to_string();

@@ -109,20 +109,20 @@ fn a_token_is_good_while_its_entry_stands_in_the_file() {
     assert!(told.contains("CREDENTIALS_MISSING"), "{told}");
 
     replace(&path, &format!("{score_entry}{read_entry}"));
-    served.logged("2 are good");
+    served.logged("2 entries are good");
     assert_eq!(read(&reader).0, Some(0));
     replace(&path, "[[token]]\nname = \"cut\"\n");
     let line = served.logged("refused");
     assert!(line.contains("tokens.toml:1:1"), "{line}");
     assert_eq!(read(&reader).0, Some(0));
     replace(&path, &read_entry);
-    served.logged("1 are good");
+    served.logged("1 entry is good");
     let (_, told) = score("d", &scorer);
     assert!(told.contains("TOKEN_UNKNOWN"), "{told}");
     replace(&path, "");
     let line = served.logged("auth.tokens: the file gives nobody anything");
     assert!(line.contains("WARN"), "{line}");
-    served.logged("0 are good");
+    served.logged("0 entries are good");
     assert_eq!(served.metric(&reloads("tokens", "taken")), 3.0);
     assert_eq!(served.metric(&reloads("tokens", "refused")), 1.0);
     served.end();

@@ -171,7 +171,10 @@ impl Reloads {
         let count = access.len();
         warn(of_access(&access));
         self.entry.change_access(access);
-        Ok(format!("{count} are good"))
+        Ok(match count {
+            1 => "1 entry is good".to_owned(),
+            count => format!("{count} entries are good"),
+        })
     }
 
     fn certificates(&self) -> Result<String, String> {
