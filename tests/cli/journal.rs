@@ -474,6 +474,20 @@ fn what_is_imported_is_known_to_the_first_start() {
 }
 
 #[test]
+fn a_key_that_is_gone_from_beside_a_journal_is_missed() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let missed = "the key beside the journal is gone";
+    let first = Served::start_with_data(&data).end();
+    assert!(!first.contains(missed), "{first}");
+    fs::remove_file(folder.path("data/token.key")).unwrap();
+    let second = Served::start_with_data(&data).end();
+    assert!(second.contains(missed), "{second}");
+    let third = Served::start_with_data(&data).end();
+    assert!(!third.contains(missed), "{third}");
+}
+
+#[test]
 fn a_process_that_was_ended_goes_on_where_it_was() {
     let folder = Folder::with(&[]);
     let data = folder.path("data");

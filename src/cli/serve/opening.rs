@@ -14,9 +14,10 @@ use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
 use crate::scoring::time::{Span, Timestamp};
+use crate::storage::Directory;
 use crate::storage::disk::Disk;
 use crate::telemetry::BoundsCounts;
-use crate::token::TokenKey;
+use crate::token::{KEY_FILE, TokenKey};
 
 /// How long the snapshot at the end may take.
 const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
@@ -161,6 +162,7 @@ fn recover(
 ) -> Result<Engine, Failure> {
     let opening = format!("opening the data directory {}", data_dir.display());
     let directory = Disk::open(data_dir).map_err(|error| Failure::at_work(&opening, &error))?;
+    warn_of_missing_key(&directory);
     let durability = Durability {
         directory: Arc::new(directory),
         settings,
@@ -168,6 +170,21 @@ fn recover(
     };
     Engine::recover(policies, durability, clock_from, tell)
         .map_err(|fault: JournalFault| Failure::at_work(&opening, &fault))
+}
+
+/// Says so where a service has kept a journal, and the key that it signed with is gone: a new one is made. What was
+/// imported has neither.
+fn warn_of_missing_key(directory: &dyn Directory) {
+    // Where they cannot be read, whoever needs them says so.
+    let names = directory.names().unwrap_or_default();
+    let has_journal = names.iter().any(|name| name.ends_with(".journal"));
+    if has_journal && !names.iter().any(|name| name == KEY_FILE) {
+        tracing::warn!(
+            target: "doublecheck", file = KEY_FILE,
+            "the key beside the journal is gone, and a new one is made: questions that are open cannot be answered \
+             any more, and ids have other aliases in the log"
+        );
+    }
 }
 
 /// The machine's clock, or where it has been set back, one that goes on from what was written last.
