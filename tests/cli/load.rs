@@ -201,6 +201,12 @@ fn the_processor_time_of_named_processes_is_told() {
     let is_told = loaded["score"]["server_cpu_us_per_payment"].is_object();
     let is_known = std::path::Path::new("/proc/self/schedstat").exists();
     assert_eq!(is_told, is_known, "{loaded}");
+    if is_known {
+        // More than any system gives out.
+        let missing = load(&["--address", &served.address, "--pid", "4294967295"]);
+        let told = "error: --pid: there is no process 4294967295\n";
+        assert_eq!((missing.code, missing.err.as_str()), (Some(2), told));
+    }
     // A server of its own it knows by itself.
     assert_eq!(load(&["--pid", &pid]).code, Some(2));
 }

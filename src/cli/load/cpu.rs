@@ -10,6 +10,11 @@ pub(super) fn used_by(pid: u32) -> Option<Duration> {
     used_in(&Path::new("/proc").join(pid.to_string()).join("task"))
 }
 
+/// Whether the system tells what processes use, and has none that is called so.
+pub(super) fn is_missing(pid: u32) -> bool {
+    used_by(std::process::id()).is_some() && used_by(pid).is_none()
+}
+
 fn used_in(tasks: &Path) -> Option<Duration> {
     let mut used = Duration::ZERO;
     for task in fs::read_dir(tasks).ok()? {

@@ -8,6 +8,7 @@ use super::LoadArguments;
 use super::accounts::{Spread, Zipf};
 use super::arguments::{CallArguments, Distribution, ModeName, PaymentArguments, ServerArguments};
 use super::check::Twin;
+use super::cpu;
 use super::crew::{Mode, Pace};
 use super::departures::Bounds;
 use super::mistakes::{AFTER_PAYMENTS_MAX, Mistakes};
@@ -42,6 +43,11 @@ impl Plan {
         let (server, calls) = (&arguments.server, &arguments.calls);
         let (payments, measuring) = (&arguments.payments, &arguments.measuring);
         contradictions(arguments)?;
+        if let Some(pid) = server.pid.iter().find(|pid| cpu::is_missing(**pid)) {
+            return Err(Failure::Usage(format!(
+                "error: --pid: there is no process {pid}"
+            )));
+        }
         let mode = match calls.mode {
             ModeName::Unary => Mode::Unary,
             ModeName::Batch => Mode::Batch {
