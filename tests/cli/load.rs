@@ -275,10 +275,19 @@ fn a_server_that_does_not_start_or_answer_exits_with_1() {
             .starts_with("error: connecting to http://127.0.0.1:1: "),
         "{ran:?}"
     );
-    let ran = load(&["--payments", "1", "--", "--policy", "no-such-policy.toml"]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    for part in ["did not start", "no-such-policy.toml: cannot be read"] {
-        assert!(ran.err.contains(part), "{part}: {ran:?}");
+}
+
+#[test]
+fn what_its_server_does_not_take_is_wrong_usage_of_the_load() {
+    for (arguments, why) in [
+        (["--policy", "no-such.toml"], "no-such.toml: cannot be read"),
+        (["--nope", "1"], "unexpected argument '--nope'"),
+    ] {
+        let ran = load(&[&["--payments", "1", "--"][..], &arguments].concat());
+        assert_eq!(ran.code, Some(2), "{ran:?}");
+        for part in ["did not start", why] {
+            assert!(ran.err.contains(part), "{part}: {ran:?}");
+        }
     }
 }
 

@@ -121,14 +121,21 @@ impl OwnServer {
             }
             Err(why) => why,
         };
-        // What it said is whole once it has ended.
+        // Who is ending anyway ends as it would have.
+        let _ = own.child.kill();
+        let status = own.child.wait().ok();
+        // What it said is whole now.
         drop(own);
         let said = log.and_then(|log| log.join().ok()).unwrap_or_default();
         let mut message = format!("error: `doublecheck {name}` {why}");
         for (line, before) in said.iter().zip(iter::once(":\n").chain(iter::repeat("\n"))) {
             message.extend([before, line]);
         }
-        Err(Failure::Work(message))
+        Err(match status.and_then(|status| status.code()) {
+            // Its arguments are ours.
+            Some(2) => Failure::Usage(message),
+            _ => Failure::Work(message),
+        })
     }
 }
 
