@@ -107,7 +107,7 @@ pub(super) struct MeasuringArguments {
     pub(super) warm_up: Duration,
     /// How long a round is measured, such as 500ms or 2m [default: 5s, or without end if --payments is
     /// given]
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time_that_lasts)]
     pub(super) duration: Option<Duration>,
     /// After how many payments a round ends at the latest
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
@@ -159,6 +159,13 @@ fn number(text: &str, min: f64, max: f64) -> Option<f64> {
     (min..=max).contains(&number).then_some(number)
 }
 
+fn time_that_lasts(text: &str) -> Result<Duration, &'static str> {
+    match time(text)? {
+        Duration::ZERO => Err("must be longer than nothing"),
+        time => Ok(time),
+    }
+}
+
 fn time(text: &str) -> Result<Duration, &'static str> {
     let span: Option<jiff::SignedDuration> = text.parse().ok();
     span.and_then(|span| Duration::try_from(span).ok())
@@ -178,6 +185,8 @@ mod tests {
         }
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(time("0s"), Ok(Duration::ZERO));
+        assert!(time_that_lasts("0s").is_err());
+        assert_eq!(time_that_lasts("1s"), Ok(Duration::from_secs(1)));
         assert!(time("-1s").is_err());
         assert!(time("soon").is_err());
     }
