@@ -3,124 +3,193 @@
 use std::fs;
 use std::path::Path;
 
-use serde::Deserialize;
 use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
 use super::fault::{Fault, Place, Position, Problem};
 use crate::access::{Access, Fingerprint, Grant, Role};
+use crate::scoring::policy::nearest;
 use crate::scoring::time::Timestamp;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default)]
-    token: Vec<Spanned<Entry>>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    name: Spanned<String>,
-    roles: Spanned<Vec<Spanned<String>>>,
-    sha256: Option<Spanned<String>>,
-    certificate_sha256: Option<Spanned<String>>,
-    expires: Option<Spanned<Datetime>>,
-}
+/// What an entry may say.
+const FIELDS: [&str; 5] = ["name", "roles", "sha256", "certificate_sha256", "expires"];
 
 /// Reads the file at `path`.
 ///
 /// # Errors
-/// Every fault in it.
+/// Every fault in it; of one that is not TOML, every fault of that.
 pub fn read(path: &Path) -> Result<Access, Vec<Fault>> {
-    let file = |position, field: &str, problem| Fault {
-        place: Place::File {
+    let text = fs::read_to_string(path).map_err(|error| {
+        let place = Place::File {
             path: path.to_owned(),
-            position,
-        },
-        field: field.to_owned(),
-        problem,
-    };
-    let text = fs::read_to_string(path)
-        .map_err(|error| vec![file(None, "", Problem::Unreadable(error.to_string()))])?;
-    let read: File = toml::from_str(&text).map_err(|error| {
-        let position = error.span().map(|span| Position::of(&text, span.start));
-        vec![file(
-            position,
-            "",
-            Problem::Content(error.message().to_owned()),
-        )]
-    })?;
-    let mut access = Access::default();
-    let mut faults = Vec::new();
-    for entry in &read.token {
-        let mut fault = |at: usize, field: &str, problem: &str| {
-            let position = Some(Position::of(&text, at));
-            faults.push(file(position, field, Problem::Content(problem.to_owned())));
+            position: None,
         };
-        add(entry, &mut access, &mut fault);
+        vec![Fault {
+            place,
+            field: String::new(),
+            problem: Problem::Unreadable(error.to_string()),
+        }]
+    })?;
+    let mut file = Reading {
+        path,
+        text: &text,
+        access: Access::default(),
+        faults: Vec::new(),
+    };
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    for error in &errors {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        file.fault(at, "", error.message());
     }
-    match faults.is_empty() {
-        true => Ok(access),
-        false => Err(faults),
+    if errors.is_empty() {
+        file.entries(table.get_ref());
+    }
+    match file.faults.is_empty() {
+        true => Ok(file.access),
+        false => Err(file.faults),
     }
 }
 
-/// Adds what one entry gives; tells `fault` where, in which field and what is wrong.
-fn add(entry: &Spanned<Entry>, access: &mut Access, fault: &mut dyn FnMut(usize, &str, &str)) {
-    let at = entry.span().start;
-    let Entry {
-        name,
-        roles,
-        sha256,
-        certificate_sha256,
-        expires,
-    } = entry.get_ref();
-    if name.get_ref().trim().is_empty() {
-        fault(name.span().start, "token.name", "must not be empty");
+type Value<'a> = Spanned<DeValue<'a>>;
+
+/// A file as far as it has been read.
+struct Reading<'a> {
+    path: &'a Path,
+    text: &'a str,
+    access: Access,
+    faults: Vec<Fault>,
+}
+
+impl Reading<'_> {
+    fn fault(&mut self, at: usize, field: &str, problem: impl Into<String>) {
+        self.faults.push(Fault {
+            place: Place::File {
+                path: self.path.to_owned(),
+                position: Some(Position::of(self.text, at)),
+            },
+            field: field.to_owned(),
+            problem: Problem::Content(problem.into()),
+        });
     }
-    if roles.get_ref().is_empty() {
-        fault(roles.span().start, "token.roles", "must name a role");
+
+    fn unknown(&mut self, at: usize, field: &str, name: &str, known: &[&str]) {
+        let suggestion = nearest(name, known).map(|known| format!("; did you mean `{known}`?"));
+        let problem = format!("no such field{}", suggestion.unwrap_or_default());
+        self.fault(at, field, problem);
     }
-    let mut held = Vec::new();
-    for role in roles.get_ref() {
-        match Role::from_name(role.get_ref()) {
-            Some(role) => held.push(role),
-            None => {
-                let expected = "must be one of score, evidence, admin";
-                fault(role.span().start, "token.roles", expected);
+
+    fn entries(&mut self, file: &DeTable<'_>) {
+        for (key, value) in file {
+            let (name, at) = (key.get_ref().as_ref(), value.span().start);
+            match value.get_ref() {
+                DeValue::Array(entries) if name == "token" => {
+                    for entry in entries {
+                        self.entry(entry);
+                    }
+                }
+                _ if name == "token" => self.fault(at, name, "must be tables, as under [[token]]"),
+                _ => self.unknown(key.span().start, name, name, &["token"]),
             }
         }
     }
-    let grant = Grant {
-        name: name.get_ref().clone(),
-        roles: held,
-        expire_time: expires.as_ref().and_then(|expires| {
-            let time = moment(expires.get_ref());
-            if time.is_none() {
-                let expected = "must be a moment, such as 2027-01-31T00:00:00Z";
-                fault(expires.span().start, "token.expires", expected);
+
+    /// Adds what one entry gives.
+    fn entry(&mut self, entry: &Value<'_>) {
+        let at = entry.span().start;
+        let DeValue::Table(fields) = entry.get_ref() else {
+            return self.fault(at, "token", "must be a table, as under [[token]]");
+        };
+        for (key, _) in fields {
+            let name = key.get_ref().as_ref();
+            if !FIELDS.contains(&name) {
+                self.unknown(key.span().start, &format!("token.{name}"), name, &FIELDS);
             }
-            time
-        }),
-    };
-    let (hash, field) = match (sha256, certificate_sha256) {
-        (Some(hash), None) => (hash, "token.sha256"),
-        (None, Some(hash)) => (hash, "token.certificate_sha256"),
-        (Some(_), Some(_)) | (None, None) => {
-            let expected = "must have sha256 or certificate_sha256, and not both";
-            return fault(at, "token", expected);
         }
-    };
-    let Some(fingerprint) = Fingerprint::parse(hash.get_ref()) else {
-        return fault(hash.span().start, field, "must be 64 hexadecimal digits");
-    };
-    let is_new = match sha256 {
-        Some(_) => access.add_token(fingerprint, grant),
-        None => access.add_certificate(fingerprint, grant),
-    };
-    if !is_new {
-        fault(hash.span().start, field, "stands here twice");
+        let given = |name: &str| {
+            let found = fields.iter().find(|(key, _)| key.get_ref() == name);
+            found.map(|(_, value)| value)
+        };
+        let grant = Grant {
+            name: self.name(at, given("name")),
+            roles: self.roles(at, given("roles")),
+            expire_time: given("expires").and_then(|value| self.expires(value)),
+        };
+        let (is_token, value) = match (given("sha256"), given("certificate_sha256")) {
+            (Some(value), None) => (true, value),
+            (None, Some(value)) => (false, value),
+            (Some(_), Some(_)) | (None, None) => {
+                let expected = "must have sha256 or certificate_sha256, and not both";
+                return self.fault(at, "token", expected);
+            }
+        };
+        let (at, field) = match is_token {
+            true => (value.span().start, "token.sha256"),
+            false => (value.span().start, "token.certificate_sha256"),
+        };
+        let Some(fingerprint) = value.get_ref().as_str().and_then(Fingerprint::parse) else {
+            return self.fault(at, field, "must be 64 hexadecimal digits");
+        };
+        let is_new = match is_token {
+            true => self.access.add_token(fingerprint, grant),
+            false => self.access.add_certificate(fingerprint, grant),
+        };
+        if !is_new {
+            self.fault(at, field, "stands here twice");
+        }
+    }
+
+    /// Empty where there is none to be had.
+    fn name(&mut self, entry_at: usize, value: Option<&Value<'_>>) -> String {
+        let field = "token.name";
+        let Some(value) = value else {
+            self.fault(entry_at, field, "is missing");
+            return String::new();
+        };
+        let name = value.get_ref().as_str();
+        match name {
+            None => self.fault(value.span().start, field, "must be a text"),
+            Some(name) if name.trim().is_empty() => {
+                self.fault(value.span().start, field, "must not be empty");
+            }
+            Some(_) => {}
+        }
+        name.unwrap_or_default().to_owned()
+    }
+
+    fn roles(&mut self, entry_at: usize, value: Option<&Value<'_>>) -> Vec<Role> {
+        let field = "token.roles";
+        let Some(value) = value else {
+            self.fault(entry_at, field, "is missing");
+            return Vec::new();
+        };
+        let DeValue::Array(roles) = value.get_ref() else {
+            self.fault(value.span().start, field, "must be a list of roles");
+            return Vec::new();
+        };
+        if roles.is_empty() {
+            self.fault(value.span().start, field, "must name a role");
+        }
+        let mut held = Vec::new();
+        for role in roles {
+            match role.get_ref().as_str().and_then(Role::from_name) {
+                Some(role) => held.push(role),
+                None => {
+                    let expected = "must be one of score, evidence, admin";
+                    self.fault(role.span().start, field, expected);
+                }
+            }
+        }
+        held
+    }
+
+    fn expires(&mut self, value: &Value<'_>) -> Option<Timestamp> {
+        let time = value.get_ref().as_datetime().and_then(moment);
+        if time.is_none() {
+            let expected = "must be a moment, such as 2027-01-31T00:00:00Z";
+            self.fault(value.span().start, "token.expires", expected);
+        }
+        time
     }
 }
 
@@ -200,12 +269,24 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_is_none_hides_no_other_fault() {
+        let text = "tokn = 1\n[[token]]\nname = 1\nrole = \"score\"\nexpires = \"soon\"\n\
+                    [[token]]\nname = \"b\"\nroles = [\"boss\"]\nsha256 = 7\n";
+        let expected = [
+            "tokens.toml:4:1: token.role: no such field; did you mean `roles`?",
+            "tokens.toml:3:8: token.name: must be a text",
+            "tokens.toml:2:1: token.roles: is missing",
+            "tokens.toml:5:11: token.expires: must be a moment, such as 2027-01-31T00:00:00Z",
+            "tokens.toml:2:1: token: must have sha256 or certificate_sha256, and not both",
+            "tokens.toml:8:10: token.roles: must be one of score, evidence, admin",
+            "tokens.toml:9:10: token.sha256: must be 64 hexadecimal digits",
+            "tokens.toml:1:1: tokn: no such field; did you mean `token`?",
+        ];
+        assert_eq!(read_text(text).unwrap_err(), expected);
+    }
+
+    #[test]
     fn what_is_no_such_file_is_refused() {
-        let faults = read_text("[[token]]\nname = \"a\"\nrole = \"score\"\n").unwrap_err();
-        assert!(
-            faults[0].starts_with("tokens.toml:3:1: unknown field `role`"),
-            "{faults:?}"
-        );
         assert!(read_text("token = 1\n").is_err());
         assert!(read_text("[[token]\n").is_err());
     }
