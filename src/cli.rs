@@ -1,4 +1,4 @@
-//! The command line: one file per command, and how they end.
+//! The command line: a module for each command, and how they end.
 //!
 //! Results go to standard output, everything else to standard error. Exit codes: 0 done, 1 failed at
 //! work, 2 wrong usage or configuration.

@@ -2,7 +2,8 @@
 //! once, with its place and its setting.
 //!
 //! To add a setting: its names in `names`, its fields in [`Flags`] and [`Config`], one line in
-//! [`Config::load`], and its flag in `cli::settings`.
+//! [`Config::load`], its flag in `cli::settings` and one line where that becomes [`Flags`], and its row in the
+//! README.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};

@@ -32,7 +32,7 @@
 //! - [`grpc`]: the wire: validation, conversion, statuses, the server.
 //! - [`http`]: metrics and probes, for who does not speak gRPC.
 //! - [`config`]: files, environment and flags into one checked configuration.
-//! - [`cli`]: one file per command.
+//! - [`cli`]: a module for each command.
 //!
 //! # Invariants
 //!

@@ -27,8 +27,9 @@ mod stop;
 pub(super) use ending::Cut;
 pub use ending::{Ending, SegmentSummary, Tail};
 
-/// The largest segment that is read: several times the largest that is written.
-const SEGMENT_BYTES_MAX: usize = 1 << 31;
+/// How much is read of a file that is called a segment: 32 times what this version writes (`segment_bytes_max`), for
+/// another may write larger ones. What is larger still is none, and memory does not hold it.
+const SEGMENT_READ_BYTES_MAX: usize = 1 << 31;
 
 /// Few records have fewer bytes.
 const RECORD_BYTES_FEW: usize = 32;
@@ -337,7 +338,7 @@ impl Reader {
     }
 
     fn open(&self, name: String) -> Result<OpenSegment, JournalFault> {
-        let bytes = read_whole(&*self.directory, &name, SEGMENT_BYTES_MAX)
+        let bytes = read_whole(&*self.directory, &name, SEGMENT_READ_BYTES_MAX)
             .map_err(JournalFault::storage(format_args!("reading {name}")))?;
         Ok(OpenSegment {
             name,
