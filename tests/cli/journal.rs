@@ -363,6 +363,8 @@ fn snapshots_are_read_and_told() {
     assert!(ran.out.contains(&told), "{ran:?}");
     let ran = run(&["journal", "inspect", &directory]);
     assert!(ran.out.contains(&format!("\n{name}  3 ")), "{ran:?}");
+    let head = "\nSNAPSHOT                       FROM RECORD  TO RECORD  ";
+    assert!(ran.out.contains(head), "{ran:?}");
 
     // The journal goes back far enough for the newest one, or its beginning is lost.
     let first = Path::new(&directory).join("00000000000000000001.journal");

@@ -31,7 +31,15 @@ pub(super) fn write(found: &Found, out: &mut dyn Write) -> Ended {
         return Ok(());
     }
     let head = [
-        "SNAPSHOT", "FROM", "TO", "ACCOUNTS", "PAYEES", "DEVICES", "POLICIES", "BYTES", "STATE",
+        "SNAPSHOT",
+        "FROM RECORD",
+        "TO RECORD",
+        "ACCOUNTS",
+        "PAYEES",
+        "DEVICES",
+        "POLICIES",
+        "BYTES",
+        "STATE",
     ];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     rows.extend(found.iter().map(|(file, read)| row(file, read)));
