@@ -1,7 +1,8 @@
 //! Where results go: a file that is written whole or not at all, or whoever reads them as they come.
 //!
 //! A file is written beside the one of its name and takes its place when all of it is there: what fails
-//! on the way leaves what was there before. Pipes, devices and standard output are written as they are.
+//! on the way, or is interrupted, leaves what was there before. Pipes, devices and standard output are
+//! written as they are.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -9,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process;
 
 use super::{Ended, Failure};
+
+mod interrupted;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -85,7 +88,7 @@ impl Unfinished {
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.unfinished", process::id()));
         let beside = place.with_file_name(name);
-        let file = File::create(&beside)?;
+        let file = interrupted::create(&beside)?;
         let unfinished = Self {
             beside,
             place,
@@ -101,6 +104,7 @@ impl Unfinished {
     fn finish(mut self) -> io::Result<()> {
         fs::rename(&self.beside, &self.place)?;
         self.is_finished = true;
+        interrupted::forget(&self.beside);
         Ok(())
     }
 }
@@ -110,6 +114,7 @@ impl Drop for Unfinished {
         if !self.is_finished {
             // What is left behind harms nobody.
             let _ = fs::remove_file(&self.beside);
+            interrupted::forget(&self.beside);
         }
     }
 }

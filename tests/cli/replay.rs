@@ -54,6 +54,34 @@ fn what_fails_leaves_the_files_that_were_there() {
 }
 
 #[test]
+#[cfg(unix)]
+fn what_is_interrupted_leaves_nothing_beside_the_files_that_were_there() {
+    for signal in ["INT", "TERM"] {
+        let folder = folder();
+        let (old, page) = (folder.path("old"), folder.path("page"));
+        let mut replay = doublecheck(&["replay", "/dev/stdin", "--out", &old, "--report", &page]);
+        let replay = replay.stdin(Stdio::piped()).stderr(Stdio::piped());
+        let mut replay = replay.spawn().unwrap();
+        // It waits for more.
+        let mut events = replay.stdin.take().unwrap();
+        std::io::Write::write_all(&mut events, one().as_bytes()).unwrap();
+        while names(&folder) < 5 {
+            std::thread::yield_now();
+        }
+        let kill = format!("kill -{signal} {}", replay.id());
+        let killed = std::process::Command::new("sh")
+            .args(["-c", &kill])
+            .status();
+        assert!(killed.unwrap().success());
+        let ran = ran(&replay.wait_with_output().unwrap());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert_eq!(ran.err, "error: interrupted: nothing was written\n");
+        assert_eq!(names(&folder), 3, "{ran:?}");
+        assert_eq!(fs::read_to_string(&old).unwrap(), "old");
+    }
+}
+
+#[test]
 fn no_file_is_written_over_what_is_read_or_written_too() {
     let folder = folder();
     let (good, old) = (folder.path("good.jsonl"), folder.path("old"));
