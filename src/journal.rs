@@ -29,7 +29,7 @@ use std::io;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 
 use parking_lot::Mutex;
@@ -180,8 +180,9 @@ impl Shared {
     /// Refuses to wait for a disk that does not answer.
     fn check_answers(&self) -> Result<(), JournalFault> {
         if self.watch.has_given_up() {
-            let hangs = io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer");
-            return Err(JournalFault::storage("writing the journal")(hangs));
+            return Err(JournalFault::storage("writing the journal")(
+                watch::not_answering(),
+            ));
         }
         Ok(())
     }
@@ -310,13 +311,14 @@ impl Journal {
 
     /// Begins anew after a failure, if the storage works again. Returns the sequence number of the first
     /// record that is written again: a snapshot has to hold everything before it, see
-    /// [`snapshot_taken`](Self::snapshot_taken). `None` where nothing has failed. Waits for the disk.
+    /// [`snapshot_taken`](Self::snapshot_taken). `None` where nothing has failed. Waits for the disk, as
+    /// patiently as for a write.
     ///
     /// # Errors
-    /// When the storage still fails, or does not answer: then at once.
+    /// When the storage still fails, or does not answer.
     pub fn recover(&self) -> Result<Option<NonZeroU64>, JournalFault> {
         self.shared.check_answers()?;
-        let first = self.ask(Request::Recover).unwrap_or(Ok(None))?;
+        let first = self.ask(Request::Recover)?.unwrap_or(Ok(None))?;
         Ok(first.and_then(NonZeroU64::new))
     }
 
@@ -324,8 +326,8 @@ impl Journal {
     /// `before`. Returns whether the journal is sound: where it had failed, it is again if that covers all
     /// that was dropped.
     pub fn snapshot_taken(&self, before: u64) -> bool {
-        self.ask(|reply| Request::Vouch(before, reply))
-            .unwrap_or(false)
+        let told = self.ask(|reply| Request::Vouch(before, reply));
+        matches!(told, Ok(Some(true)))
     }
 
     /// Removes the segments all of whose records stand before the sequence number `before`, and are in a
@@ -357,7 +359,7 @@ impl Journal {
             self.shared.queue.ask(Request::Close(reply));
             return Err(hangs);
         }
-        let closed = self.ask(Request::Close).unwrap_or(Ok(()));
+        let closed = self.ask(Request::Close)?.unwrap_or(Ok(()));
         if let Some(writer) = self.writer.lock().take()
             && writer.join().is_err()
         {
@@ -368,10 +370,22 @@ impl Journal {
     }
 
     /// Asks the writer; `None` where there is none any more.
-    fn ask<T>(&self, request: impl FnOnce(mpsc::Sender<T>) -> Request) -> Option<T> {
+    ///
+    /// # Errors
+    /// When the disk does not answer it: then it does what it was asked for once it is back, for nobody.
+    fn ask<T>(
+        &self,
+        request: impl FnOnce(mpsc::Sender<T>) -> Request,
+    ) -> Result<Option<T>, JournalFault> {
         let (reply, answer) = mpsc::channel();
         self.shared.queue.ask(request(reply));
-        answer.recv().ok()
+        loop {
+            match answer.recv_timeout(self.shared.settings.patience) {
+                Ok(told) => return Ok(Some(told)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) => self.shared.check_answers()?,
+            }
+        }
     }
 }
 

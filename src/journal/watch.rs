@@ -57,6 +57,11 @@ impl Watch {
     }
 }
 
+/// What is told of a disk that does not answer.
+pub(super) fn not_answering() -> io::Error {
+    io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer")
+}
+
 /// Starts a thread that looks after the writer for as long as what it returns is held.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<mpsc::Sender<()>> {
     let (held, ended) = mpsc::channel();

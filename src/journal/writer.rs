@@ -168,18 +168,30 @@ impl Writer {
         self.syncer = None;
     }
 
-    /// Begins a new segment after a failure, and sees that it gets to the disk.
+    /// Begins a new segment after a failure, and sees that it gets to the disk. What comes meanwhile waits for
+    /// it, so it may take no longer than a write.
     fn recover(&mut self) -> Result<Option<u64>, JournalFault> {
         if let Some(log) = &self.log {
             return Ok((!log.is_vouched()).then_some(log.first()));
         }
         let first = self.shared.queue.keep_again();
         let name = segment_name(first);
-        let begun = self.begin_unvouched(first);
+        let begin = || {
+            let begun = self.begin_unvouched(first);
+            // What is left of it does no harm: it holds nothing.
+            begun.inspect_err(|_| drop(self.directory.remove(&name)))
+        };
+        let begun = match self.shared.watch.over(begin) {
+            (begun, false) => begun,
+            // Nobody waited to the end. What came meanwhile is dropped, so no more may follow in this segment.
+            (_, true) => {
+                let _ = self.directory.remove(&name);
+                self.shared.watch.begin_again();
+                Err(watch::not_answering())
+            }
+        };
         let (log, syncer) = begun.map_err(|error| {
             self.shared.queue.drop_all();
-            // What is left of it does no harm: it holds nothing.
-            let _ = self.directory.remove(&name);
             JournalFault::storage(format_args!("beginning {name}"))(error)
         })?;
         self.log = Some(log);

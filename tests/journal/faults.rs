@@ -1,6 +1,7 @@
 //! The disk fails: nobody waits, nothing is promised that is not kept, and it comes back.
 
 use std::io;
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -335,4 +336,61 @@ fn a_second_process_on_the_same_directory_is_refused() {
     drop(held);
     Disk::open(&path).unwrap();
     std::fs::remove_dir_all(&path).unwrap();
+}
+
+/// What comes of work that waits for the disk; where that takes too long, the disk is let go on, and nothing
+/// comes of it.
+fn in_time<T: Send>(disk: &Simulated, work: impl FnOnce() -> T + Send) -> Option<T> {
+    let (done, told) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || done.send(work()));
+        let result = told.recv_timeout(Duration::from_secs(20)).ok();
+        if result.is_none() {
+            disk.hang(None);
+        }
+        result
+    })
+}
+
+#[test]
+fn a_disk_that_hangs_while_the_journal_begins_anew_is_given_up_and_nothing_piles_up() {
+    for ack in [Ack::Written, Ack::Synced] {
+        let disk = Simulated::new(7);
+        let (_, ending) = read(&disk, 1).unwrap();
+        let settings = Settings {
+            patience: Duration::from_millis(200),
+            queue_bytes_max: 2_000,
+            ..settings(ack)
+        };
+        let kept = start(&disk, &ending, settings);
+        let journal = &kept.journal;
+        append_one_by_one(journal, 1..=10);
+        disk.fail_after(0, Operation::Write);
+        let sequence = journal.append(&event(11));
+        assert_eq!(journal.wait_until_committed(sequence), Kept::No);
+
+        disk.hang(Some(Operation::Sync));
+        let begun = in_time(&disk, || journal.recover());
+        let Some(Err(JournalFault::Storage { error, .. })) = begun else {
+            panic!("{ack}: {begun:?}");
+        };
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        for nth in 12..=100 {
+            journal.append(&event(nth));
+        }
+        assert!(journal.has_room(), "{ack}: what comes meanwhile is dropped");
+
+        disk.hang(None);
+        let first = recover(journal);
+        assert!(journal.snapshot_taken(first));
+        append_one_by_one(journal, first..=first + 5);
+        journal.close().unwrap();
+        let (events, _) = read(&disk, first).unwrap();
+        assert!(
+            events
+                .iter()
+                .map(|(sequence, _)| *sequence)
+                .eq(first..=first + 5)
+        );
+    }
 }
