@@ -114,10 +114,14 @@ impl Engine {
         let mut writer = self.begin_snapshot(directory, journal_from)?;
         let all = self.put_states(&mut writer, &mut rest)?;
         let journal_to = journal.counts().appended_to + 1;
-        if !all || !is_synced(journal, journal_to, rest) {
+        if !all || !is_synced(journal, journal_to, &mut rest) {
             return Ok(None);
         }
-        let summary = writer.finish(journal_to)?;
+        // What it stands for is let go of: it has to be there, and not only to have been written.
+        let is_whole = |file: &str| snapshot::verify_in_runs(&**directory, file, rest);
+        let Some(summary) = writer.finish_if(journal_to, is_whole)? else {
+            return Ok(None);
+        };
         journal.snapshot_taken(journal_from);
         snapshot::forget_older(&**directory, kept)?;
         if let Some(oldest) = snapshot::snapshots(&**directory)?.last() {

@@ -167,13 +167,28 @@ pub fn forget_older(directory: &dyn Directory, keep: usize) -> Result<usize, Jou
 /// # Errors
 /// As [`SnapshotReader::read`] and [`SnapshotReader::open`].
 pub fn verify(directory: &dyn Directory, name: &str) -> Result<SnapshotSummary, JournalFault> {
-    SnapshotReader::open(directory, name)?.read(1, |entry| match entry {
-        Entry::State(state) => check_image(state),
-        Entry::Policy(_) => Ok(()),
-    })
+    SnapshotReader::open(directory, name)?.read(1, check_image)
 }
 
-fn check_image(state: State<'_>) -> Result<(), ImageFault> {
+/// The same, in runs with a `rest` for each entry; returns whether it came to the end: it does not where
+/// `rest` says `false`.
+///
+/// # Errors
+/// As there.
+pub fn verify_in_runs(
+    directory: &dyn Directory,
+    name: &str,
+    rest: impl FnMut() -> bool,
+) -> Result<bool, JournalFault> {
+    let reader = SnapshotReader::open(directory, name)?;
+    let read = reader.read_in_runs(check_image, rest)?;
+    Ok(read.is_some())
+}
+
+fn check_image(entry: Entry<'_>) -> Result<(), ImageFault> {
+    let Entry::State(state) = entry else {
+        return Ok(());
+    };
     match state.key {
         Key::Account(_) => Account::from_image(state.image).map(drop),
         Key::Payee(_) => PayeeMemory::from_image(state.image).map(drop),

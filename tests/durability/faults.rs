@@ -153,6 +153,32 @@ fn a_snapshot_does_not_wait_for_a_journal_that_was_closed_while_it_failed() {
 }
 
 #[test]
+fn a_snapshot_that_cannot_be_read_replaces_nothing() {
+    let disk = Simulated::new(6);
+    let plan = Plan::new(Ack::Synced);
+    let life = plan.start(&disk);
+    let mut town = Town::calm(6, "town");
+    for _ in 0..2 {
+        live(&mut town, &life, 30);
+        life.engine.take_snapshot(|| true).unwrap().unwrap();
+    }
+    for _ in 0..3 {
+        live(&mut town, &life, 30);
+        let before = disk.names().unwrap();
+        // The directory is read when it is begun; what is read next is the snapshot itself.
+        disk.fail_after(1, Operation::Read);
+        life.engine.take_snapshot(|| true).unwrap_err();
+        let after = disk.names().unwrap();
+        assert_eq!(after, before);
+    }
+    life.engine.close().unwrap();
+    let (now, hash) = (life.clock.now(), life.engine.state_hash());
+    let life = plan.start(&disk);
+    life.clock.set(now);
+    assert_eq!(life.engine.state_hash(), hash);
+}
+
+#[test]
 fn so_does_one_that_fails_whatever_is_done() {
     for operation in [Operation::Write, Operation::Sync, Operation::Change] {
         let disk = Simulated::new(4);

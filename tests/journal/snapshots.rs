@@ -320,6 +320,30 @@ fn a_failing_disk_costs_the_new_snapshot_only() {
 }
 
 #[test]
+fn what_would_not_be_read_back_is_not_written() {
+    let disk = Simulated::new(1);
+    write(&disk, 3, &content(1, 5, 30)).unwrap();
+    let before = disk.names().unwrap();
+    // The most that is read, and a byte more than the entry may then have.
+    for (bytes, is_written) in [((1 << 26) - 100, true), (1 << 26, false)] {
+        let mut writer = SnapshotWriter::begin(shared(&disk), 8).unwrap();
+        let put = writer.put(&State {
+            key: Key::Account("alice"),
+            applied: 1,
+            image: &vec![7; bytes],
+        });
+        assert_eq!(put.is_ok(), is_written, "{put:?}");
+        if is_written {
+            let summary = writer.finish(9).unwrap();
+            let reader = SnapshotReader::open(&disk, &summary.file).unwrap();
+            assert_eq!(reader.read(1, |_| Ok(())).unwrap(), summary);
+            disk.remove(&summary.file).unwrap();
+        }
+    }
+    assert_eq!(disk.names().unwrap(), before);
+}
+
+#[test]
 fn the_newest_are_kept_and_an_unfinished_one_is_none() {
     let disk = Simulated::new(1);
     assert_eq!(snapshots(&disk).unwrap(), []);

@@ -30,8 +30,8 @@ pub(super) const BLOCK_HEADER_BYTES: usize = 20;
 /// From how many bytes on a block takes no more entries.
 pub(super) const PAYLOAD_BYTES_FULL: usize = 1 << 17;
 
-/// The most bytes of a block that is read: what makes it full and one more entry, of which an account
-/// with all that it may have takes about a tenth.
+/// The most bytes of a block that is read, and so of one that is written: what makes it full and one more
+/// entry, of which an account with all that it may have takes about a tenth.
 pub(super) const PAYLOAD_BYTES_MAX: usize = 1 << 26;
 
 const CHECKSUM_BYTES: usize = 4;

@@ -123,6 +123,27 @@ impl SnapshotReader {
         reader.into_inner().summary(counted)
     }
 
+    /// The same on this thread alone, with a `rest` for each entry; `None` where that says `false`.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn read_in_runs(
+        mut self,
+        take: impl Fn(Entry<'_>) -> Result<(), ImageFault>,
+        mut rest: impl FnMut() -> bool,
+    ) -> Result<Option<SnapshotSummary>, JournalFault> {
+        let mut counted = Counts::default();
+        while let Some(block) = self.next_block()? {
+            let taken = take_entries(&block, &take);
+            counted += taken.map_err(|(offset, kind)| self.fail(offset, kind))?;
+            // A block takes no longer than a run may: between its entries there is no need to rest.
+            if !(0..block.count).all(|_| rest()) {
+                return Ok(None);
+            }
+        }
+        self.summary(counted).map(Some)
+    }
+
     /// What was read, where it is all that was written.
     fn summary(self, counted: Counts) -> Result<SnapshotSummary, JournalFault> {
         match self.closing {

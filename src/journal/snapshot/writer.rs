@@ -6,7 +6,10 @@ use std::sync::Arc;
 
 use super::super::event::PolicyInForce;
 use super::super::fault::JournalFault;
-use super::block::{BlockKind, HEADER_BYTES, Header, PAYLOAD_BYTES_FULL, begin, seal};
+use super::block::{
+    BLOCK_HEADER_BYTES, BlockKind, HEADER_BYTES, Header, PAYLOAD_BYTES_FULL, PAYLOAD_BYTES_MAX,
+    begin, seal,
+};
 use super::{
     Counts, SnapshotSummary, State, UNFINISHED_SUFFIX, entry, is_unfinished, names, remove_all,
     snapshot_name,
@@ -65,7 +68,7 @@ impl SnapshotWriter {
     /// Puts in what is remembered under one key.
     ///
     /// # Errors
-    /// When the storage fails.
+    /// When the storage fails, or it is more than would be read back.
     pub fn put(&mut self, state: &State<'_>) -> Result<(), JournalFault> {
         entry::put_state(state, &mut self.block);
         self.counts.note_key(state.key);
@@ -88,15 +91,43 @@ impl SnapshotWriter {
     /// # Errors
     /// When the storage fails.
     pub fn finish(mut self, journal_to: u64) -> Result<SnapshotSummary, JournalFault> {
+        self.close(journal_to)?;
+        self.publish(journal_to)
+    }
+
+    /// The same, if `is_proven` says so of the file of this name, of which all is on the disk. `None` where it
+    /// does not: then nothing is left of the snapshot.
+    ///
+    /// # Errors
+    /// When the storage fails, or `is_proven` does.
+    pub fn finish_if(
+        mut self,
+        journal_to: u64,
+        is_proven: impl FnOnce(&str) -> Result<bool, JournalFault>,
+    ) -> Result<Option<SnapshotSummary>, JournalFault> {
+        self.close(journal_to)?;
+        match is_proven(&unfinished_name(self.header))? {
+            true => self.publish(journal_to).map(Some),
+            false => Ok(None),
+        }
+    }
+
+    /// Writes what ends it, and waits for the disk.
+    fn close(&mut self, journal_to: u64) -> Result<(), JournalFault> {
         if self.entries > 0 {
             self.write_block(BlockKind::Entries)?;
         }
         entry::put_closing(journal_to, self.counts, &mut self.block);
         self.write_block(BlockKind::Closing)?;
+        let synced = self.file.sync();
+        synced.map_err(JournalFault::storage("finishing a snapshot"))
+    }
+
+    /// Gives it its name.
+    fn publish(&mut self, journal_to: u64) -> Result<SnapshotSummary, JournalFault> {
         let file = snapshot_name(self.header.journal_from);
-        self.file
-            .sync()
-            .and_then(|()| self.directory.rename(&unfinished_name(self.header), &file))
+        self.directory
+            .rename(&unfinished_name(self.header), &file)
             .and_then(|()| self.directory.sync())
             .map_err(JournalFault::storage("finishing a snapshot"))?;
         self.finished = true;
@@ -111,6 +142,14 @@ impl SnapshotWriter {
 
     fn end_entry(&mut self) -> Result<(), JournalFault> {
         self.entries += 1;
+        let payload_bytes = self.block.len().saturating_sub(BLOCK_HEADER_BYTES);
+        if payload_bytes > PAYLOAD_BYTES_MAX {
+            let told = format!(
+                "a block of {payload_bytes} bytes, of which no more than {PAYLOAD_BYTES_MAX} would be read back"
+            );
+            let too_large = io::Error::new(io::ErrorKind::FileTooLarge, told);
+            return Err(JournalFault::storage("writing a snapshot")(too_large));
+        }
         if self.block.len() < PAYLOAD_BYTES_FULL {
             return Ok(());
         }
