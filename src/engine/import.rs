@@ -11,6 +11,10 @@ use crate::scoring::payment::Payment;
 use crate::storage::Directory;
 use crate::token::{KEY_FILE, TokenKey};
 
+/// The number of the first event that is journalled on top of what was imported. Not 1: a journal that goes back
+/// to number 1 has all there was, and this one has not.
+const JOURNAL_FROM: u64 = 2;
+
 impl Engine {
     /// Remembers a payment that was made before anybody asked about it. What the policy says to it is noted
     /// and decides nothing.
@@ -34,9 +38,8 @@ impl Engine {
         TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
         let in_force = PolicyInForce::of(&self.in_force.now(), self.clock.now());
         *self.in_force.journalled() = vec![in_force];
-        // Nothing was journalled so far: the first event will be number 1.
-        let mut writer = self.begin_snapshot(directory, 1)?;
+        let mut writer = self.begin_snapshot(directory, JOURNAL_FROM)?;
         self.put_states(&mut writer, || true)?;
-        writer.finish(1)
+        writer.finish(JOURNAL_FROM)
     }
 }

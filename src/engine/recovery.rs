@@ -12,7 +12,8 @@ use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce};
 use crate::journal::snapshot::{SnapshotSummary, snapshots};
 use crate::journal::{
-    Condition, Damage, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage, Tail,
+    Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage,
+    Tail,
 };
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
@@ -21,6 +22,9 @@ use crate::token::{KEY_FILE, TokenKey};
 
 /// After how many events it is told how far the recovery is.
 const TOLD_EVERY: u64 = 1 << 18;
+
+/// The number of the first event that a journal has, unless something was imported before.
+const FIRST: u64 = 1;
 
 /// Where and how the state is kept.
 #[derive(Debug)]
@@ -36,7 +40,8 @@ pub struct Durability {
 /// How far a recovery is.
 #[derive(Debug)]
 pub enum Progress {
-    /// A snapshot is damaged. Nothing is lost where an older one, or the whole journal, can be read.
+    /// A snapshot is damaged. Nothing is lost where an older one, or the whole journal, can be read; nothing is
+    /// started where neither can.
     PassedOver(SnapshotDamage),
     /// A snapshot with so many accounts has been read.
     Begun(u64),
@@ -64,9 +69,9 @@ impl Engine {
             let clock = Arc::new(ManualClock::at(Timestamp::default()));
             Self::new(policies.clone(), clock, token_key.clone())
         };
-        let (mut engine, begun) = from_newest_snapshot(&empty, &**directory, &mut progress)?;
+        let (mut engine, base) = from_newest_snapshot(&empty, &**directory, &mut progress)?;
         let (redone, ending, journal_bytes_read) =
-            redo_rest(&engine, begun.as_ref(), &durability, &mut progress)?;
+            redo_rest(&engine, &base, &durability, &mut progress)?;
         let was_set_aside = matches!(ending.tail, Tail::SetAside(_));
         engine.journal_bytes_read = journal_bytes_read;
 
@@ -122,35 +127,78 @@ impl Engine {
     }
 }
 
+/// What the journal is read on top of.
+enum Base {
+    /// A snapshot.
+    Snapshot(Begun),
+    /// Nothing: there was none.
+    Nothing,
+    /// Nothing, although there were snapshots, all of them damaged. The oldest of them, and from where the journal
+    /// had to be read on top of it.
+    Damaged(SnapshotDamage, u64),
+}
+
+impl Base {
+    const fn begun(&self) -> Option<&Begun> {
+        match self {
+            Self::Snapshot(begun) => Some(begun),
+            Self::Nothing | Self::Damaged(..) => None,
+        }
+    }
+
+    /// That nothing is lost of a snapshot that is damaged: the journal goes back to the first event, and there was
+    /// none before what the snapshot held. What was imported stands in no journal.
+    fn check_is_elsewhere(&self, journal: &Reader) -> Result<(), JournalFault> {
+        match self {
+            Self::Damaged(damage, from) if *from <= FIRST || !journal.begins_with(FIRST) => {
+                Err(JournalFault::Damage(Damage {
+                    file: damage.file.clone(),
+                    offset: damage.offset,
+                    kind: DamageKind::OnlySnapshot,
+                    lost_from: FIRST,
+                    lost_to: Some(from.saturating_sub(1).max(FIRST)),
+                    readable_behind: 0,
+                }))
+            }
+            Self::Snapshot(_) | Self::Nothing | Self::Damaged(..) => Ok(()),
+        }
+    }
+}
+
 /// The engine of the newest snapshot that is whole, or an empty one.
 fn from_newest_snapshot(
     empty: &dyn Fn() -> Engine,
     directory: &dyn Directory,
     progress: &mut dyn FnMut(Progress),
-) -> Result<(Engine, Option<Begun>), JournalFault> {
+) -> Result<(Engine, Base), JournalFault> {
     let threads = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut base = Base::Nothing;
     for file in snapshots(directory)? {
         let engine = empty();
         match engine.begin_from(directory, &file, threads) {
             Ok(begun) => {
                 progress(Progress::Begun(begun.summary.counts.accounts));
-                return Ok((engine, Some(begun)));
+                return Ok((engine, Base::Snapshot(begun)));
             }
-            Err(JournalFault::Snapshot(damage)) => progress(Progress::PassedOver(damage)),
+            Err(JournalFault::Snapshot(damage)) => {
+                base = Base::Damaged(damage.clone(), file.journal_from);
+                progress(Progress::PassedOver(damage));
+            }
             Err(fault) => return Err(fault),
         }
     }
-    Ok((empty(), None))
+    Ok((empty(), base))
 }
 
 /// Does again what the journal has beyond the snapshot. Tells how it ends, and how many bytes it took.
 fn redo_rest(
     engine: &Engine,
-    begun: Option<&Begun>,
+    base: &Base,
     durability: &Durability,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Redone, Ending, u64), JournalFault> {
-    let (mut reader, missing) = reader_beyond(begun, durability)?;
+    let begun = base.begun();
+    let (mut reader, missing) = reader_beyond(base, durability)?;
     let mut told = 0;
     let redone = lanes::redo(engine, begun, &mut reader, |events| {
         if events - told >= TOLD_EVERY {
@@ -179,17 +227,20 @@ fn redo_rest(
 /// What reads the journal beyond the snapshot; and, where its beginning is missing and damage is set aside,
 /// what that says.
 fn reader_beyond(
-    begun: Option<&Begun>,
+    base: &Base,
     durability: &Durability,
 ) -> Result<(Reader, Option<Damage>), JournalFault> {
     let directory = || Arc::clone(&durability.directory);
-    let from = begun.map_or(1, |begun| begun.summary.journal_from);
-    let (reader, missing) = match Reader::from(directory(), from) {
+    let begun = base.begun();
+    let from = begun.map_or(FIRST, |begun| begun.summary.journal_from);
+    let whole = || Reader::whole(directory());
+    let elsewhere = whole().and_then(|journal| base.check_is_elsewhere(&journal));
+    let (reader, missing) = match elsewhere.and_then(|()| Reader::from(directory(), from)) {
         Err(JournalFault::Damage(missing)) if durability.sets_damage_aside => {
             let reader = match begun {
                 Some(_) => Reader::past_all(directory(), from)?,
                 // Where its beginning was forgotten there was a snapshot once: without it that is lost.
-                None => Reader::whole(directory())?,
+                None => whole()?,
             };
             (reader, Some(missing))
         }

@@ -60,6 +60,8 @@ pub enum DamageKind {
     Missing,
     /// A whole frame holds what is no record.
     NoRecord(DecodeError),
+    /// A snapshot is damaged, and what it held stands nowhere else.
+    OnlySnapshot,
 }
 
 /// Where a snapshot is not what was written.
@@ -124,6 +126,13 @@ impl fmt::Display for Damage {
             DamageKind::Unreadable => f.write_str("damaged")?,
             DamageKind::Missing => f.write_str("records are missing")?,
             DamageKind::NoRecord(error) => write!(f, "not a record ({error})")?,
+            DamageKind::OnlySnapshot => {
+                return write!(
+                    f,
+                    "damaged, and what this snapshot held is in no older one and not in the journal. \
+                     {SET_ASIDE_FLAG} goes on without it"
+                );
+            }
         }
         match lost_to {
             Some(lost_to) if lost_to == lost_from => write!(f, "; record {lost_from} is lost")?,

@@ -4,6 +4,7 @@
 mod aside;
 mod changes;
 mod faults;
+mod imports;
 mod kill;
 mod lives;
 mod power;

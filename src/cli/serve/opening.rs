@@ -204,7 +204,7 @@ fn tell(progress: Progress) {
     match progress {
         Progress::PassedOver(damage) => tracing::error!(
             target: "doublecheck", %damage,
-            "a snapshot is damaged; an older one and more of the journal are read instead"
+            "a snapshot is damaged; what it stands for is looked for in an older one and in the journal"
         ),
         Progress::Begun(accounts) => {
             tracing::info!(target: "doublecheck", accounts, "a snapshot was read");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::fault::{Damage, DamageKind, JournalFault};
-use super::super::frame::{SEGMENT_HEADER_BYTES, SegmentHeader, frames_anywhere};
+use super::super::frame::{SEGMENT_HEADER_BYTES, SegmentHeader, first_of_segment, frames_anywhere};
 use super::{Cut, OpenSegment, Progress, Reader, Tail, header_of, segments_of};
 use crate::storage::Directory;
 
@@ -29,6 +29,13 @@ impl Behind {
 }
 
 impl Reader {
+    /// Whether there is a journal to read, and it begins with the event of this sequence number.
+    #[must_use]
+    pub fn begins_with(&self, sequence: u64) -> bool {
+        let begins = |name: &String| first_of_segment(name) == Some(sequence);
+        self.segments.front().is_some_and(begins)
+    }
+
     /// Reads nothing, and plans to set aside all that there is: nothing of it goes on from the sequence
     /// number `from`, where a snapshot ends.
     ///
