@@ -8,6 +8,7 @@ use super::replay::{BadLines, RecordedFile, Replay, policy_source, progress_bar}
 use super::{Ended, Failure, show};
 use crate::clock::{Clock as _, Stopwatch, SystemClock};
 use crate::config::policy_source::PolicySource;
+use crate::journal::snapshot::is_unfinished;
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Span;
 use crate::storage::Directory;
@@ -88,7 +89,9 @@ fn empty_directory(arguments: &ImportArguments) -> Result<Arc<dyn Directory>, Fa
     let path = arguments.data_dir.display();
     let in_error = |error| Failure::at_work(format!("opening the data directory {path}"), &error);
     let directory = Disk::open(&arguments.data_dir).map_err(in_error)?;
-    match directory.names().map_err(in_error)?.first() {
+    let names = directory.names().map_err(in_error)?;
+    // Of an import that was killed, and removed when the next snapshot is begun.
+    match names.iter().find(|name| !is_unfinished(name)) {
         None => Ok(Arc::new(directory)),
         Some(name) => Err(Failure::Work(format!(
             "error: {path} is not empty: it has {name}; what is imported cannot be added to what is there"

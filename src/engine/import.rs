@@ -9,7 +9,6 @@ use crate::journal::snapshot::SnapshotSummary;
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::storage::Directory;
-use crate::token::{KEY_FILE, TokenKey};
 
 /// The number of the first event that is journalled on top of what was imported. Not 1: a journal that goes back
 /// to number 1 has all there was, and this one has not.
@@ -35,7 +34,6 @@ impl Engine {
     /// # Errors
     /// When the storage fails.
     pub fn found(&self, directory: &Arc<dyn Directory>) -> Result<SnapshotSummary, JournalFault> {
-        TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
         let in_force = PolicyInForce::of(&self.in_force.now(), self.clock.now());
         *self.in_force.journalled() = vec![in_force];
         let mut writer = self.begin_snapshot(directory, JOURNAL_FROM)?;

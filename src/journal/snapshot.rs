@@ -211,7 +211,9 @@ fn journal_from_of(name: &str) -> Option<u64> {
     (snapshot_name(journal_from) == name).then_some(journal_from)
 }
 
-fn is_unfinished(name: &str) -> bool {
+/// Whether this is the name of a snapshot that was never finished: it is of no use to anybody.
+#[must_use]
+pub fn is_unfinished(name: &str) -> bool {
     let finished = name.strip_suffix(UNFINISHED_SUFFIX);
     finished.is_some_and(|name| journal_from_of(name).is_some())
 }

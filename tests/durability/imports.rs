@@ -152,3 +152,13 @@ fn a_damaged_snapshot_costs_nothing_where_the_journal_has_everything() {
     };
     assert_remembered(&life, &last, "without the snapshot");
 }
+
+#[test]
+fn a_failed_import_leaves_nothing_in_the_way_of_the_next() {
+    let disk = Simulated::new(1);
+    disk.set_bytes_max(50);
+    let clock = Arc::new(ManualClock::at(START));
+    let engine = Engine::new(Policy::default(), clock, TokenKey::from_bytes(&[0; 32]));
+    engine.found(&shared(&disk)).unwrap_err();
+    assert!(disk.names().unwrap().is_empty());
+}
