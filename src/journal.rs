@@ -57,6 +57,7 @@ pub use fault::{
     Damage, DamageKind, JournalFault, SET_ASIDE_FLAG, SnapshotDamage, SnapshotDamageKind,
 };
 pub use frame::FORMAT_VERSION;
+pub use log::set_aside;
 pub use reader::{Ending, Reader, SegmentSummary, Tail, is_kept_in};
 pub use settings::{Ack, Settings};
 

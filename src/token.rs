@@ -63,13 +63,8 @@ impl TokenKey {
     /// # Errors
     /// When it cannot be read or written, or is no key.
     pub fn kept_in(directory: &dyn Directory) -> io::Result<Self> {
-        if directory.names()?.iter().any(|name| name == KEY_FILE) {
-            let bytes = read_whole(directory, KEY_FILE, KEY_BYTES)?;
-            let bytes = bytes.as_slice().try_into().map_err(|_| {
-                let told = format!("has {} bytes, not {KEY_BYTES}", bytes.len());
-                io::Error::new(io::ErrorKind::InvalidData, told)
-            })?;
-            return Ok(Self::from_bytes(bytes));
+        if let Some(kept) = Self::found_in(directory)? {
+            return Ok(kept);
         }
         let mut bytes = [0; KEY_BYTES];
         getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
@@ -82,6 +77,27 @@ impl TokenKey {
         directory.rename(&unfinished, KEY_FILE)?;
         directory.sync()?;
         Ok(Self::from_bytes(&bytes))
+    }
+
+    /// The key that is kept in the directory; `None` where none is.
+    ///
+    /// # Errors
+    /// When it cannot be read; [`io::ErrorKind::InvalidData`] when it is no key.
+    pub fn found_in(directory: &dyn Directory) -> io::Result<Option<Self>> {
+        if !directory.names()?.iter().any(|name| name == KEY_FILE) {
+            return Ok(None);
+        }
+        let length = directory.length(KEY_FILE)?;
+        let no_key = || {
+            let told = format!("has {length} bytes, not {KEY_BYTES}");
+            io::Error::new(io::ErrorKind::InvalidData, told)
+        };
+        if length != KEY_BYTES as u64 {
+            return Err(no_key());
+        }
+        let bytes = read_whole(directory, KEY_FILE, KEY_BYTES)?;
+        let bytes = bytes.as_slice().try_into().map_err(|_| no_key())?;
+        Ok(Some(Self::from_bytes(bytes)))
     }
 
     /// The token for the question about `payment` that ends at `expire_time`.

@@ -1,5 +1,6 @@
 //! An engine that goes on where its journal ends.
 
+use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce};
 use crate::journal::snapshot::{SnapshotSummary, snapshots};
 use crate::journal::{
-    Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, Settings, SnapshotDamage,
-    Tail,
+    Condition, Damage, DamageKind, Ending, Journal, JournalFault, Reader, SET_ASIDE_FLAG, Settings,
+    SnapshotDamage, Tail, set_aside,
 };
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
@@ -64,7 +65,7 @@ impl Engine {
         mut progress: impl FnMut(Progress) + Send,
     ) -> Result<Self, JournalFault> {
         let directory = &durability.directory;
-        let token_key = TokenKey::kept_in(&**directory).map_err(JournalFault::storage(KEY_FILE))?;
+        let token_key = token_key(&durability).map_err(JournalFault::storage(KEY_FILE))?;
         let empty = || {
             let clock = Arc::new(ManualClock::at(Timestamp::default()));
             Self::new(policies.clone(), clock, token_key.clone())
@@ -124,6 +125,25 @@ impl Engine {
         }
         self.in_force = InForce::after(policies, journalled);
         self.journal = Some(journal);
+    }
+}
+
+/// The key that tokens are signed with. One that is damaged cannot be mended, and nobody else has it.
+fn token_key(durability: &Durability) -> io::Result<TokenKey> {
+    let directory = &*durability.directory;
+    match TokenKey::kept_in(directory) {
+        Err(damaged) if damaged.kind() == io::ErrorKind::InvalidData => {
+            if !durability.sets_damage_aside {
+                let told = format!(
+                    "{damaged}. {SET_ASIDE_FLAG} sets it aside and makes a new one: questions that are open now \
+                     can then not be confirmed, and are asked again"
+                );
+                return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+            }
+            set_aside(directory, KEY_FILE)?;
+            TokenKey::kept_in(directory)
+        }
+        kept => kept,
     }
 }
 
@@ -283,6 +303,6 @@ fn tell_condition(condition: &Condition) {
 }
 
 fn unread() -> JournalFault {
-    let told = std::io::Error::other("the journal was not read to its end");
+    let told = io::Error::other("the journal was not read to its end");
     JournalFault::storage("reading the journal")(told)
 }

@@ -269,13 +269,21 @@ fn make_cut(directory: &dyn Directory, cut: &Cut) -> io::Result<()> {
         Cut::Remove {
             file,
             keep_a_copy: true,
-        } => directory.rename(file, &aside_name(directory, file)?),
+        } => set_aside(directory, file),
         Cut::Remove {
             file,
             keep_a_copy: false,
         } => directory.remove(file),
     }?;
     directory.sync()
+}
+
+/// Gives a file that is damaged a name under which nothing looks for it.
+///
+/// # Errors
+/// When the directory cannot be written to.
+pub fn set_aside(directory: &dyn Directory, file: &str) -> io::Result<()> {
+    directory.rename(file, &aside_name(directory, file)?)
 }
 
 /// The name under which a file is set aside. Whatever was set aside under its name before stays.

@@ -12,7 +12,7 @@ use doublecheck::scoring::policy::Policy;
 use doublecheck::scoring::time::Timestamp;
 use doublecheck::storage::Directory;
 use doublecheck::storage::simulated::Simulated;
-use doublecheck::token::TokenKey;
+use doublecheck::token::{KEY_FILE, TokenKey};
 
 use crate::support::{Plan, START, Town, assert_remembered, is_kept, live};
 
@@ -161,4 +161,23 @@ fn a_failed_import_leaves_nothing_in_the_way_of_the_next() {
     let engine = Engine::new(Policy::default(), clock, TokenKey::from_bytes(&[0; 32]));
     engine.found(&shared(&disk)).unwrap_err();
     assert!(disk.names().unwrap().is_empty());
+}
+
+#[test]
+fn a_damaged_key_is_told_with_a_remedy_and_set_aside_where_that_is_asked_for() {
+    let disk = Simulated::new(1);
+    serve(&disk);
+    let accounts = start(&disk, false).unwrap().accounts();
+    for damaged in [&b""[..], b"short", &[7; 33]] {
+        disk.put(KEY_FILE, damaged.to_vec());
+        let fault = start(&disk, false).unwrap_err().to_string();
+        assert!(fault.contains("--set-damage-aside"), "{fault}");
+        assert_eq!(disk.bytes(KEY_FILE).unwrap(), damaged, "nothing is changed");
+        assert_eq!(start(&disk, true).unwrap().accounts(), accounts);
+        assert_eq!(disk.bytes(KEY_FILE).unwrap().len(), 32);
+    }
+    assert_eq!(
+        disk.bytes(&format!("{KEY_FILE}.damaged.2")).unwrap(),
+        b"short"
+    );
 }
