@@ -114,7 +114,12 @@ fn told(tail: &Tail) -> String {
             readable_behind,
         } => format!(
             "{file}: byte {offset}: a torn tail of {bytes} bytes, never synced, with {readable_behind} \
-             readable records in it; the next start cuts it off"
+             readable records in it; the next start cuts it off{}",
+            if *readable_behind > 0 {
+                ", and keeps a copy"
+            } else {
+                ""
+            }
         ),
         Tail::SetAside(damage) => damage.to_string(),
     }

@@ -3,7 +3,9 @@
 //! What comes of it is an error that says what is lost, or the events up to some point with the tail
 //! reported: never a panic, and never a list that is wrong or shortened without a word.
 
-use doublecheck::journal::{Ack, JournalFault, Reader, Tail};
+use std::time::Duration;
+
+use doublecheck::journal::{Ack, JournalFault, Reader, Settings, Tail};
 use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::Simulated;
 
@@ -276,6 +278,50 @@ fn a_snapshot_of_all_that_is_damaged_is_gone_on_from() {
         "what cannot be read is not removed"
     );
     assert_eq!(read(&disk, EVENTS + 1).unwrap().0.len(), 3);
+}
+
+/// The bit flips in what is not known to have been synced: it may have been torn, and may not.
+#[test]
+fn what_can_be_read_behind_a_torn_place_is_kept_as_a_copy() {
+    let disk = Simulated::new(1);
+    let (_, ending) = read(&disk, 1).unwrap();
+    let unsynced = Settings {
+        sync_interval: Duration::from_secs(3_600),
+        segment_bytes_max: 1 << 20,
+        ..settings(Ack::Written)
+    };
+    let kept = start(&disk, &ending, unsynced);
+    append_one_by_one(&kept.journal, 1..=10);
+    let name = disk.names().unwrap().remove(0);
+    let mut harmed = disk.bytes(&name).unwrap();
+    drop(kept);
+    let original = Original {
+        files: vec![(name.clone(), harmed.clone())],
+    };
+    let (_, place) = place_of(&original, 4);
+    harmed[place + 40] ^= 1;
+    let disk = original.with(0, Some(harmed.clone()));
+    let (events, ending) = read(&disk, 1).unwrap();
+    assert_eq!(assert_prefix(&events, "before it"), 3);
+    let Tail::Torn {
+        readable_behind, ..
+    } = ending.tail
+    else {
+        panic!("{:?}", ending.tail);
+    };
+    assert_eq!(readable_behind, 6);
+    let kept = start(&disk, &ending, settings(Ack::Synced));
+    append_one_by_one(&kept.journal, 4..=6);
+    kept.journal.close().unwrap();
+    assert_eq!(
+        disk.bytes(&format!("{name}.damaged")),
+        Some(harmed),
+        "the copy"
+    );
+    assert_eq!(
+        assert_prefix(&read(&disk, 1).unwrap().0, "with what followed"),
+        6
+    );
 }
 
 #[test]

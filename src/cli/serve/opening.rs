@@ -238,10 +238,20 @@ fn tell_tail(tail: &Tail) {
             file,
             offset,
             bytes,
-            ..
+            readable_behind: 0,
         } => tracing::warn!(
             target: "doublecheck", file, offset, bytes,
             "the journal ended in the middle of a write; that was cut off"
+        ),
+        Tail::Torn {
+            file,
+            offset,
+            bytes,
+            readable_behind,
+        } => tracing::warn!(
+            target: "doublecheck", file, offset, bytes, readable_behind,
+            "the journal cannot be read on from there, and was not known to be on the disk: that was cut off, \
+             and a copy was set aside for what can be read in it"
         ),
         Tail::SetAside(damage) => tracing::warn!(
             target: "doublecheck", %damage,

@@ -92,7 +92,9 @@ impl Reader {
             self.cut_from(segment, offset, true);
             self.ending.tail = Tail::SetAside(damage);
         } else {
-            self.cut_from(segment, offset, false);
+            // Nothing says that it was synced, but nothing says either why it cannot be read: what can be is not
+            // thrown away.
+            self.cut_from(segment, offset, behind.records > 0);
             self.ending.tail = Tail::Torn {
                 file: segment.name.clone(),
                 offset: offset as u64,
