@@ -21,9 +21,10 @@ const ASIDE_SUFFIX: &str = ".damaged";
 pub(super) struct Log {
     directory: Arc<dyn Directory>,
     segment_bytes_max: u64,
+    /// The newest file, and its name.
     file: Arc<dyn File>,
+    name: String,
     file_bytes: u64,
-    /// The sequence number of the next record.
     /// The sequence number of the first record, in whichever file.
     first: u64,
     /// That of the next one.
@@ -86,7 +87,8 @@ impl Log {
         next: u64,
         standing: Standing,
     ) -> io::Result<Self> {
-        let file = directory.create(&segment_name(next))?;
+        let name = segment_name(next);
+        let file = directory.create(&name)?;
         let header = SegmentHeader {
             first: next,
             synced_to: standing.told(),
@@ -101,6 +103,7 @@ impl Log {
             directory,
             segment_bytes_max,
             file,
+            name,
             file_bytes: SEGMENT_HEADER_BYTES as u64,
             first: next,
             next,
@@ -189,6 +192,18 @@ impl Log {
 
     pub(super) const fn has_unsynced(&self) -> bool {
         !self.unsynced.is_empty()
+    }
+
+    /// That the newest file is still to be found under its name. One that was removed, or whose directory was, can
+    /// be written to and synced without an error, and no start will see it.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub(super) fn check_is_there(&self) -> io::Result<()> {
+        let found = self.directory.length(&self.name);
+        found.map(drop).map_err(|error| {
+            io::Error::new(error.kind(), format!("looking for {}: {error}", self.name))
+        })
     }
 
     /// What is to be synced, in order. Whoever takes it syncs it, or drops the log.

@@ -147,12 +147,14 @@ impl Writer {
         if let Some(syncer) = &self.syncer {
             let is_due = self.since_sync.elapsed() >= self.shared.settings.sync_interval;
             if is_due && log.has_unsynced() && !syncer.is_busy() {
+                log.check_is_there()?;
                 syncer.sync(log.take_unsynced());
                 self.since_sync = Stopwatch::start();
                 counters.syncs.fetch_add(1, Ordering::Relaxed);
             }
         } else if is_news {
             log.sync()?;
+            log.check_is_there()?;
             counters.syncs.fetch_add(1, Ordering::Relaxed);
         }
         counters

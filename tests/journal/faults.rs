@@ -273,6 +273,35 @@ fn a_failed_sync_behind_the_writer_degrades_it_too() {
 }
 
 #[test]
+fn a_journal_whose_file_is_gone_keeps_no_promise_and_says_so() {
+    for ack in [Ack::Written, Ack::Synced] {
+        let disk = Simulated::new(9);
+        let (_, ending) = read(&disk, 1).unwrap();
+        let one_segment = Settings {
+            segment_bytes_max: 1 << 20,
+            ..settings(ack)
+        };
+        let kept = start(&disk, &ending, one_segment);
+        append_one_by_one(&kept.journal, 1..=10);
+        // Writing to it still works, and so does syncing it.
+        for name in disk.names().unwrap() {
+            disk.remove(&name).unwrap();
+        }
+        let mut nth = 10;
+        while kept.journal.condition() == Condition::Sound {
+            nth += 1;
+            let sequence = kept.journal.append(&event(nth));
+            let is_kept = kept.journal.wait_until_committed(sequence);
+            assert!(ack == Ack::Written || is_kept == Kept::No);
+        }
+        let first = recover(&kept.journal);
+        assert!(kept.journal.snapshot_taken(first));
+        append_one_by_one(&kept.journal, first..=first + 5);
+        assert_eq!(read(&disk, first).unwrap().0.len(), 6);
+    }
+}
+
+#[test]
 fn what_cannot_be_read_or_begun_is_an_error() {
     let disk = Simulated::new(1);
     append_one_by_one(&fresh(&disk, Ack::Written).journal, 1..=3);
