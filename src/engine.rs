@@ -286,6 +286,12 @@ impl Engine {
         Ok((remembered, Receipt(sequence)))
     }
 
+    /// The time by which payments are decided.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// How many accounts are remembered.
     #[must_use]
     pub fn accounts(&self) -> usize {

@@ -23,6 +23,7 @@ mod opening;
 mod reloading;
 mod signals;
 mod sweeping;
+mod time_of_day;
 #[cfg(feature = "otlp")]
 mod traces;
 mod warnings;

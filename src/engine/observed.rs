@@ -1,18 +1,24 @@
 //! What an engine tells whoever watches it.
 
 use super::{Engine, MemoryUse};
+use crate::clock::{Clock as _, SystemClock};
 use crate::journal::{Condition, JournalCounts};
 use crate::telemetry::Page;
 use crate::telemetry::families::{
     ACCOUNTS, JOURNAL_APPENDED, JOURNAL_DEGRADED, JOURNAL_DROPPED, JOURNAL_FAULTS, JOURNAL_FRAMES,
     JOURNAL_LAG, JOURNAL_QUEUED, JOURNAL_SYNCS, JOURNAL_UNSYNCED, JOURNAL_WRITTEN, MEMORY,
     MEMORY_BUDGET, MEMORY_FULLNESS, POLICY, RECOVERY_DISAGREEMENTS, RECOVERY_EVENTS, TIME,
+    TIME_AHEAD,
 };
 
 impl Engine {
     /// Puts its metrics on a page.
     pub fn put_on(&self, page: &mut Page) {
-        page.one(&TIME, self.clock.now().unix_ms() as f64 / 1e3);
+        let now = self.clock.now();
+        page.one(&TIME, now.unix_ms() as f64 / 1e3);
+        let machine = SystemClock::start().now();
+        let ahead_ms = now.unix_ms().saturating_sub(machine.unix_ms());
+        page.one(&TIME_AHEAD, ahead_ms as f64 / 1e3);
         let in_force = self.in_force.now();
         let mut policies = page.family(&POLICY);
         policies.put(&["primary", in_force.primary().version()], 1);

@@ -78,6 +78,8 @@ families! {
 
     /// The present moment as decisions are told it, in seconds since 1970.
     TIME = Gauge "doublecheck_time_seconds" [];
+    /// How far that is ahead of the machine's time of day; behind it where negative.
+    TIME_AHEAD = Gauge "doublecheck_time_ahead_seconds" [];
     /// 1, with the version of the policy: the primary one decides, a shadow is only asked.
     POLICY = Gauge "doublecheck_policy_info" ["role", "version"];
     /// Payments decided, by decision.

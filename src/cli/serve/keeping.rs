@@ -1,10 +1,12 @@
-//! Snapshots from time to time, and a journal that has failed begun anew, behind the back of the calls.
+//! Snapshots from time to time, a journal that has failed begun anew, and a look at the machine's time of day,
+//! behind the back of the calls.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
 use super::opening::tell_snapshot;
+use super::time_of_day::Ahead;
 use crate::clock::Stopwatch;
 use crate::config::SnapshotEvery;
 use crate::engine::Engine;
@@ -53,7 +55,9 @@ fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> boo
     let mut since = Stopwatch::start();
     // What the start had to read counts: one process after the other may be killed before its time.
     let mut bytes_then = 0;
+    let mut ahead = Ahead::at_start(engine.now());
     while goes_on(LOOK_EVERY) {
+        ahead.look(engine.now());
         let mut states = 0_u32;
         let rest = || {
             states = states.wrapping_add(1);

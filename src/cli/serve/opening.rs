@@ -6,14 +6,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use super::time_of_day::clock_from;
 use crate::cli::Failure;
-use crate::clock::{Clock, Stopwatch, SystemClock};
+use crate::clock::{Stopwatch, SystemClock};
 use crate::config::Config;
 use crate::engine::{Durability, Engine, Progress, Recovered};
 use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Settings, Tail};
 use crate::scoring::policy::Policies;
-use crate::scoring::time::{Span, Timestamp};
 use crate::storage::Directory;
 use crate::storage::disk::Disk;
 use crate::telemetry::BoundsCounts;
@@ -26,10 +26,6 @@ const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 /// anyway: a start reads segments whole, beside all that is remembered.
 const SEGMENT_PART: u64 = 16;
 const SEGMENT_BYTES_MIN: u64 = 4 << 20;
-
-/// From how far back on it is told that the machine's time of day was set back over a restart: by less, clocks
-/// are corrected every day.
-const SET_BACK_TOLD: Span = Span::from_secs(10);
 
 /// How long the end may take once somebody has insisted: a disk that does not answer is not waited for.
 const HURRIED_MAX: Duration = Duration::from_secs(2);
@@ -187,19 +183,6 @@ fn warn_of_missing_key(directory: &dyn Directory) {
     }
 }
 
-/// The machine's clock, or where it has been set back, one that goes on from what was written last.
-fn clock_from(earliest: Timestamp) -> Arc<dyn Clock> {
-    let clock = SystemClock::start();
-    let set_back = earliest.since(clock.now());
-    if set_back >= SET_BACK_TOLD {
-        tracing::warn!(
-            target: "doublecheck", seconds = set_back.secs(),
-            "the machine's time of day is before what was written last; time goes on from there"
-        );
-    }
-    Arc::new(clock.not_before(earliest))
-}
-
 fn tell(progress: Progress) {
     match progress {
         Progress::PassedOver(damage) => tracing::error!(
@@ -263,7 +246,7 @@ fn tell_tail(tail: &Tail) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::ManualClock;
+    use crate::clock::{Clock, ManualClock};
     use crate::journal::Ack;
     use crate::scoring::money::{Currency, Money};
     use crate::scoring::payment::{
