@@ -5,8 +5,11 @@ use doublecheck::grpc::pb;
 use h2::Reason;
 use tonic::Code;
 
-use crate::support::{PATIENT, Server, payment};
-use crate::wire::{BATCH, Begun, Wire};
+use crate::support::{PATIENT, Server, payment, payment_but, request, score_item};
+use crate::wire::{
+    BATCH, Begun, DATA, HEADERS, Raw, SCORE, SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed,
+    headers,
+};
 
 const REFUSED: &str = "doublecheck_admission_refusals_total{reason=\"messages\"}";
 
@@ -62,6 +65,34 @@ async fn of_answers_that_nobody_reads_so_much_is_held_and_no_more() {
     };
     assert_eq!(begun, Some(Reason::CANCEL), "it was held to its deadline");
     assert!(server.metric(REFUSED) >= before);
+}
+
+/// Items in frames of their own, on streams that nobody reads: more than HTTP/2's library takes for peaceful.
+#[tokio::test]
+async fn who_does_not_read_its_streams_keeps_its_connection() {
+    let server = Server::start().await;
+    let mut raw = Raw::greeted(server.address).await;
+    assert!(raw.send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0])).await);
+    let wider = 1_u32 << 30;
+    assert!(
+        raw.send(&frame(WINDOW_UPDATE, 0, 0, &wider.to_be_bytes()))
+            .await
+    );
+    for nth in 0..30_u32 {
+        let stream = 2 * nth + 1;
+        let mut said = frame(HEADERS, 4, stream, &headers(STREAM));
+        for item in 0..500 {
+            let payment = payment_but("p", |p| p.account_id = format!("{nth}-{item}"));
+            said.extend(frame(DATA, 0, stream, &framed(&score_item(item, payment))));
+        }
+        assert!(raw.send(&said).await);
+    }
+    let call = [
+        frame(HEADERS, 4, 61, &headers(SCORE)),
+        frame(DATA, 1, 61, &framed(&request(payment("p1"), ""))),
+    ];
+    assert!(raw.send(&call.concat()).await);
+    assert!(raw.answered(61).await);
 }
 
 #[tokio::test]

@@ -17,11 +17,14 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::grpc::calls::Calls;
 use crate::grpc::limits::Limits;
 
-/// How much a client may send before it is read, on a call and on a connection. HTTP/2 takes small frames
-/// that nobody has read for an attack, and more of them the wider the connection's window is: many a call
-/// fits into it, so that those who are far ahead, each item in a frame of its own, are not taken for one.
+/// How much a client may send before it is read, on a call and on a connection: many a call fits into its window.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
+
+/// What frames that nobody has read may take beside their bytes: HTTP/2's library takes 256 bytes for each, less its
+/// own, and cuts the connection off beyond. With so much, frames of 64 bytes, and items of streams are longer, fill the
+/// window before: then a client that does not read is only not read from.
+const FRAMES_BYTES: usize = 3 * (CONNECTION_WINDOW_BYTES as usize);
 
 /// How much of an answer is handed over to be sent, at most: a client that has room for more but does not read
 /// leaves it with us.
@@ -66,6 +69,7 @@ fn http2(limits: &Limits) -> Builder {
     http2
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .data_frame_budget(FRAMES_BYTES)
         .max_concurrent_streams(number(limits.streams_per_connection))
         // Clients give up all their calls together when the service, or the machine, has stood still for a moment.
         // The library would cut the connection off after some; here frames that lead to nothing are on a bill.
