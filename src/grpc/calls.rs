@@ -101,9 +101,12 @@ impl Calls {
         None
     }
 
-    /// All that has come so far was taken.
-    pub(super) fn end_turn(&self) {
-        self.0.endings.sweep();
+    /// All that has come so far was taken. Of a client that is to leave nothing more is waited for.
+    pub(super) fn end_turn(&self, is_to_leave: bool) {
+        match is_to_leave {
+            true => self.0.endings.let_go(),
+            false => self.0.endings.sweep(),
+        }
     }
 
     /// Lets a call wait for its turn, if it may be made.

@@ -312,11 +312,10 @@ impl Server {
                 biased;
                 ended = turn => return how_ended(ended.is_ok(), &life, &pulse),
                 _ = draining.changed(), if life.leaving().is_none() => {
-                    life.drain();
                     conversation.end();
+                    look.as_mut().set(sleep(life.drain()));
                 }
-                // At the end, the time for draining is what counts.
-                () = &mut look, if !life.is_draining() => match life.look(&pulse) {
+                () = &mut look => match life.look(&pulse) {
                     Verdict::Live(time) => look.as_mut().set(sleep(time)),
                     Verdict::AskToLeave(time) => {
                         conversation.end();

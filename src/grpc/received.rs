@@ -116,6 +116,11 @@ impl Endings {
             received.retain_mut(Received::is_to_end);
         }
     }
+
+    /// Lets go of all.
+    pub(super) fn let_go(&self) {
+        self.0.lock().clear();
+    }
 }
 
 impl Received {

@@ -229,6 +229,38 @@ async fn an_old_connection_is_asked_to_leave_and_closed_after_its_grace() {
 }
 
 #[tokio::test]
+async fn who_was_asked_to_leave_and_says_nothing_is_closed_once_no_call_is_open() {
+    let limits = Limits {
+        connection_age_s: 1,
+        handshake_ms: 50,
+        ..PATIENT
+    };
+    let server = Server::start_within(limits).await;
+    // It does not answer the PING by which HTTP/2 knows that it was heard.
+    let cut = Raw::greeted(server.address).await.cut().await;
+    assert_eq!(cut.goaway, NO_ERROR);
+    server.until(AGE, 2).await;
+}
+
+#[tokio::test]
+async fn the_end_waits_for_open_calls_and_for_nothing_else() {
+    let server = Server::start_draining_for(Duration::from_secs(3_600)).await;
+    // One that says nothing, and one that was answered and never says that nothing follows.
+    let _silent = Raw::greeted(server.address).await;
+    let mut answered = Raw::greeted(server.address).await;
+    let call = [
+        frame(HEADERS, 4, 1, &headers(SCORE)),
+        frame(DATA, 0, 1, &framed(&request(payment("p1"), ""))),
+    ];
+    assert!(answered.send(&call.concat()).await);
+    assert!(answered.answered(1).await);
+    server.until(OPEN, 3).await;
+    let served = server.shut_down();
+    let ended = tokio::time::timeout(Duration::from_secs(60), served).await;
+    ended.unwrap().unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_call_that_is_open_at_the_end_has_the_time_for_draining() {
     let limits = Limits {
         handshake_ms: 50,

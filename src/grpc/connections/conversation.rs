@@ -34,7 +34,7 @@ const SEND_BUFFER_BYTES: usize = 64 << 10;
 pub(super) struct Conversation<IO> {
     state: State<IO>,
     calls: Calls,
-    /// That the client is to leave, once it has greeted.
+    /// That the client is to leave: now, or as soon as it has greeted.
     is_to_end: bool,
 }
 
@@ -54,9 +54,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Conversation<IO> {
 
     /// Asks the client to leave. The calls that are open go on.
     pub(super) fn end(&mut self) {
-        match &mut self.state {
-            State::Greeting(_) => self.is_to_end = true,
-            State::Open(connection) => connection.graceful_shutdown(),
+        self.is_to_end = true;
+        if let State::Open(connection) = &mut self.state {
+            connection.graceful_shutdown();
         }
     }
 }
@@ -97,7 +97,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Conversation<IO> {
                 State::Open(connection) => {
                     let begin = |question, answer| this.calls.begin(question, answer);
                     let turned = turn(connection, begin, cx);
-                    this.calls.end_turn();
+                    this.calls.end_turn(this.is_to_end);
                     return turned;
                 }
             }

@@ -1,6 +1,5 @@
 //! How long a connection may live, decided by what it does and no clock of its own.
 
-use std::mem;
 use std::time::Duration;
 
 use super::pulse::Pulse;
@@ -13,6 +12,10 @@ const LOOKS_TO_IDLE: u32 = 4;
 /// By what part of its age at most a connection leaves sooner: a tenth, in so many steps.
 const AGE_STEPS: u32 = 1_000;
 const AGE_STEPS_SOONER: u32 = 100;
+
+/// How often it is looked, at the end of the service, whether a client without an open call has left. One that is
+/// there has said so by then, and what it was answered is on its way.
+const DRAIN_LOOK: Duration = Duration::from_secs(2);
 
 /// What is to be done with a connection now.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,7 +33,8 @@ pub(super) enum Verdict {
 pub(super) struct Life {
     handshake_max: Duration,
     idle_look: Duration,
-    grace: Duration,
+    /// For how long open calls may go on once the client was asked to leave.
+    grace_left: Duration,
     age_left: Duration,
     /// The time until the next look, once the client has greeted.
     look: Option<Duration>,
@@ -39,8 +43,6 @@ pub(super) struct Life {
     quiet_looks: u32,
     /// Why the client was asked to leave.
     leaving: Option<ConnectionClosed>,
-    /// That a call was open when an idle client should have left.
-    has_crossed: bool,
 }
 
 impl Life {
@@ -51,13 +53,12 @@ impl Life {
         Self {
             handshake_max: Duration::from_millis(limits.handshake_ms),
             idle_look: Duration::from_secs(limits.idle_s) / LOOKS_TO_IDLE,
-            grace: Duration::from_secs(limits.connection_grace_s),
+            grace_left: Duration::from_secs(limits.connection_grace_s),
             age_left: age_max - sooner,
             look: None,
             begun: 0,
             quiet_looks: 0,
             leaving: None,
-            has_crossed: false,
         }
     }
 
@@ -66,25 +67,19 @@ impl Life {
         self.leaving
     }
 
-    /// The client was asked to leave, for the service stops.
-    pub(super) const fn drain(&mut self) {
+    /// The client is asked to leave, for the service stops, which knows how long open calls may go on; after how long
+    /// to look again.
+    pub(super) const fn drain(&mut self) -> Duration {
         self.leaving = Some(ConnectionClosed::Shutdown);
-    }
-
-    /// Whether it was.
-    pub(super) const fn is_draining(&self) -> bool {
-        matches!(self.leaving, Some(ConnectionClosed::Shutdown))
+        self.grace_left = Duration::MAX;
+        self.look = Some(DRAIN_LOOK);
+        DRAIN_LOOK
     }
 
     /// What to do, now that the time to look has come.
     pub(super) fn look(&mut self, pulse: &Pulse) -> Verdict {
         if let Some(why) = self.leaving {
-            // A call may have crossed the asking: it has as long as those of a connection that is old.
-            let has_crossed = why == ConnectionClosed::Idle && !pulse.is_quiet();
-            if has_crossed && !mem::replace(&mut self.has_crossed, true) {
-                return Verdict::Live(self.grace);
-            }
-            return Verdict::Close(why);
+            return self.look_again(why, pulse);
         }
         match self.look {
             None if !pulse.has_greeted() => return Verdict::Close(ConnectionClosed::Handshake),
@@ -95,14 +90,33 @@ impl Life {
             }
         }
         if self.age_left.is_zero() {
-            self.leaving = Some(ConnectionClosed::Age);
-            return Verdict::AskToLeave(self.grace);
+            return self.ask_to_leave(ConnectionClosed::Age);
         }
         if self.quiet_looks >= LOOKS_TO_IDLE {
-            self.leaving = Some(ConnectionClosed::Idle);
-            return Verdict::AskToLeave(self.handshake_max);
+            return self.ask_to_leave(ConnectionClosed::Idle);
         }
         let look = self.idle_look.min(self.age_left);
+        self.look = Some(look);
+        Verdict::Live(look)
+    }
+
+    /// It has as long to leave as it had to greet.
+    fn ask_to_leave(&mut self, why: ConnectionClosed) -> Verdict {
+        self.leaving = Some(why);
+        let look = self.handshake_max.min(self.grace_left);
+        self.look = Some(look);
+        Verdict::AskToLeave(look)
+    }
+
+    /// What to do with a client that was asked to leave. One that has no open call had its time; a call, which may
+    /// have crossed the asking, has more.
+    fn look_again(&mut self, why: ConnectionClosed, pulse: &Pulse) -> Verdict {
+        let look = self.look.unwrap_or(self.handshake_max);
+        self.grace_left = self.grace_left.saturating_sub(look);
+        if pulse.is_quiet() || self.grace_left.is_zero() {
+            return Verdict::Close(why);
+        }
+        let look = look.min(self.grace_left);
         self.look = Some(look);
         Verdict::Live(look)
     }
@@ -173,8 +187,34 @@ mod tests {
         let asked = Verdict::AskToLeave(life.handshake_max);
         assert_eq!(life.look(&pulse), asked);
         pulse.begin_call();
-        assert_eq!(life.look(&pulse), Verdict::Live(30 * SECOND));
+        let looks = 30 * 20;
+        for _ in 1..looks {
+            assert_eq!(life.look(&pulse), Verdict::Live(life.handshake_max));
+        }
         assert_eq!(life.look(&pulse), Verdict::Close(ConnectionClosed::Idle));
+    }
+
+    #[test]
+    fn who_was_asked_to_leave_and_does_not_is_closed_once_no_call_is_open() {
+        for drains in [false, true] {
+            let (mut life, pulse) = greeted(0);
+            pulse.begin_call();
+            let look = if drains {
+                life.drain()
+            } else {
+                for _ in 0..99 {
+                    assert_eq!(life.look(&pulse), Verdict::Live(SECOND));
+                }
+                assert_eq!(life.look(&pulse), Verdict::AskToLeave(life.handshake_max));
+                life.handshake_max
+            };
+            for _ in 0..10 {
+                assert_eq!(life.look(&pulse), Verdict::Live(look));
+            }
+            pulse.end_call();
+            let why = life.leaving().unwrap();
+            assert_eq!(life.look(&pulse), Verdict::Close(why));
+        }
     }
 
     #[test]
@@ -184,8 +224,12 @@ mod tests {
         for _ in 0..99 {
             assert_eq!(life.look(&pulse), Verdict::Live(SECOND));
         }
-        assert_eq!(life.look(&pulse), Verdict::AskToLeave(30 * SECOND));
+        let look = life.handshake_max;
+        assert_eq!(life.look(&pulse), Verdict::AskToLeave(look));
         assert_eq!(life.leaving(), Some(ConnectionClosed::Age));
+        for _ in 1..30 * 20 {
+            assert_eq!(life.look(&pulse), Verdict::Live(look));
+        }
         assert_eq!(life.look(&pulse), Verdict::Close(ConnectionClosed::Age));
     }
 
