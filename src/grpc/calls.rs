@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 use super::admission::{Admission, Queued};
 use super::batch::InVain;
 use super::connections::Pulse;
-use super::deadline::{self, Wait};
+use super::deadline::{self, Came, Wait};
 use super::door::Door;
 use super::entry::Entry;
 use super::exchange::{Answer, Exchange};
@@ -29,7 +29,7 @@ use super::service::Service as Risk;
 use super::services::{Services, Serving};
 use super::status::{Fault, is_unread};
 use crate::access::Fingerprint;
-use crate::clock::{Deadline, Stopwatch};
+use crate::clock::Stopwatch;
 use crate::telemetry::{Call, CallRefused, Method};
 
 mod open;
@@ -256,9 +256,7 @@ impl Answering {
             return Stage::Refused(fault);
         }
         let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
-        if let Some(deadline) = self.deadline() {
-            request.extensions_mut().insert(deadline);
-        }
+        request.extensions_mut().insert(self.came());
         if self.method == Some(Method::StreamPayments) {
             request.extensions_mut().insert(Arc::clone(&shared.pulse));
         }
@@ -276,9 +274,12 @@ impl Answering {
         }
     }
 
-    /// Until when it is to be answered.
-    pub(super) fn deadline(&self) -> Option<Deadline> {
-        self.deadline.as_ref().map(Wait::deadline)
+    /// When it came, and until when it is to be answered.
+    pub(super) fn came(&self) -> Came {
+        Came {
+            since: self.since,
+            deadline: self.deadline.as_ref().map(Wait::deadline),
+        }
     }
 
     /// Its message, where that has come and is short. It may be looked at before its turn.

@@ -14,9 +14,10 @@ use hyper::HeaderMap;
 use hyper::header::HeaderName;
 use tokio::time::{Sleep, sleep};
 use tonic::Status;
+use tonic::codegen::http::Extensions;
 
 use super::status::Fault;
-use crate::clock::Deadline;
+use crate::clock::{Deadline, Stopwatch};
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
@@ -27,6 +28,23 @@ const DIGITS_MAX: usize = 8;
 pub(super) fn of(headers: &HeaderMap) -> Option<Deadline> {
     let timeout = parse(headers.get(TIMEOUT)?.as_bytes())?;
     Deadline::after(timeout)
+}
+
+/// When a call came, and until when it is to be answered.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Came {
+    pub(super) since: Stopwatch,
+    pub(super) deadline: Option<Deadline>,
+}
+
+impl Came {
+    /// What is known of it; else it has come just now, and has time.
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        extensions.get().copied().unwrap_or_else(|| Self {
+            since: Stopwatch::start(),
+            deadline: None,
+        })
+    }
 }
 
 fn parse(text: &[u8]) -> Option<Duration> {

@@ -23,6 +23,7 @@ use tonic::server::NamedService;
 use super::batch::InVain;
 use super::codec::{self, HEAD_BYTES, length};
 use super::convert::request;
+use super::deadline::Came;
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::service::{Asked, Service};
 
@@ -134,15 +135,15 @@ where
     let (parts, body) = request.into_parts();
     let framed = framed(body, bytes_max).await?;
     let message = message_of(&framed);
-    let deadline = parts.extensions.get().copied();
+    let came = Came::of(&parts.extensions);
     match direction {
         Direction::Score => {
             let asked = asked(message)?;
-            encoded(&service.score(&parts.headers, deadline, asked).await?)
+            encoded(&service.score(&parts.headers, came, asked).await?)
         }
         Direction::ScoreBatch => {
             let asked = codec::read(message)?;
-            let answer = service.score_batch(&parts.headers, deadline, asked).await?;
+            let answer = service.score_batch(&parts.headers, came, asked).await?;
             let mut response = encoded(&answer)?;
             if let Some(in_vain) = InVain::of(&answer.results) {
                 response.extensions_mut().insert(in_vain);

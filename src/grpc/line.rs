@@ -241,8 +241,8 @@ fn serve<'a>(
     }
     let answer = match asked {
         Ok(asked) => {
-            let deadline = call.answering.deadline();
-            match together.score(call.waiting.headers(), deadline, asked) {
+            let came = call.answering.came();
+            match together.score(call.waiting.headers(), came, asked) {
                 Told::Now(answer) => answer.and_then(encoded),
                 Told::Later(left) => return Some(left),
             }

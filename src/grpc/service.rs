@@ -15,7 +15,7 @@ use super::batch;
 use super::codec;
 use super::codec::raw::BatchScorePaymentsRequest;
 use super::convert::{InvalidRequest, request, response};
-use super::deadline;
+use super::deadline::{self, Came};
 use super::direct;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
@@ -64,11 +64,11 @@ impl Service {
     async fn counted<T>(
         &self,
         method: Method,
-        deadline: Option<Deadline>,
+        came: Came,
         answer: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
-        let call = Call::begin(&self.door, method);
-        let answer = deadline::within(deadline, answer).await;
+        let call = Call::begun(&self.door, method, came.since);
+        let answer = deadline::within(came.deadline, answer).await;
         end(call, &answer);
         answer
     }
@@ -138,11 +138,11 @@ impl<'a> Together<'a> {
     pub(super) fn score(
         &mut self,
         headers: &HeaderMap,
-        deadline: Option<Deadline>,
+        Came { since, deadline }: Came,
         asked: &'a Asked,
     ) -> Told {
         let Self { service, chunk } = self;
-        let call = Call::begin(&service.door, Method::ScorePayment);
+        let call = Call::begun(&service.door, Method::ScorePayment, since);
         let scoring =
             service.begin_score(
                 headers,
@@ -219,10 +219,10 @@ impl Service {
     pub(super) async fn score(
         &self,
         headers: &HeaderMap,
-        deadline: Option<Deadline>,
+        Came { since, deadline }: Came,
         asked: Asked,
     ) -> Result<pb::ScorePaymentResponse, Status> {
-        let call = Call::begin(&self.door, Method::ScorePayment);
+        let call = Call::begun(&self.door, Method::ScorePayment, since);
         let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
             engine.score_with_receipt(payment, token)
         });
@@ -261,10 +261,10 @@ impl Service {
     pub(super) async fn score_batch(
         &self,
         headers: &HeaderMap,
-        deadline: Option<Deadline>,
+        came: Came,
         message: BatchScorePaymentsRequest<'_>,
     ) -> Result<pb::BatchScorePaymentsResponse, Status> {
-        self.counted(Method::BatchScorePayments, deadline, async {
+        self.counted(Method::BatchScorePayments, came, async {
             let _in_flight = self.enter()?;
             let engine = self.door.engine_with_room()?;
             let items = request::batch(message).map_err(Fault::Invalid)?;
@@ -284,8 +284,8 @@ pub(super) const fn scored(assessment: pb::Assessment) -> pb::ScorePaymentRespon
     }
 }
 
-fn deadline_of<T>(request: &Request<T>) -> Option<Deadline> {
-    request.extensions().get().copied()
+fn came<T>(request: &Request<T>) -> Came {
+    Came::of(request.extensions())
 }
 
 #[tonic::async_trait]
@@ -298,10 +298,10 @@ impl RiskService for Service {
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let deadline = extensions.get().copied();
+        let came = Came::of(&extensions);
         let message = message.encode_to_vec();
         let asked = direct::asked(&message)?;
-        let answer = self.score(metadata.as_ref(), deadline, asked).await;
+        let answer = self.score(metadata.as_ref(), came, asked).await;
         answer.map(Response::new)
     }
 
@@ -310,10 +310,10 @@ impl RiskService for Service {
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let deadline = extensions.get().copied();
+        let came = Came::of(&extensions);
         let message = message.encode_to_vec();
         let asked = codec::read(&message)?;
-        let answer = self.score_batch(metadata.as_ref(), deadline, asked).await;
+        let answer = self.score_batch(metadata.as_ref(), came, asked).await;
         answer.map(Response::new)
     }
 
@@ -321,11 +321,11 @@ impl RiskService for Service {
         &self,
         request: Request<Streaming<Taken>>,
     ) -> Result<Response<Answers>, Status> {
-        let mut call = Call::begin(self.door.clone(), Method::StreamPayments);
+        let Came { since, deadline } = came(&request);
+        let mut call = Call::begun(self.door.clone(), Method::StreamPayments, since);
         match self.door.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
-                let deadline = deadline_of(&request);
                 let answers = Answers::new(engine, request, deadline, call);
                 Ok(Response::new(answers))
             }
@@ -341,7 +341,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
-        self.counted(Method::ReportOutcome, deadline_of(&request), async {
+        self.counted(Method::ReportOutcome, came(&request), async {
             let engine = self.door.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
@@ -361,7 +361,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        self.counted(Method::GetPayment, deadline_of(&request), async {
+        self.counted(Method::GetPayment, came(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let (account_id, payment_id) =
@@ -381,7 +381,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        self.counted(Method::ListPayments, deadline_of(&request), async {
+        self.counted(Method::ListPayments, came(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
@@ -393,5 +393,49 @@ impl RiskService for Service {
         })
         .await
         .map(Response::new)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::iter;
+    use std::thread::sleep;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{ManualClock, Stopwatch};
+    use crate::grpc::limits::Limits;
+    use crate::scoring::policy::Policy;
+    use crate::scoring::time::Timestamp;
+    use crate::telemetry::Page;
+    use crate::token::TokenKey;
+
+    #[test]
+    fn a_call_that_waited_for_its_turn_took_its_time_from_when_it_came() {
+        let clock = ManualClock::at(Timestamp::from_unix_ms(1_700_000_000_000));
+        let key = TokenKey::from_bytes(&[7; 32]);
+        let engine = Engine::new(Policy::default(), Arc::new(clock), key);
+        let door = Door::from(Arc::new(engine));
+        let admission = Arc::new(Admission::new(&Limits::DEFAULT, 1));
+        let service = Service::new(door.clone(), admission);
+        let came = Came {
+            since: Stopwatch::start(),
+            deadline: None,
+        };
+        sleep(Duration::from_millis(2));
+        let asked = Err(InvalidRequest::field("payment", "must be set"));
+        let mut together = service.together(iter::empty());
+        let told = together.score(&HeaderMap::new(), came, &asked);
+        assert!(matches!(told, Told::Now(Err(_))));
+        let mut page = Page::default();
+        door.put_on(&mut page);
+        let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
+            grpc_method=\"ScorePayment\"";
+        let page = page.finish();
+        for (bound, calls) in [("0.001", 0), ("+Inf", 1)] {
+            let sample =
+                format!("grpc_server_handling_seconds_bucket{{{labels},le=\"{bound}\"}} {calls}\n");
+            assert!(page.contains(&sample), "{sample}");
+        }
     }
 }

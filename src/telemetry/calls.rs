@@ -134,12 +134,7 @@ pub struct Call<C: AsRef<CallCounters>> {
 }
 
 impl<C: AsRef<CallCounters>> Call<C> {
-    /// A call begins. Unless its end is told it was cancelled.
-    pub fn begin(counters: C, method: Method) -> Self {
-        Self::begun(counters, method, Stopwatch::start())
-    }
-
-    /// A call that began when its `stopwatch` was started.
+    /// A call that came when its `stopwatch` was started. Unless its end is told it was cancelled.
     pub fn begun(counters: C, method: Method, stopwatch: Stopwatch) -> Self {
         let own = &counters.as_ref().calls.own()[method as usize];
         own.started.fetch_add(1, Ordering::Relaxed);

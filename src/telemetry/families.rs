@@ -56,7 +56,7 @@ families! {
     CALLS_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"];
     /// Calls that ended, by the status they ended with; Canceled: the client left before.
     CALLS_HANDLED = Counter "grpc_server_handled_total" ["grpc_type", "grpc_service", "grpc_method", "grpc_code"];
-    /// How long calls took, waiting for the journal included; if refused, since they came; a stream, its whole life.
+    /// How long calls took since they came, waiting for turn and journal included; a stream, its whole life.
     CALL_SECONDS = Histogram "grpc_server_handling_seconds" ["grpc_type", "grpc_service", "grpc_method"];
     /// Items that streams brought.
     ITEMS_RECEIVED = Counter "grpc_server_msg_received_total" ["grpc_type", "grpc_service", "grpc_method"];

@@ -22,7 +22,7 @@ use tonic::{Code, Request};
 use tonic_prost::ProstCodec;
 
 use super::support::{START, Server, connect, payment, payment_but, request, score_item};
-use super::wire::{SCORE, Wire, packed};
+use super::wire::{SCORE, Wire, framed, packed};
 
 const LIST: &str = "/doublecheck.v1.RiskService/ListPayments";
 
@@ -241,6 +241,20 @@ async fn calls_that_never_reach_the_service_are_counted() {
     assert_eq!(handled("ScorePayment", "Internal"), 1.0);
     assert_eq!(handled("BatchScorePayments", "InvalidArgument"), 1.0);
     assert!(!page.contains("PayTwice"));
+}
+
+#[tokio::test]
+async fn a_call_takes_its_time_from_when_it_came() {
+    let server = Server::start().await;
+    let wire = Wire::connect(server.address).await;
+    let mut late = wire.begin(SCORE, &[]).await;
+    // Another call waits for its message in vain, for 20 ms.
+    let vain = wire.begin(SCORE, &[("grpc-timeout", "20m")]).await;
+    assert_eq!(vain.end().await.code(), Code::DeadlineExceeded);
+    let message = framed(&request(payment("p1"), ""));
+    late.body.send_data(message, true).unwrap();
+    assert_eq!(late.end().await.code(), Code::Ok);
+    assert_eq!(server.took_over("ScorePayment", "0.01"), 2);
 }
 
 #[tokio::test]
