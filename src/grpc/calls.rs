@@ -284,9 +284,6 @@ impl Answering {
 
     /// Its message, where that has come and is short. It may be looked at before its turn.
     pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
-        if waiting.endings.are_many() {
-            return None;
-        }
         let message = waiting.request.body_mut().message(FREE_BYTES)?;
         if let Some(OpenCall { shared, .. }) = &self.open {
             self.taken_ns += shared.pulse.take_data(message.len());

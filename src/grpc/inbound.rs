@@ -10,7 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use hyper::body::{Body, Bytes, Frame, SizeHint};
+use hyper::body::{Body, Bytes, Frame};
 use tonic::Status;
 use tonic::codegen::StdError;
 
@@ -36,7 +36,8 @@ const TOOL_BYTES_MAX: usize = FREE_BYTES - HEAD_BYTES;
 /// What a call brings.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    body: Received,
+    /// Until all that is waited for has come.
+    body: Option<Received>,
     method: Option<Method>,
     /// When the call came.
     since: Stopwatch,
@@ -44,9 +45,8 @@ pub(super) struct Inbound {
     coming: Coming,
     /// What of it is counted.
     held_bytes: usize,
-    /// What it has taken was worth so much, and whether that was all.
+    /// What it has taken was worth so much.
     taken_ns: u64,
-    has_ended: bool,
     /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more.
     invalid: Option<InvalidRequest>,
@@ -69,14 +69,13 @@ impl Inbound {
             ..Coming::default()
         };
         Self {
-            body,
+            body: Some(body),
             method,
             since,
             shared: Arc::clone(shared),
             coming,
             held_bytes: 0,
             taken_ns: 0,
-            has_ended: false,
             invalid: None,
         }
     }
@@ -146,9 +145,33 @@ impl Inbound {
         match self.method {
             // What is whole was answered.
             Some(Method::StreamPayments) => self.taken_ns.min(self.coming.came_bytes as u64),
-            _ if self.has_ended || self.body.is_end_stream() => 0,
+            _ if self.has_ended() => 0,
             _ => self.taken_ns,
         }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.body.as_ref().is_none_or(Received::is_end_stream)
+    }
+
+    /// What comes next, for as long as that is waited for. A message is whole before it is said that nothing follows:
+    /// many a client says so by itself, and waits for its answer meanwhile.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
+        let Some(body) = &mut self.body else {
+            return Poll::Ready(None);
+        };
+        let next = Pin::new(body).poll_frame(cx);
+        let is_whole = self.invalid.is_none() && self.coming.is_whole();
+        let next = match next {
+            Poll::Pending if is_whole => None,
+            next => ready!(next),
+        };
+        if next.is_none()
+            && let Some(body) = self.body.take()
+        {
+            self.shared.endings.hold(body);
+        }
+        Poll::Ready(next)
     }
 }
 
@@ -171,11 +194,10 @@ impl Body for Inbound {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         loop {
-            let frame = match ready!(Pin::new(&mut self.body).poll_frame(cx)) {
+            let frame = match ready!(self.poll_next(cx)) {
                 Some(Ok(frame)) => frame,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
                 None => {
-                    self.has_ended = true;
                     let invalid = self.invalid.take();
                     let refused = invalid.map(|invalid| Err(self.refuse(invalid.into()).into()));
                     return Poll::Ready(refused);
@@ -193,19 +215,15 @@ impl Body for Inbound {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.invalid.is_none() && self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        self.invalid.is_none() && self.has_ended()
     }
 }
 
 /// What room the messages of a call take.
 #[derive(Debug, Default)]
 struct Coming {
-    /// Whether its method takes one message after the other, or is not ours. Any other begins when the client has
-    /// ended the call, and until then what has come is held.
+    /// Whether its method takes one message after the other, or is not ours. Any other begins when its message is
+    /// whole, and until then what has come is held.
     is_stream: bool,
     /// The payments so far, where it is a batch of them.
     elements: Option<Elements>,
@@ -241,6 +259,11 @@ impl Coming {
         }
         let next = self.length().unwrap_or(self.came_bytes);
         self.whole_bytes + if self.is_too_long() { 0 } else { next }
+    }
+
+    /// Whether all has come that its method waits for.
+    const fn is_whole(&self) -> bool {
+        !self.is_stream && self.whole_bytes > 0 && self.came_bytes == 0
     }
 
     /// Whether the next one is longer than may be.

@@ -1,5 +1,6 @@
 //! What comes of a call, as HTTP/2 has it.
 
+use std::collections::VecDeque;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -91,22 +92,23 @@ impl Received {
 /// Calls of a connection that were answered before their clients had said that nothing follows. They are held until
 /// that is said: HTTP/2 would tell each client that its call is cut short, and take it for a nuisance once it goes on.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Endings(Arc<Mutex<Vec<Received>>>);
+pub(super) struct Endings(Arc<Mutex<VecDeque<Received>>>);
 
-/// How many of them there may be; further calls are answered once their clients have ended them.
+/// How many of them there may be: they are looked at with each turn of their connection. Where there are more, the
+/// client of the oldest is told that nothing more is waited for.
 const ENDINGS_MAX: usize = 64;
 
 impl Endings {
-    /// Whether one more would be too many.
-    pub(super) fn are_many(&self) -> bool {
-        self.0.lock().len() >= ENDINGS_MAX
-    }
-
     /// Holds a call, if it has not ended.
     pub(super) fn hold(&self, received: Received) {
-        if !received.is_end_stream() {
-            self.0.lock().push(received);
+        if received.is_end_stream() {
+            return;
         }
+        let mut held = self.0.lock();
+        if held.len() >= ENDINGS_MAX {
+            held.pop_front();
+        }
+        held.push_back(received);
     }
 
     /// Lets go of those that have ended, and of those that go on, which is not theirs to do.

@@ -23,6 +23,7 @@ mod races;
 mod routed;
 mod stream;
 mod turns;
+mod unended;
 mod unread;
 mod waste;
 mod workers;

@@ -74,6 +74,8 @@ fn http2(limits: &Limits) -> Builder {
         // Clients give up all their calls together when the service, or the machine, has stood still for a moment.
         // The library would cut the connection off after some; here frames that lead to nothing are on a bill.
         .max_pending_accept_reset_streams(limit(limits.streams_per_connection))
+        // What is under way of calls that have ended here and not at their clients is let go by.
+        .max_concurrent_reset_streams(limit(limits.streams_per_connection))
         // Of each answer. What has no room yet at its client is held, and counted, by the call.
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_header_list_size(number(limits.metadata_bytes));
