@@ -8,14 +8,11 @@ use std::task::{Context, Poll};
 use h2::RecvStream;
 use h2::server::SendResponse;
 use hyper::body::Bytes;
-use hyper::header::{HeaderMap, HeaderValue};
+use hyper::header::HeaderMap;
 use hyper::{Request, Response};
-use tonic::body::Body;
 use tonic::server::NamedService as _;
-use tonic::{Code, Status};
 
 use super::admission::{Admission, Queued};
-use super::batch::InVain;
 use super::connections::Pulse;
 use super::deadline::{self, Came, Wait};
 use super::door::Door;
@@ -27,19 +24,15 @@ use super::pb::served::risk_service_server::RiskServiceServer;
 use super::received::{Endings, Received};
 use super::service::Service as Risk;
 use super::services::{Services, Serving};
-use super::status::{Fault, is_unread};
+use super::status::Fault;
 use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
-use crate::telemetry::{Call, CallRefused, Method};
+use crate::telemetry::{CallRefused, Method};
 
+mod ended;
 mod open;
 
 pub(super) use open::OpenCall;
-
-/// What tonic ends a call with whose message is too long. Nothing of ours does; elsewhere in gRPC the same
-/// is RESOURCE_EXHAUSTED, and clients know that.
-const OUT_OF_RANGE: HeaderValue = HeaderValue::from_static("11");
-const RESOURCE_EXHAUSTED: HeaderValue = HeaderValue::from_static("8");
 
 /// How many calls to health and reflection may be open on a connection: anybody may make them, and a probe or a
 /// tool has few.
@@ -282,6 +275,11 @@ impl Answering {
         }
     }
 
+    /// Whether it is to be told that it is refused, whoever still hears it.
+    pub(super) const fn is_refused(&self) -> bool {
+        matches!(self.stage, Stage::Refused(_))
+    }
+
     /// Its message, where that has come and is short. It may be looked at before its turn.
     pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
         let message = waiting.request.body_mut().message(FREE_BYTES)?;
@@ -299,97 +297,5 @@ impl Answering {
     /// It goes on with this to wait for.
     pub(super) fn go_on_with(&mut self, serving: Serving) {
         self.stage = Stage::Let(serving);
-    }
-
-    /// It came to something.
-    pub(super) fn succeed(&self) {
-        self.settle(false);
-    }
-
-    /// The answer to a call that its method has not seen.
-    pub(super) fn refuse(&mut self, fault: Fault) -> Response<Answer> {
-        if let (Some(OpenCall { shared, .. }), Fault::Busy(why)) = (&self.open, &fault) {
-            shared.door.edge().calls_refused(*why, 1);
-        }
-        self.settle(fault.is_the_calls());
-        let (code, answer) = fault.into_answer();
-        self.count_unseen(code);
-        self.with_open(answer)
-    }
-
-    /// What its service has answered.
-    pub(super) fn answered(&mut self, mut response: Response<Body>) -> Response<Answer> {
-        if !self.goes_on(&response) {
-            self.settle(is_the_calls(&response));
-            self.settle_items(&response);
-        }
-        let headers = response.headers_mut();
-        // What the service itself refuses, and counts, has details; what tonic does has none.
-        let is_seen = headers.contains_key(Status::GRPC_STATUS_DETAILS);
-        if let Some(code) = headers.get_mut(Status::GRPC_STATUS)
-            && !is_seen
-        {
-            if *code == OUT_OF_RANGE {
-                *code = RESOURCE_EXHAUSTED;
-            }
-            let code = Code::from_bytes(code.as_bytes());
-            self.count_unseen(code);
-        }
-        self.with_open(response)
-    }
-
-    /// Whether it is a stream that has begun: what comes of it is to be seen, and it settles that itself.
-    fn goes_on(&self, response: &Response<Body>) -> bool {
-        self.method == Some(Method::StreamPayments)
-            && response.status().is_success()
-            && !response.headers().contains_key(Status::GRPC_STATUS)
-    }
-
-    /// Puts on the client's bill what came to nothing, or takes off what did not.
-    fn settle(&self, is_the_calls: bool) {
-        let Some(OpenCall { shared, .. }) = &self.open else {
-            return;
-        };
-        match is_the_calls {
-            true => shared.pulse.waste_call(self.taken_ns),
-            false => shared.pulse.use_call(),
-        }
-    }
-
-    /// Puts the items of a batch on it that came to nothing.
-    fn settle_items(&self, response: &Response<Body>) {
-        let in_vain = response.extensions().get();
-        if let (Some(InVain(items)), Some(OpenCall { shared, .. })) = (in_vain, &self.open) {
-            shared.pulse.waste_items(*items as u64, 0);
-        }
-    }
-
-    /// Counts how a call ended that its method has not seen, and so has not counted.
-    fn count_unseen(&self, code: Code) {
-        if let (Some(method), Some(OpenCall { shared, .. })) = (self.method, &self.open) {
-            Call::begun(&shared.door, method, self.since).fail(code.into());
-        }
-    }
-
-    fn with_open(&mut self, response: Response<Body>) -> Response<Answer> {
-        let (open, deadline) = (self.open.take(), self.deadline.take());
-        response.map(|body| Answer::new(body, open, deadline))
-    }
-}
-
-/// Whether a call was refused for what it is: see [`Fault::is_the_calls`]. tonic, which refuses what cannot be
-/// read, gives no details.
-fn is_the_calls(response: &Response<Body>) -> bool {
-    let headers = response.headers();
-    match headers.get(Status::GRPC_STATUS) {
-        None => {
-            let is_in_vain = response.extensions().get::<InVain>().is_some();
-            is_in_vain || !response.status().is_success()
-        }
-        Some(code) => {
-            let code = Code::from_bytes(code.as_bytes());
-            let has_details = headers.contains_key(Status::GRPC_STATUS_DETAILS);
-            code == Code::InvalidArgument || is_unread(code, has_details)
-        }
     }
 }

@@ -199,8 +199,13 @@ pub(super) fn asked(message: &[u8]) -> Result<Asked, Status> {
     codec::read(message).map(|question| request::score(&question))
 }
 
+/// What ends a call before its message is whole. Where that is HTTP/2's or the line's, the client is gone.
 fn broken_off(error: impl Into<StdError>) -> Status {
-    Status::from_error(error.into())
+    let error = error.into();
+    match error.is::<h2::Error>() {
+        true => Status::cancelled("the client has left"),
+        false => Status::from_error(error),
+    }
 }
 
 /// That what has come so far may be the beginning of a message.

@@ -1,7 +1,7 @@
 //! A call on HTTP/2, from its question to the end of its answer.
 
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
@@ -39,6 +39,13 @@ impl Exchange {
     }
 }
 
+/// Whether the client has given up a call that has no answer yet. HTTP/2's library gives the message all the same
+/// where the client had ended the call before.
+pub(super) fn is_given_up(respond: &mut SendResponse<Bytes>) -> bool {
+    let mut now = Context::from_waker(Waker::noop());
+    respond.poll_reset(&mut now).is_ready()
+}
+
 /// Begins an answer. Returns what is still to be sent; `None` where that was all, or nobody hears it.
 pub(super) fn begin(
     respond: &mut SendResponse<Bytes>,
@@ -66,14 +73,18 @@ impl Future for Exchange {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Answering(answering) => match Pin::new(answering).poll(cx) {
-                    Poll::Ready(answer) => match begin(&mut this.respond, answer) {
+                Stage::Answering(answering) => {
+                    // Asked first, for what is given up is not to be scored; and this is woken once it is.
+                    if !answering.is_refused() && this.respond.poll_reset(cx).is_ready() {
+                        answering.give_up();
+                        return Poll::Ready(());
+                    }
+                    let answer = ready!(Pin::new(answering).poll(cx));
+                    match begin(&mut this.respond, answer) {
                         Some(sending) => this.stage = Stage::Sending(sending),
                         None => return Poll::Ready(()),
-                    },
-                    // Whether it is given up meanwhile.
-                    Poll::Pending => return this.respond.poll_reset(cx).map(|_| ()),
-                },
+                    }
+                }
                 Stage::Sending(sending) => return Pin::new(sending).poll(cx),
             }
         }

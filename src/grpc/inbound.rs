@@ -178,6 +178,10 @@ impl Inbound {
 impl Drop for Inbound {
     fn drop(&mut self) {
         self.release();
+        // A stream counts itself.
+        if self.method != Some(Method::StreamPayments) && !self.has_ended() {
+            self.shared.pulse.break_off();
+        }
         let wasted_ns = self.wasted_ns();
         if wasted_ns > 0 {
             self.shared.pulse.waste_data(wasted_ns);

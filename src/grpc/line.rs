@@ -206,8 +206,14 @@ impl Clerk {
         let (mut calls, mut asked) = (Vec::with_capacity(called.len()), Vec::new());
         for mut call in called {
             let Single {
-                answering, waiting, ..
+                answering,
+                waiting,
+                respond,
             } = &mut *call;
+            if exchange::is_given_up(respond) {
+                answering.give_up();
+                continue;
+            }
             match answering.take_message(waiting) {
                 Some(message) => {
                     asked.push(self.direct.read(message));

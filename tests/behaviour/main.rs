@@ -12,6 +12,7 @@ mod deadlines;
 mod degraded;
 mod evidence_and_listing;
 mod floods;
+mod given_up;
 mod health_and_reflection;
 mod idempotent_retry;
 mod invalid_request;

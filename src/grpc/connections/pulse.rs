@@ -32,6 +32,8 @@ pub(in crate::grpc) struct Pulse {
     bill_ns: AtomicI64,
     /// What DATA was worth that calls have taken.
     taken_ns: AtomicU64,
+    /// How many calls have ended before all of their message was there.
+    broken_off: AtomicU64,
     /// How much has been read in this turn, frames counted in.
     turn_bytes: AtomicUsize,
 }
@@ -96,6 +98,16 @@ impl Pulse {
     pub(in crate::grpc) fn waste_data(&self, taken_ns: u64) {
         self.taken_ns.fetch_sub(taken_ns, Ordering::Relaxed);
         self.put_on_bill(signed(taken_ns));
+    }
+
+    /// Of a call no more is waited for, though it is not whole.
+    pub(in crate::grpc) fn break_off(&self) {
+        self.broken_off.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often that was so.
+    pub(in crate::grpc) fn broken_off(&self) -> u64 {
+        self.broken_off.load(Ordering::Relaxed)
     }
 
     /// What all calls have taken so far.
