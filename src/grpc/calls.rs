@@ -14,7 +14,7 @@ use tonic::server::NamedService as _;
 
 use super::admission::{Admission, Queued};
 use super::connections::Pulse;
-use super::deadline::{self, Came, Wait};
+use super::deadline::{self, Came, NotTimed, Wait};
 use super::door::Door;
 use super::entry::Entry;
 use super::exchange::{Answer, Exchange};
@@ -31,6 +31,7 @@ use crate::telemetry::{CallRefused, Method};
 
 mod ended;
 mod open;
+mod spoken;
 
 pub(super) use open::OpenCall;
 
@@ -56,6 +57,8 @@ pub(super) struct Shared {
     pub(super) endings: Endings,
     /// How many calls to other services than ours are open.
     pub(super) tools_open: AtomicUsize,
+    /// How many calls are refused whose clients go on with them.
+    pub(super) going_by: AtomicUsize,
 }
 
 impl Calls {
@@ -67,16 +70,17 @@ impl Calls {
     ) -> Option<Exchange> {
         let shared = &self.0;
         let method = method(request.uri().path());
+        let timeout = deadline::of(request.headers());
         let mut answering = Answering {
             method,
             since: Stopwatch::start(),
-            deadline: deadline::of(request.headers()).map(Wait::new),
+            deadline: timeout.unwrap_or_default().map(Wait::new),
             stage: Stage::Waiting(None),
             taken_ns: 0,
             open: Some(OpenCall::begin(shared, method.is_none())),
         };
         let request = request.map(Received::new);
-        let waiting = match self.queue(&answering, request) {
+        let waiting = match self.queue(&answering, request, timeout.err()) {
             Ok(waiting) => waiting,
             Err(fault) => {
                 // A task of its own would stand in the very queue that it may be refused for.
@@ -103,34 +107,45 @@ impl Calls {
     }
 
     /// Lets a call wait for its turn, if it may be made.
-    fn queue(&self, call: &Answering, request: Request<Received>) -> Result<Waiting, Fault> {
-        let Shared {
-            entry,
-            certificate,
-            admission,
-            pulse,
-            endings,
-            ..
-        } = &*self.0;
-        if let Err(denial) = entry.admit(&request, *certificate) {
-            request.into_body().pass_over(None);
-            return Err(Fault::Denied(denial));
-        }
-        if call.method.is_none() && self.0.tools_open.load(Ordering::Relaxed) > TOOLS_OPEN_MAX {
-            request.into_body().pass_over(None);
-            return Err(Fault::Busy(CallRefused::InFlight));
-        }
-        match admission.queue(call.method, call.since) {
+    fn queue(
+        &self,
+        call: &Answering,
+        request: Request<Received>,
+        not_timed: Option<NotTimed>,
+    ) -> Result<Waiting, Fault> {
+        let shared = &self.0;
+        let queued = self
+            .admit(call, &request)
+            .and_then(|()| not_timed.map_or(Ok(()), |not_timed| Err(not_timed.into())))
+            .and_then(|()| shared.admission.queue(call.method, call.since));
+        match queued {
             Ok(queued) => Ok(Waiting {
                 queued,
                 request,
-                endings: endings.clone(),
+                endings: shared.endings.clone(),
             }),
             Err(fault) => {
-                request.into_body().pass_over(Some(pulse));
+                let is_busy = matches!(fault, Fault::Busy(_)) && call.method.is_some();
+                request.into_body().pass_over(shared, !is_busy);
                 Err(fault)
             }
         }
+    }
+
+    /// Whether a call may be made.
+    fn admit(&self, call: &Answering, request: &Request<Received>) -> Result<(), Fault> {
+        let Shared {
+            entry,
+            certificate,
+            tools_open,
+            ..
+        } = &*self.0;
+        spoken::check(request)?;
+        entry.admit(request, *certificate).map_err(Fault::Denied)?;
+        if call.method.is_none() && tools_open.load(Ordering::Relaxed) > TOOLS_OPEN_MAX {
+            return Err(Fault::Busy(CallRefused::InFlight));
+        }
+        Ok(())
     }
 }
 
@@ -245,7 +260,7 @@ impl Answering {
         let let_on = self.let_on(&waiting);
         let request = waiting.request;
         if let Err(fault) = let_on {
-            request.into_body().pass_over(Some(&shared.pulse));
+            request.into_body().pass_over(shared, false);
             return Stage::Refused(fault);
         }
         let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));

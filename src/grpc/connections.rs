@@ -299,6 +299,7 @@ impl Server {
             line: self.line,
             endings: Endings::default(),
             tools_open: AtomicUsize::new(0),
+            going_by: AtomicUsize::new(0),
         };
         let calls = Calls(Arc::new(shared));
         let mut conversation = Conversation::new(io, &self.limits, calls);

@@ -16,6 +16,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::codegen::http::Extensions;
 
+use super::convert::InvalidRequest;
 use super::status::Fault;
 use crate::clock::{Deadline, Stopwatch};
 
@@ -24,10 +25,24 @@ const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 /// What gRPC allows of digits.
 const DIGITS_MAX: usize = 8;
 
-/// The deadline in the headers of a call that has just come. What is no time-out is none.
-pub(super) fn of(headers: &HeaderMap) -> Option<Deadline> {
-    let timeout = parse(headers.get(TIMEOUT)?.as_bytes())?;
-    Deadline::after(timeout)
+/// What stands where a time-out should: nobody knows for how long the client waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotTimed;
+
+impl From<NotTimed> for Fault {
+    fn from(NotTimed: NotTimed) -> Self {
+        let problem = "must be one to eight digits and one of H, M, S, m, u, n";
+        InvalidRequest::field("grpc-timeout", problem).into()
+    }
+}
+
+/// The deadline in the headers of a call that has just come, if there is one, and it is not farther than clocks go.
+pub(super) fn of(headers: &HeaderMap) -> Result<Option<Deadline>, NotTimed> {
+    let Some(timeout) = headers.get(TIMEOUT) else {
+        return Ok(None);
+    };
+    let timeout = parse(timeout.as_bytes()).ok_or(NotTimed)?;
+    Ok(Deadline::after(timeout))
 }
 
 /// When a call came, and until when it is to be answered.

@@ -4,14 +4,18 @@ use std::collections::VecDeque;
 use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use h2::{Reason, RecvStream};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body, Bytes, Frame};
 use parking_lot::Mutex;
 use prost::bytes::BytesMut;
+use tokio::time::timeout;
 
+use super::calls::Shared;
 use super::codec::length;
 use super::connections::{Pulse, begin_now};
 
@@ -63,23 +67,54 @@ impl Received {
 /// How much a client may send before it can have heard that its call is refused.
 const UNHEARD_BYTES: usize = 64 << 10;
 
+/// How many calls of a connection may go by at once, and for how long: until its client can have heard. Then it is
+/// told that nothing more is waited for.
+const GOING_BY_MAX: usize = 64;
+const GOING_BY_TIME: Duration = Duration::from_secs(2);
+
+/// A call that goes by, until this is dropped.
+#[derive(Debug)]
+struct GoingBy(Arc<Shared>);
+
+impl GoingBy {
+    /// `None` where there are many.
+    fn begin(shared: &Arc<Shared>) -> Option<Self> {
+        let before = shared.going_by.fetch_add(1, Ordering::Relaxed);
+        let going_by = Self(Arc::clone(shared));
+        (before < GOING_BY_MAX).then_some(going_by)
+    }
+}
+
+impl Drop for GoingBy {
+    fn drop(&mut self) {
+        self.0.going_by.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Received {
     /// Lets the message of a call go by that is refused before it was looked at: HTTP/2 takes a client for a
-    /// nuisance that sends what nobody waits for any more. The answer does not wait for it. Where the call is
-    /// refused for nothing that it has done, that is not held against the client of this `pulse`.
-    pub(super) fn pass_over(self, pulse: Option<&Arc<Pulse>>) {
-        if !self.is_end_stream() {
+    /// nuisance that sends what nobody waits for any more. The answer does not wait for it. It `is_held_against` the
+    /// client unless the call is refused for nothing that it has done.
+    pub(super) fn pass_over(self, shared: &Arc<Shared>, is_held_against: bool) {
+        if self.is_end_stream() {
+            return;
+        }
+        if let Some(going_by) = GoingBy::begin(shared) {
             // Mostly it is there already, and no task is needed to let it go by.
-            begin_now(Box::pin(self.passed_over(pulse.cloned())));
+            begin_now(Box::pin(async move {
+                let pulse = (!is_held_against).then_some(&*going_by.0.pulse);
+                // Either way nothing more is waited for.
+                let _ = timeout(GOING_BY_TIME, self.passed_over(pulse)).await;
+            }));
         }
     }
 
-    async fn passed_over(mut self, pulse: Option<Arc<Pulse>>) {
+    async fn passed_over(mut self, pulse: Option<&Pulse>) {
         let mut unheard_bytes = UNHEARD_BYTES;
         while let Some(Ok(frame)) = self.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
             unheard_bytes -= bytes;
-            match &pulse {
+            match pulse {
                 Some(pulse) if bytes > 0 => drop(pulse.take_data(bytes)),
                 // Whoever may not call is not listened to for longer than that.
                 None if unheard_bytes == 0 => return,

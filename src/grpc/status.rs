@@ -2,8 +2,8 @@
 
 use std::sync::LazyLock;
 
-use hyper::header::{HeaderName, HeaderValue};
-use hyper::{HeaderMap, Response};
+use hyper::header::{ALLOW, HeaderName, HeaderValue};
+use hyper::{HeaderMap, Response, StatusCode};
 use prost::Message as _;
 use prost_types::Any;
 use tonic::Code;
@@ -29,6 +29,9 @@ const RETRY_DELAY_MS: i32 = 100;
 /// How clients of gRPC are told, which then try again by themselves.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
+/// The method of HTTP by which all calls come.
+const POST: HeaderValue = HeaderValue::from_static("POST");
+
 /// Why a request gets no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
@@ -48,13 +51,17 @@ pub(super) enum Fault {
     DeadlineExceeded,
     /// It is of another account than the one that it was routed by.
     Misrouted,
+    /// It came by another method of HTTP than those of gRPC do.
+    NotPosted,
+    /// What it brings is not gRPC's, or not of Protocol Buffers.
+    NotGrpc,
 }
 
 impl Fault {
     /// Whether a call ends with it for what the call is, before anything was done for it.
     pub(super) const fn is_the_calls(&self) -> bool {
         match self {
-            Self::Invalid(_) | Self::Denied(_) => true,
+            Self::Invalid(_) | Self::Denied(_) | Self::NotPosted | Self::NotGrpc => true,
             Self::Refused(_)
             | Self::Unknown
             | Self::Recovering
@@ -64,11 +71,26 @@ impl Fault {
         }
     }
 
+    /// What HTTP says of it: who does not speak gRPC understands that alone.
+    const fn http(&self) -> StatusCode {
+        match self {
+            Self::NotPosted => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NotGrpc => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            _ => StatusCode::OK,
+        }
+    }
+
     /// The answer to a call that ends with it, and its code.
     pub(super) fn into_answer(self) -> (Code, Response<Body>) {
         let Self::Busy(why) = self else {
+            let http = self.http();
             let status = tonic::Status::from(self);
-            return (status.code(), status.into_http());
+            let (code, mut answer) = (status.code(), status.into_http());
+            *answer.status_mut() = http;
+            if http == StatusCode::METHOD_NOT_ALLOWED {
+                answer.headers_mut().insert(ALLOW, POST);
+            }
+            return (code, answer);
         };
         let mut answer = Response::new(Body::default());
         answer.headers_mut().clone_from(&BUSY[why as usize]);
@@ -160,6 +182,15 @@ impl From<Fault> for Status {
                 let named = Some(("header", HEADER.to_string()));
                 let code = Code::FailedPrecondition;
                 refused_naming(code, message, "ACCOUNT_HEADER_MISMATCH", named)
+            }
+            Fault::NotPosted => {
+                let message = "a call of gRPC is a POST".to_owned();
+                refused(Code::InvalidArgument, message, "NOT_GRPC", String::new())
+            }
+            Fault::NotGrpc => {
+                let message = "content-type must be application/grpc or application/grpc+proto";
+                let named = Some(("header", "content-type".to_owned()));
+                refused_naming(Code::InvalidArgument, message.to_owned(), "NOT_GRPC", named)
             }
         }
     }

@@ -6,7 +6,7 @@ use doublecheck::grpc::pb;
 use tonic::Code;
 
 use crate::held::Held;
-use crate::support::{PATIENT, Server, payment, payment_but, request};
+use crate::support::{PATIENT, Server, bad_fields, in_band, payment, payment_but, request};
 use crate::wire::{Ended, SCORE, STREAM, Wire, framed};
 
 const EXCEEDED: &str = "grpc_server_handled_total{grpc_type=\"unary\",\
@@ -43,13 +43,20 @@ async fn a_payment_whose_deadline_is_over_is_not_scored() {
 }
 
 #[tokio::test]
-async fn what_is_no_time_out_is_none() {
+async fn what_is_no_time_out_is_refused_and_named() {
     let server = Server::start().await;
     let wire = Wire::connect(server.address).await;
-    for (nth, timeout) in ["0", "soon", "-1S", "99999999H"].into_iter().enumerate() {
-        let ended = wire.score(payment(&format!("p{nth}")), timeout).await;
-        assert_eq!(ended.end().await.code(), Code::Ok, "{timeout}");
+    let score = request(payment("p1"), "");
+    for timeout in ["", "0", "soon", "-1S", "1s", "5 S", "100000000H"] {
+        let begun = wire.ask(SCORE, &[("grpc-timeout", timeout)], &score).await;
+        let status = begun.end().await.status();
+        assert_eq!(status.code(), Code::InvalidArgument, "{timeout}");
+        let fields = bad_fields(&in_band(&status));
+        assert_eq!(fields, ["grpc-timeout"], "{timeout}");
     }
+    assert!(server.remembered().await.is_empty());
+    let farthest = wire.score(payment("p1"), "99999999H").await;
+    assert_eq!(farthest.end().await.code(), Code::Ok);
 }
 
 #[tokio::test]

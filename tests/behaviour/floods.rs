@@ -26,6 +26,7 @@ const FLOODED: &str = "doublecheck_connections_closed_total{reason=\"flood\"}";
 const BROKEN: &str = "doublecheck_connections_closed_total{reason=\"broken\"}";
 
 const UNFINISHED: &str = "doublecheck_admission_refusals_total{reason=\"messages\"}";
+const IN_FLIGHT: &str = "doublecheck_admission_refusals_total{reason=\"in_flight\"}";
 const EXHAUSTED: &str = "grpc_server_handled_total{grpc_type=\"unary\",\
     grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"ScorePayment\",grpc_code=\"ResourceExhausted\"}";
 
@@ -165,6 +166,7 @@ async fn health_takes_no_room_from_payments() {
     }
     let _held = refused(open, 4).await;
     assert_eq!(server.metric(UNFINISHED), 0);
+    assert_eq!(server.metric(IN_FLIGHT), 0, "it is of others that it tells");
     server.score(payment_but("p1", |_| ())).await.unwrap();
 }
 

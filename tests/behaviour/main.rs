@@ -17,6 +17,7 @@ mod health_and_reflection;
 mod idempotent_retry;
 mod invalid_request;
 mod metrics;
+mod not_grpc;
 mod not_utf8;
 mod outcome_report;
 mod overload;

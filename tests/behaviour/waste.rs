@@ -1,5 +1,6 @@
 //! Clients whose work comes to nothing are read from slowly; who asks for something beside them notices nothing.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,13 +10,14 @@ use doublecheck::grpc;
 use doublecheck::grpc::entry::Entry;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
+use h2::Reason;
 use tokio::task::{JoinSet, yield_now};
 use tonic::Code;
 
 use crate::held::Held;
 use crate::support::{PATIENT, Server, payment, payment_but, request, score_item};
 use crate::wire::{
-    BATCH, PING, Raw, SCORE, SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed, packed,
+    BATCH, HEALTH, PING, Raw, SCORE, SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed, packed,
 };
 
 const WASTE: &str = "doublecheck_connections_held_total{reason=\"waste\"}";
@@ -150,17 +152,7 @@ async fn who_makes_calls_that_are_refused_for_what_they_are_is_read_from_slowly(
 
 #[tokio::test]
 async fn who_may_not_call_is_read_from_slowly() {
-    let nobody = Entry::new(
-        Some(Access::default()),
-        None,
-        Arc::new(SystemClock::start()),
-    );
-    let server = Server::start_with_settings(grpc::Settings {
-        limits: STRICT,
-        entry: nobody,
-        ..Default::default()
-    })
-    .await;
+    let server = server_for_nobody(STRICT).await;
     let good = BadCall {
         path: SCORE,
         metadata: Vec::new(),
@@ -168,6 +160,80 @@ async fn who_may_not_call_is_read_from_slowly() {
         ends: true,
     };
     until_it_is_slow(&server, &good).await;
+}
+
+/// A server that nobody may ask to score.
+async fn server_for_nobody(limits: Limits) -> Server {
+    let nobody = Entry::new(
+        Some(Access::default()),
+        None,
+        Arc::new(SystemClock::start()),
+    );
+    Server::start_with_settings(grpc::Settings {
+        limits,
+        entry: nobody,
+        ..Default::default()
+    })
+    .await
+}
+
+/// Asks for health, as anybody may.
+async fn ask_for_health(wire: &Wire) {
+    let mut begun = wire.begin(HEALTH, &[]).await;
+    begun.body.send_data(packed(0, &[]), true).unwrap();
+    assert_eq!(begun.end().await.code(), Code::Ok);
+}
+
+#[tokio::test]
+async fn who_asks_for_health_all_the_time_is_read_from_slowly_and_wastes_nothing_more_by_it() {
+    for wastes in [false, true] {
+        let server = server_for_nobody(STRICT).await;
+        let wire = Wire::connect(server.address).await;
+        let mut rounds = 0;
+        loop {
+            rounds += 1;
+            assert!(rounds < 100, "it is never held");
+            tokio::select! {
+                () = until_held(&server, WASTE) => break,
+                () = ask_for_health(&wire) => {}
+            }
+            if wastes {
+                tokio::select! {
+                    () = until_held(&server, WASTE) => break,
+                    _ = async { wire.score(payment("p1"), "").await.end().await } => {}
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_pays_may_ask_for_health_as_well() {
+    let server = Server::start_within(USUAL).await;
+    let wire = Wire::connect(server.address).await;
+    for nth in 0..1_000 {
+        ask_for_health(&wire).await;
+        let payment = payment_but("p", |p| p.account_id = format!("payer-{nth}"));
+        assert_eq!(wire.score(payment, "").await.end().await.code(), Code::Ok);
+    }
+    assert_eq!(server.metric(WASTE), 0);
+}
+
+#[tokio::test]
+async fn who_may_not_call_is_told_after_a_while_that_nothing_more_is_waited_for() {
+    let server = server_for_nobody(PATIENT).await;
+    let wire = Wire::connect(server.address).await;
+    let mut calls = Vec::new();
+    for _ in 0..65 {
+        calls.push(wire.begin(SCORE, &[]).await);
+    }
+    // One more than goes by at once is told at once.
+    for nth in [64, 0] {
+        let mut begun = calls.remove(nth);
+        let told = poll_fn(|cx| begun.body.poll_reset(cx)).await;
+        assert_eq!(told.unwrap(), Reason::NO_ERROR);
+        assert_eq!(begun.end().await.code(), Code::Unauthenticated);
+    }
 }
 
 #[tokio::test]

@@ -86,7 +86,11 @@ impl Wire {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(()).unwrap();
+        self.try_ask(request.body(()).unwrap()).await
+    }
+
+    /// Begins whatever it may be.
+    pub(crate) async fn try_ask(&self, request: Request<()>) -> Result<Begun, h2::Error> {
         let mut send = self.0.clone().ready().await?;
         let (response, body) = send.send_request(request, false)?;
         Ok(Begun { response, body })

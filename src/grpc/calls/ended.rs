@@ -26,7 +26,10 @@ impl Answering {
 
     /// The answer to a call that its method has not seen.
     pub(in crate::grpc) fn refuse(&mut self, fault: Fault) -> Response<Answer> {
-        if let (Some(OpenCall { shared, .. }), Fault::Busy(why)) = (&self.open, &fault) {
+        // Calls to health and reflection are not what is refused there.
+        if let (Some(OpenCall { shared, .. }), Fault::Busy(why)) = (&self.open, &fault)
+            && self.method.is_some()
+        {
             shared.door.edge().calls_refused(*why, 1);
         }
         self.settle(fault.is_the_calls());
@@ -82,12 +85,13 @@ impl Answering {
             && !response.headers().contains_key(Status::GRPC_STATUS)
     }
 
-    /// Puts on the client's bill what came to nothing, or takes off what did not.
+    /// Puts on the client's bill what came to nothing, or takes off what did not. Anybody may ask for health: who
+    /// does gets rid of no bill by it, and does not ask without end either.
     fn settle(&self, is_the_calls: bool) {
         let Some(OpenCall { shared, .. }) = &self.open else {
             return;
         };
-        match is_the_calls {
+        match is_the_calls || self.method.is_none() {
             true => shared.pulse.waste_call(self.taken_ns),
             false => shared.pulse.use_call(),
         }
