@@ -360,11 +360,11 @@ impl Account {
     fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
         let currency = payment.money.currency();
         let half_life = policy.memory.pace_half_life_ms;
-        let pace = self.profile.pace_mut();
         for nth in WindowIndex::ALL {
             let totals = self.window.totals(nth);
             let spent = (currency, totals.sum_minor(currency));
-            pace.note(nth, totals.count(), spent, half_life, now);
+            self.profile
+                .note_pace(nth, totals.count(), spent, half_life, now);
         }
     }
 }

@@ -18,9 +18,9 @@ pub(super) struct Expected {
 
 impl Expected {
     pub(super) fn of(context: &Context<'_>) -> Option<Self> {
-        let level = context.account.profile().level();
         let currency = context.payment.money.currency();
-        if !level.is_known_in(currency) || !context.knows_the_account() {
+        let level = context.level()?;
+        if !context.knows_the_account() {
             return None;
         }
         let sums = level.sums_in(currency);

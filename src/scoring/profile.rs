@@ -8,12 +8,13 @@ use super::money::{Currency, Money};
 use super::policy::Policy;
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
-use super::window::RecordRef;
+use super::window::{RecordRef, WindowIndex};
 
 mod amounts;
 mod devices;
 mod image;
 mod level;
+mod levels;
 mod listed;
 mod log_amount;
 mod pace;
@@ -55,7 +56,7 @@ pub struct Profile {
     first_learnt: Timestamp,
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
-    /// Amounts by currency, the currency used last first; devices; payees.
+    /// Amounts by currency, the currency used last first; devices; payees; levels in other currencies.
     listed: Listed,
     level: Level,
     hours: [u8; 24],
@@ -90,16 +91,20 @@ impl Profile {
         self.find_amounts(currency).map(|(_, amounts)| amounts)
     }
 
-    /// The level of the account's sums.
+    /// The level of the account's sums in `currency`; one of no sums where it has paid none.
     #[must_use]
-    pub const fn level(&self) -> &Level {
-        &self.level
+    pub fn level_in(&self, currency: Currency) -> Level {
+        if self.level.currency() == Some(currency) {
+            return self.level;
+        }
+        let found = levels::find(&self.listed, currency);
+        found.map_or_else(|| self.level.of_no_sums(), |(_, level)| level)
     }
 
     /// Learns the level of the account's sums from a payment that was let through, to a payee where
     /// sums lie so many doublings above their payers' levels. Returns what the payee may learn from it.
     pub fn learn_level(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
-        self.level.learn(money, payee_doublings)
+        levels::learn(&mut self.level, &mut self.listed, money, payee_doublings)
     }
 
     /// Asks for the memory that the next step will read.
@@ -159,9 +164,51 @@ impl Profile {
         &self.pace
     }
 
-    /// The same, to be taught.
-    pub const fn pace_mut(&mut self) -> &mut Pace {
-        &mut self.pace
+    /// What it usually spends within window `nth`, in minor units of `currency`; 0 if unknown. In what
+    /// currency is no matter: sums are compared as multiples of the account's level in theirs.
+    #[must_use]
+    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
+        let watched = self.pace.watched();
+        let multiple = watched.and_then(|watched| self.worth_of(watched, currency));
+        multiple.map_or(0.0, |multiple| self.pace.usual_sum_minor(nth) * multiple)
+    }
+
+    /// Notes how full window `nth` is, the payment just made included.
+    pub fn note_pace(
+        &mut self,
+        nth: WindowIndex,
+        count: u32,
+        (currency, sum_minor): (Currency, i64),
+        half_life: Span,
+        now: Timestamp,
+    ) {
+        let is_known = |currency| self.level_in(currency).is_known_in(currency);
+        match self.pace.watched() {
+            Some(watched) if watched == currency => {}
+            // A currency that was paid in once or twice is no measure of all others.
+            Some(watched) if is_known(watched) || !is_known(currency) => {}
+            _ => self.pace.watch(currency),
+        }
+        let watched = self.pace.watched();
+        let multiple = watched.and_then(|watched| self.worth_of(currency, watched));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a habit needs no more than 24 bits"
+        )]
+        let sum_minor = sum_minor as f64 * multiple.unwrap_or(0.0);
+        self.pace.note(nth, count, sum_minor, half_life, now);
+    }
+
+    /// How many minor units of `to` are to this account what one of `of` is, by its levels; `None`
+    /// where one of these is not known.
+    fn worth_of(&self, of: Currency, to: Currency) -> Option<f64> {
+        if of == to {
+            return Some(1.0);
+        }
+        let (of_level, to_level) = (self.level_in(of), self.level_in(to));
+        let are_known = of_level.is_known_in(of) && to_level.is_known_in(to);
+        let doublings = to_level.middle_doublings() - of_level.middle_doublings();
+        are_known.then(|| LogAmount::ratio(doublings))
     }
 
     /// Learns from a payment that went well.

@@ -15,7 +15,7 @@ use super::findings::Findings;
 use super::memory::Surroundings;
 use super::payment::Payment;
 use super::policy::{Policy, Section, Setting};
-use super::profile::{Amounts, KnownPayee, LogAmount, Spread};
+use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{RecordRef, WindowIndex};
@@ -42,6 +42,7 @@ pub struct Context<'a> {
     /// When the newest payment was scored that the account remembers.
     newest: Option<Timestamp>,
     /// Few payments need these, so they are worked out when they are asked for.
+    level: OnceCell<Level>,
     usual: OnceCell<Option<Spread>>,
     usual_of_payee: OnceCell<Option<Spread>>,
     expected: OnceCell<Option<Expected>>,
@@ -77,6 +78,7 @@ impl<'a> Context<'a> {
                 .newest_first()
                 .next()
                 .map(RecordRef::score_time),
+            level: OnceCell::new(),
             usual: OnceCell::new(),
             usual_of_payee: OnceCell::new(),
             expected: OnceCell::new(),
@@ -128,12 +130,20 @@ impl<'a> Context<'a> {
         *self.expected.get_or_init(|| Expected::of(self))
     }
 
-    /// The level of what the account pays in this currency, in doublings above one minor unit. A coffee
-    /// every day does not lower it; where it is not known yet, it is the median.
+    /// The level of what the account pays in this currency; `None` where it is not known yet.
+    #[must_use]
+    pub fn level(&self) -> Option<&Level> {
+        let currency = self.payment.money.currency();
+        let level = || self.account.profile().level_in(currency);
+        let level = self.level.get_or_init(level);
+        level.is_known_in(currency).then_some(level)
+    }
+
+    /// The same in doublings above one minor unit. A coffee every day does not lower it; where it is not
+    /// known yet, it is the median.
     #[must_use]
     pub fn level_doublings(&self) -> Option<f64> {
-        let level = self.account.profile().level();
-        if level.is_known_in(self.payment.money.currency()) {
+        if let Some(level) = self.level() {
             return Some(level.middle_doublings());
         }
         self.usual().map(|usual| usual.median.doublings())

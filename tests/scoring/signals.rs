@@ -634,6 +634,57 @@ fn where_sums_vary_only_slips_that_leave_their_range_ask() {
 }
 
 #[test]
+fn an_account_that_pays_in_two_currencies_is_known_in_both() {
+    let mut story = String::new();
+    for half_day in 0..80_u32 {
+        let sum = 1_250 + half_day * 370 % 1_900;
+        let (currency, unit) = if half_day % 2 == 0 {
+            ("EUR", 1)
+        } else {
+            ("JPY", 100)
+        };
+        let (whole, cents) = (sum * unit / 100, sum * unit % 100);
+        story += &format!(
+            "{}h 1 times every 1d pays {whole}.{cents:02} to M00{} type=merchant currency={currency}\n",
+            half_day * 12,
+            half_day % 7
+        );
+    }
+    check(&format!(
+        "{story}
+        40d    p1 pays 18.80 to M003 type=merchant currency=EUR : allow !AMOUNT_SLIP !AMOUNT_UNUSUAL
+        40d1h  p2 pays 188.00 to M003 type=merchant currency=EUR : confirm AMOUNT_SLIP SPEND_SURGE
+        40d2h  p3 pays 1800.00 to M003 type=merchant currency=JPY : allow !AMOUNT_SLIP !AMOUNT_UNUSUAL
+        40d3h  p4 pays 18800.00 to M003 type=merchant currency=JPY : confirm AMOUNT_SLIP SPEND_SURGE
+        "
+    ));
+}
+
+#[test]
+fn a_currency_paid_in_once_is_no_measure_of_what_is_spent_in_another() {
+    let mut story = "0s 1 times every 1d pays 9.00 to M001 currency=USD\n".to_owned();
+    for day in 1..40 {
+        let sum = 20 + day * 37 % 30;
+        story += &format!("{day}d 1 times every 1d pays {sum}.40 to M002\n");
+    }
+    check(&format!("{story}40d p1 pays 900.00 to M002 : SPEND_SURGE"));
+}
+
+#[test]
+fn payments_in_another_currency_do_not_make_the_first_forgotten() {
+    let mut story = String::new();
+    for day in 0..40 {
+        let sum = 20 + day * 37 % 30;
+        story += &format!("{day}d 1 times every 1d pays {sum}.40 to M002\n");
+    }
+    // As somebody would who wants to pay far more then.
+    story += "39d6h 6 times every 20m pays 1.00 to M003 currency=JPY\n";
+    check(&format!(
+        "{story}40d p1 pays 404.00 to M002 : confirm AMOUNT_SLIP"
+    ));
+}
+
+#[test]
 fn the_slip_that_is_named_is_the_likeliest_however_far_off_the_amount() {
     let mut story = String::new();
     for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {

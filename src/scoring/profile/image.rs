@@ -1,7 +1,7 @@
 //! The profile as bytes, and back.
 
 use super::listed::{HEAD, Kind, Listed};
-use super::{AMOUNTS_KEPT, Amounts, KnownPayee, Level, Pace, Profile, devices};
+use super::{AMOUNTS_KEPT, Amounts, KnownPayee, Level, Pace, Profile, devices, levels};
 use crate::scoring::image::{Image, ImageFault, narrow, put_time, time};
 use crate::scoring::money::Currency;
 use crate::scoring::packing::put_varint;
@@ -55,5 +55,6 @@ fn check(kind: Kind, tag: u16, entry: &[u8]) -> Option<()> {
         }
         Kind::Device => devices::check(entry, tag),
         Kind::Payee => KnownPayee::check(entry, tag),
+        Kind::Level => levels::check(entry, tag),
     }
 }

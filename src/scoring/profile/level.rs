@@ -26,8 +26,11 @@ const SPREAD_DOUBLINGS: f64 = 0.7;
 /// How many sums that is worth against those of the account.
 const SPREAD_WORTH: u16 = 40;
 
-/// What an account pays, in the currency it mostly pays in, on a logarithmic scale: the middle of its
-/// sums and their spread about it. A payee that everybody pays much is no sign that this account does,
+/// How many bytes are laid down of the level in one more currency.
+pub(super) const LEVEL_BYTES: usize = 9;
+
+/// What an account pays in one currency, on a logarithmic scale: the middle of its sums and their
+/// spread about it. A payee that everybody pays much is no sign that this account does,
 /// so what is known of the payee is taken off each sum.
 ///
 /// A sum that is paid again and again, a fare or a coffee, is one habit, and counts once.
@@ -101,21 +104,59 @@ impl Level {
         })
     }
 
-    /// Learns from `money` paid to a payee where sums lie so many doublings above their payers'
+    /// The currency of the sums; `None` as long as there are none.
+    pub(super) const fn currency(&self) -> Option<Currency> {
+        self.currency
+    }
+
+    /// Of how many sums, up to some sixty.
+    pub(super) const fn sums(&self) -> u16 {
+        self.sums
+    }
+
+    /// The level of an account of this one, in a currency that it has not paid in. How far people's sums
+    /// spread is their nature, whatever the currency.
+    pub(super) const fn of_no_sums(&self) -> Self {
+        Self {
+            currency: None,
+            sums: 0,
+            middle_doublings: 0.0,
+            variance: self.variance,
+        }
+    }
+
+    /// All of it but the currency.
+    pub(super) fn to_bytes(self) -> [u8; LEVEL_BYTES] {
+        let [sums, _] = self.sums.to_le_bytes();
+        let [a, b, c, d] = self.middle_doublings.to_le_bytes();
+        let [e, f, g, h] = self.variance.to_le_bytes();
+        [sums, a, b, c, d, e, f, g, h]
+    }
+
+    /// What was laid down of a level in `currency`; `None` where no level is like that.
+    pub(super) fn from_bytes(currency: Currency, bytes: [u8; LEVEL_BYTES]) -> Option<Self> {
+        let [sums, a, b, c, d, e, f, g, h] = bytes;
+        let level = Self {
+            currency: Some(currency),
+            sums: sums.into(),
+            middle_doublings: f32::from_le_bytes([a, b, c, d]),
+            variance: f32::from_le_bytes([e, f, g, h]),
+        };
+        ((1..=SUMS_FOLLOWED).contains(&level.sums)
+            && DOUBLINGS.contains(&level.middle_doublings())
+            && QUANTITY.contains(&level.variance()))
+        .then_some(level)
+    }
+
+    /// Learns from `money`, which is in the currency of this level if it has one, paid to a payee where sums lie so many doublings above their payers'
     /// levels. Returns how far this one lies above even that, for the payee to learn from; `None`
     /// as long as the account's own level is not known.
     pub(super) fn learn(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
         let own = LogAmount::of(money.amount_minor()).doublings() - payee_doublings;
-        if self.currency != Some(money.currency()) {
-            self.sums /= 2;
-            if self.sums == 0 {
-                *self = Self {
-                    currency: Some(money.currency()),
-                    sums: 1,
-                    middle_doublings: kept(own),
-                    ..Self::default()
-                };
-            }
+        if self.sums == 0 {
+            self.currency = Some(money.currency());
+            self.sums = 1;
+            self.middle_doublings = kept(own);
             return None;
         }
         let robust = self.sums >= SUMS_ROBUST;
@@ -170,21 +211,5 @@ mod tests {
         let above = level.learn(money(1_000_000_000, "EUR"), 0.0);
         assert_eq!(above, Some(DOUBLINGS_HEARD));
         assert!(level.middle_doublings() - before.middle_doublings() < 0.1);
-    }
-
-    #[test]
-    fn the_currency_changes_only_with_most_of_the_sums() {
-        let mut level = Level::default();
-        let (eur, jpy) = (money(1_000, "EUR"), money(7, "JPY"));
-        (0..30).for_each(|_| {
-            level.learn(eur, 0.0);
-        });
-        assert_eq!(level.learn(jpy, 0.0), None);
-        assert_eq!(level.sums_in(eur.currency()), 15);
-        (0..6).for_each(|_| {
-            level.learn(jpy, 0.0);
-        });
-        assert_eq!(level.sums_in(eur.currency()), 0);
-        assert!(level.sums_in(jpy.currency()) > 0);
     }
 }

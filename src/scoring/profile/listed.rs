@@ -13,6 +13,8 @@ pub(super) enum Kind {
     Device,
     /// A payee.
     Payee,
+    /// The level of the sums in one more currency.
+    Level,
 }
 
 /// Each entry is its [`Head`] and what its owner lays down.
@@ -268,6 +270,7 @@ impl Head {
             0 => Some(Kind::Amounts),
             1 => Some(Kind::Device),
             2 => Some(Kind::Payee),
+            3 => Some(Kind::Level),
             _ => None,
         }
     }
@@ -289,7 +292,7 @@ mod tests {
 
     type Plain = Vec<(Kind, u16, Vec<u8>)>;
 
-    const KINDS: [Kind; 3] = [Kind::Amounts, Kind::Device, Kind::Payee];
+    const KINDS: [Kind; 4] = [Kind::Amounts, Kind::Device, Kind::Payee, Kind::Level];
 
     /// Where the entry of this number is.
     fn at(listed: &Listed, nth: usize) -> usize {
@@ -325,7 +328,7 @@ mod tests {
             let step = if plain.is_empty() { 0 } else { below(6) };
             match step {
                 0 | 1 if plain.len() < 30 => {
-                    let (kind, tag) = (KINDS[below(3)], u16::try_from(below(4)).unwrap());
+                    let (kind, tag) = (KINDS[below(4)], u16::try_from(below(4)).unwrap());
                     let bytes = round.to_le_bytes()[..below(9)].to_vec();
                     let place = plain.partition_point(|entry| entry.0 as u32 <= kind as u32);
                     plain.insert(place, (kind, tag, bytes.clone()));

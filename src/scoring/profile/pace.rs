@@ -12,7 +12,7 @@ use crate::scoring::window::{WINDOWS, WindowIndex};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pace {
     windows: [WindowPace; WINDOWS.len()],
-    /// The currency that sums are watched in: the first one seen. Others are not comparable.
+    /// The currency that sums are watched in: the first one that the account paid more than a few sums in.
     currency: Option<Currency>,
 }
 
@@ -39,15 +39,25 @@ impl Pace {
             .map_or(0.0, |pace| pace.count_usual.into())
     }
 
-    /// What it usually spends within window `nth`, in minor units; 0 if unknown.
-    #[must_use]
-    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
-        if self.currency != Some(currency) {
-            return 0.0;
-        }
+    /// What it usually spends within window `nth`, in minor units of the currency watched; 0 if unknown.
+    pub(super) fn usual_sum_minor(&self, nth: WindowIndex) -> f64 {
         self.windows
             .get(nth as usize)
             .map_or(0.0, |pace| pace.sum_usual_minor.into())
+    }
+
+    /// The currency that sums are watched in; `None` before the first.
+    pub(super) const fn watched(&self) -> Option<Currency> {
+        self.currency
+    }
+
+    /// Watches sums in `currency` from now on; what is known of those in another is no help.
+    pub(super) fn watch(&mut self, currency: Currency) {
+        self.currency = Some(currency);
+        for pace in &mut self.windows {
+            pace.sum_peak_minor = 0.0;
+            pace.sum_usual_minor = 0.0;
+        }
     }
 
     pub(super) fn put_image(&self, out: &mut Vec<u8>) {
@@ -65,17 +75,15 @@ impl Pace {
         Some(Self { windows, currency })
     }
 
-    /// Notes how full window `nth` is, the payment just made included.
-    pub fn note(
+    /// Notes how full window `nth` is, the payment just made included; the sum is in the currency watched.
+    pub(super) fn note(
         &mut self,
         nth: WindowIndex,
         count: u32,
-        (currency, sum_minor): (Currency, i64),
+        sum_minor: f64,
         half_life: Span,
         now: Timestamp,
     ) {
-        let watched = *self.currency.get_or_insert(currency);
-        let sum_minor = if watched == currency { sum_minor } else { 0 };
         if let Some(pace) = self.windows.get_mut(nth as usize) {
             pace.note(nth.span(), count, sum_minor, half_life, now);
         }
@@ -113,7 +121,7 @@ impl WindowPace {
     /// What is usual is learnt when the period is over, which takes a pause: a burst must not make
     /// itself usual while it lasts. Where no pause comes in ten windows running, being busy is what is
     /// usual.
-    fn note(&mut self, window: Span, count: u32, sum_minor: i64, half_life: Span, now: Timestamp) {
+    fn note(&mut self, window: Span, count: u32, sum_minor: f64, half_life: Span, now: Timestamp) {
         let lasted = now.since(self.since);
         if lasted >= window && (count <= 1 || lasted.share_of(window) >= 10.0) {
             self.learn(remaining_share(lasted, half_life));
@@ -123,7 +131,7 @@ impl WindowPace {
         }
         self.count_peak = self.count_peak.max(count);
         #[expect(
-            clippy::cast_precision_loss,
+            clippy::cast_possible_truncation,
             reason = "a habit needs no more than 24 bits"
         )]
         let sum_minor = sum_minor as f32;
@@ -149,26 +157,18 @@ impl WindowPace {
 mod tests {
     use super::*;
 
-    const NOTHING: fn() -> (Currency, i64) = || (Currency::from_code("CNY").unwrap(), 0);
-
     #[test]
     fn a_burst_does_not_make_itself_usual_while_it_lasts() {
         let mut pace = Pace::default();
         let month = Span::from_days(30);
         let at = |secs| Timestamp::from_unix_ms(secs * 1_000);
         for nth in 1..=20 {
-            pace.note(
-                WindowIndex::TenMinutes,
-                nth,
-                NOTHING(),
-                month,
-                at(i64::from(nth)),
-            );
+            pace.note(WindowIndex::TenMinutes, nth, 0.0, month, at(i64::from(nth)));
             assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
         }
-        pace.note(WindowIndex::TenMinutes, 21, NOTHING(), month, at(700));
+        pace.note(WindowIndex::TenMinutes, 21, 0.0, month, at(700));
         assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
-        pace.note(WindowIndex::TenMinutes, 1, NOTHING(), month, at(3_600));
+        pace.note(WindowIndex::TenMinutes, 1, 0.0, month, at(3_600));
         assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 21.0);
     }
 }

@@ -26,12 +26,12 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if !context.knows_the_account() {
         return None;
     }
-    let pace = context.account.profile().pace();
     let money = context.payment.money;
     let mut strongest = None;
     let mut most = settings.from_multiple;
     for nth in [WindowIndex::Hour, WindowIndex::Day] {
-        let usual = pace.usual_sum_minor(nth, money.currency());
+        let profile = context.account.profile();
+        let usual = profile.usual_sum_minor(nth, money.currency());
         if usual <= 0.0 {
             continue;
         }
