@@ -25,11 +25,17 @@ impl Expected {
         }
         let sums = level.sums_in(currency);
         let prices = context.surroundings.payee.prices;
-        let spread = level.variance();
+        let mut spread = level.variance();
         let unsure = spread / f64::from(sums) + spread / prices.worth();
         let middle = level.middle_doublings() + prices.above_doublings();
         let (usual, middle, unsure) = match context.comparable_payee().and_then(sums_paid) {
-            Some((paid, paid_middle)) => {
+            Some(SumsPaid {
+                sums: paid,
+                middle: paid_middle,
+                squares,
+            }) => {
+                // How far the account's sums spread is about how far those of one of its payees do.
+                spread = (ACCOUNT_WORTH * spread + squares) / (ACCOUNT_WORTH + paid - 1.0);
                 let (prior, known) = (1.0 / unsure, paid / spread);
                 let certain = prior + known;
                 let drawn = (middle * prior + paid_middle * known) / certain;
@@ -63,16 +69,43 @@ impl Expected {
         let above = self.doublings_above(amount_minor);
         self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
     }
+
+    /// The same of the likeliest amount up to this one.
+    pub(super) fn surprise_nats_least(&self, amount_minor_max: i64) -> f64 {
+        if self.doublings_above(amount_minor_max) >= 0.0 {
+            return 0.0;
+        }
+        self.surprise_nats(amount_minor_max)
+    }
 }
 
-/// How many sums are known that the account paid this payee, and their middle in doublings.
-fn sums_paid(known: &KnownPayee<'_>) -> Option<(f64, f64)> {
-    let (mut sums, mut total) = (0.0, 0.0);
+/// How many sums of one payee the account's spread is worth against their own: a bill that is always about
+/// the same is soon known as one, and a few sums that happen to lie close together are not.
+const ACCOUNT_WORTH: f64 = 20.0;
+
+/// The sums that the account paid a payee, on a logarithmic scale.
+struct SumsPaid {
+    /// How many are known.
+    sums: f64,
+    /// Their middle, in doublings.
+    middle: f64,
+    /// The squares of their distances from it, added up.
+    squares: f64,
+}
+
+fn sums_paid(known: &KnownPayee<'_>) -> Option<SumsPaid> {
+    let (mut sums, mut total, mut squares) = (0.0, 0.0, 0.0);
     for amount in known.log_amounts() {
+        let doublings = amount.doublings();
         sums += 1.0;
-        total += amount.doublings();
+        total += doublings;
+        squares += doublings * doublings;
     }
-    (sums > 0.0).then(|| (sums, total / sums))
+    (sums > 0.0).then(|| SumsPaid {
+        sums,
+        middle: total / sums,
+        squares: (squares - total * total / sums).max(0.0),
+    })
 }
 
 /// ln 2.

@@ -685,6 +685,47 @@ fn payments_in_another_currency_do_not_make_the_first_forgotten() {
 }
 
 #[test]
+fn sums_that_spread_far_are_learnt_to_and_ask_of_few_slips() {
+    let mut story = String::new();
+    for day in 0..70_usize {
+        let sum = [9, 20, 45, 90, 180, 400, 900][day * 3 % 7];
+        let cents = day * 7 % 90 + 10;
+        story += &format!(
+            "{day}d 1 times every 1d pays {sum}.{cents} to M00{} type=merchant\n",
+            day % 9
+        );
+    }
+    check(&format!(
+        "{story}
+        70d    p1 pays 1100.00 to M777 type=merchant : allow !AMOUNT_SLIP
+        70d1h  p2 pays 90000.00 to M778 type=merchant : AMOUNT_SLIP
+        "
+    ));
+}
+
+#[test]
+fn a_bill_that_is_always_about_the_same_is_known_as_one_among_sums_that_vary() {
+    let mut story = String::new();
+    for day in 0..160_usize {
+        let sum = [20, 45, 90, 180, 400][day * 3 % 5];
+        let cents = day * 7 % 90 + 10;
+        story += &format!(
+            "{day}d 1 times every 1d pays {sum}.{cents} to M00{} type=merchant\n",
+            day % 9
+        );
+        if day % 20 == 0 {
+            story += &format!(
+                "{day}d6h 1 times every 1d pays {}.90 to M999 kind=bill\n",
+                48 + day / 40
+            );
+        }
+    }
+    check(&format!(
+        "{story}160d p1 pays 500.20 to M999 kind=bill : AMOUNT_SLIP"
+    ));
+}
+
+#[test]
 fn the_slip_that_is_named_is_the_likeliest_however_far_off_the_amount() {
     let mut story = String::new();
     for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {

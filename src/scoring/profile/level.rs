@@ -10,28 +10,34 @@ use crate::scoring::packing::{Reader, put_float, put_varint};
 /// How many sums the level follows: one more moves it by one sixtieth.
 const SUMS_FOLLOWED: u16 = 60;
 
-/// From how many sums on one alone moves the level by no more than `DOUBLINGS_HEARD`.
+/// From how many sums on one alone moves the level by no more than `DEVIATIONS_HEARD`.
 const SUMS_ROBUST: u16 = 4;
 
 /// From how many sums on the level is known.
 const SUMS_KNOWN: u16 = 5;
 
-/// By how many doublings a sum is taken to be off at most.
-const DOUBLINGS_HEARD: f64 = 2.0;
+/// By how many deviations a sum is taken to be off at most: few sums pass it that spread evenly, and a run of
+/// far smaller or larger ones takes the spread along but slowly. Before, it was a number of doublings:
+/// wide spreads were cut off and never learnt.
+const DEVIATIONS_HEARD: f64 = 2.5;
+
+/// The least deviation by which that is judged, in doublings.
+const DEVIATION_LEAST: f64 = 0.25;
 
 /// How far sums spread before anything is known of an account, in doublings: people pay half as much
 /// again, or a third less, without a reason.
 const SPREAD_DOUBLINGS: f64 = 0.7;
 
-/// How many sums that is worth against those of the account.
-const SPREAD_WORTH: u16 = 40;
+/// How many sums that is worth against those of the account. People differ in this as much as twenty sums
+/// of one of them do by chance; with more, nobody is believed to pay as unevenly as some do.
+const SPREAD_WORTH: u16 = 20;
 
 /// How many bytes are laid down of the level in one more currency.
 pub(super) const LEVEL_BYTES: usize = 9;
 
 /// What an account pays in one currency, on a logarithmic scale: the middle of its sums and their
-/// spread about it. A payee that everybody pays much is no sign that this account does,
-/// so what is known of the payee is taken off each sum.
+/// spread about it. A payee that everybody pays much is no sign that this account does, so what is known of
+/// the payee is taken off each sum.
 ///
 /// A sum that is paid again and again, a fare or a coffee, is one habit, and counts once.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -148,9 +154,9 @@ impl Level {
         .then_some(level)
     }
 
-    /// Learns from `money`, which is in the currency of this level if it has one, paid to a payee where sums lie so many doublings above their payers'
-    /// levels. Returns how far this one lies above even that, for the payee to learn from; `None`
-    /// as long as the account's own level is not known.
+    /// Learns from `money`, which is in the currency of this level if it has one, paid to a payee where sums
+    /// lie so many doublings above their payers' levels. Returns how far this one lies above even that, for
+    /// the payee to learn from; `None` as long as the account's own level is not known.
     pub(super) fn learn(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
         let own = LogAmount::of(money.amount_minor()).doublings() - payee_doublings;
         if self.sums == 0 {
@@ -161,14 +167,15 @@ impl Level {
         }
         let robust = self.sums >= SUMS_ROBUST;
         let mut above = own - self.middle_doublings();
+        let heard = self.variance().sqrt().max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
+        let held = above.clamp(-heard, heard);
         if robust {
-            above = above.clamp(-DOUBLINGS_HEARD, DOUBLINGS_HEARD);
+            above = held;
         }
         self.sums = self.sums.saturating_add(1).min(SUMS_FOLLOWED);
         let worth = self.sums.saturating_add(SPREAD_WORTH);
         self.middle_doublings = kept(self.middle_doublings() + above / f64::from(self.sums));
-        self.variance =
-            kept(self.variance() + (above * above - self.variance()) / f64::from(worth));
+        self.variance = kept(self.variance() + (held * held - self.variance()) / f64::from(worth));
         robust.then_some(above)
     }
 }
@@ -209,7 +216,46 @@ mod tests {
         });
         let before = level;
         let above = level.learn(money(1_000_000_000, "EUR"), 0.0);
-        assert_eq!(above, Some(DOUBLINGS_HEARD));
+        let heard = before.variance().sqrt() * DEVIATIONS_HEARD;
+        assert_eq!(above, Some(heard));
         assert!(level.middle_doublings() - before.middle_doublings() < 0.1);
+    }
+
+    /// Sums spread by so many doublings: half of them so far above the middle, half below.
+    fn spread_learnt(doublings: f64, sums: u16) -> f64 {
+        let mut level = Level::default();
+        for nth in 0..sums {
+            let away = if nth % 2 == 0 { doublings } else { -doublings };
+            let amount_minor = LogAmount::minor_max(13.0 + away);
+            level.learn(money(amount_minor, "EUR"), 0.0);
+        }
+        level.variance().sqrt()
+    }
+
+    #[test]
+    fn the_spread_becomes_that_of_the_sums_however_wide_or_narrow() {
+        for doublings in [0.1, 0.5, 1.0, 1.5, 2.0] {
+            let learnt = spread_learnt(doublings, 200);
+            assert!((learnt - doublings).abs() < 0.15, "{doublings}: {learnt}");
+        }
+    }
+
+    #[test]
+    fn sums_far_off_all_to_one_side_move_the_middle_along() {
+        // Who pays next to nothing thirty times to be taken for somebody who pays unevenly is taken for
+        // somebody who pays little as well.
+        let mut level = Level::default();
+        (0..60).for_each(|nth| {
+            level.learn(money(900 + nth * 7, "EUR"), 0.0);
+        });
+        let deviations = |level: &Level| {
+            let above = LogAmount::of(8_800).doublings() - level.middle_doublings();
+            above / level.variance().sqrt().max(1.0)
+        };
+        let before = deviations(&level);
+        (0..30).for_each(|nth| {
+            level.learn(money(1 + nth % 3, "EUR"), 0.0);
+        });
+        assert!(deviations(&level) > before * 0.75, "{level:?}");
     }
 }
