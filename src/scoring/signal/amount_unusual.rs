@@ -1,8 +1,9 @@
 //! `AMOUNT_UNUSUAL`: an amount far above what this account usually pays, or pays this payee.
 //!
-//! The distance is logarithmic, in doublings above the level of the account's sums, drawn towards what
-//! it paid this payee. Where the level is not known yet, it is above the median, in units of the median
-//! absolute deviation. Amounts are skewed, and one large payment must not make the next look normal.
+//! The distance is logarithmic, above the level of the account's sums, drawn towards what it paid this
+//! payee, in units of how far its sums spread. Where the level is not known yet, it is above the median, in
+//! units of the median absolute deviation. Amounts are skewed, and one large payment must not make the next
+//! look normal.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -19,8 +20,8 @@ settings! {
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
         payee_amounts_min: u32 = 5, 1 => 8, "amounts";
-        /// What is one deviation, in doublings; where little is known of the account, the least that is
-        /// taken for one. Raising it asks less about large amounts.
+        /// The least that is taken for one deviation, in doublings. Where the account's sums spread further, one
+        /// of theirs is. Raising it asks less about large amounts.
         deviation_doublings_min: f64 = 1.0, 0.01 => 10, "doublings";
         /// How many payments of all accounts to the payee must be known before what it is usually paid
         /// counts too.
@@ -28,7 +29,8 @@ settings! {
         /// What share it has then in how unusual an amount is. Raising it lets the payee explain large
         /// amounts, and accuse them, more than the account does.
         everybody_share: f64 = 0.5, 0 => 1, "share";
-        /// From what multiple of the account's level on an amount is a large one.
+        /// From what multiple of the account's level on an amount is a large one; more where its sums spread
+        /// further than `deviation_doublings_min`.
         large_multiple: f64 = 3.0, 1 => 1000, "times";
         /// How many deviations each large one among the account's last eight amounts adds to one that
         /// is unusual itself: who empties an account does not stop after one payment.
@@ -95,7 +97,8 @@ fn held_against(
     }
     // It lies as far below the amount as that was found to be above.
     let amount = LogAmount::of(context.payment.money.amount_minor()).doublings();
-    let usual_minor = LogAmount::about_minor(amount - above * settings.deviation_doublings_min);
+    let usual_minor =
+        LogAmount::about_minor(amount - above * deviation_doublings(settings, context));
     Some((usual_minor, is_everybody_heard || is_payee_known(1)))
 }
 
@@ -116,16 +119,23 @@ fn usual(settings: &Settings, context: &Context<'_>) -> Option<Spread> {
 
 /// How unusual the amount is for the account, in deviations.
 fn own(settings: &Settings, context: &Context<'_>) -> Option<f64> {
-    let least = settings.deviation_doublings_min;
     let amount_minor = context.payment.money.amount_minor();
     if let Some(expected) = context.expected() {
-        // How much an account's own sums spread is no measure here: who takes one over pays far more
-        // than it does, and more so where it pays little.
-        return Some(expected.doublings_above_usual(amount_minor) / least);
+        let above = expected.doublings_above_usual(amount_minor);
+        return Some(above / deviation_doublings(settings, context));
     }
     let usual = usual(settings, context)?;
     let above = LogAmount::of(amount_minor).doublings_above(usual.median);
-    Some(above / usual.deviation_doublings().max(least))
+    let deviation = usual.deviation_doublings();
+    Some(above / deviation.max(settings.deviation_doublings_min))
+}
+
+/// How many doublings one deviation of the account's sums is. Never less than the least, however little
+/// they spread: who takes an account over pays far more than it does, and more so where it pays little. But
+/// of who pays a coffee and a flight alike, twice the usual says nothing.
+fn deviation_doublings(settings: &Settings, context: &Context<'_>) -> f64 {
+    let learnt = context.level().map_or(0.0, |level| level.variance().sqrt());
+    learnt.max(settings.deviation_doublings_min)
 }
 
 /// From how many deviations on an amount is unusual enough to be one of a run.
@@ -149,9 +159,11 @@ fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
     let (Some(amounts), Some(level)) = (context.amounts(), context.level_doublings()) else {
         return 0;
     };
+    // As large as that multiple is where one deviation is the least.
+    let steeper = settings.deviation_doublings_min / deviation_doublings(settings, context);
     let is_large = |amount: i64| {
         let above = LogAmount::of(amount).doublings() - level;
-        LogAmount::ratio(above) >= settings.large_multiple
+        LogAmount::ratio(above * steeper) >= settings.large_multiple
     };
     let newest = amounts.newest_first().take(LARGE_LATELY_OF);
     newest.map(|amount| u32::from(is_large(amount))).sum()
