@@ -685,6 +685,33 @@ fn payments_in_another_currency_do_not_make_the_first_forgotten() {
 }
 
 #[test]
+fn what_is_far_above_the_usual_depends_on_how_far_sums_spread() {
+    // Both pay 90.00 in the middle; one of them anything from a tenth to tenfold.
+    let story = |sums: [u32; 7]| {
+        let mut story = String::new();
+        for day in 0..70_usize {
+            let (sum, payee) = (sums[day * 3 % 7], day % 9);
+            let cents = day * 7 % 90 + 10;
+            story += &format!(
+                "{day}d 1 times every 1d pays {sum}.{cents} to M00{payee} type=merchant\n"
+            );
+        }
+        story + "70d p1 pays 372.00 to M777 type=merchant"
+    };
+    let narrow = check(&format!(
+        "{} : AMOUNT_UNUSUAL",
+        story([75, 80, 85, 90, 95, 105, 120])
+    ));
+    let wide = check(&story([9, 20, 45, 90, 180, 400, 900]));
+    let of_narrow = strength_of(&narrow, "p1", "AMOUNT_UNUSUAL");
+    let assessment = &wide.answers["p1"].as_ref().unwrap().assessment;
+    let reasons = assessment.reasons.iter();
+    let unusual = reasons.filter(|reason| reason.code.name() == "AMOUNT_UNUSUAL");
+    let of_wide = unusual.map(|reason| reason.strength).sum::<f64>();
+    assert!(of_wide < of_narrow * 0.75, "{of_wide} {of_narrow}");
+}
+
+#[test]
 fn sums_that_spread_far_are_learnt_to_and_ask_of_few_slips() {
     let mut story = String::new();
     for day in 0..70_usize {
@@ -726,30 +753,16 @@ fn a_bill_that_is_always_about_the_same_is_known_as_one_among_sums_that_vary() {
 }
 
 #[test]
-fn what_is_far_above_the_usual_depends_on_how_far_sums_spread() {
-    // Both pay 90.00 in the middle; one of them anything from a tenth to tenfold.
-    let story = |sums: [u32; 7]| {
-        let mut story = String::new();
-        for day in 0..70_usize {
-            let (sum, payee) = (sums[day * 3 % 7], day % 9);
-            let cents = day * 7 % 90 + 10;
-            story += &format!(
-                "{day}d 1 times every 1d pays {sum}.{cents} to M00{payee} type=merchant\n"
-            );
-        }
-        story + "70d p1 pays 372.00 to M777 type=merchant"
-    };
-    let narrow = check(&format!(
-        "{} : AMOUNT_UNUSUAL",
-        story([75, 80, 85, 90, 95, 105, 120])
-    ));
-    let wide = check(&story([9, 20, 45, 90, 180, 400, 900]));
-    let of_narrow = strength_of(&narrow, "p1", "AMOUNT_UNUSUAL");
-    let assessment = &wide.answers["p1"].as_ref().unwrap().assessment;
-    let reasons = assessment.reasons.iter();
-    let unusual = reasons.filter(|reason| reason.code.name() == "AMOUNT_UNUSUAL");
-    let of_wide = unusual.map(|reason| reason.strength).sum::<f64>();
-    assert!(of_wide < of_narrow * 0.75, "{of_wide} {of_narrow}");
+fn a_tip_after_a_fare_is_no_fare_with_a_digit_lost() {
+    check(
+        "
+        0s     10 times every 1d pays 24.00 to 13812345678
+        10d    p1 pays 24.00 to 13812345678 : allow
+        10d5m  p2 pays 2.40 to 13812345678 kind=tip : allow !AMOUNT_SLIP
+        11d    p3 pays 2.40 to 13812345678 : confirm AMOUNT_SLIP
+        12d    p4 pays 240.00 to 13812345678 kind=tip : confirm AMOUNT_SLIP
+        ",
+    );
 }
 
 #[test]

@@ -10,6 +10,7 @@ use std::iter;
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::expected::NATS_PER_DOUBLING;
+use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::{KnownPayee, LogAmount};
 use crate::scoring::roundness::{Roundness, zeros};
@@ -62,8 +63,18 @@ fn regular(
     typed: i64,
 ) -> Option<(AmountSlip, i64, f64)> {
     let usual = always_paid(settings, context.comparable_payee()?)?;
+    if is_part_of(context, usual) {
+        return None;
+    }
     let slip = slip_between(usual, typed)?;
     Some((slip, usual, settings.regular_strength))
+}
+
+/// Whether it is a tip, and less than `sum_minor`: it is then a part of the bill that was paid before it, and no
+/// such sum with a digit lost.
+fn is_part_of(context: &Context<'_>, sum_minor: i64) -> bool {
+    let payment = context.payment;
+    payment.kind == PaymentKind::Tip && payment.money.amount_minor() < sum_minor
 }
 
 fn always_paid(settings: &Settings, known: &KnownPayee<'_>) -> Option<i64> {
@@ -98,8 +109,9 @@ fn varied(
     // Somebody who pays in fives types fives.
     let granularity_minor = amounts.granularity_minor();
     let is_as_round = |meant: i64| meant.checked_rem(granularity_minor) == Some(0);
+    let may_be_meant = |meant: i64| is_as_round(meant) && !is_part_of(context, meant);
     let explained = || {
-        let meant = undone(typed).filter(|(_, meant)| is_as_round(*meant));
+        let meant = undone(typed).filter(|(_, meant)| may_be_meant(*meant));
         meant.map(|(slip, meant)| {
             let pattern =
                 pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
