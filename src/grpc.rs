@@ -9,10 +9,10 @@
 //! in line (`line`), and are scored with others whose turn has come; every other is a task (`exchange`). Those that
 //! score go from bytes to bytes (`direct`); all others through tonic.
 //!
-//! What the words stand for: the *door* is how far the service has come, from its start to its end, and the counters of
-//! all who ask; a *pulse* is what has happened on a connection so far; what is *owed* is the work that its client made for
-//! nothing; a *place* is an address that connections come from; the *clerk* serves the line of a worker; and what is
-//! *noted* of an answer is its counters, its log line and its trace.
+//! What the words stand for: the *door* is how far the service has come, from its start to its end, and the counters
+//! of all who ask; a *pulse* is what has happened on a connection so far; what is *owed* is the work that its client
+//! made for nothing; a *place* is an address that connections come from; the *clerk* serves the line of a worker; and
+//! what is *noted* of an answer is its counters, its log line and its trace.
 
 pub mod door;
 pub mod health;

@@ -22,7 +22,8 @@ use crate::scoring::payment::{AccountId, DeviceId, InvalidId, PayeeId};
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
 
-/// How many snapshots are kept: the one before the newest is there if that one is damaged.
+/// How many snapshots are kept: the one before the newest is there if that one is damaged. Of the first there is
+/// none: until there are two, the journal before it is what it stands for.
 const KEPT: usize = 2;
 
 /// How often it is looked whether the journal is on the disk as far as a snapshot has it.
@@ -123,10 +124,7 @@ impl Engine {
             return Ok(None);
         };
         journal.snapshot_taken(journal_from);
-        snapshot::forget_older(&**directory, kept)?;
-        if let Some(oldest) = snapshot::snapshots(&**directory)?.last() {
-            journal.forget_before(oldest.journal_from)?;
-        }
+        forget_what_is_kept_twice(journal, kept)?;
         Ok(Some(summary))
     }
 
@@ -222,6 +220,20 @@ impl Engine {
             }
         }
     }
+}
+
+/// Forgets all snapshots but the newest so many, and what the journal has before the oldest of these. Where there
+/// are fewer, the journal stays as it is.
+fn forget_what_is_kept_twice(journal: &Journal, kept: usize) -> Result<(), JournalFault> {
+    let directory = &**journal.directory();
+    snapshot::forget_older(directory, kept)?;
+    let left = snapshot::snapshots(directory)?;
+    if left.len() >= kept
+        && let Some(oldest) = left.last()
+    {
+        journal.forget_before(oldest.journal_from)?;
+    }
+    Ok(())
 }
 
 /// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know

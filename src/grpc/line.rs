@@ -201,6 +201,10 @@ impl Clerk {
     }
 
     /// Serves those that were called.
+    #[expect(
+        clippy::vec_box,
+        reason = "they were in boxes when they stood in the line"
+    )]
     fn turn(&self, called: Vec<Box<Single>>) {
         self.direct.service().begin_turns();
         let (mut calls, mut asked) = (Vec::with_capacity(called.len()), Vec::new());

@@ -136,7 +136,8 @@ fn a_damaged_snapshot_costs_nothing_where_the_journal_has_everything() {
     let plan = Plan::new(Ack::Synced);
     let life = plan.start(&disk);
     let mut town = Town::calm(3, "town");
-    live(&mut town, &life, 20);
+    // Several segments of it, of which the first snapshot takes the place of none.
+    live(&mut town, &life, 300);
     life.engine.take_snapshot(|| true).unwrap().unwrap();
     let last = live(&mut town, &life, 20).pop().unwrap();
     assert!(is_kept(&life.engine, last.receipt));

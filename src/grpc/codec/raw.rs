@@ -228,9 +228,8 @@ impl<'a> Raw<'a> for Duration {
 
 impl<'a> Raw<'a> for BatchScorePaymentsRequest<'a> {
     fn set(&mut self, field: Field<'a>) -> Result<(), DecodeError> {
-        match field.number {
-            1 => self.requests.push(Raw::read(field.bytes()?)?),
-            _ => {}
+        if field.number == 1 {
+            self.requests.push(Raw::read(field.bytes()?)?);
         }
         Ok(())
     }

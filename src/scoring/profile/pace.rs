@@ -90,6 +90,10 @@ impl Pace {
     }
 }
 
+/// The most that is noted of a sum: more than an account can pay in a window, and no more than can be read back,
+/// however far apart its levels in two currencies are.
+const SUM_MINOR_MAX: f64 = 1e19;
+
 impl WindowPace {
     fn put_image(&self, out: &mut Vec<u8>) {
         let Self {
@@ -134,7 +138,7 @@ impl WindowPace {
             clippy::cast_possible_truncation,
             reason = "a habit needs no more than 24 bits"
         )]
-        let sum_minor = sum_minor as f32;
+        let sum_minor = sum_minor.min(SUM_MINOR_MAX) as f32;
         self.sum_peak_minor = self.sum_peak_minor.max(sum_minor);
     }
 
