@@ -12,7 +12,7 @@ use super::policy::{Policies, Policy};
 use super::profile::{Forgotten, Profile};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
-use super::window::{Decided, Dropped, RecordRef, Window, WindowIndex};
+use super::window::{Decided, Dropped, RecordRef, Window};
 use super::{Asked, assess};
 
 mod again;
@@ -360,11 +360,10 @@ impl Account {
     fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
         let currency = payment.money.currency();
         let half_life = policy.memory.pace_half_life_ms;
-        for nth in WindowIndex::ALL {
+        let totals = |nth| {
             let totals = self.window.totals(nth);
-            let spent = (currency, totals.sum_minor(currency));
-            self.profile
-                .note_pace(nth, totals.count(), spent, half_life, now);
-        }
+            (totals.count(), totals.sum_minor(currency))
+        };
+        self.profile.note_pace(currency, totals, half_life, now);
     }
 }

@@ -164,21 +164,20 @@ impl Profile {
         &self.pace
     }
 
-    /// What it usually spends within window `nth`, in minor units of `currency`; 0 if unknown. In what
-    /// currency is no matter: sums are compared as multiples of the account's level in theirs.
-    #[must_use]
-    pub fn usual_sum_minor(&self, nth: WindowIndex, currency: Currency) -> f64 {
+    /// What it usually spends within a window, in minor units of `currency`; 0 if unknown. In what currency is
+    /// no matter: sums are compared as multiples of the account's level in theirs.
+    pub fn usual_sums_minor(&self, currency: Currency) -> impl Fn(WindowIndex) -> f64 {
         let watched = self.pace.watched();
         let multiple = watched.and_then(|watched| self.worth_of(watched, currency));
-        multiple.map_or(0.0, |multiple| self.pace.usual_sum_minor(nth) * multiple)
+        move |nth| multiple.map_or(0.0, |multiple| self.pace.usual_sum_minor(nth) * multiple)
     }
 
-    /// Notes how full window `nth` is, the payment just made included.
+    /// Notes how full the windows are, the payment just made included: how many payments each holds, and their
+    /// sum in its `currency`.
     pub fn note_pace(
         &mut self,
-        nth: WindowIndex,
-        count: u32,
-        (currency, sum_minor): (Currency, i64),
+        currency: Currency,
+        totals: impl Fn(WindowIndex) -> (u32, i64),
         half_life: Span,
         now: Timestamp,
     ) {
@@ -191,12 +190,15 @@ impl Profile {
         }
         let watched = self.pace.watched();
         let multiple = watched.and_then(|watched| self.worth_of(currency, watched));
-        #[expect(
-            clippy::cast_precision_loss,
-            reason = "a habit needs no more than 24 bits"
-        )]
-        let sum_minor = sum_minor as f64 * multiple.unwrap_or(0.0);
-        self.pace.note(nth, count, sum_minor, half_life, now);
+        for nth in WindowIndex::ALL {
+            let (count, sum_minor) = totals(nth);
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a habit needs no more than 24 bits"
+            )]
+            let sum_minor = sum_minor as f64 * multiple.unwrap_or(0.0);
+            self.pace.note(nth, count, sum_minor, half_life, now);
+        }
     }
 
     /// How many minor units of `to` are to this account what one of `of` is, by its levels; `None`

@@ -29,9 +29,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let money = context.payment.money;
     let mut strongest = None;
     let mut most = settings.from_multiple;
+    let profile = context.account.profile();
+    let usual_sum_minor = profile.usual_sums_minor(money.currency());
     for nth in [WindowIndex::Hour, WindowIndex::Day] {
-        let profile = context.account.profile();
-        let usual = profile.usual_sum_minor(nth, money.currency());
+        let usual = usual_sum_minor(nth);
         if usual <= 0.0 {
             continue;
         }
