@@ -266,7 +266,7 @@ impl Window {
     }
 
     /// Remembers a payment scored now, the newest of all. When there are `payments_max` already, one of
-    /// them [makes room](Self::make_room).
+    /// them makes room.
     pub fn push(&mut self, decided: &Decided<'_>, payments_max: u32) -> Dropped {
         let dropped = self.make_room(payments_max, decided.score_time);
         let Decided {
