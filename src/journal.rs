@@ -58,7 +58,7 @@ pub use fault::{
 };
 pub use frame::FORMAT_VERSION;
 pub use log::set_aside;
-pub use reader::{Ending, Reader, SegmentSummary, Tail, is_kept_in};
+pub use reader::{Ending, Reader, SegmentSummary, Tail, has_segments, is_kept_in};
 pub use settings::{Ack, Settings};
 
 use crate::clock::Clock;

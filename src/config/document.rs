@@ -43,33 +43,14 @@ pub(super) enum Scalar {
 impl Document {
     /// Reads the file at `path`; fails with every fault of its syntax.
     pub(super) fn read(path: &Path) -> Result<Self, Vec<Fault>> {
-        let fault = |position, problem| Fault {
-            place: Place::File {
+        read_table(path, Problem::Syntax, |text, table| {
+            let mut settings = Vec::new();
+            collect(text, "", table, &mut settings);
+            settings.sort_by_key(|given| given.key_at);
+            Self {
                 path: path.to_owned(),
-                position,
-            },
-            field: String::new(),
-            problem,
-        };
-        let text = fs::read_to_string(path)
-            .map_err(|error| vec![fault(None, Problem::Unreadable(error.to_string()))])?;
-        let (table, errors) = DeTable::parse_recoverable(&text);
-        if !errors.is_empty() {
-            let at = |error: &toml::de::Error| error.span().map_or(text.len(), |span| span.start);
-            return Err(errors
-                .iter()
-                .map(|error| {
-                    let position = Position::of(&text, at(error));
-                    fault(Some(position), Problem::Syntax(error.message().to_owned()))
-                })
-                .collect());
-        }
-        let mut settings = Vec::new();
-        collect(&text, "", table.get_ref(), &mut settings);
-        settings.sort_by_key(|given| given.key_at);
-        Ok(Self {
-            path: path.to_owned(),
-            settings,
+                settings,
+            }
         })
     }
 
@@ -119,6 +100,35 @@ impl Document {
             problem: Problem::Setting(problem),
         }
     }
+}
+
+/// Hands the text of the TOML file at `path`, and the table that it is, to `take`. Fails with every fault of its
+/// syntax, each the problem that `is_no_toml` makes of it.
+pub(super) fn read_table<T>(
+    path: &Path,
+    is_no_toml: fn(String) -> Problem,
+    take: impl FnOnce(&str, &DeTable<'_>) -> T,
+) -> Result<T, Vec<Fault>> {
+    let fault = |position, problem| Fault {
+        place: Place::File {
+            path: path.to_owned(),
+            position,
+        },
+        field: String::new(),
+        problem,
+    };
+    let text = fs::read_to_string(path)
+        .map_err(|error| vec![fault(None, Problem::Unreadable(error.to_string()))])?;
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    if errors.is_empty() {
+        return Ok(take(&text, table.get_ref()));
+    }
+    let faults = errors.iter().map(|error| {
+        let at = error.span().map_or(text.len(), |span| span.start);
+        let position = Position::of(&text, at);
+        fault(Some(position), is_no_toml(error.message().to_owned()))
+    });
+    Err(faults.collect())
 }
 
 fn collect(text: &str, prefix: &str, table: &DeTable<'_>, settings: &mut Vec<Given>) {

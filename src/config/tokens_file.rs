@@ -1,12 +1,12 @@
 //! The file of tokens: who may call what, by the hashes of tokens and of clients' certificates.
 
-use std::fs;
 use std::path::Path;
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 use toml::value::Datetime;
 
+use super::document::read_table;
 use super::fault::{Fault, Place, Position, Problem};
 use crate::access::{Access, Fingerprint, Grant, Role};
 use crate::scoring::policy::nearest;
@@ -20,34 +20,19 @@ const FIELDS: [&str; 5] = ["name", "roles", "sha256", "certificate_sha256", "exp
 /// # Errors
 /// Every fault in it; of one that is not TOML, every fault of that.
 pub fn read(path: &Path) -> Result<Access, Vec<Fault>> {
-    let text = fs::read_to_string(path).map_err(|error| {
-        let place = Place::File {
-            path: path.to_owned(),
-            position: None,
+    let (access, faults) = read_table(path, Problem::Content, |text, table| {
+        let mut file = Reading {
+            path,
+            text,
+            access: Access::default(),
+            faults: Vec::new(),
         };
-        vec![Fault {
-            place,
-            field: String::new(),
-            problem: Problem::Unreadable(error.to_string()),
-        }]
+        file.entries(table);
+        (file.access, file.faults)
     })?;
-    let mut file = Reading {
-        path,
-        text: &text,
-        access: Access::default(),
-        faults: Vec::new(),
-    };
-    let (table, errors) = DeTable::parse_recoverable(&text);
-    for error in &errors {
-        let at = error.span().map_or(text.len(), |span| span.start);
-        file.fault(at, "", error.message());
-    }
-    if errors.is_empty() {
-        file.entries(table.get_ref());
-    }
-    match file.faults.is_empty() {
-        true => Ok(file.access),
-        false => Err(file.faults),
+    match faults.is_empty() {
+        true => Ok(access),
+        false => Err(faults),
     }
 }
 
@@ -201,6 +186,8 @@ fn moment(datetime: &Datetime) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::tests::scratch_dir;
     use super::*;
     use crate::access::{Credentials, Denial, Need};

@@ -168,20 +168,25 @@ impl Base {
 
     /// That nothing is lost of a snapshot that is damaged: the journal goes back to the first event, and there was
     /// none before what the snapshot held. What was imported stands in no journal.
-    fn check_is_elsewhere(&self, journal: &Reader) -> Result<(), JournalFault> {
-        match self {
-            Self::Damaged(damage, from) if *from <= FIRST || !journal.begins_with(FIRST) => {
-                Err(JournalFault::Damage(Damage {
-                    file: damage.file.clone(),
-                    offset: damage.offset,
-                    kind: DamageKind::OnlySnapshot,
-                    lost_from: FIRST,
-                    lost_to: Some(from.saturating_sub(1).max(FIRST)),
-                    readable_behind: 0,
-                }))
-            }
-            Self::Snapshot(_) | Self::Nothing | Self::Damaged(..) => Ok(()),
+    fn check_is_elsewhere(
+        &self,
+        journal: impl FnOnce() -> Result<Reader, JournalFault>,
+    ) -> Result<(), JournalFault> {
+        let (damage, from) = match self {
+            Self::Damaged(damage, from) => (damage, *from),
+            Self::Snapshot(_) | Self::Nothing => return Ok(()),
+        };
+        if from > FIRST && journal()?.begins_with(FIRST) {
+            return Ok(());
         }
+        Err(JournalFault::Damage(Damage {
+            file: damage.file.clone(),
+            offset: damage.offset,
+            kind: DamageKind::OnlySnapshot,
+            lost_from: FIRST,
+            lost_to: Some(from.saturating_sub(1).max(FIRST)),
+            readable_behind: 0,
+        }))
     }
 }
 
@@ -254,7 +259,7 @@ fn reader_beyond(
     let begun = base.begun();
     let from = begun.map_or(FIRST, |begun| begun.summary.journal_from);
     let whole = || Reader::whole(directory());
-    let elsewhere = whole().and_then(|journal| base.check_is_elsewhere(&journal));
+    let elsewhere = base.check_is_elsewhere(whole);
     let (reader, missing) = match elsewhere.and_then(|()| Reader::from(directory(), from)) {
         Err(JournalFault::Damage(missing)) if durability.sets_damage_aside => {
             let reader = match begun {

@@ -49,9 +49,10 @@ impl<C> Standing<C> {
         self.calls.len() < CHUNK_CALLS_MAX
     }
 
-    /// Wakes so many of those that wait for room. Each may bring several calls, or none.
-    fn wake_readers(&mut self, count: usize) {
-        let woken = self.readers.len().min(count);
+    /// Wakes some of those that wait for room. Each may bring several calls, or none; but if all were woken, most of
+    /// many would find the line full again.
+    fn wake_readers(&mut self) {
+        let woken = self.readers.len().min(CHUNK_CALLS_MAX);
         for (reader, waker) in self.readers.drain(..woken) {
             reader.0.store(false, Ordering::Relaxed);
             waker.wake();
@@ -82,16 +83,19 @@ impl<C> Line<C> {
         Poll::Pending
     }
 
-    /// Calls those that have their turn. Where nobody stands in the line, the `clerk` is woken by who comes next.
+    /// Calls those that have their turn. Where nobody stands in the line, the `clerk` is woken by who comes next, or
+    /// comes again for those who wait for room, once those that were woken have had their turn.
     fn call(&self, clerk: &Waker) -> Vec<C> {
         let mut standing = self.0.lock();
         let called = standing.calls.len().min(CHUNK_CALLS_MAX);
         let called: Vec<_> = standing.calls.drain(..called).collect();
-        if called.is_empty() {
-            standing.clerk = Some(clerk.clone());
-            standing.wake_readers(usize::MAX);
-        } else if standing.has_room() {
-            standing.wake_readers(CHUNK_CALLS_MAX);
+        if standing.has_room() {
+            standing.wake_readers();
+        }
+        match (called.is_empty(), standing.readers.is_empty()) {
+            (true, true) => standing.clerk = Some(clerk.clone()),
+            (true, false) => clerk.wake_by_ref(),
+            (false, _) => {}
         }
         called
     }
@@ -350,7 +354,12 @@ mod tests {
         assert!(first[0].may_read(&line), "there is room");
         assert_eq!(call(&line), all[CHUNK_CALLS_MAX..]);
         // Some may have brought nothing: nobody is forgotten once the line is empty.
-        assert!(call(&line).is_empty());
+        let clerk = Arc::new(Woken::default());
+        let waker = Waker::from(Arc::clone(&clerk));
+        assert!(line.call(&waker).is_empty());
+        assert_eq!(clerk.0.load(Ordering::Relaxed), 1, "there are more");
+        assert!(line.call(&waker).is_empty());
+        assert_eq!(clerk.0.load(Ordering::Relaxed), 1);
         assert!(connections.iter().all(|connection| connection.woken() == 1));
     }
 

@@ -18,14 +18,16 @@ use super::frame::{
 };
 use super::header::HeaderFault;
 use super::record::decode_next;
-use super::snapshot::snapshots;
 use crate::storage::{Directory, read_whole};
 
 mod ending;
+mod segments;
 mod stop;
 
 pub(super) use ending::Cut;
 pub use ending::{Ending, SegmentSummary, Tail};
+pub(super) use segments::segments_of;
+pub use segments::{has_segments, is_kept_in};
 
 /// How much is read of a file that is called a segment: 32 times what this version writes (`segment_bytes_max`), for
 /// another may write larger ones. What is larger still is none, and memory does not hold it.
@@ -363,24 +365,6 @@ fn header_of(name: &str, segment: &[u8]) -> Result<Option<SegmentHeader>, Journa
             read: FORMAT_VERSION,
         }),
     }
-}
-
-/// Whether a journal is kept in `directory`, or a snapshot that one may begin from.
-///
-/// # Errors
-/// When the directory cannot be read.
-pub fn is_kept_in(directory: &dyn Directory) -> Result<bool, JournalFault> {
-    Ok(!segments_of(directory)?.is_empty() || !snapshots(directory)?.is_empty())
-}
-
-pub(super) fn segments_of(directory: &dyn Directory) -> Result<VecDeque<String>, JournalFault> {
-    let names = directory
-        .names()
-        .map_err(JournalFault::storage("reading the journal's directory"))?;
-    let segments = names.into_iter();
-    Ok(segments
-        .filter(|name| first_of_segment(name).is_some())
-        .collect())
 }
 
 impl Iterator for Reader {

@@ -12,7 +12,7 @@ use crate::clock::{Stopwatch, SystemClock};
 use crate::config::Config;
 use crate::engine::{Durability, Engine, Progress, Recovered};
 use crate::journal::snapshot::SnapshotSummary;
-use crate::journal::{JournalFault, Settings, Tail};
+use crate::journal::{JournalFault, Settings, Tail, has_segments};
 use crate::scoring::policy::Policies;
 use crate::storage::Directory;
 use crate::storage::disk::Disk;
@@ -171,10 +171,9 @@ fn recover(
 /// Says so where a service has kept a journal, and the key that it signed with is gone: a new one is made. What was
 /// imported has neither.
 fn warn_of_missing_key(directory: &dyn Directory) {
-    // Where they cannot be read, whoever needs them says so.
-    let names = directory.names().unwrap_or_default();
-    let has_journal = names.iter().any(|name| name.ends_with(".journal"));
-    if has_journal && !names.iter().any(|name| name == KEY_FILE) {
+    // Where either cannot be read, whoever needs it says so.
+    let has_journal = has_segments(directory).unwrap_or(false);
+    if has_journal && matches!(TokenKey::found_in(directory), Ok(None)) {
         tracing::warn!(
             target: "doublecheck", file = KEY_FILE,
             "the key beside the journal is gone, and a new one is made: questions that are open cannot be answered \
