@@ -64,10 +64,13 @@ impl Expected {
 
     /// How much less likely the amount is than the likeliest one. Sums that people pay are about
     /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
-    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer.
+    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer; but these not as
+    /// rare as that, with many people, whose sums are nearer to a log-normal distribution.
     pub(super) fn surprise_nats(&self, amount_minor: i64) -> f64 {
         let above = self.doublings_above(amount_minor);
-        self.shape * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
+        let slant = if above > 0.0 { SLANT_ABOVE } else { 1.0 };
+        let above = above * slant;
+        self.shape / (slant * slant) * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
     }
 
     /// The same of the likeliest amount up to this one.
@@ -78,6 +81,12 @@ impl Expected {
         self.surprise_nats(amount_minor_max)
     }
 }
+
+/// How slanted logarithms of sums are above the likeliest one, 1 being as those of gamma distributed ones and 0 not at
+/// all, as those of log-normal ones: halfway, for nobody knows beforehand which of them somebody's are. Source of the
+/// family that both belong to, the generalized gamma distributions: Prentice, "A log gamma model and its maximum
+/// likelihood estimation", 1974.
+const SLANT_ABOVE: f64 = 0.5;
 
 /// How many sums of one payee the account's spread is worth against their own: a bill that is always about
 /// the same is soon known as one, and a few sums that happen to lie close together are not.
@@ -110,3 +119,46 @@ fn sums_paid(known: &KnownPayee<'_>) -> Option<SumsPaid> {
 
 /// ln 2.
 pub(super) const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Sums about 10.24 EUR, of so many deviations of their logarithms by as many nats.
+    fn expected(deviation_nats: f64) -> Expected {
+        Expected {
+            mean_doublings: 10.0,
+            usual_doublings: 10.0,
+            shape: 1.0 / (deviation_nats * deviation_nats),
+        }
+    }
+
+    #[test]
+    fn large_sums_are_less_likely_than_log_normal_and_likelier_than_gamma_distributed() {
+        for deviation in [0.3, 0.5, 0.8] {
+            let expected = expected(deviation);
+            for times in [2_i64, 4, 10, 30] {
+                let nats = (times as f64).ln();
+                let surprise = expected.surprise_nats(1_024 * times);
+                let log_normal = (nats / deviation).powi(2) / 2.0;
+                let gamma = expected.shape * (times as f64 - 1.0 - nats);
+                assert!(
+                    log_normal < surprise && surprise < gamma * 0.9,
+                    "{deviation}, {times} times: {log_normal} < {surprise} < {gamma}"
+                );
+                let small = expected.surprise_nats(1_024 / times);
+                assert!(small < log_normal, "{deviation}, a {times}th: {small}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_likeliest_sum_is_no_surprise_and_what_is_further_off_is_more_of_one() {
+        let expected = expected(0.5);
+        assert!(expected.surprise_nats(1_024).abs() < 1e-6);
+        for pair in [[1_024_i64, 1_100], [1_100, 2_000], [1_024, 900], [900, 100]] {
+            let [nearer, further] = pair.map(|sum| expected.surprise_nats(sum));
+            assert!(nearer < further, "{pair:?}: {nearer}, {further}");
+        }
+    }
+}
