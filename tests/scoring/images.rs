@@ -314,7 +314,7 @@ fn use_up(policies: &Policies, mut life: Life, random: &mut Random) {
 #[test]
 fn whatever_is_read_can_be_used() {
     let (mut refused, mut used) = (0, 0);
-    live(8, 80, |policies, life, random| {
+    live(3, 80, |policies, life, random| {
         if random.below(25) > 0 {
             return;
         }
@@ -338,7 +338,7 @@ fn whatever_is_read_can_be_used() {
             }
         }
     });
-    assert!(refused > 10_000 && used > 10_000, "{refused} {used}");
+    assert!(refused > 5_000 && used > 5_000, "{refused} {used}");
 }
 
 #[test]
