@@ -197,9 +197,47 @@ fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
         6d1m     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
         6d1m5s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
         6d1m6s   p3 succeeded
+        8d       q1 pays 50.00 to 13812345678 : allow
+        8d1s     q1 succeeded
+        8d1m     q2 pays 50.00 to 13812345678 : allow DUPLICATE_RECENT
+        ",
+    );
+}
+
+#[test]
+fn a_yes_says_little_of_other_sums_and_nothing_of_a_press() {
+    let mut stage = check(
+        "
+        0s       5 times every 1d pays 63.00 to 13812345678
+        6d       p1 pays 50.00 to 13812345678 : allow
+        6d1s     p1 succeeded
+        6d1m     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        6d1m5s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
+        6d1m6s   p3 succeeded
         8d       q1 pays 70.00 to 13812345678 : allow
         8d1s     q1 succeeded
-        8d1m     q2 pays 70.00 to 13812345678 : allow DUPLICATE_RECENT
+        8d1m     q2 pays 70.00 to 13812345678 : confirm DUPLICATE_RECENT
+        9d       r1 pays 50.00 to 13812345678 : allow
+        9d1s     r1 succeeded
+        9d3s     r2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
+        ",
+    );
+    // The third yes speaks for whatever is paid there.
+    stage.play(
+        "
+        9d4s     r3 pays 50.00 to 13812345678 token=r2 : allow PAYER_CONFIRMED
+        9d6s     r3 succeeded
+        10d      s1 pays 80.00 to 13812345678 : allow
+        10d1s    s1 succeeded
+        10d1m    s2 pays 80.00 to 13812345678 : confirm DUPLICATE_RECENT
+        10d1m5s  s3 pays 80.00 to 13812345678 token=s2 : allow PAYER_CONFIRMED
+        10d1m6s  s3 succeeded
+        12d      t1 pays 90.00 to 13812345678 : allow
+        12d1s    t1 succeeded
+        12d1m    t2 pays 90.00 to 13812345678 : allow DUPLICATE_RECENT
+        12d9h    u1 pays 95.00 to 13812345678 : allow
+        12d9h1s  u1 succeeded
+        12d9h3s  u2 pays 95.00 to 13812345678 : confirm DUPLICATE_RECENT
         ",
     );
 }

@@ -160,7 +160,7 @@ fn disagreement_is_counted_by_pair_and_a_retry_not_again() {
     let table: Vec<Vec<u64>> = table.map(Iterator::collect).collect();
     // Allowed: p1, p6 and t1; and p4 and p5, repeats that the payer meant, which the shadow blocks.
     // Asked: p3, which the shadow blocks. Blocked: p2, and t2, a tip, which the shadow lets through.
-    assert_eq!(table, [[3, 0, 2], [0, 0, 1], [1, 0, 1]]);
+    assert_eq!(table, [[3, 0, 1], [0, 0, 2], [1, 0, 1]]);
 }
 
 #[test]

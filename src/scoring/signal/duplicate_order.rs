@@ -1,11 +1,13 @@
 //! `DUPLICATE_ORDER`: the same order of the same payee again within 24 hours, paid or in flight.
 //!
-//! For the same sum it is near-certain that nobody means it. For another sum the order may be a big
-//! bill that is paid in parts: worth a question, not a block.
+//! For the same sum it is near-certain that nobody means it, within seconds or where the earlier one is known to be
+//! paid. Where nobody said what became of that one, it may have been declined, and this is the payer's next try; for
+//! another sum the order may be a big bill that is paid in parts: either is worth a question, not a block.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
+use crate::scoring::window::RecordRef;
 
 settings! {
     /// Settings of `DUPLICATE_ORDER`.
@@ -13,6 +15,9 @@ settings! {
         /// How much the signal counts; 0 switches it off. With 0.84 the same order and sum again asks and
         /// does not block, for gateways whose order numbers come around within a day, as those of tables do.
         weight: f64 = 1.0, 0 => 1, "share";
+        /// Strength where it is not known what became of the earlier one, later than
+        /// `duplicate_in_flight.block_within_ms`: it may have been declined.
+        open_strength: f64 = 84.0, 0 => 100, "strength";
         /// Strength where the sum differs from the earlier one's: the order may be paid in parts.
         other_amount_strength: f64 = 70.0, 0 => 100, "strength";
     }
@@ -27,8 +32,15 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             record.pays_the_payee_of(context.submission) && record.standing().is_duplicate_target()
         })
     };
-    let same_sum = same_order().find(|record| record.money() == payment.money);
+    // One that is known to be paid before one that is not.
+    let same_sum = || same_order().filter(|record| record.money() == payment.money);
+    let same_sum = same_sum()
+        .find(|earlier| !may_be_unpaid(context, *earlier))
+        .or_else(|| same_sum().next());
     let (earlier, strength, nature) = match same_sum {
+        Some(earlier) if may_be_unpaid(context, earlier) => {
+            (earlier, settings.open_strength, Nature::Slip)
+        }
         Some(earlier) => (earlier, 100.0, Nature::Abuse),
         None => (
             same_order().next()?,
@@ -42,4 +54,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         earlier_outcome: earlier.outcome(),
     };
     Measure::of(strength, nature, evidence)
+}
+
+/// Whether nobody said in time what became of it.
+fn may_be_unpaid(context: &Context<'_>, earlier: RecordRef<'_>) -> bool {
+    let press = context.policy.signals.duplicate_in_flight.block_within_ms;
+    earlier.standing().is_in_flight() && context.now.since(earlier.score_time()) > press
 }

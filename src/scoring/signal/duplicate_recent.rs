@@ -2,8 +2,9 @@
 //!
 //! The payer may mean it, so it asks and never blocks. What speaks for meaning it: another order in
 //! the same sitting (a second ticket), a series that is under way (a bill split in equal parts),
-//! having said so before, and doing so day by day. None of these but the payer's word speaks for a press
-//! within seconds, and no order number for a payment of which the payer did not hear for a while.
+//! having said so before of this sum, and doing so day by day. Within seconds it is a press all the same, but
+//! for who says so and does so day by day; and no order number speaks for a payment of which the payer did not hear
+//! for a while.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -40,7 +41,7 @@ settings! {
         /// again, or a burst.
         series_up_to: u32 = 4, 2 => 32, "payments";
         /// What is left of the strength for each time the payer said of this payee that a repeat was
-        /// meant.
+        /// meant; for a sum that was not paid there twice, for every third time.
         confirmed_share: f64 = 0.6, 0 => 1, "share";
         /// What is left of the strength where the account repeated payments to this payee on three days and
         /// this is what it mostly pays there: two taps at the same gate.
@@ -70,7 +71,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    if elapsed > context.policy.signals.duplicate_in_flight.block_within_ms {
+    let is_press = elapsed <= context.policy.signals.duplicate_in_flight.block_within_ms;
+    if !is_press {
         strength *= settings.other_order_share(earlier, context.submission, elapsed);
         if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
             strength *= settings.series_share;
@@ -79,10 +81,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             strength *= settings.habit_share;
         }
     }
-    let confirmed = context
-        .known_payee
-        .map_or(0, |known| known.repeats.confirmed());
-    for _ in 0..confirmed.min(8) {
+    for _ in 0..times_meant(context, is_press).min(8) {
         strength *= settings.confirmed_share;
     }
     let evidence = Evidence::Duplicate {
@@ -128,6 +127,27 @@ fn is_series<'a>(
     let longest = settings.series_up_to as usize;
     let before = sitting.take(longest).count();
     before >= 2 && before < longest
+}
+
+/// Of how many yeses one speaks for sums that the payer did not say yes of.
+const YESES_OF_ANY_SUM: u8 = 3;
+
+/// How often the payer said that what this one repeats was meant. Who takes two coffees now and then may press
+/// twice where a meal is paid; and who pays for two at the gate does so day by day.
+fn times_meant(context: &Context<'_>, is_press: bool) -> u8 {
+    let confirmed = context
+        .known_payee
+        .map_or(0, |known| known.repeats.confirmed());
+    let amount_minor = context.payment.money.amount_minor();
+    let sums = context.comparable_payee().into_iter();
+    let sums = sums.flat_map(|known| known.amounts_minor());
+    if confirmed == 0 || is_press && !is_habit(context) {
+        0
+    } else if sums.filter(|sum| *sum == amount_minor).nth(1).is_some() {
+        confirmed
+    } else {
+        confirmed / YESES_OF_ANY_SUM
+    }
 }
 
 /// Whether the account repeats this payment day by day.
