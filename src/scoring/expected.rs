@@ -28,14 +28,24 @@ impl Expected {
         let mut spread = level.variance();
         let unsure = spread / f64::from(sums) + spread / prices.worth();
         let middle = level.middle_doublings() + prices.above_doublings();
-        let (usual, middle, unsure) = match context.comparable_payee().and_then(sums_paid) {
+        let paid = context.comparable_payee().and_then(sums_paid);
+        let paid = paid.filter(|paid| !paid.are_a_trial(middle));
+        let (usual, middle, unsure) = match paid {
             Some(SumsPaid {
                 sums: paid,
                 middle: paid_middle,
                 squares,
             }) => {
-                // How far the account's sums spread is about how far those of one of its payees do.
-                spread = (ACCOUNT_WORTH * spread + squares) / (ACCOUNT_WORTH + paid - 1.0);
+                // How far the account's sums spread is about how far those of one of its payees do; but where they
+                // lie closer together than that can be by chance, it is another kind of payee.
+                let is_tight =
+                    paid >= TIGHT_SUMS_MIN && squares < (paid - 1.0) * spread * TIGHT_SHARE;
+                let worth = if is_tight {
+                    ACCOUNT_WORTH_TIGHT
+                } else {
+                    ACCOUNT_WORTH
+                };
+                spread = (worth * spread + squares) / (worth + paid - 1.0);
                 let (prior, known) = (1.0 / unsure, paid / spread);
                 let certain = prior + known;
                 let drawn = (middle * prior + paid_middle * known) / certain;
@@ -60,6 +70,11 @@ impl Expected {
     /// reason to: those who collect stolen money are paid much by all.
     pub(super) fn doublings_above_usual(&self, amount_minor: i64) -> f64 {
         LogAmount::of(amount_minor).doublings() - self.usual_doublings
+    }
+
+    /// Whether it is so little that it may only be to see whether a number is right.
+    pub(super) fn may_be_a_trial(&self, amount_minor: i64) -> bool {
+        self.doublings_above_usual(amount_minor) < -TRIAL_DOUBLINGS
     }
 
     /// How much less likely the amount is than the likeliest one. Sums that people pay are about
@@ -92,6 +107,16 @@ const SLANT_ABOVE: f64 = 0.5;
 /// the same is soon known as one, and a few sums that happen to lie close together are not.
 const ACCOUNT_WORTH: f64 = 20.0;
 
+/// The same of a payee whose sums lie as close together as those of a bill that varies by little.
+const ACCOUNT_WORTH_TIGHT: f64 = 5.0;
+
+/// Below what share of the account's variance theirs is as small as that: of sums that spread as the account's do, four
+/// lie so close together by chance one time in fifty, eight one time in three thousand.
+const TIGHT_SHARE: f64 = 1.0 / 16.0;
+
+/// From how many sums on that is judged.
+const TIGHT_SUMS_MIN: f64 = 4.0;
+
 /// The sums that the account paid a payee, on a logarithmic scale.
 struct SumsPaid {
     /// How many are known.
@@ -101,6 +126,17 @@ struct SumsPaid {
     /// The squares of their distances from it, added up.
     squares: f64,
 }
+
+impl SumsPaid {
+    /// Whether this is one small sum, sent to see whether the number is right, where so much is usual: it says
+    /// nothing of what is to follow.
+    fn are_a_trial(&self, usual_doublings: f64) -> bool {
+        self.sums < 2.0 && self.middle < usual_doublings - TRIAL_DOUBLINGS
+    }
+}
+
+/// How far below what is usual a trial lies: less than a tenth of it.
+const TRIAL_DOUBLINGS: f64 = std::f64::consts::LOG2_10;
 
 fn sums_paid(known: &KnownPayee<'_>) -> Option<SumsPaid> {
     let (mut sums, mut total, mut squares) = (0.0, 0.0, 0.0);

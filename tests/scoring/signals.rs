@@ -1022,6 +1022,108 @@ fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
     check(&(users(4) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
     check(&(users(30) + "1h p1 pays 30.00 to M001 device=farm : stopped DEVICE_FAN_OUT"));
     check(&(users(30) + "5d p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+    // What hundreds pay from is a place, or stands for none.
+    check(&(users(600) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+}
+
+#[test]
+fn a_till_that_an_account_pays_from_again_and_again_is_its_own_too() {
+    let lunch = |day: u32| {
+        let pupils = (0..40).map(|nth| {
+            format!("{day}d12h u{day}-{nth} pays 4.00 to M001 account=user{nth} device=till type=merchant kind=purchase\n")
+        });
+        pupils.collect::<String>()
+    };
+    let mut stage = Stage::new(&[]);
+    for (day, answer) in [
+        (0, "confirm"),
+        (1, "confirm"),
+        (2, "confirm"),
+        (3, "allow"),
+        (4, "allow"),
+    ] {
+        stage.play(&lunch(day));
+        stage.play(&format!(
+            "
+            {day}d13h     p{day} pays 4.00 to M001 device=till type=merchant kind=purchase : {answer} DEVICE_FAN_OUT
+            {day}d13h1s   p{day} succeeded
+            "
+        ));
+    }
+    // The same meal twice is asked about, and not blocked.
+    stage.play("4d13h5m q pays 4.00 to M001 device=till type=merchant kind=purchase : confirm DUPLICATE_RECENT");
+}
+
+#[test]
+fn a_small_sum_sent_to_try_a_number_makes_no_slip_of_what_follows() {
+    let past: String = (0..40)
+        .map(|day| {
+            let sum = 150 + day * 37 % 250;
+            format!("{day}d 1 times every 1d pays {sum}.00 to M00{}\n", day % 5)
+        })
+        .collect();
+    for trial in ["1.00", "0.01"] {
+        check(&format!(
+            "
+            {past}
+            41d9h   p1 pays {trial} to 13812345678 : allow
+            41d9h2s p1 succeeded
+            41d9h5m p2 pays 390.00 to 13812345678 : allow !AMOUNT_SLIP !AMOUNT_UNUSUAL
+            "
+        ));
+    }
+    // Ten times what is usual is as unusual after it as it was before.
+    check(&format!(
+        "
+        {past}
+        41d9h   p1 pays 1.00 to 13812345678 : allow
+        41d9h2s p1 succeeded
+        41d9h5m p2 pays 3500.00 to 13812345678 : confirm AMOUNT_SLIP
+        "
+    ));
+}
+
+#[test]
+fn a_sum_that_was_declined_is_asked_about_once() {
+    for (heard, again) in [
+        ("declined", "allow !AMOUNT_SLIP"),
+        ("cancelled", "confirm AMOUNT_SLIP"),
+    ] {
+        check(&format!(
+            "
+            0s      10 times every 1d pays 50.00 to M001
+            10d     p1 pays 500.00 to M001 : confirm AMOUNT_SLIP
+            10d4s   p1 {heard}
+            10d1m   p2 pays 500.00 to M001 : {again}
+            "
+        ));
+    }
+}
+
+#[test]
+fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
+    let order = "50.00 to M001 order=o1 type=merchant kind=purchase";
+    for (heard, again, answer) in [
+        ("", "5s", "block DUPLICATE_ORDER"),
+        ("", "30s", "confirm DUPLICATE_ORDER"),
+        ("", "5h", "confirm DUPLICATE_ORDER"),
+        ("2s p1 unknown", "5h", "confirm DUPLICATE_ORDER"),
+        ("2s p1 succeeded", "5h", "block DUPLICATE_ORDER"),
+        ("2s p1 declined", "5s", "allow !DUPLICATE_ORDER"),
+    ] {
+        check(&format!(
+            "0s p1 pays {order} : allow\n{heard}\n{again} p2 pays {order} : {answer}"
+        ));
+    }
+    // The one that was paid is what counts, whatever is open beside it.
+    check(&format!(
+        "
+        0s   p1 pays {order} : allow
+        2s   p1 succeeded
+        3s   p2 pays 20.00 to M001 order=o1 type=merchant kind=purchase : confirm
+        1h   p3 pays {order} : block DUPLICATE_ORDER
+        "
+    ));
 }
 
 #[test]

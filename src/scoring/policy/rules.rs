@@ -55,6 +55,7 @@ impl Policy {
             in_order!(signals, payee_reported: from_rate <= full_rate),
             in_order!(signals, payee_fan_in: from_multiple <= full_multiple),
             in_order!(signals, device_fan_out: accounts_free <= accounts_full),
+            in_order!(signals, device_fan_out: accounts_full <= crowd_accounts),
             in_order!(signals, device_switch: devices_free <= devices_full),
             in_order!(signals, hour_unusual: full_share <= from_share),
             in_order!(signals, hour_unusual: modest_multiple <= large_multiple),

@@ -27,8 +27,15 @@ impl Devices<'_> {
     /// Whether the account has paid from the device of this payment; that of none is not known.
     #[must_use]
     pub fn knows_the_device_of(self, submission: &Submission<'_>) -> bool {
+        self.payments_from_that_of(submission) > 0
+    }
+
+    /// How many payments went well that the account made from the device of this one; none from that of none.
+    #[must_use]
+    pub fn payments_from_that_of(self, submission: &Submission<'_>) -> u32 {
         let id = submission.device_id.as_ref();
-        id.is_some_and(|id| find(self.0, id.tag, id.id()).is_some())
+        let known = id.and_then(|id| find(self.0, id.tag, id.id()));
+        known.map_or(0, |(_, uses)| uses.times)
     }
 }
 

@@ -10,10 +10,12 @@ use std::iter;
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::{AmountSlip, Evidence};
 use crate::scoring::expected::NATS_PER_DOUBLING;
+use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::{KnownPayee, LogAmount};
 use crate::scoring::roundness::{Roundness, zeros};
+use crate::scoring::time::Span;
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -43,6 +45,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let typed = context.payment.money.amount_minor();
     let (slip, usual_minor, strength) =
         regular(settings, context, typed).or_else(|| varied(settings, context, typed))?;
+    if is_tried_again(context) {
+        return None;
+    }
     Measure::of(
         strength,
         Nature::Slip,
@@ -55,6 +60,19 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         },
     )
 }
+
+/// Whether the same payment was sent off a while ago, and declined. The payer has seen the sum by then, and was asked
+/// about it if anybody was to be.
+fn is_tried_again(context: &Context<'_>) -> bool {
+    let lately = context.account.window().within(AGAIN, context.now);
+    let mut same = lately.iter();
+    same.any(|record| {
+        record.outcome() == Some(Outcome::Declined) && record.pays_the_same_as(context.submission)
+    })
+}
+
+/// How long after a payment was made the next try is one of the same.
+const AGAIN: Span = Span::from_minutes(10);
 
 /// The slip that makes this amount of the sum that the payee is always paid, that sum, and how strongly.
 fn regular(
@@ -110,8 +128,11 @@ fn varied(
     let granularity_minor = amounts.granularity_minor();
     let is_as_round = |meant: i64| meant.checked_rem(granularity_minor) == Some(0);
     let may_be_meant = |meant: i64| is_as_round(meant) && !is_part_of(context, meant);
+    // Who does not know a number sends it little first.
+    let is_trial = context.known_payee.is_none() && expected.may_be_a_trial(typed);
+    let may_be = |slip: AmountSlip| !is_trial || slip != AmountSlip::LostDigit;
     let explained = || {
-        let meant = undone(typed).filter(|(_, meant)| may_be_meant(*meant));
+        let meant = undone(typed).filter(|(slip, meant)| may_be(*slip) && may_be_meant(*meant));
         meant.map(|(slip, meant)| {
             let pattern =
                 pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
