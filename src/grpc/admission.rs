@@ -34,6 +34,7 @@ pub struct Admission {
     message_bytes_max: usize,
     held_bytes_max: usize,
     held_bytes: AtomicUsize,
+    unread_max: Duration,
     queue: Queue,
 }
 
@@ -124,6 +125,7 @@ impl Admission {
             held_bytes_max: share(limits.unfinished_bytes).max(number(limits.message_bytes)),
             message_bytes_max: number(limits.message_bytes),
             held_bytes: AtomicUsize::new(0),
+            unread_max: Duration::from_millis(limits.unread_ms),
             queue: Queue::new(),
         }
     }
@@ -210,6 +212,11 @@ impl Admission {
 
     pub(super) const fn message_bytes_max(&self) -> usize {
         self.message_bytes_max
+    }
+
+    /// For how long an answer may wait for its client to have room for more of it.
+    pub(super) const fn unread_max(&self) -> Duration {
+        self.unread_max
     }
 
     /// Holds the room of a message that is not whole, until it is released; whether there is room for it.
