@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::{Ended, Failure};
 use crate::journal::{Reader, Tail, is_kept_in};
 use crate::scoring::time::Timestamp;
+use crate::storage::Directory as _;
 use crate::storage::disk::Disk;
 
 mod covered;
@@ -81,6 +82,40 @@ pub fn run(arguments: &JournalArguments, out: &mut dyn Write) -> Ended {
             out: file,
         } => export::run(directory, file),
     }
+}
+
+/// How often it is looked anew where files went away meanwhile.
+const LOOKS_MAX: usize = 10;
+
+/// What a `look` at a journal comes to. A service that writes it removes what newer snapshots stand for: a file that
+/// was listed may be gone before it is opened, which is no damage. Where some went away and what was found
+/// `is_whole` not, it is looked again.
+fn look_until_whole<T>(
+    directory: &Path,
+    look: impl Fn() -> Result<T, Failure>,
+    is_whole: impl Fn(&T) -> bool,
+) -> Result<T, Failure> {
+    for _ in 0..LOOKS_MAX {
+        let before = kept_names(directory)?;
+        let found = look();
+        if found.as_ref().is_ok_and(&is_whole) {
+            return found;
+        }
+        let after = kept_names(directory)?;
+        if before.iter().all(|name| after.contains(name)) {
+            return found;
+        }
+    }
+    Err(Failure::Work(format!(
+        "error: {}: files are removed again and again while they are read: nothing is known of it; try again, or of \
+         a copy",
+        directory.display()
+    )))
+}
+
+fn kept_names(directory: &Path) -> Result<Vec<String>, Failure> {
+    let names = look_at(directory)?.names();
+    names.map_err(|error| Failure::at_work(directory.display(), &error))
 }
 
 fn open(directory: &Path) -> Result<Reader, Failure> {

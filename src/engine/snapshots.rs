@@ -119,12 +119,12 @@ impl Engine {
             return Ok(None);
         }
         // What it stands for is let go of: it has to be there, and not only to have been written.
-        let is_whole = |file: &str| snapshot::verify_in_runs(&**directory, file, rest);
+        let is_whole = |file: &str| snapshot::verify_in_runs(&**directory, file, &mut rest);
         let Some(summary) = writer.finish_if(journal_to, is_whole)? else {
             return Ok(None);
         };
         journal.snapshot_taken(journal_from);
-        forget_what_is_kept_twice(journal, kept)?;
+        forget_what_is_kept_twice(journal, kept, &summary.file, rest)?;
         Ok(Some(summary))
     }
 
@@ -223,17 +223,40 @@ impl Engine {
 }
 
 /// Forgets all snapshots but the newest so many, and what the journal has before the oldest of these. Where there
-/// are fewer, the journal stays as it is.
-fn forget_what_is_kept_twice(journal: &Journal, kept: usize) -> Result<(), JournalFault> {
+/// are fewer, all stays as it is. The one that is `proven` has just been read; any other may have been damaged since it
+/// was, and is read again: what it is kept for is about to go.
+fn forget_what_is_kept_twice(
+    journal: &Journal,
+    kept: usize,
+    proven: &str,
+    mut rest: impl FnMut() -> bool,
+) -> Result<(), JournalFault> {
     let directory = &**journal.directory();
-    snapshot::forget_older(directory, kept)?;
-    let left = snapshot::snapshots(directory)?;
-    if left.len() >= kept
-        && let Some(oldest) = left.last()
-    {
+    let is_whole = |file: &str| match file == proven {
+        true => Some(true),
+        false => is_whole(directory, file, &mut rest),
+    };
+    if let Some(oldest) = snapshot::forget_older(directory, kept, is_whole)? {
         journal.forget_before(oldest.journal_from)?;
     }
     Ok(())
+}
+
+/// Whether a snapshot can be read; `None` where `rest` leaves no time to find out. Its images were looked at when it
+/// was written: what is damaged since, checksums tell.
+fn is_whole(directory: &dyn Directory, file: &str, rest: impl FnMut() -> bool) -> Option<bool> {
+    let read = SnapshotReader::open(directory, file)
+        .and_then(|reader| reader.read_in_runs(|_| Ok(()), rest));
+    match read {
+        Ok(read) => read.map(|_| true),
+        Err(fault) => {
+            tracing::error!(
+                target: "doublecheck", file, %fault,
+                "a snapshot is damaged; an older one is kept in its place"
+            );
+            Some(false)
+        }
+    }
 }
 
 /// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know

@@ -12,6 +12,7 @@ use tonic::body::Body;
 use super::calls::{Answering, OpenCall};
 use super::deadline::Wait;
 use super::inbound::FREE_BYTES;
+use crate::clock::Deadline;
 
 /// A call under way. Ends with its answer, or once its client has given it up.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub(super) fn begin(
             stream,
             answer,
             held: None,
+            unread: None,
         }),
         Err(_) => {
             respond.send_reset(Reason::INTERNAL_ERROR);
@@ -98,6 +100,8 @@ pub(super) struct Sending {
     answer: Answer,
     /// What waits for room.
     held: Option<Held>,
+    /// Until when it may, once it does.
+    unread: Option<Wait>,
 }
 
 /// A piece of an answer, or what is left of it.
@@ -152,6 +156,7 @@ impl Sending {
         let Some(held) = &mut self.held else {
             return true;
         };
+        self.unread = None;
         let bytes = held.bytes.split_to(room.min(held.bytes.len()));
         let is_all = held.bytes.is_empty();
         let is_last = is_all && held.is_last;
@@ -164,7 +169,9 @@ impl Sending {
         is_sent && !is_last
     }
 
-    /// Waits for room: to its deadline, and only where what waits for clients does not take too much.
+    /// Waits for room: to its deadline, no longer than its client may take to read any of it, and only where what
+    /// waits for clients does not take too much. What is sent for a call whose answer is not read is not read either,
+    /// and takes of what the connection has room for: without an end, other calls of it would come to a stand.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(held) = &mut self.held
             && held.counted_bytes.is_none()
@@ -176,9 +183,26 @@ impl Sending {
             }
             held.counted_bytes = Some(bytes);
         }
-        ready!(self.answer.poll_deadline(cx));
-        self.stream.send_reset(Reason::CANCEL);
+        let why = match self.answer.poll_deadline(cx) {
+            Poll::Ready(()) => Reason::CANCEL,
+            Poll::Pending => {
+                ready!(self.poll_unread(cx));
+                Reason::ENHANCE_YOUR_CALM
+            }
+        };
+        self.stream.send_reset(why);
         Poll::Ready(())
+    }
+
+    /// Ready once the client has had room for nothing more for too long.
+    fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.unread.is_none() {
+            self.unread = self.answer.unread_until().map(Wait::new);
+        }
+        match &mut self.unread {
+            Some(unread) => unread.poll(cx),
+            None => Poll::Pending,
+        }
     }
 
     fn drop_held(&mut self) {
@@ -263,6 +287,12 @@ impl Answer {
         if let Some(OpenCall { shared, .. }) = &self.open {
             shared.admission.release(bytes);
         }
+    }
+
+    /// Until when its client is to have room for more of it, where it has none now.
+    fn unread_until(&self) -> Option<Deadline> {
+        let OpenCall { shared, .. } = self.open.as_ref()?;
+        Deadline::after(shared.admission.unread_max())
     }
 
     /// Ready once the client waits for the answer no more.

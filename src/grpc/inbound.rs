@@ -4,6 +4,9 @@
 //! connection. Room for a message is made once it says how long it is, and where memory comes in large pages
 //! its first byte takes much of it. So the room of messages that are not whole is counted, and beyond what
 //! may be held the call that asks for more is refused.
+//!
+//! Nor is the rest of a message waited for without an end: who has begun one has so long to send it. A stream that has
+//! none begun may be silent.
 
 use std::mem;
 use std::pin::Pin;
@@ -17,9 +20,10 @@ use tonic::codegen::StdError;
 use super::calls::Shared;
 use super::codec::{HEAD_BYTES, framed_bytes};
 use super::convert::{InvalidRequest, request};
+use super::deadline::Wait;
 use super::received::Received;
 use super::status::Fault;
-use crate::clock::Stopwatch;
+use crate::clock::{Deadline, Stopwatch};
 use crate::telemetry::{Call, CallRefused, Method};
 
 mod elements;
@@ -47,6 +51,10 @@ pub(super) struct Inbound {
     held_bytes: usize,
     /// What it has taken was worth so much.
     taken_ns: u64,
+    /// Until when what is due must be there, while it is waited for.
+    until: Option<Wait>,
+    /// Whether more was asked for than had come.
+    is_waiting: bool,
     /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
     /// nobody waits for any more.
     invalid: Option<InvalidRequest>,
@@ -61,6 +69,7 @@ impl Inbound {
     ) -> Self {
         let coming = Coming {
             is_stream: matches!(method, Some(Method::StreamPayments) | None),
+            is_due: !matches!(method, Some(Method::StreamPayments)),
             elements: (method == Some(Method::BatchScorePayments)).then(Elements::default),
             message_bytes_max: match method {
                 Some(_) => shared.admission.message_bytes_max(),
@@ -76,6 +85,8 @@ impl Inbound {
             coming,
             held_bytes: 0,
             taken_ns: 0,
+            until: None,
+            is_waiting: false,
             invalid: None,
         }
     }
@@ -106,7 +117,11 @@ impl Inbound {
             return Ok(());
         }
         self.taken_ns += self.shared.pulse.take_data(bytes.len());
+        let whole_before = self.coming.whole;
         self.hold(bytes)?;
+        if self.coming.whole > whole_before {
+            self.until = None;
+        }
         let elements = self.coming.elements.as_ref();
         if let Some(count) = elements.map(Elements::count)
             && let Err(invalid) = request::batch_size_so_far(count)
@@ -117,6 +132,32 @@ impl Inbound {
             self.invalid = Some(invalid);
         }
         Ok(())
+    }
+
+    /// Ready once what is due has not come in time. Only what is waited for takes time.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.coming.is_due() {
+            return Poll::Pending;
+        }
+        if self.until.is_none() {
+            let time = self.shared.admission.message_time_max();
+            self.until = Deadline::after(time).map(Wait::new);
+        }
+        match &mut self.until {
+            Some(until) => until.poll(cx),
+            None => Poll::Pending,
+        }
+    }
+
+    fn is_late(&self) -> bool {
+        self.coming.is_due() && self.until.as_ref().is_some_and(Wait::is_over)
+    }
+
+    /// Nothing more of it is waited for.
+    fn break_off(&mut self) -> Status {
+        let time = self.shared.admission.message_time_max();
+        let invalid = self.invalid.take();
+        self.refuse(invalid.map_or(Fault::Unfinished(time), Fault::from))
     }
 
     fn release(&mut self) {
@@ -197,11 +238,21 @@ impl Body for Inbound {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
+        let has_waited = mem::take(&mut self.is_waiting);
+        if !has_waited && self.is_late() {
+            // Nobody asked for what may have come in time.
+            self.until = None;
+        }
         loop {
-            let frame = match ready!(self.poll_next(cx)) {
-                Some(Ok(frame)) => frame,
-                Some(Err(error)) => return Poll::Ready(Some(Err(error.into()))),
-                None => {
+            let frame = match self.poll_next(cx) {
+                Poll::Ready(Some(Ok(frame))) => frame,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error.into()))),
+                Poll::Pending => {
+                    self.is_waiting = true;
+                    ready!(self.poll_late(cx));
+                    return Poll::Ready(Some(Err(self.break_off().into())));
+                }
+                Poll::Ready(None) => {
                     let invalid = self.invalid.take();
                     let refused = invalid.map(|invalid| Err(self.refuse(invalid.into()).into()));
                     return Poll::Ready(refused);
@@ -211,6 +262,9 @@ impl Body for Inbound {
                 && let Err(status) = self.take(bytes)
             {
                 return Poll::Ready(Some(Err(status.into())));
+            }
+            if has_waited && self.is_late() {
+                return Poll::Ready(Some(Err(self.break_off().into())));
             }
             if self.invalid.is_none() {
                 return Poll::Ready(Some(Ok(frame)));
@@ -229,6 +283,10 @@ struct Coming {
     /// Whether its method takes one message after the other, or is not ours. Any other begins when its message is
     /// whole, and until then what has come is held.
     is_stream: bool,
+    /// Whether its first message is, from its beginning on: of ours only a stream may be silent before it.
+    is_due: bool,
+    /// How many messages have come whole.
+    whole: u64,
     /// The payments so far, where it is a batch of them.
     elements: Option<Elements>,
     /// What is longer is refused, and no room is made for it.
@@ -258,6 +316,7 @@ impl Coming {
                     self.whole_bytes += self.came_bytes;
                 }
                 self.came_bytes = 0;
+                self.whole += 1;
             }
             bytes = rest;
         }
@@ -268,6 +327,11 @@ impl Coming {
     /// Whether all has come that its method waits for.
     const fn is_whole(&self) -> bool {
         !self.is_stream && self.whole_bytes > 0 && self.came_bytes == 0
+    }
+
+    /// Whether its client is to send more, and not only may.
+    const fn is_due(&self) -> bool {
+        self.came_bytes > 0 || self.is_due && self.whole == 0
     }
 
     /// Whether the next one is longer than may be.

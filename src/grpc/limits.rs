@@ -77,6 +77,15 @@ limits! {
     /// message. Of each, 16 KiB are not counted.
     unfinished_bytes: "limits" "DOUBLECHECK_LIMITS_UNFINISHED_BYTES" "--limits-unfinished-bytes"
         = 67_108_864, 1_024 to 1_099_511_627_776;
+    /// Within how many milliseconds a message must have come whole: of a call of one message from its beginning on,
+    /// of a stream each item from its first byte on. Between its items a stream may be silent.
+    message_ms: "limits" "DOUBLECHECK_LIMITS_MESSAGE_MS" "--limits-message-ms"
+        = 10_000, 10 to 86_400_000;
+    /// For how many milliseconds an answer waits for its client to have room for any more of it; then its call is
+    /// given up. Meanwhile what comes for the call waits too, and what is sent for others of its connection may
+    /// have no room.
+    unread_ms: "limits" "DOUBLECHECK_LIMITS_UNREAD_MS" "--limits-unread-ms"
+        = 10_000, 10 to 86_400_000;
     /// The most metadata that a call may bring, in bytes as HTTP/2 counts them.
     metadata_bytes: "limits" "DOUBLECHECK_LIMITS_METADATA_BYTES" "--limits-metadata-bytes"
         = 16_384, 4_096 to 1_048_576;

@@ -1,6 +1,7 @@
 //! What goes wrong, as gRPC says it: one `google.rpc.Status`, whether it ends a call or answers an item.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use hyper::header::{ALLOW, HeaderName, HeaderValue};
 use hyper::{HeaderMap, Response, StatusCode};
@@ -49,6 +50,8 @@ pub(super) enum Fault {
     Busy(CallRefused),
     /// The client waits no longer.
     DeadlineExceeded,
+    /// Its message has not come whole within this time.
+    Unfinished(Duration),
     /// It is of another account than the one that it was routed by.
     Misrouted,
     /// It came by another method of HTTP than those of gRPC do.
@@ -67,6 +70,7 @@ impl Fault {
             | Self::Recovering
             | Self::Busy(_)
             | Self::DeadlineExceeded
+            | Self::Unfinished(_)
             | Self::Misrouted => false,
         }
     }
@@ -176,6 +180,11 @@ impl From<Fault> for Status {
                 let message = "the time for the answer is over".to_owned();
                 let code = Code::DeadlineExceeded;
                 refused(code, message, "DEADLINE_EXCEEDED", String::new())
+            }
+            Fault::Unfinished(time) => {
+                let message = format!("the message has not come whole within {time:?}");
+                let code = Code::DeadlineExceeded;
+                refused(code, message, "MESSAGE_UNFINISHED", String::new())
             }
             Fault::Misrouted => {
                 let message = format!("the header {HEADER} names another account");

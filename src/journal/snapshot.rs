@@ -151,15 +151,31 @@ pub fn snapshots(directory: &dyn Directory) -> Result<Vec<SnapshotFile>, Journal
         .collect())
 }
 
-/// Removes all snapshots but the newest `keep`, at least one; returns how many. The journal is then
-/// needed from the oldest on that is left.
+/// Removes all snapshots that are older than the newest `keep` whole ones, at least one: a damaged one stands for
+/// nothing. `is_whole` tells of the one of a name, newest first; where it cannot tell, or where there are fewer,
+/// none is removed. Returns the oldest that counts: from there on the journal is needed.
 ///
 /// # Errors
 /// When the directory cannot be read, or one cannot be removed.
-pub fn forget_older(directory: &dyn Directory, keep: usize) -> Result<usize, JournalFault> {
-    let older = snapshots(directory)?.into_iter().skip(keep.max(1));
-    let older = older.map(|snapshot| snapshot.name);
-    remove_all(directory, older)
+pub fn forget_older(
+    directory: &dyn Directory,
+    keep: usize,
+    mut is_whole: impl FnMut(&str) -> Option<bool>,
+) -> Result<Option<SnapshotFile>, JournalFault> {
+    let mut found = snapshots(directory)?.into_iter();
+    let mut whole = 0;
+    while let Some(file) = found.next() {
+        match is_whole(&file.name) {
+            Some(true) => whole += 1,
+            Some(false) => {}
+            None => return Ok(None),
+        }
+        if whole >= keep.max(1) {
+            remove_all(directory, found.map(|older| older.name))?;
+            return Ok(Some(file));
+        }
+    }
+    Ok(None)
 }
 
 /// Reads a snapshot to its end, and every image in it.

@@ -124,7 +124,8 @@ impl Simulated {
         self.0.lock().until_failure.insert(operation, successes);
     }
 
-    /// Lets operations of this kind hang, from now on until it is told otherwise; `None`: lets all go on.
+    /// Lets operations of this kind hang, of changes those that make files, from now on until it is told otherwise;
+    /// `None`: lets all go on.
     pub fn hang(&self, operation: Option<Operation>) {
         self.1.close(operation);
     }
@@ -220,6 +221,7 @@ impl Directory for Simulated {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
+        self.1.pass(Operation::Change);
         let mut state = self.0.lock();
         state.check(Operation::Change)?;
         if state.names.contains_key(name) {

@@ -46,6 +46,8 @@ pub(crate) type Change = fn(&mut pb::Payment);
 pub(crate) const PATIENT: Limits = Limits {
     queue_ms: 60_000,
     waste_us: 1_000_000,
+    message_ms: 600_000,
+    unread_ms: 600_000,
     ..Limits::DEFAULT
 };
 

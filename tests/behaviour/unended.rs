@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use tonic::Code;
 
-use crate::support::{Server, outcome_of, payment, payment_but, request};
+use crate::support::{PATIENT, Server, outcome_of, payment, payment_but, request, score_item};
 use crate::wire::{
-    BATCH, DATA, HEADERS, REPORT, Raw, SCORE, WINDOW_UPDATE, Wire, frame, framed, headers, packed,
+    BATCH, Begun, DATA, HEADERS, HEALTH, REPORT, Raw, SCORE, STREAM, WINDOW_UPDATE, Wire, frame,
+    framed, headers, packed,
 };
 
 /// A call by another, which is answered.
@@ -39,6 +41,71 @@ async fn a_call_is_answered_once_its_message_is_whole_in_whatever_pieces_it_came
             assert_eq!(ended.unwrap().code(), Code::Ok, "{path} {cut}");
         }
     }
+}
+
+/// A server that waits so long for messages.
+async fn hasty(message_ms: u64) -> Server {
+    Server::start_within(Limits {
+        message_ms,
+        ..PATIENT
+    })
+    .await
+}
+
+/// How a call ends whose message does not come whole.
+async fn unfinished(begun: Begun) {
+    let ended = tokio::time::timeout(Duration::from_secs(20), begun.end());
+    let status = ended.await.unwrap().status();
+    assert_eq!(status.code(), Code::DeadlineExceeded);
+    let said = status.message();
+    assert!(said.contains("has not come whole within 100ms"), "{said}");
+}
+
+#[tokio::test]
+async fn a_message_that_never_comes_whole_is_not_waited_for() {
+    let server = hasty(100).await;
+    let wire = Wire::connect(server.address).await;
+    let message = framed(&request(payment("p1"), ""));
+    for path in [SCORE, BATCH, REPORT, HEALTH] {
+        for cut in [0, 3, 5, message.len() - 1] {
+            let mut begun = wire.begin(path, &[]).await;
+            begun.body.send_data(message.slice(..cut), false).unwrap();
+            unfinished(begun).await;
+        }
+        // Neither when there is a little more of it all the time.
+        let Begun { response, mut body } = wire.begin(path, &[]).await;
+        let trickle = async {
+            for byte in framed(&request(payment(&"p".repeat(1 << 14)), "")) {
+                let _ = body.send_data(Bytes::copy_from_slice(&[byte]), false);
+                another(&wire, "trickle").await;
+            }
+            panic!("it is waited for");
+        };
+        tokio::select! {
+            answered = response => drop(answered.unwrap()),
+            () = trickle => {}
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_may_be_silent_between_its_items_and_not_within_one() {
+    let server = hasty(100).await;
+    let wire = Wire::connect(server.address).await;
+    let Begun { response, mut body } = wire.begin(STREAM, &[]).await;
+    let mut answers = response.await.unwrap().into_body();
+    for nth in 0..2 {
+        // For longer than a message may take.
+        unfinished(wire.begin(SCORE, &[]).await).await;
+        let item = framed(&score_item(nth, payment(&format!("p{nth}"))));
+        body.send_data(item, false).unwrap();
+        assert!(answers.data().await.unwrap().unwrap().len() > 5);
+    }
+    let item = framed(&score_item(2, payment("p2")));
+    body.send_data(item.slice(..item.len() - 1), false).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), answers.trailers());
+    let said = ended.await.unwrap().unwrap().unwrap();
+    assert_eq!(said["grpc-status"], "4");
 }
 
 #[tokio::test]

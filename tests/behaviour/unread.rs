@@ -1,5 +1,8 @@
 //! Answers that their clients do not read: how much of them is held, and for how long.
 
+use std::time::Duration;
+
+use bytes::BytesMut;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use h2::Reason;
@@ -19,9 +22,10 @@ fn batch() -> pb::BatchScorePaymentsRequest {
     pb::BatchScorePaymentsRequest { requests }
 }
 
-/// How a call was given up by the server.
+/// How a call was given up by the server; it does not take it a minute.
 async fn given_up(begun: Begun) -> Option<Reason> {
-    begun.try_end().await.unwrap_err().reason()
+    let ended = tokio::time::timeout(Duration::from_secs(20), begun.try_end());
+    ended.await.unwrap().unwrap_err().reason()
 }
 
 #[tokio::test]
@@ -93,6 +97,91 @@ async fn who_does_not_read_its_streams_keeps_its_connection() {
     ];
     assert!(raw.send(&call.concat()).await);
     assert!(raw.answered(61).await);
+}
+
+/// Streams that nobody reads are not read from either: what waits for them takes all that the server has room for on
+/// their connection.
+#[tokio::test]
+async fn streams_that_nobody_reads_hold_other_calls_of_their_connection_up_for_so_long() {
+    let server = Server::start_within(Limits {
+        unread_ms: 200,
+        ..PATIENT
+    })
+    .await;
+    let unread = Wire::connect_reading(server.address, 65_535, 0).await;
+    let mut streams = Vec::new();
+    for nth in 0..200 {
+        let mut begun = unread.begin(STREAM, &[]).await;
+        let mut said = BytesMut::new();
+        // As much as its answers have no room for, and as may wait to be read.
+        for item in 0..700 {
+            let payment = payment_but(&"p".repeat(100), |p| {
+                p.account_id = format!("{nth:050}-{item:050}");
+            });
+            said.extend_from_slice(&framed(&score_item(item, payment)));
+        }
+        begun.body.send_data(said.freeze(), false).unwrap();
+        streams.push(begun);
+    }
+    let other = unread.score(payment("p1"), "").await;
+    let answered = tokio::time::timeout(Duration::from_secs(20), other.answer()).await;
+    assert!(answered.is_ok(), "its message has found room");
+    for begun in streams {
+        assert_eq!(given_up(begun).await, Some(Reason::ENHANCE_YOUR_CALM));
+    }
+    // Who reads has not noticed.
+    server.score(payment("p2")).await.unwrap();
+}
+
+/// The other way round: what a client takes before it reads is taken up by the first.
+#[tokio::test]
+async fn an_answer_that_is_not_read_is_held_for_so_long_and_no_longer() {
+    let server = Server::start_within(Limits {
+        unread_ms: 200,
+        ..PATIENT
+    })
+    .await;
+    let unread = Wire::connect_reading(server.address, 65_535, 1 << 20).await;
+    // It leaves all of the first answer, some of the second and nothing of the third.
+    let mut first = unread.ask(BATCH, &[], &batch()).await.answer().await;
+    let mut second = unread.ask(BATCH, &[], &batch()).await.answer().await;
+    let third = unread.ask(BATCH, &[], &batch()).await;
+    assert_eq!(given_up(third).await, Some(Reason::ENHANCE_YOUR_CALM));
+    let ended = loop {
+        match second.data().await.unwrap() {
+            Ok(bytes) => assert!(bytes.len() < 50_000),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(ended.reason(), Some(Reason::ENHANCE_YOUR_CALM));
+    assert!(first.data().await.unwrap().is_ok());
+}
+
+/// Slowly is not never.
+#[tokio::test]
+async fn an_answer_that_is_read_slowly_is_read_to_its_end() {
+    let server = Server::start_within(Limits {
+        unread_ms: 400,
+        ..PATIENT
+    })
+    .await;
+    let slow = Wire::connect_reading(server.address, 65_535, 20_000).await;
+    let other = Wire::connect_reading(server.address, 65_535, 0).await;
+    let begun = slow.ask(BATCH, &[], &batch()).await;
+    let mut answer = begun.answer().await;
+    let mut pieces = 0;
+    while let Some(piece) = answer.data().await {
+        let bytes = piece.unwrap().len();
+        // A hundredth of a second for each kilobyte: longer in all than any of it may wait.
+        let timeout = format!("{}m", bytes / 100);
+        let headers = [("grpc-timeout", &*timeout)];
+        let waited = other.ask(BATCH, &headers, &batch()).await;
+        assert_eq!(given_up(waited).await, Some(Reason::CANCEL));
+        answer.flow_control().release_capacity(bytes).unwrap();
+        pieces += 1;
+    }
+    assert!(pieces > 4, "{pieces}");
+    assert!(answer.trailers().await.unwrap().is_some());
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use doublecheck::grpc::pb;
 use h2::client::{ResponseFuture, SendRequest};
-use h2::{Reason, SendStream};
+use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Request};
 use prost::Message;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -24,7 +24,7 @@ pub(crate) struct Wire(SendRequest<Bytes>);
 
 /// A call that was begun.
 pub(crate) struct Begun {
-    response: ResponseFuture,
+    pub(crate) response: ResponseFuture,
     pub(crate) body: SendStream<Bytes>,
 }
 
@@ -148,6 +148,11 @@ impl Begun {
             message,
             said,
         })
+    }
+
+    /// What follows once the answer has begun.
+    pub(crate) async fn answer(self) -> RecvStream {
+        self.response.await.unwrap().into_body()
     }
 
     /// The client loses interest.

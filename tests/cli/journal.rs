@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::{fs, io, thread};
 
 use doublecheck::clock::{Clock as _, ManualClock, SystemClock};
@@ -9,7 +10,7 @@ use doublecheck::engine::{Engine, OutcomeReport};
 use doublecheck::journal::event::{
     Event, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
-use doublecheck::journal::snapshot::{Key, SnapshotWriter, State};
+use doublecheck::journal::snapshot::{Key, SnapshotWriter, State, forget_older, snapshots};
 use doublecheck::journal::{Ack, Journal, Kept, Reader, Settings};
 use doublecheck::scoring::account::Account;
 use doublecheck::scoring::memory::Surroundings;
@@ -387,6 +388,60 @@ fn snapshots_are_read_and_told() {
     let found: Value = serde_json::from_str(&ran.out).unwrap();
     assert_eq!(found["snapshots"][0]["state"], "unreadable");
     assert_eq!(found["snapshots"][0]["message"], told);
+}
+
+/// A service takes a snapshot and removes the older ones again and again, meanwhile.
+#[test]
+fn what_goes_away_while_it_is_looked_for_is_no_damage() {
+    let folder = Folder::with(&[]);
+    let directory = folder.path("data");
+    written(Path::new(&directory), 400);
+    let mut image = Vec::new();
+    Account::default().put_image(&mut image);
+    let disk = Arc::new(open(Path::new(&directory)));
+    let going_on = AtomicBool::new(true);
+    let look = |command: &str| run(&["journal", command, &directory]);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            for from in (1..400).cycle() {
+                if !going_on.load(Ordering::Relaxed) {
+                    break;
+                }
+                // From the beginning again, with all names new to who has listed them.
+                if from == 1 {
+                    for old in snapshots(&*disk).unwrap() {
+                        disk.remove(&old.name).unwrap();
+                    }
+                }
+                let mut writer = SnapshotWriter::begin(disk.clone(), from).unwrap();
+                for nth in 0..200 {
+                    let state = State {
+                        key: Key::Account(&format!("payer-{nth}")),
+                        applied: from - 1,
+                        image: &image,
+                    };
+                    writer.put(&state).unwrap();
+                }
+                writer.finish(from).unwrap();
+                forget_older(&*disk, 2, |_| Some(true)).unwrap();
+            }
+        });
+        let mut whole = 0;
+        for _ in 0..60 {
+            for command in ["verify", "inspect"] {
+                let ran = look(command);
+                let is_whole = ran.code == Some(0) && !ran.out.contains("reading");
+                let has_given_up = ran.err.contains("again and again");
+                if !is_whole && !has_given_up {
+                    going_on.store(false, Ordering::Relaxed);
+                    panic!("{ran:?}");
+                }
+                whole += u32::from(is_whole);
+            }
+        }
+        going_on.store(false, Ordering::Relaxed);
+        assert!(whole > 60, "{whole}");
+    });
 }
 
 #[test]

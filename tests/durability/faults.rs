@@ -10,7 +10,7 @@ use doublecheck::scoring::time::Span;
 use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::{Operation, Simulated};
 
-use crate::support::{Life, Plan, Town, assert_remembered, is_kept, live};
+use crate::support::{Life, Plan, Town, assert_goes_on, assert_remembered, end, is_kept, live};
 
 /// Whether the journal is whole again, once a disk that hung has let go.
 fn mend(life: &Life) -> bool {
@@ -176,6 +176,51 @@ fn a_snapshot_that_cannot_be_read_replaces_nothing() {
     let life = plan.start(&disk);
     life.clock.set(now);
     assert_eq!(life.engine.state_hash(), hash);
+}
+
+/// A snapshot with one bit of it turned.
+fn harm(disk: &Simulated, snapshot: &str) {
+    let mut bytes = disk.bytes(snapshot).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    disk.put(snapshot, bytes);
+}
+
+fn snapshots_in(disk: &Simulated) -> Vec<String> {
+    let names = disk.names().unwrap().into_iter();
+    names.filter(|name| name.starts_with("snapshot-")).collect()
+}
+
+#[test]
+fn a_snapshot_that_was_damaged_since_takes_no_place_of_a_whole_one() {
+    let disk = Simulated::new(8);
+    let plan = Plan::new(Ack::Synced);
+    let life = plan.start(&disk);
+    let mut town = Town::calm(8, "town");
+    let snapshot = |town: &mut Town| {
+        live(town, &life, 30);
+        let taken = life.engine.take_snapshot(|| true);
+        taken.unwrap().unwrap().file
+    };
+    let first = snapshot(&mut town);
+    let second = snapshot(&mut town);
+    harm(&disk, &second);
+    let third = snapshot(&mut town);
+    assert_eq!(snapshots_in(&disk), [&*first, &*second, &*third]);
+    // The newest is damaged too: what the first and the journal behind it hold is all that was answered.
+    live(&mut town, &life, 10);
+    life.engine.close().unwrap();
+    let end = end(&life);
+    let left = disk.after_power_cut();
+    harm(&left, &third);
+    let next = plan.setting_damage_aside().start(&left);
+    assert_goes_on(&next, end, "from the first");
+    // What is damaged goes once so many whole ones are newer.
+    live(&mut town, &next, 30);
+    next.engine.take_snapshot(|| true).unwrap().unwrap();
+    live(&mut town, &next, 30);
+    next.engine.take_snapshot(|| true).unwrap().unwrap();
+    assert_eq!(snapshots_in(&left).len(), 2);
 }
 
 #[test]

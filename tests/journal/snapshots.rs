@@ -276,7 +276,7 @@ fn through_every_power_cut_the_old_snapshot_stands_or_the_new_one() {
         disk.cut_power_after(random.index(14).try_into().unwrap());
         let finished = write(&disk, from, &contents[1].1);
         if finished.is_ok() {
-            let _ = forget_older(&disk, 1);
+            let _ = forget_older(&disk, 1, |_| Some(true));
         }
         let disk = disk.after_power_cut();
         let stands = assert_stands(&disk, &contents, &what);
@@ -285,7 +285,7 @@ fn through_every_power_cut_the_old_snapshot_stands_or_the_new_one() {
         // What was left of it is in nobody's way.
         let third = (9, content(seed + 2, 3, 30));
         write(&disk, 9, &third.1).unwrap();
-        forget_older(&disk, 1).unwrap();
+        forget_older(&disk, 1, |_| Some(true)).unwrap();
         assert_eq!(assert_stands(&disk, &[third], &what), 9);
         assert_eq!(disk.names().unwrap().len(), 1, "{what}");
     }
@@ -361,9 +361,19 @@ fn the_newest_are_kept_and_an_unfinished_one_is_none() {
         .map(|snapshot| snapshot.journal_from)
         .collect();
     assert_eq!(listed, [100, 99, 5]);
-    assert_eq!(forget_older(&disk, 2).unwrap(), 1);
-    assert_eq!(forget_older(&disk, 0).unwrap(), 1);
-    assert_eq!(forget_older(&disk, 0).unwrap(), 0);
+    let forget = |keep, damaged: u64| {
+        let damaged = format!("snapshot-{damaged:020}");
+        let kept = forget_older(&disk, keep, |name| Some(name != damaged));
+        let left = snapshots(&disk).unwrap();
+        let left: Vec<_> = left.iter().map(|file| file.journal_from).collect();
+        (kept.unwrap().map(|oldest| oldest.journal_from), left)
+    };
+    assert_eq!(forget(3, 99), (None, vec![100, 99, 5]), "one is damaged");
+    assert_eq!(forget(2, 99), (Some(5), vec![100, 99, 5]));
+    assert_eq!(forget_older(&disk, 2, |_| None).unwrap(), None);
+    assert_eq!(forget(2, 0), (Some(99), vec![100, 99]));
+    assert_eq!(forget(0, 100), (Some(99), vec![100, 99]));
+    assert_eq!(forget(0, 0), (Some(100), vec![100]));
     let left = disk.names().unwrap();
     assert!(left.contains(&"snapshot-00000000000000000200.unfinished".to_owned()));
     assert_eq!(left.len(), 4);

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::super::{Ended, Failure, show};
 use super::covered::Covered;
-use super::{open, snapshot, time, told};
+use super::{look_until_whole, open, snapshot, time, told};
 use crate::journal::event::EventKind;
 use crate::journal::{Damage, SegmentSummary, Tail};
 use crate::scoring::time::Timestamp;
@@ -28,7 +28,7 @@ struct Found {
 }
 
 pub(super) fn run(directory: &Path, as_json: bool, out: &mut dyn Write) -> Ended {
-    let found = look(directory)?;
+    let found = look_until_whole(directory, || look(directory), Found::is_whole)?;
     if as_json {
         serde_json::to_writer_pretty(&mut *out, &found.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;
@@ -75,6 +75,11 @@ fn look(directory: &Path) -> Result<Found, Failure> {
 }
 
 impl Found {
+    fn is_whole(&self) -> bool {
+        let mut snapshots = self.snapshots.iter();
+        !matches!(self.tail, Tail::SetAside(_)) && snapshots.all(|(_, read)| read.is_ok())
+    }
+
     fn write(&self, out: &mut dyn Write) -> Ended {
         let head = [
             "SEGMENT", "FIRST", "RECORDS", "WRITES", "BYTES", "CLOSED", "FROM", "TO",

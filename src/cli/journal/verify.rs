@@ -5,11 +5,19 @@ use std::path::Path;
 
 use super::super::{Ended, Failure, show};
 use super::covered::Covered;
-use super::{look_at, open, snapshot, told};
+use super::{look_at, look_until_whole, open, snapshot, told};
 use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Reader, Tail};
 
 pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
+    let rows = look_until_whole(directory, || look(directory), |_| true)?;
+    writeln!(out, "ok")?;
+    show::table(out, &rows)?;
+    Ok(())
+}
+
+/// What is told of a journal that is whole.
+fn look(directory: &Path) -> Result<Vec<Vec<String>>, Failure> {
     let snapshots = whole_snapshots(directory)?;
     let mut reader = open(directory)?;
     let mut records: u64 = 0;
@@ -42,9 +50,7 @@ pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
         row("snapshot", format!("{file}: {counts}"))
     };
     rows.extend(snapshots.iter().map(holds));
-    writeln!(out, "ok")?;
-    show::table(out, &rows)?;
-    Ok(())
+    Ok(rows)
 }
 
 /// What is wrong with a journal that cannot be read from its beginning: a start reads it from the newest snapshot

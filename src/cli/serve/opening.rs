@@ -27,6 +27,10 @@ const LAST_SNAPSHOT_MAX: Duration = Duration::from_secs(10);
 const SEGMENT_PART: u64 = 16;
 const SEGMENT_BYTES_MIN: u64 = 4 << 20;
 
+/// How long the end may take at all: a disk that does not answer is not waited for without an end, and whoever stops
+/// services ends them by force after a minute.
+const CLOSING_MAX: Duration = Duration::from_secs(30);
+
 /// How long the end may take once somebody has insisted: a disk that does not answer is not waited for.
 const HURRIED_MAX: Duration = Duration::from_secs(2);
 
@@ -78,8 +82,18 @@ fn within(budget_bytes_max: Option<u64>, engine: Engine) -> Engine {
 
 /// Closes what the engine keeps, and takes a last snapshot, so that the next start has little to do. The
 /// journal is whole without: a snapshot that takes too long is given up, and so it is once somebody has
-/// insisted. What works beside the calls ends first.
+/// insisted. What works beside the calls ends first. Where the disk does not answer, this ends all the same.
 pub(super) async fn close(
+    engine: Arc<Engine>,
+    beside: impl Send + 'static,
+    is_hurried: bool,
+    insisted: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    close_within(CLOSING_MAX, engine, beside, is_hurried, insisted).await
+}
+
+async fn close_within(
+    closing_max: Duration,
     engine: Arc<Engine>,
     beside: impl Send + 'static,
     is_hurried: bool,
@@ -87,6 +101,8 @@ pub(super) async fn close(
 ) -> Result<(), Failure> {
     let hurry = Arc::new(AtomicBool::new(is_hurried));
     let hurried = Arc::clone(&hurry);
+    let closed_well = Arc::new(AtomicBool::new(false));
+    let is_closed = Arc::clone(&closed_well);
     let close = move || {
         drop(beside);
         let taking = Stopwatch::start();
@@ -94,19 +110,27 @@ pub(super) async fn close(
         let made_good = make_good(&engine, goes_on);
         engine.close()?;
         made_good?;
+        is_closed.store(true, Ordering::Relaxed);
         engine.take_snapshot(goes_on)
     };
     let out_of_patience = async {
         if !is_hurried {
-            insisted.await;
+            tokio::select! {
+                () = insisted => {}
+                () = tokio::time::sleep(closing_max) => return closing_max,
+            }
         }
         hurry.store(true, Ordering::Relaxed);
         tokio::time::sleep(HURRIED_MAX).await;
+        HURRIED_MAX
     };
     let closed = tokio::select! {
         closed = tokio::task::spawn_blocking(close) => closed,
-        () = out_of_patience => {
-            let told = format!("error: closing the journal took longer than {HURRIED_MAX:?}");
+        time = out_of_patience => {
+            let told = match closed_well.load(Ordering::Relaxed) {
+                true => format!("error: the last snapshot took longer than {time:?}; the journal is whole without it"),
+                false => format!("error: closing the journal took longer than {time:?}"),
+            };
             return Err(Failure::Work(told));
         }
     };
@@ -252,7 +276,7 @@ mod tests {
         AccountId, Payee, PayeeId, PayeeType, Payment, PaymentId, PaymentKind,
     };
     use crate::scoring::policy::Policy;
-    use crate::storage::simulated::Simulated;
+    use crate::storage::simulated::{Operation, Simulated};
 
     fn start(disk: &Simulated) -> Arc<Engine> {
         let durability = Durability {
@@ -301,6 +325,44 @@ mod tests {
         let closed = close(engine, (), false, std::future::pending()).await;
         closed.unwrap();
         assert!(start(&disk).score(&payment, None).unwrap().replayed);
+    }
+
+    /// What works beside the calls, and waits for a disk that does not answer.
+    struct Hanging(std::sync::mpsc::Receiver<()>);
+
+    impl Drop for Hanging {
+        fn drop(&mut self) {
+            let _ = self.0.recv();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_does_not_answer_at_the_end_is_not_waited_for_without_an_end() {
+        let time = Duration::from_millis(100);
+        let told = |closed| match closed {
+            Err(Failure::Work(told)) => told,
+            other => panic!("{other:?}"),
+        };
+        let disk = Simulated::new(1);
+        let (answers, hanging) = std::sync::mpsc::channel();
+        let insisted = std::future::pending;
+        let closed = close_within(time, start(&disk), Hanging(hanging), false, insisted()).await;
+        assert_eq!(
+            told(closed),
+            "error: closing the journal took longer than 100ms"
+        );
+        drop(answers);
+
+        let disk = Simulated::new(2);
+        let engine = start(&disk);
+        // It closes the journal, and begins no file.
+        disk.hang(Some(Operation::Change));
+        let closed = close_within(time, engine, (), false, insisted()).await;
+        assert_eq!(
+            told(closed),
+            "error: the last snapshot took longer than 100ms; the journal is whole without it"
+        );
+        disk.hang(None);
     }
 
     #[tokio::test]
