@@ -82,7 +82,7 @@ impl<U: Decoded> Decoder for SliceDecoder<U> {
 
 /// What a message says.
 pub(super) trait Decoded: Sized {
-    /// What the message of these bytes says. What is no message ends its call as it does with tonic.
+    /// What the message of these bytes says. What is no message is the client's fault, and ends its call so.
     fn decoded(message: &[u8]) -> Result<Self, Status>;
 }
 
@@ -102,5 +102,5 @@ pub(super) fn read<'a, M: Raw<'a>>(message: &'a [u8]) -> Result<M, Status> {
 
 #[expect(clippy::needless_pass_by_value, reason = "as errors are mapped")]
 fn no_message(error: DecodeError) -> Status {
-    Status::internal(error.to_string())
+    Status::invalid_argument(format!("the message cannot be read: {error}"))
 }

@@ -400,7 +400,7 @@ mod tests {
             (sent[..sent.len() - 1].to_vec(), Code::Internal),
             (with(0, 1), Code::Internal),
             (with(0, 7), Code::Internal),
-            (with(HEAD_BYTES, 0xff), Code::Internal),
+            (with(HEAD_BYTES, 0xff), Code::InvalidArgument),
             (long(MESSAGE_BYTES_MAX), Code::Internal),
             (long(MESSAGE_BYTES_MAX + 1), Code::OutOfRange),
             (long(u32::MAX), Code::OutOfRange),

@@ -221,13 +221,13 @@ impl From<Fault> for tonic::Status {
     }
 }
 
-/// Whether a call that ends so had a message that cannot be read: that is what tonic says, which gives no details.
+/// Whether a call that ends so had a message that cannot be read: nothing else is said without details.
 pub(super) const fn is_unread(code: Code, has_details: bool) -> bool {
-    let is_tonics = matches!(
+    let may_be = matches!(
         code,
-        Code::OutOfRange | Code::Unimplemented | Code::Internal
+        Code::OutOfRange | Code::Unimplemented | Code::Internal | Code::InvalidArgument
     );
-    is_tonics && !has_details
+    may_be && !has_details
 }
 
 fn leaked(text: &str) -> &'static str {
