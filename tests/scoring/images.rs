@@ -17,6 +17,7 @@ use doublecheck::scoring::payment::{
 use doublecheck::scoring::policy::{Policies, Policy, Value};
 use doublecheck::scoring::signal::Signal;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::scoring::window::WindowIndex;
 
 /// An account, and what is known of the payee and the device that it used last.
 #[derive(Debug, Clone, PartialEq)]
@@ -400,6 +401,33 @@ fn images_that_were_written_are_read() {
     };
     let life = Life::new().restored(&images).unwrap();
     assert_eq!(life.images(), images);
+}
+
+/// An account of which many days are known, as no life above is.
+#[test]
+fn the_days_of_a_busy_account_are_in_its_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    for nth in 0..200 {
+        let day = nth / 40 * 86_400_000;
+        life.now = crate::timeline::START.plus(Span::from_ms(day + nth % 40 * 3_000));
+        let payment = Payment {
+            device_id: None,
+            ..life.payment(&mut random)
+        };
+        life.pay(&policies, payment, None, &mut random);
+    }
+    let pace = life.account.profile().pace();
+    assert!(pace.proven_count(WindowIndex::Hour) > 0.0);
+    let images = life.images();
+    let restored = life.restored(&images).unwrap();
+    assert_eq!(restored, life);
+    assert_eq!(restored.images(), images);
+    for cut in 0..images.account.len() {
+        Account::from_image(&images.account[..cut]).unwrap_err();
+    }
+    // What changes this number changes what snapshots hold, as above.
+    assert_eq!(crc32c::crc32c(&images.account), 778_415_196);
 }
 
 /// The same holds for the order of what is written as a number.
