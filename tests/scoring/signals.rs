@@ -871,6 +871,18 @@ fn a_number_one_slip_away_from_a_known_one_asks() {
 }
 
 #[test]
+fn a_number_near_several_known_ones_is_of_a_series() {
+    let known = |many: i32| {
+        let paid = |nth| format!("{nth}d 1 times every 1d pays 50.00 to 555123410{nth}\n");
+        (0..many).map(paid).collect::<String>()
+    };
+    check(&(known(2) + "5d p1 pays 50.00 to 5551234109 : confirm PAYEE_LOOKALIKE"));
+    check(&(known(3) + "5d p1 pays 50.00 to 5551234109 : allow !PAYEE_LOOKALIKE"));
+    // One that is near one of them only is a slip.
+    check(&(known(3) + "5d p1 pays 50.00 to 5551234200 : confirm PAYEE_LOOKALIKE"));
+}
+
+#[test]
 fn a_number_near_a_known_one_that_many_others_pay_is_no_typing_error() {
     let mut story = "0s 3 times every 1d pays 50.00 to 13812345678\n".to_owned();
     for nth in 0..12 {
