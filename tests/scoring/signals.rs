@@ -1034,6 +1034,19 @@ fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
     check(&(users(4) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
     check(&(users(30) + "1h p1 pays 30.00 to M001 device=farm : stopped DEVICE_FAN_OUT"));
     check(&(users(30) + "5d p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+    // The terminal of a shop is its own, whoever else pays from it; it is a sign beside others.
+    let own = |many: u32| format!("0s {many} times every 1d pays 30.00 to M001 device=farm\n");
+    let later = |story: String| story.replace("0s u", "20d u");
+    check(
+        &(own(20)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : allow DEVICE_FAN_OUT"),
+    );
+    check(
+        &(own(3)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : stopped DEVICE_FAN_OUT"),
+    );
 }
 
 #[test]
@@ -1047,6 +1060,37 @@ fn an_unknown_device_is_noted_and_never_asks_alone() {
         20d14h p3 pays 52.00 to M001 : allow !DEVICE_NEW
         ",
     );
+}
+
+#[test]
+fn a_client_that_has_a_new_device_every_time_is_no_sign() {
+    let mut story = String::new();
+    for nth in 0..12 {
+        story += &format!("{nth}d 1 times every 1d pays 50.00 to M001 device=d{nth}\n");
+    }
+    check(&(story + "12d p1 pays 50.00 to M002 device=x : allow !DEVICE_NEW"));
+    // One per session, of several payments each, is half a sign.
+    let strength = |payments: u32| {
+        let mut story = String::new();
+        for nth in 0..12 {
+            story +=
+                &format!("{nth}d {payments} times every 1h pays 50.00 to M001 device=d{nth}\n");
+        }
+        let stage = check(&(story + "12d p1 pays 50.00 to M002 device=x : DEVICE_NEW"));
+        strength_of(&stage, "p1", "DEVICE_NEW")
+    };
+    assert_eq!(strength(2), 50.0);
+    assert_eq!(strength(4), 75.0);
+    // Who has two telephones notices a third.
+    let mut story = String::new();
+    for nth in 0..12 {
+        story += &format!(
+            "{nth}d 1 times every 1d pays 50.00 to M001 device=d{}\n",
+            nth % 3
+        );
+    }
+    let stage = check(&(story + "12d p1 pays 50.00 to M002 device=x : DEVICE_NEW"));
+    assert_eq!(strength_of(&stage, "p1", "DEVICE_NEW"), 100.0);
 }
 
 #[test]

@@ -30,6 +30,29 @@ impl Devices<'_> {
         let id = submission.device_id.as_ref();
         id.is_some_and(|id| find(self.0, id.tag, id.id()).is_some())
     }
+
+    /// How many payments that went well the account has made from the device of this payment.
+    #[must_use]
+    pub fn times_used(self, submission: &Submission<'_>) -> u32 {
+        let id = submission.device_id.as_ref();
+        let found = id.and_then(|id| find(self.0, id.tag, id.id()));
+        found.map_or(0, |(_, uses)| uses.times)
+    }
+
+    /// From how many devices it pays per payment, 0–1: those that it knows, of the payments from them.
+    #[must_use]
+    pub fn per_payment(self) -> f64 {
+        let entries = self.0.of_kind(Kind::Device);
+        let uses = entries.filter_map(|(_, entry)| Uses::read(entry));
+        let (devices, payments) = uses.fold((0.0, 0.0), |(devices, payments), uses| {
+            (devices + 1.0, payments + f64::from(uses.times))
+        });
+        if payments > 0.0 {
+            devices / payments
+        } else {
+            0.0
+        }
+    }
 }
 
 /// Learns that `record` went well; returns how many devices were forgotten for want of room.
