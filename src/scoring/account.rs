@@ -6,10 +6,11 @@
 use super::assessment::{Assessment, Confirmation, Decision};
 use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
 use super::memory::{RiskChange, Surroundings};
+use super::money::Currency;
 use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{ContentField, Payee, Payment, PaymentId};
 use super::policy::{Policies, Policy};
-use super::profile::{Forgotten, Profile};
+use super::profile::{Fill, Forgotten, Profile};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window};
@@ -223,7 +224,7 @@ impl Account {
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
         let above_doublings = match assessment.decision {
             Decision::Allow => {
-                self.note_pace(policy, payment, now);
+                self.note_paid(policy, payment.money.currency(), now);
                 self.note_level(payment, surroundings, paid_lately)
             }
             Decision::Confirm | Decision::Block => None,
@@ -262,7 +263,9 @@ impl Account {
             });
         }
         let says_no = record.is_question_open() && outcome == Outcome::Cancelled;
+        let was_paid = record.standing().may_be_paid();
         self.window.note_outcome(nth, outcome, now);
+        self.note_outcome_in_pace(policy, nth, was_paid);
         let record = self.window.at(nth)?;
         match (record.standing().teaches_profile(), record.was_learnt()) {
             (Some(true), false) => bounds.add_forgotten(self.learn(policy, nth)),
@@ -357,13 +360,37 @@ impl Account {
             .flatten()
     }
 
-    fn note_pace(&mut self, policy: &Policy, payment: &Payment, now: Timestamp) {
-        let currency = payment.money.currency();
+    fn note_paid(&mut self, policy: &Policy, currency: Currency, now: Timestamp) {
         let half_life = policy.memory.pace_half_life_ms;
-        let totals = |nth| {
+        let fill = |nth| {
             let totals = self.window.totals(nth);
-            (totals.count(), totals.sum_minor(currency))
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a habit needs no more than 24 bits"
+            )]
+            let sum_minor = totals.sum_minor(currency) as f64;
+            Fill {
+                attempts: totals.count(),
+                paid: totals.paid(),
+                sum_minor,
+            }
         };
-        self.profile.note_pace(currency, totals, half_life, now);
+        self.profile.note_paid(currency, fill, half_life, now);
+    }
+
+    /// The pace follows what was paid: also what was asked about first, and no longer what came to nothing.
+    fn note_outcome_in_pace(&mut self, policy: &Policy, nth: usize, was_paid: bool) {
+        let Some(record) = self.window.at(nth) else {
+            return;
+        };
+        let (money, time, standing) = (record.money(), record.score_time(), record.standing());
+        match (was_paid, standing.may_be_paid()) {
+            (false, true) => self.note_paid(policy, money.currency(), self.latest),
+            (true, false) => self.profile.note_unpaid(time),
+            (true, true) | (false, false) => {}
+        }
+        if standing.outcome == Some(Outcome::Fraud) {
+            self.profile.distrust_pace();
+        }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Bounded and small: recent amounts, the payees and devices used last, one counter per hour. It
 //! learns only from payments that went well, so a mistake or a fraud does not become a habit. Only the
-//! level of sums and the pace follow what is let through: no single payment moves those far.
+//! level of sums and the pace follow what is paid so far: no single payment moves those far.
 
 use super::money::{Currency, Money};
 use super::policy::Policy;
@@ -11,6 +11,7 @@ use super::time::{Span, Timestamp};
 use super::window::{RecordRef, WindowIndex};
 
 mod amounts;
+mod busy_days;
 mod devices;
 mod image;
 mod level;
@@ -26,7 +27,7 @@ pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
 pub use devices::Devices;
 pub use level::Level;
 pub use log_amount::LogAmount;
-pub use pace::Pace;
+pub use pace::{Fill, Pace};
 pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
 pub use repeats::Repeats;
 
@@ -115,7 +116,9 @@ impl Profile {
     /// How many bytes it has allocated.
     #[must_use]
     pub const fn heap_bytes(&self) -> usize {
-        self.listed.heap_bytes()
+        self.listed
+            .heap_bytes()
+            .saturating_add(self.pace.heap_bytes())
     }
 
     /// The share of payments that went to a payee never paid before, 0–1, as if one of two had been
@@ -172,12 +175,12 @@ impl Profile {
         move |nth| multiple.map_or(0.0, |multiple| self.pace.usual_sum_minor(nth) * multiple)
     }
 
-    /// Notes how full the windows are, the payment just made included: how many payments each holds, and their
-    /// sum in its `currency`.
-    pub fn note_pace(
+    /// Notes that a payment in `currency` was paid, and what each window holds then, that payment included; sums
+    /// are in the same currency.
+    pub fn note_paid(
         &mut self,
         currency: Currency,
-        totals: impl Fn(WindowIndex) -> (u32, i64),
+        fill: impl Fn(WindowIndex) -> Fill,
         half_life: Span,
         now: Timestamp,
     ) {
@@ -190,15 +193,25 @@ impl Profile {
         }
         let watched = self.pace.watched();
         let multiple = watched.and_then(|watched| self.worth_of(currency, watched));
-        for nth in WindowIndex::ALL {
-            let (count, sum_minor) = totals(nth);
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a habit needs no more than 24 bits"
-            )]
-            let sum_minor = sum_minor as f64 * multiple.unwrap_or(0.0);
-            self.pace.note(nth, count, sum_minor, half_life, now);
-        }
+        let multiple = multiple.unwrap_or(0.0);
+        let fill = |nth| {
+            let fill = fill(nth);
+            Fill {
+                sum_minor: fill.sum_minor * multiple,
+                ..fill
+            }
+        };
+        self.pace.note(fill, half_life, now);
+    }
+
+    /// Notes that a payment made at `time` was not paid after all.
+    pub fn note_unpaid(&mut self, time: Timestamp) {
+        self.pace.note_unpaid(time);
+    }
+
+    /// Notes a fraud: busy days of late are none to go by.
+    pub fn distrust_pace(&mut self) {
+        self.pace.distrust();
     }
 
     /// How many minor units of `to` are to this account what one of `of` is, by its levels; `None`

@@ -169,9 +169,7 @@ impl<'a> Context<'a> {
     /// without a look at any of them.
     #[must_use]
     pub fn attempts_max(&self, span: Span) -> u32 {
-        let mut windows = WindowIndex::ALL.into_iter();
-        let nth = windows.find(|nth| span <= nth.span());
-        let nth = nth.unwrap_or(WindowIndex::Day);
+        let nth = WindowIndex::over(span);
         self.account.window().totals(nth).count()
     }
 

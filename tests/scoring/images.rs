@@ -17,6 +17,7 @@ use doublecheck::scoring::payment::{
 use doublecheck::scoring::policy::{Policies, Policy, Value};
 use doublecheck::scoring::signal::Signal;
 use doublecheck::scoring::time::{Span, Timestamp};
+use doublecheck::scoring::window::WindowIndex;
 
 /// An account, and what is known of the payee and the device that it used last.
 #[derive(Debug, Clone, PartialEq)]
@@ -369,11 +370,6 @@ fn images_that_were_written_are_read() {
         let mut written = String::new();
         live(1, 120, |_, life, _| {
             let images = life.images();
-            let hex = |bytes: &[u8]| {
-                bytes
-                    .iter()
-                    .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
-            };
             written = [&images.account, &images.payee, &images.device]
                 .map(|image| hex(image) + "\n")
                 .concat();
@@ -381,15 +377,7 @@ fn images_that_were_written_are_read() {
         fs::write(WRITTEN, written).unwrap();
     }
     let written = fs::read_to_string(WRITTEN).unwrap();
-    let images: Vec<Vec<u8>> = written
-        .lines()
-        .map(|line| {
-            let digits = line.as_bytes().chunks(2);
-            digits
-                .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-                .collect()
-        })
-        .collect();
+    let images: Vec<Vec<u8>> = written.lines().map(bytes_of).collect();
     let [account, payee, device] = &images[..] else {
         panic!("{WRITTEN} holds three images");
     };
@@ -400,6 +388,56 @@ fn images_that_were_written_are_read() {
     };
     let life = Life::new().restored(&images).unwrap();
     assert_eq!(life.images(), images);
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes
+        .iter()
+        .fold(String::new(), |hex, byte| hex + &format!("{byte:02x}"))
+}
+
+fn bytes_of(hex: &str) -> Vec<u8> {
+    let digits = hex.as_bytes().chunks(2);
+    digits
+        .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
+        .collect()
+}
+
+/// The image of a busy account, of which days are known, as it was first written.
+const WRITTEN_BUSY: &str = "tests/scoring/images-busy.hex";
+
+#[test]
+fn the_days_of_a_busy_account_are_in_its_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    for nth in 0..200 {
+        let day = nth / 40 * 86_400_000;
+        life.now = crate::timeline::START.plus(Span::from_ms(day + nth % 40 * 3_000));
+        let payment = Payment {
+            device_id: None,
+            ..life.payment(&mut random)
+        };
+        life.pay(&policies, payment, None, &mut random);
+    }
+    let is_busy =
+        |account: &Account| account.profile().pace().proven_count(WindowIndex::Hour) > 0.0;
+    assert!(is_busy(&life.account));
+    let images = life.images();
+    let restored = life.restored(&images).unwrap();
+    assert_eq!(restored, life);
+    assert_eq!(restored.images(), images);
+    for cut in 0..images.account.len() {
+        Account::from_image(&images.account[..cut]).unwrap_err();
+    }
+    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
+        fs::write(WRITTEN_BUSY, hex(&images.account) + "\n").unwrap();
+    }
+    let written = bytes_of(fs::read_to_string(WRITTEN_BUSY).unwrap().trim());
+    let account = Account::from_image(&written).unwrap();
+    assert!(is_busy(&account));
+    let mut again = Vec::new();
+    account.put_image(&mut again);
+    assert_eq!(again, written);
 }
 
 /// The same holds for the order of what is written as a number.

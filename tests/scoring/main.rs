@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod busy;
 mod confirmations;
 mod images;
 mod outcomes;

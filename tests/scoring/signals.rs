@@ -871,6 +871,18 @@ fn a_number_one_slip_away_from_a_known_one_asks() {
 }
 
 #[test]
+fn a_number_near_several_known_ones_is_of_a_series() {
+    let known = |many: i32| {
+        let paid = |nth| format!("{nth}d 1 times every 1d pays 50.00 to 555123410{nth}\n");
+        (0..many).map(paid).collect::<String>()
+    };
+    check(&(known(2) + "5d p1 pays 50.00 to 5551234109 : confirm PAYEE_LOOKALIKE"));
+    check(&(known(3) + "5d p1 pays 50.00 to 5551234109 : allow !PAYEE_LOOKALIKE"));
+    // One that is near one of them only is a slip.
+    check(&(known(3) + "5d p1 pays 50.00 to 5551234200 : confirm PAYEE_LOOKALIKE"));
+}
+
+#[test]
 fn a_number_near_a_known_one_that_many_others_pay_is_no_typing_error() {
     let mut story = "0s 3 times every 1d pays 50.00 to 13812345678\n".to_owned();
     for nth in 0..12 {
@@ -1124,6 +1136,19 @@ fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
         1h   p3 pays {order} : block DUPLICATE_ORDER
         "
     ));
+    // The terminal of a shop is its own, whoever else pays from it; it is a sign beside others.
+    let own = |many: u32| format!("0s {many} times every 1d pays 30.00 to M001 device=farm\n");
+    let later = |story: String| story.replace("0s u", "20d u");
+    check(
+        &(own(20)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : allow DEVICE_FAN_OUT"),
+    );
+    check(
+        &(own(3)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : stopped DEVICE_FAN_OUT"),
+    );
 }
 
 #[test]
@@ -1137,6 +1162,37 @@ fn an_unknown_device_is_noted_and_never_asks_alone() {
         20d14h p3 pays 52.00 to M001 : allow !DEVICE_NEW
         ",
     );
+}
+
+#[test]
+fn a_client_that_has_a_new_device_every_time_is_no_sign() {
+    let mut story = String::new();
+    for nth in 0..12 {
+        story += &format!("{nth}d 1 times every 1d pays 50.00 to M001 device=d{nth}\n");
+    }
+    check(&(story + "12d p1 pays 50.00 to M002 device=x : allow !DEVICE_NEW"));
+    // One per session, of several payments each, is half a sign.
+    let strength = |payments: u32| {
+        let mut story = String::new();
+        for nth in 0..12 {
+            story +=
+                &format!("{nth}d {payments} times every 1h pays 50.00 to M001 device=d{nth}\n");
+        }
+        let stage = check(&(story + "12d p1 pays 50.00 to M002 device=x : DEVICE_NEW"));
+        strength_of(&stage, "p1", "DEVICE_NEW")
+    };
+    assert_eq!(strength(2), 50.0);
+    assert_eq!(strength(4), 75.0);
+    // Who has two telephones notices a third.
+    let mut story = String::new();
+    for nth in 0..12 {
+        story += &format!(
+            "{nth}d 1 times every 1d pays 50.00 to M001 device=d{}\n",
+            nth % 3
+        );
+    }
+    let stage = check(&(story + "12d p1 pays 50.00 to M002 device=x : DEVICE_NEW"));
+    assert_eq!(strength_of(&stage, "p1", "DEVICE_NEW"), 100.0);
 }
 
 #[test]

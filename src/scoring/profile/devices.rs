@@ -37,6 +37,21 @@ impl Devices<'_> {
         let known = id.and_then(|id| find(self.0, id.tag, id.id()));
         known.map_or(0, |(_, uses)| uses.times)
     }
+
+    /// From how many devices it pays per payment, 0–1: those that it knows, of the payments from them.
+    #[must_use]
+    pub fn per_payment(self) -> f64 {
+        let entries = self.0.of_kind(Kind::Device);
+        let uses = entries.filter_map(|(_, entry)| Uses::read(entry));
+        let (devices, payments) = uses.fold((0.0, 0.0), |(devices, payments), uses| {
+            (devices + 1.0, payments + f64::from(uses.times))
+        });
+        if payments > 0.0 {
+            devices / payments
+        } else {
+            0.0
+        }
+    }
 }
 
 /// Learns that `record` went well; returns how many devices were forgotten for want of room.

@@ -1,8 +1,11 @@
 //! How busy an account usually is: payments and spending per window, when it pays at all.
+//!
+//! Only what was paid counts, also what the payer was asked about first: else what is asked about would never
+//! become usual.
 
-use crate::scoring::image::{
-    QUANTITY, currency, narrow, number_f32, optional, put_currency, put_optional, put_time, time,
-};
+use super::busy_days::{BUSY_FROM, BusyDays};
+use crate::scoring::heap;
+use crate::scoring::image::{QUANTITY, currency, narrow, number_f32, put_currency, put_time, time};
 use crate::scoring::money::Currency;
 use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
@@ -14,6 +17,19 @@ pub struct Pace {
     windows: [WindowPace; WINDOWS.len()],
     /// The currency that sums are watched in: the first one that the account paid more than a few sums in.
     currency: Option<Currency>,
+    /// Few accounts are busy.
+    days: Option<Box<BusyDays>>,
+}
+
+/// What is in a window when a payment is paid.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fill {
+    /// How many payments count as attempts.
+    pub attempts: u32,
+    /// How many were paid, or may have been.
+    pub paid: u32,
+    /// What was spent, in minor units.
+    pub sum_minor: f64,
 }
 
 /// How full one of the windows gets, when there is anything in it.
@@ -21,7 +37,7 @@ pub struct Pace {
 struct WindowPace {
     /// When the period that is being watched began.
     since: Timestamp,
-    /// The most payments in the window during this period.
+    /// The most that were paid in the window during this period.
     count_peak: u32,
     /// The largest sum during this period, in minor units.
     sum_peak_minor: f32,
@@ -34,9 +50,39 @@ impl Pace {
     /// How many payments the account usually makes within window `nth` when it makes any; 0 if unknown.
     #[must_use]
     pub fn usual_count(&self, nth: WindowIndex) -> f64 {
-        self.windows
-            .get(nth as usize)
-            .map_or(0.0, |pace| pace.count_usual.into())
+        let window = self.windows.get(nth as usize);
+        let usual = window.map_or(0.0, |pace| pace.count_usual.into());
+        self.proven_count(nth).max(usual)
+    }
+
+    /// The same, of days that began three days ago or longer only: what may lift a limit that blocks.
+    #[must_use]
+    pub fn proven_count(&self, nth: WindowIndex) -> f64 {
+        let days = self.days.as_deref();
+        days.map_or(0.0, |days| days.usual_count(nth))
+    }
+
+    /// How many payments the account makes within window `nth` every day: on each of the last three days on
+    /// which it paid. 0 if it is not that busy.
+    #[must_use]
+    pub fn everyday_count(&self, nth: WindowIndex) -> u32 {
+        let days = self.days.as_deref();
+        days.map_or(0, |days| days.everyday_count(nth))
+    }
+
+    /// How many payments a busy account has paid in the day that is running at `now`, remembered or not, and
+    /// until when it runs. They are the last 24 hours or a part of them.
+    #[must_use]
+    pub fn paid_today(&self, now: Timestamp) -> Option<(u32, Timestamp)> {
+        self.days.as_deref().and_then(|days| days.today(now))
+    }
+
+    /// How many bytes it has allocated.
+    pub(super) const fn heap_bytes(&self) -> usize {
+        match self.days {
+            Some(_) => heap::bytes_of::<BusyDays>(1),
+            None => 0,
+        }
     }
 
     /// What it usually spends within window `nth`, in minor units of the currency watched; 0 if unknown.
@@ -61,34 +107,89 @@ impl Pace {
     }
 
     pub(super) fn put_image(&self, out: &mut Vec<u8>) {
-        let Self { windows, currency } = self;
-        put_optional(out, *currency, put_currency);
+        let Self {
+            windows,
+            currency,
+            days,
+        } = self;
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        out.push(flag(currency.is_some(), HAS_CURRENCY) | flag(days.is_some(), HAS_DAYS));
+        if let Some(currency) = *currency {
+            put_currency(out, currency);
+        }
         windows.iter().for_each(|pace| pace.put_image(out));
+        if let Some(days) = days {
+            days.put_image(out);
+        }
     }
 
     pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
-        let currency = optional(rest, currency)?;
+        let flags = rest.byte()?;
+        if flags & !(HAS_CURRENCY | HAS_DAYS) != 0 {
+            return None;
+        }
+        let currency = match flags & HAS_CURRENCY {
+            0 => None,
+            _ => Some(currency(rest)?),
+        };
         let mut windows = [WindowPace::default(); WINDOWS.len()];
         for pace in &mut windows {
             *pace = WindowPace::read_image(rest)?;
         }
-        Some(Self { windows, currency })
+        let days = match flags & HAS_DAYS {
+            0 => None,
+            _ => Some(Box::new(BusyDays::read_image(rest)?)),
+        };
+        Some(Self {
+            windows,
+            currency,
+            days,
+        })
     }
 
-    /// Notes how full window `nth` is, the payment just made included; the sum is in the currency watched.
+    /// Notes that a payment was paid, and what each window holds then, that payment included; sums are in the
+    /// currency watched.
     pub(super) fn note(
         &mut self,
-        nth: WindowIndex,
-        count: u32,
-        sum_minor: f64,
+        fill: impl Fn(WindowIndex) -> Fill,
         half_life: Span,
         now: Timestamp,
     ) {
-        if let Some(pace) = self.windows.get_mut(nth as usize) {
-            pace.note(nth.span(), count, sum_minor, half_life, now);
+        for (nth, pace) in WindowIndex::ALL.into_iter().zip(&mut self.windows) {
+            pace.note(nth.span(), fill(nth), half_life, now);
+        }
+        let paid = |nth| fill(nth).paid;
+        if self.days.is_none() && paid(WindowIndex::Day) >= BUSY_FROM {
+            self.days = Some(Box::new(BusyDays::since(now)));
+        }
+        if let Some(days) = &mut self.days {
+            days.note(paid, half_life, now);
+        }
+        if self.days.as_deref().is_some_and(BusyDays::are_forgotten)
+            && paid(WindowIndex::Day) < BUSY_FROM
+        {
+            self.days = None;
+        }
+    }
+
+    /// Notes that a payment made at `time` was not paid after all.
+    pub(super) fn note_unpaid(&mut self, time: Timestamp) {
+        if let Some(days) = &mut self.days {
+            days.note_unpaid(time);
+        }
+    }
+
+    /// Forgets what days of late held, as long as that does not count as usual yet.
+    pub(super) fn distrust(&mut self) {
+        if let Some(days) = &mut self.days {
+            days.distrust();
         }
     }
 }
+
+// What the first byte of an image says. There were no days in those first written.
+const HAS_CURRENCY: u8 = 1;
+const HAS_DAYS: u8 = 1 << 1;
 
 /// The most that is noted of a sum: more than an account can pay in a window, and no more than can be read back,
 /// however far apart its levels in two currencies are.
@@ -125,15 +226,20 @@ impl WindowPace {
     /// What is usual is learnt when the period is over, which takes a pause: a burst must not make
     /// itself usual while it lasts. Where no pause comes in ten windows running, being busy is what is
     /// usual.
-    fn note(&mut self, window: Span, count: u32, sum_minor: f64, half_life: Span, now: Timestamp) {
+    fn note(&mut self, window: Span, fill: Fill, half_life: Span, now: Timestamp) {
+        let Fill {
+            attempts,
+            paid,
+            sum_minor,
+        } = fill;
         let lasted = now.since(self.since);
-        if lasted >= window && (count <= 1 || lasted.share_of(window) >= 10.0) {
+        if lasted >= window && (attempts <= 1 || lasted.share_of(window) >= 10.0) {
             self.learn(remaining_share(lasted, half_life));
             self.since = now;
             self.count_peak = 0;
             self.sum_peak_minor = 0.0;
         }
-        self.count_peak = self.count_peak.max(count);
+        self.count_peak = self.count_peak.max(paid);
         #[expect(
             clippy::cast_possible_truncation,
             reason = "a habit needs no more than 24 bits"
@@ -161,18 +267,73 @@ impl WindowPace {
 mod tests {
     use super::*;
 
+    const MONTH: Span = Span::from_days(30);
+
+    const fn at(secs: i64) -> Timestamp {
+        Timestamp::from_unix_ms(0).plus(Span::from_secs(secs))
+    }
+
+    const fn paid(paid: u32) -> Fill {
+        Fill {
+            attempts: paid,
+            paid,
+            sum_minor: 0.0,
+        }
+    }
+
     #[test]
     fn a_burst_does_not_make_itself_usual_while_it_lasts() {
         let mut pace = Pace::default();
-        let month = Span::from_days(30);
-        let at = |secs| Timestamp::from_unix_ms(secs * 1_000);
         for nth in 1..=20 {
-            pace.note(WindowIndex::TenMinutes, nth, 0.0, month, at(i64::from(nth)));
+            pace.note(|_| paid(nth), MONTH, at(i64::from(nth)));
             assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
         }
-        pace.note(WindowIndex::TenMinutes, 21, 0.0, month, at(700));
+        pace.note(|_| paid(21), MONTH, at(700));
         assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 0.0);
-        pace.note(WindowIndex::TenMinutes, 1, 0.0, month, at(3_600));
+        pace.note(|_| paid(1), MONTH, at(3_600));
         assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 21.0);
+    }
+    #[test]
+    fn attempts_that_came_to_nothing_do_not_make_a_pace() {
+        let mut pace = Pace::default();
+        let tried = |nth| Fill {
+            attempts: 3 * nth,
+            ..paid(nth)
+        };
+        (1..=20).for_each(|nth| pace.note(|_| tried(nth), MONTH, at(nth.into())));
+        pace.note(|_| paid(1), MONTH, at(3_600));
+        assert_eq!(pace.usual_count(WindowIndex::Hour), 20.0);
+    }
+
+    /// Forty payments, a second apart, the last of which makes forty in every window.
+    fn busy_hour(pace: &mut Pace, from: i64) {
+        let secs = (0..).map(|nth| at(from).plus(Span::from_secs(nth)));
+        (1..=40)
+            .zip(secs)
+            .for_each(|(nth, now)| pace.note(|_| paid(nth), MONTH, now));
+    }
+
+    #[test]
+    fn what_lifts_limits_is_three_days_old_and_fades() {
+        const DAY: i64 = 86_400;
+        let mut pace = Pace::default();
+        let proven = |pace: &Pace| pace.proven_count(WindowIndex::Hour);
+        busy_hour(&mut pace, 0);
+        busy_hour(&mut pace, DAY + 60);
+        pace.note(|_| paid(1), MONTH, at(2 * DAY + 120));
+        assert_eq!(proven(&pace), 0.0);
+        pace.note(|_| paid(1), MONTH, at(3 * DAY + 180));
+        assert!((39.9..=40.0).contains(&proven(&pace)), "{}", proven(&pace));
+        // The day counts what was paid in it, the first ones apart that nobody knew to be of a busy account.
+        let of_day = pace.proven_count(WindowIndex::Day);
+        let known = f64::from(40 - BUSY_FROM + 1);
+        assert!((known - 0.1..=known).contains(&of_day), "{of_day}");
+        assert_eq!(pace.everyday_count(WindowIndex::Hour), 1);
+        pace.note(|_| paid(1), MONTH, at(40 * DAY));
+        assert!((15.0..=25.0).contains(&proven(&pace)), "{}", proven(&pace));
+        assert!(pace.heap_bytes() > 0);
+        pace.note(|_| paid(1), MONTH, at(400 * DAY));
+        pace.note(|_| paid(1), MONTH, at(500 * DAY));
+        assert_eq!(pace.heap_bytes(), 0);
     }
 }

@@ -1,4 +1,5 @@
-//! `DEVICE_NEW`: a device this account never paid from. People buy phones, so it is weak on its own.
+//! `DEVICE_NEW`: a device this account never paid from. People buy phones, so it is weak on its own; and of
+//! clients that make up another id for every session it says little.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -14,6 +15,9 @@ settings! {
         strength: f64 = 100.0, 0 => 100, "strength";
         /// What is left of it where the account knows the payee.
         known_payee_factor: f64 = 0.78, 0 => 1, "share";
+        /// From how many devices of the account on their ids are taken for ones that change: what is left
+        /// of the strength is the share of its payments that came from a device used before.
+        changing_from: u32 = 4, 2 => 64, "devices";
     }
 }
 
@@ -31,8 +35,13 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         1.0
     };
+    let again = if devices.len() >= settings.changing_from {
+        1.0 - devices.per_payment()
+    } else {
+        1.0
+    };
     Measure::of(
-        settings.strength * factor,
+        settings.strength * factor * again,
         Nature::Abuse,
         Evidence::Device {
             known_devices: devices.len(),

@@ -1,7 +1,8 @@
 //! `PAYEE_LOOKALIKE`: a new payee one slip of the finger away from one that this account knows.
 //!
 //! Compared with this account's own payees only. Against all payees the birthday paradox would raise
-//! an alarm for every other number.
+//! an alarm for every other number. Nor does it say anything to be near where the account pays several that
+//! are: numbers issued in sequence, the extensions of a company or the accounts of a bank, are so by nature.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -20,6 +21,9 @@ settings! {
         often_strength: f64 = 80.0, 0 => 100, "strength";
         /// Ids shorter than this are not compared: short ones are alike by chance.
         id_chars_min: u32 = 6, 2 => 128, "characters";
+        /// From how many known payees on that are one slip away the numbers are taken for issued in
+        /// sequence, and it says nothing.
+        sequence_from: u32 = 3, 2 => 1000, "payees";
         /// How many payers of its own make the new payee one that is hardly a typing error.
         popular_from: u32 = 5, 1 => 1000, "accounts";
         /// What is left of the strength then.
@@ -41,13 +45,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             && known.id.text_bytes().abs_diff(payee.id.as_str().len()) <= 4
             && is_one_slip_away(known.id.text(&mut [0; ID_BYTES_MAX]), payee.id.as_str())
     };
+    let mut near: u32 = 0;
     let similar = context
         .account
         .profile()
         .payees()
         .iter()
         .filter(alike)
+        .inspect(|_| near = near.saturating_add(1))
         .max_by_key(|known| (known.times_paid, known.last_paid))?;
+    if near >= settings.sequence_from {
+        return None;
+    }
     let mut strength = if similar.times_paid > 1 {
         settings.often_strength
     } else {

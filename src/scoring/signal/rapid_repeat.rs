@@ -2,6 +2,11 @@
 //!
 //! Payments that were blocked count as attempts, so whoever goes on is asked. But they keep nobody out: who waits
 //! as long as was told gets in again.
+//!
+//! An account that pays a lot every day is held to its own pace. It is not asked within a multiple of what it
+//! once paid, and within one of what it paid three days ago or longer it is not blocked. Payments beyond
+//! `memory.payments_max` are forgotten before a window is over, so shorter windows count no more than that;
+//! over 24 hours those of a busy account are counted whether they are remembered or not.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -34,6 +39,11 @@ settings! {
         /// An account is asked only above this multiple of its own usual pace, if that is more than
         /// the limit: a shop that pays forty wages a week is not asked about it.
         usual_multiple: f64 = 1.5, 1 => 100, "times";
+        /// An account is blocked only above this multiple of its own usual pace, if that is more than
+        /// the limit: of what it paid on a day three days ago or longer, so that no script makes itself
+        /// usual. Raising it lets accounts that pay hundreds a day grow faster, and whoever takes one over
+        /// pay more.
+        usual_block_multiple: f64 = 2.0, 1 => 100, "times";
         /// From this multiple of its own usual pace the account is far beyond it, limits or not.
         far_beyond_multiple: f64 = 4.0, 1 => 100, "times";
         /// The least payments for that.
@@ -46,6 +56,11 @@ settings! {
 }
 
 impl Settings {
+    /// Above how many payments in window `nth` people are asked.
+    pub(super) const fn confirm_above(&self, nth: WindowIndex) -> u32 {
+        self.limits(nth).0
+    }
+
     const fn limits(&self, nth: WindowIndex) -> (u32, u32) {
         match nth {
             WindowIndex::Minute => (self.minute_confirm_above, self.minute_block_above),
@@ -155,23 +170,34 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
 
 /// What is too much in one window. What is usual for the account is asked for last: few get that far.
 fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Option<Excess> {
-    let totals = context.account.window().totals(nth);
-    let count = totals.count().saturating_add(1);
-    let times_usual = |multiple: f64| context.account.profile().pace().usual_count(nth) * multiple;
+    let pace = context.account.profile().pace();
+    let before = context.account.window().totals(nth).count();
+    let count = before.max(paid_today(context, nth)).saturating_add(1);
     let (confirm_above, block_above) = settings.limits(nth);
     // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
     let is_burst = nth <= WindowIndex::TenMinutes && count >= settings.far_beyond_from;
 
+    let times_usual = |multiple: f64| pace.usual_count(nth) * multiple;
+    let confirm_limit = || limit(confirm_above, times_usual(settings.usual_multiple));
+    let block_limit = || {
+        let usual = pace.proven_count(nth) * settings.usual_block_multiple;
+        limit(block_above, usual)
+    };
     let (strength, limit, wait) = if count > block_above
-        && let Some(wait) = wait(context, nth, block_above, Standing::keeps_others_out)
+        && let limit = block_limit()
+        && count > limit
+        && let Some(wait) = wait_until_paid(context, nth, limit)
     {
-        (100.0, block_above, Some(wait))
-    } else if count > confirm_above && f64::from(count) > times_usual(settings.usual_multiple) {
+        (100.0, limit, Some(wait))
+    } else if count > confirm_above
+        && let limit = confirm_limit()
+        && count > limit
+    {
         // This payment counts as an attempt too by then.
-        let others = confirm_above.saturating_sub(1);
+        let others = limit.saturating_sub(1);
         let wait = wait(context, nth, others, Standing::counts_in_velocity);
         let wait = wait.unwrap_or_else(|| nth.span());
-        (settings.confirm_strength, confirm_above, Some(wait))
+        (settings.confirm_strength, limit, Some(wait))
     } else if is_burst && is_far_beyond(context, count, times_usual(settings.far_beyond_multiple)) {
         (settings.far_beyond_strength, confirm_above, None)
     } else {
@@ -184,6 +210,35 @@ fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Optio
         strength,
         wait,
     })
+}
+
+/// The limit for an account for which so many are usual: what is more of both.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a number of payments, held at what fits"
+)]
+fn limit(above: u32, usual: f64) -> u32 {
+    above.max(usual as u32)
+}
+
+/// How many a busy account has paid within the window, be they remembered or not, as far as that is counted.
+fn paid_today(context: &Context<'_>, nth: WindowIndex) -> u32 {
+    let today = || context.account.profile().pace().paid_today(context.now);
+    match nth {
+        WindowIndex::Day => today().map_or(0, |(paid, _)| paid),
+        WindowIndex::Minute | WindowIndex::TenMinutes | WindowIndex::Hour => 0,
+    }
+}
+
+/// How long it takes until the limit that blocks is no longer passed; `None` where it is not.
+fn wait_until_paid(context: &Context<'_>, nth: WindowIndex, limit: u32) -> Option<Span> {
+    let remembered = wait(context, nth, limit, Standing::keeps_others_out);
+    let over = || {
+        let (_, until) = context.account.profile().pace().paid_today(context.now)?;
+        (paid_today(context, nth) >= limit).then(|| until.since(context.now))
+    };
+    remembered.or_else(over)
 }
 
 /// How long it takes until fewer than so many are left in a window of those that count; `None` where there are

@@ -4,6 +4,9 @@
 //! an evening. What counts is small payments to the same payee again, or to payees never paid before. Of
 //! the same payment again and again any is small, and so is what goes to strangers and cannot be called
 //! back: who empties an account does so in sums that are usual for it.
+//!
+//! Nor is it a burst where an account pays so many in such a time every day, as tills and canteens do, or as
+//! many at once as wage offices: unless it is strangers that are paid, and strangers are not whom it pays.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -11,7 +14,7 @@ use crate::scoring::payment::PaymentKind;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::LogAmount;
 use crate::scoring::time::{Span, Timestamp};
-use crate::scoring::window::{Recent, RecordRef};
+use crate::scoring::window::{Recent, RecordRef, WindowIndex};
 
 /// How many of the newest payments are looked at: more than any run needs to be found. Those before them
 /// only count in what is told of it.
@@ -35,6 +38,9 @@ settings! {
         /// Up to what share of the account's payments going to new payees those to strangers that cannot be
         /// called back count whatever their sum. Above it strangers are whom this account pays.
         strangers_novelty: f64 = 0.5, 0 => 1, "share";
+        /// Up to this multiple of what an account pays in such a time every day, or at once if that is
+        /// more than `rapid_repeat` asks about, a run says nothing.
+        usual_multiple: f64 = 1.5, 1 => 100, "times";
         /// How long after the payment before it a purchase from a stranger counts half: people go from stall
         /// to stall, and scripts do not wait.
         stroll_ms: Span = Span::from_minutes(1), 0 => 3600000, "ms";
@@ -85,7 +91,9 @@ fn run(
         Part::Own => settings.window_ms,
     };
     let attempts_max = context.attempts_max(span).saturating_add(part.count());
-    if strength(settings, attempts_max, part) <= 0.0 {
+    if strength(settings, attempts_max, part) <= 0.0
+        || is_everyday(settings, context, attempts_max, span)
+    {
         return None;
     }
     let run = Run::before(settings, context, part, span, small_minor_max);
@@ -118,6 +126,21 @@ fn run(
     )?;
     measure.retry_after = Some(span);
     Some(measure)
+}
+
+/// Whether so many payments within the window over `span` are what the account makes every day, or makes at
+/// once where people do not.
+fn is_everyday(settings: &Settings, context: &Context<'_>, attempts: u32, span: Span) -> bool {
+    let profile = context.account.profile();
+    let pays_strangers = || profile.novelty() > settings.strangers_novelty;
+    let nth = WindowIndex::over(span);
+    let beyond_people = context.policy.signals.rapid_repeat.confirm_above(nth);
+    let up_to = |usual: f64| usual * settings.usual_multiple;
+    let everyday = up_to(profile.pace().everyday_count(nth).into());
+    let at_once = up_to(profile.pace().proven_count(nth));
+    let is_usual = f64::from(attempts) <= everyday
+        || at_once > f64::from(beyond_people) && f64::from(attempts) <= at_once;
+    is_usual && (context.knows_the_payee || pays_strangers())
 }
 
 /// What a payment is to the run before it.

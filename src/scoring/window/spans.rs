@@ -41,4 +41,11 @@ impl WindowIndex {
             Self::Day => day,
         }
     }
+
+    /// The shortest that is as long as `span`; the longest where none is.
+    #[must_use]
+    pub fn over(span: Span) -> Self {
+        let mut all = Self::ALL.into_iter();
+        all.find(|nth| span <= nth.span()).unwrap_or(Self::Day)
+    }
 }
