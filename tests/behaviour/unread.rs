@@ -16,6 +16,9 @@ use crate::wire::{
 
 const REFUSED: &str = "doublecheck_admission_refusals_total{reason=\"messages\"}";
 
+const ITEMS: &str = "grpc_server_msg_received_total{grpc_type=\"bidi_stream\",\
+    grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"StreamPayments\"}";
+
 /// A batch whose answer is some 100 kB long: every item lacks all that a payment must have.
 fn batch() -> pb::BatchScorePaymentsRequest {
     let requests = vec![pb::ScorePaymentRequest::default(); 600];
@@ -104,7 +107,7 @@ async fn who_does_not_read_its_streams_keeps_its_connection() {
 #[tokio::test]
 async fn streams_that_nobody_reads_hold_other_calls_of_their_connection_up_for_so_long() {
     let server = Server::start_within(Limits {
-        unread_ms: 200,
+        unread_ms: 1_000,
         ..PATIENT
     })
     .await;
@@ -122,6 +125,16 @@ async fn streams_that_nobody_reads_hold_other_calls_of_their_connection_up_for_s
         }
         begun.body.send_data(said.freeze(), false).unwrap();
         streams.push(begun);
+    }
+    // Until nothing more of them is read.
+    let (mut before, mut read) = (0, 1);
+    while read > before {
+        before = read;
+        for nth in 0..50 {
+            let payment = payment_but("p", |p| p.account_id = format!("{read}-{nth}"));
+            server.score(payment).await.unwrap();
+        }
+        read = server.metric(ITEMS);
     }
     let other = unread.score(payment("p1"), "").await;
     let answered = tokio::time::timeout(Duration::from_secs(20), other.answer()).await;

@@ -1034,6 +1034,19 @@ fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
     check(&(users(4) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
     check(&(users(30) + "1h p1 pays 30.00 to M001 device=farm : stopped DEVICE_FAN_OUT"));
     check(&(users(30) + "5d p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
+    // The terminal of a shop is its own, whoever else pays from it; it is a sign beside others.
+    let own = |many: u32| format!("0s {many} times every 1d pays 30.00 to M001 device=farm\n");
+    let later = |story: String| story.replace("0s u", "20d u");
+    check(
+        &(own(20)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : allow DEVICE_FAN_OUT"),
+    );
+    check(
+        &(own(2)
+            + &later(users(30))
+            + "20d1h p1 pays 31.00 to M001 device=farm : stopped DEVICE_FAN_OUT"),
+    );
     // What hundreds pay from is a place, or stands for none.
     check(&(users(600) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
 }
@@ -1113,6 +1126,35 @@ fn a_sum_that_was_declined_is_asked_about_once() {
 }
 
 #[test]
+fn an_account_emptied_in_parts_for_one_stranger_is_a_burst() {
+    let past = "0s 30 times every 1d pays 48.00 to M001\n";
+    let drained = |kind: &str, payee: &str| {
+        let mut story = String::new();
+        for (nth, sum) in [21, 55, 72, 61, 68, 57].into_iter().enumerate() {
+            let seconds = nth * 40;
+            story += &format!(
+                "31d14h{seconds}s p{nth} pays {sum}.00 to {payee} type=wallet kind={kind}\n"
+            );
+            story += &format!("31d14h{}s p{nth} succeeded\n", seconds + 2);
+        }
+        story + &format!("31d14h5m p9 pays 64.00 to {payee} type=wallet kind={kind}")
+    };
+    check(&(past.to_owned() + &drained("transfer", "W001") + " : confirm SMALL_PAYMENT_BURST"));
+    // Goods come back, and whom it paid last week is no stranger.
+    check(&(past.to_owned() + &drained("purchase", "W001") + " : allow !SMALL_PAYMENT_BURST"));
+    let known = "24d18h 1 times every 1d pays 50.00 to W001 type=wallet kind=transfer\n";
+    check(&(past.to_owned() + known + &drained("transfer", "W001") + " : !SMALL_PAYMENT_BURST"));
+    // Who says that it is meant is not asked about each.
+    let mut stage = check(&(past.to_owned() + &drained("transfer", "W001") + " : confirm"));
+    stage.play(
+        "
+        31d14h5m5s  p9 pays 64.00 to W001 type=wallet kind=transfer token=p9 : allow PAYER_CONFIRMED
+        31d14h5m30s q1 pays 66.00 to W001 type=wallet kind=transfer : !SMALL_PAYMENT_BURST
+        ",
+    );
+}
+
+#[test]
 fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
     let order = "50.00 to M001 order=o1 type=merchant kind=purchase";
     for (heard, again, answer) in [
@@ -1136,19 +1178,6 @@ fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
         1h   p3 pays {order} : block DUPLICATE_ORDER
         "
     ));
-    // The terminal of a shop is its own, whoever else pays from it; it is a sign beside others.
-    let own = |many: u32| format!("0s {many} times every 1d pays 30.00 to M001 device=farm\n");
-    let later = |story: String| story.replace("0s u", "20d u");
-    check(
-        &(own(20)
-            + &later(users(30))
-            + "20d1h p1 pays 31.00 to M001 device=farm : allow DEVICE_FAN_OUT"),
-    );
-    check(
-        &(own(3)
-            + &later(users(30))
-            + "20d1h p1 pays 31.00 to M001 device=farm : stopped DEVICE_FAN_OUT"),
-    );
 }
 
 #[test]

@@ -174,6 +174,8 @@ struct Run<'a, 'c> {
     small_minor_max: i64,
     /// Whether what is gone to other strangers is of it whatever its sum.
     counts_strangers: bool,
+    /// Whether so is what is gone to the payee that is paid now, whom the account met in this run.
+    counts_parts: bool,
     /// Whether the payment that is asked about is not small.
     is_large: bool,
     places: Places,
@@ -191,13 +193,20 @@ impl<'a, 'c> Run<'a, 'c> {
         let newest = recent.newest(LOOK_BACK_MAX);
         let payment = context.payment;
         // Whoever said yes to one of many wages is not asked about each.
-        let was_meant =
-            |record: RecordRef<'_>| is_gone_to_a_stranger(record) && record.was_confirmed();
+        let was_meant = |record: RecordRef<'_>| {
+            record.was_confirmed()
+                && (is_gone_to_a_stranger(record) || record.pays_the_payee_of(context.submission))
+        };
         let counts_strangers = part == Part::Own
             && context.knows_the_account()
             && context.account.profile().novelty() <= settings.strangers_novelty
             && !newest.iter().any(was_meant);
-        let is_gone = counts_strangers && payment.kind.is_irrevocable() && !context.knows_the_payee;
+        let was_met = |record: RecordRef<'_>| {
+            is_gone_to_a_stranger(record) && record.pays_the_payee_of(context.submission)
+        };
+        let is_gone = counts_strangers && payment.kind.is_irrevocable();
+        let counts_parts = is_gone && newest.iter().any(was_met);
+        let is_gone = is_gone && (counts_parts || !context.knows_the_payee);
         // One that is neither is part of a run of its like only.
         let is_large = payment.money.amount_minor() > small_minor_max;
         let is_alike_only = part == Part::Own && is_large && !is_gone;
@@ -208,6 +217,7 @@ impl<'a, 'c> Run<'a, 'c> {
             part,
             small_minor_max: if is_alike_only { 0 } else { small_minor_max },
             counts_strangers: counts_strangers && !is_alike_only,
+            counts_parts,
             is_large,
             places: 0,
         };
@@ -224,11 +234,18 @@ impl<'a, 'c> Run<'a, 'c> {
             && record.standing().counts_in_velocity()
             && (money.amount_minor() <= self.small_minor_max
                 || self.part == Part::Own && record.pays_the_same_as(self.context.submission)
-                || self.is_to_another_stranger(record))
+                || self.is_to_another_stranger(record)
+                || self.is_part_for_the_stranger(record))
     }
 
-    /// Whether it is of the run whatever its sum, since it is gone to another stranger. What one stranger gets
-    /// in parts counts where it is small or the same again.
+    /// Whether it is of the run whatever its sum, since it is gone to the stranger that gets this one too. Who
+    /// empties an account by its transfer limit does so in parts.
+    fn is_part_for_the_stranger(&self, record: RecordRef<'_>) -> bool {
+        self.counts_parts && record.pays_the_payee_of(self.context.submission)
+    }
+
+    /// Whether it is of the run whatever its sum, since it is gone to another stranger. What that one gets in
+    /// parts counts where it is small.
     fn is_to_another_stranger(&self, record: RecordRef<'_>) -> bool {
         self.counts_strangers
             && is_gone_to_a_stranger(record)
