@@ -90,7 +90,7 @@ const OTHER_SHAPES: &[(Shape, &[(&str, Bound)])] = &[
     (
         Shape::FarSpread,
         &[
-            ("ordinary", Ceiling(0.0051)),
+            ("ordinary", Ceiling(0.0039)),
             (LOOKALIKES_TOGETHER, Ceiling(0.014)),
             ("slip", Floor(0.91)),
             ("typo", Floor(0.98)),

@@ -31,10 +31,10 @@ settings! {
         /// rare, one payment in some hundreds, which is 5 to 6 nats. Raising it asks less about slips that
         /// may as well be meant, above all of people whose sums spread far; those by a factor of ten lie far
         /// above.
-        from_nats: f64 = 3.1, 0 => 100, "nats";
+        from_nats: f64 = 3.6, 0 => 100, "nats";
         /// From where it fires at full strength. Near the one above: halves of a slip do not add up with
         /// an unusual amount, which is the same fact once more.
-        full_nats: f64 = 3.2, 0 => 100, "nats";
+        full_nats: f64 = 3.7, 0 => 100, "nats";
         /// Full strength against sums that vary: just enough to ask, so that what looks like abuse stands
         /// above it.
         varied_strength: f64 = 61.0, 0 => 100, "strength";
