@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use crate::grpc::pb;
 use crate::scoring::money::{Currency, Money};
+use crate::scoring::text::is_invisible;
 
 /// The languages that reasons are told in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
@@ -84,13 +85,17 @@ pub(super) fn duration(duration: prost_types::Duration) -> String {
 
 /// Columns, aligned. The last is left as it is.
 pub(super) fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()> {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| visible(cell)).collect())
+        .collect();
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
         let cells = rows.iter().filter_map(|row| row.get(column));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
-    for row in rows {
+    for row in &rows {
         let mut line = String::new();
         for (cell, width) in row.iter().zip(&widths) {
             let width = *width;
@@ -99,6 +104,19 @@ pub(super) fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()>
         writeln!(out, "{}", line.trim_end())?;
     }
     Ok(())
+}
+
+/// The text, with what is invisible in it spelt out: an id that reads as another is what support has to see.
+pub(super) fn visible(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if is_invisible(letter) {
+            shown.extend(letter.escape_unicode());
+        } else {
+            shown.push(letter);
+        }
+    }
+    shown
 }
 
 /// The rows that tell of an assessment: what, and its value.
@@ -172,5 +190,18 @@ mod tests {
         let mut out = Vec::new();
         table(&mut out, &rows).unwrap();
         assert_eq!(String::from_utf8(out).unwrap(), "a    1   x y\nbcd  22\n");
+    }
+
+    #[test]
+    fn a_table_spells_out_what_is_invisible() {
+        let mut out = Vec::new();
+        let rows = [["payee", "138\u{202e}4321 (phone)"]
+            .map(str::to_owned)
+            .to_vec()];
+        table(&mut out, &rows).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "payee  138\\u{202e}4321 (phone)\n"
+        );
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Payee ids are masked: a screen may be seen by others, and a stranger's number is nobody's business.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::assessment::{Decision, Reason, ReasonCode};
 use super::money::Currency;
@@ -109,7 +109,25 @@ impl Zeros {
     }
 }
 
-/// A payee id with its middle hidden: `138****5678`. Short ids show less, the shortest nothing.
+/// Whether it shows nothing itself and may change how what is around it shows: its order, above all. In a number
+/// that is read out or compared it hides another one. Source: Unicode Standard Annex #9 and the property
+/// `Default_Ignorable_Code_Point`, as far as ids and sentences meet them.
+#[must_use]
+pub const fn is_invisible(letter: char) -> bool {
+    matches!(
+        letter,
+        '\u{ad}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+    )
+}
+
+/// A payee id with its middle hidden: `138****5678`. Short ids show less, the shortest nothing; what is invisible
+/// is hidden wherever it stands.
 struct Masked<'a>(&'a PayeeId);
 
 impl fmt::Display for Masked<'_> {
@@ -124,9 +142,15 @@ impl fmt::Display for Masked<'_> {
         };
         let place = |nth| id.char_indices().nth(nth).map_or(id.len(), |(at, _)| at);
         let (start, end) = (place(head), place(count.saturating_sub(tail)));
-        f.write_str(id.get(..start).unwrap_or_default())?;
-        f.write_str("****")?;
-        f.write_str(id.get(end..).unwrap_or_default())
+        let mut show = |part: Option<&str>| {
+            let mut letters = part.unwrap_or_default().chars();
+            letters.try_for_each(|letter| {
+                f.write_char(if is_invisible(letter) { '*' } else { letter })
+            })
+        };
+        show(id.get(..start))?;
+        show(Some("****"))?;
+        show(id.get(end..))
     }
 }
 
@@ -166,6 +190,8 @@ mod tests {
         check("12345", "1****45");
         check("12345678", "12****678");
         check("商户北京朝阳路一二三号", "商户北****一二三号");
+        check("\u{202e}13812345678", "*13****5678");
+        check("1381234567\u{200b}8", "138****67*8");
     }
 
     #[test]

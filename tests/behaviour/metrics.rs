@@ -224,7 +224,7 @@ async fn calls_that_never_reach_the_service_are_counted() {
         let mut garbled = wire.begin(path, &[]).await;
         let no_message = packed(0, &[0xff; 9]);
         garbled.body.send_data(no_message, true).unwrap();
-        assert_eq!(garbled.end().await.code(), Code::Internal);
+        assert_eq!(garbled.end().await.code(), Code::InvalidArgument);
     }
     // The service itself refuses this one, and nobody else counts it.
     let empty = server.batch(Vec::new()).await.unwrap_err();
@@ -237,8 +237,8 @@ async fn calls_that_never_reach_the_service_are_counted() {
     };
     assert_eq!(handled("unknown", "Unimplemented"), 1.0);
     assert_eq!(handled("BatchScorePayments", "ResourceExhausted"), 1.0);
-    assert_eq!(handled("ListPayments", "Internal"), 1.0);
-    assert_eq!(handled("ScorePayment", "Internal"), 1.0);
+    assert_eq!(handled("ListPayments", "InvalidArgument"), 1.0);
+    assert_eq!(handled("ScorePayment", "InvalidArgument"), 1.0);
     assert_eq!(handled("BatchScorePayments", "InvalidArgument"), 1.0);
     assert!(!page.contains("PayTwice"));
 }

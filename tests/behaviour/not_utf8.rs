@@ -111,7 +111,7 @@ async fn text_that_is_not_utf_8_is_refused_by_the_name_of_its_field() {
     let mut endless = cut(&request(all_cut().0, ""));
     endless.pop();
     let status = cut_off(&server, SCORE, &[&endless]).await.status();
-    assert_eq!(status.code(), Code::Internal, "{status:?}");
+    assert_eq!(status.code(), Code::InvalidArgument, "{status:?}");
     assert_eq!(server.remembered().await, [""; 0]);
 }
 

@@ -260,7 +260,7 @@ async fn whose_calls_come_to_something_is_read_from_as_ever() {
     for nth in 0..1_000 {
         let mut begun = wire.begin(SCORE, &[]).await;
         begun.body.send_data(bad.clone(), true).unwrap();
-        assert_eq!(begun.end().await.code(), Code::Internal);
+        assert_eq!(begun.end().await.code(), Code::InvalidArgument);
         let payment = payment_but("p", |p| p.account_id = format!("payer-{nth}"));
         assert_eq!(wire.score(payment, "").await.end().await.code(), Code::Ok);
     }

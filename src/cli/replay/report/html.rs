@@ -4,6 +4,8 @@
 
 use std::fmt::{self, Display, Write as _};
 
+use crate::scoring::text::is_invisible;
+
 /// A piece of a page.
 #[derive(Debug, Default)]
 pub(super) struct Html(String);
@@ -90,6 +92,7 @@ impl fmt::Write for Escaped<'_> {
                 '>' => self.0.push_str("&gt;"),
                 '"' => self.0.push_str("&quot;"),
                 '\'' => self.0.push_str("&#39;"),
+                _ if is_invisible(letter) => self.0.extend(letter.escape_unicode()),
                 _ => self.0.push(letter),
             }
         }
