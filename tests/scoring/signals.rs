@@ -1155,6 +1155,21 @@ fn an_account_emptied_in_parts_for_one_stranger_is_a_burst() {
 }
 
 #[test]
+fn two_who_are_paid_for_at_a_gate_are_asked_about_and_not_blocked() {
+    check(
+        "
+        1d8h     a1 pays 2.30 to M001 type=merchant kind=purchase order=a : allow
+        1d8h5s   a2 pays 2.30 to M001 type=merchant kind=purchase order=b : confirm DUPLICATE_IN_FLIGHT
+        1d8h9s   a2 pays 2.30 to M001 type=merchant kind=purchase order=b token=a2 : allow PAYER_CONFIRMED
+        2d8h     c1 pays 2.30 to M001 type=merchant kind=purchase order=c : allow
+        2d8h5s   c2 pays 2.30 to M001 type=merchant kind=purchase order=c : block DUPLICATE_IN_FLIGHT
+        3d8h     d1 pays 2.30 to M001 type=merchant kind=purchase : allow
+        3d8h5s   d2 pays 2.30 to M001 type=merchant kind=purchase order=d : block DUPLICATE_IN_FLIGHT
+        ",
+    );
+}
+
+#[test]
 fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
     let order = "50.00 to M001 order=o1 type=merchant kind=purchase";
     for (heard, again, answer) in [

@@ -3,7 +3,8 @@
 //! Within seconds it is a double press. Later it is somebody who got no answer and tries again: the
 //! case that checks against *completed* payments miss. Time-outs of gateways and card networks are
 //! 30–60 s, so the repeat comes just after. Where outcomes are reported late anyhow, silence says little,
-//! and another order is another purchase as it is once the first is paid.
+//! and another order is another purchase as it is once the first is paid. A press under two order numbers is as
+//! likely as two who are paid for at a gate: it asks.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -53,13 +54,14 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         elapsed,
         earlier_outcome: earlier.outcome(),
     };
-    if elapsed <= settings.block_within_ms {
+    let is_press = elapsed <= settings.block_within_ms;
+    if is_press && !earlier.pays_another_order_than(context.submission) {
         return Measure::of(100.0, Nature::Abuse, evidence);
     }
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.late_strength + (settings.end_strength - settings.late_strength) * late;
-    if says_little(context, earlier, elapsed) {
+    if !is_press && says_little(context, earlier, elapsed) {
         let paid = &context.policy.signals.duplicate_recent;
         strength *= paid.other_order_share(earlier, context.submission, elapsed);
     }
