@@ -114,3 +114,19 @@ fn a_directory_that_was_emptied_is_taken_again() {
         assert!(is_replayed(&next, payment_id), "{payment_id}");
     }
 }
+
+#[test]
+fn a_question_that_is_asked_in_it_then_can_be_answered_after_a_restart() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let served = Served::start_with_data(&data);
+    served.score_json("p-1", &[]);
+    assert_eq!(served.report_succeeded("p-1").code, Some(0));
+    make_anew(&served, &data);
+    let asked = served.score_json("p-3", &[]);
+    let token = asked["confirmation"]["token"].as_str().unwrap();
+    served.end();
+    let next = Served::start_with_data(&data);
+    let answered = next.score_json("p-3", &["--token", token]);
+    assert_eq!(answered["decision"], "DECISION_ALLOW", "{answered}");
+}
