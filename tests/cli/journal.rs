@@ -524,6 +524,30 @@ fn a_key_that_is_damaged_is_told_before_the_start_that_refuses_it() {
 }
 
 #[test]
+fn a_journal_that_is_not_read_is_told_where_none_is_kept() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let none = [
+        "serve",
+        "--grpc-address",
+        "127.0.0.1:0",
+        "--journal-ack",
+        "none",
+    ];
+    let told = "holds a journal that is not read";
+    let beside_nothing = Served::start_on(&data, &none).end();
+    assert!(!beside_nothing.contains(told), "{beside_nothing}");
+    Served::start_with_data(&data).end();
+    let before = fs::read_dir(&data).unwrap().count();
+    let log = Served::start_on(&data, &none).end();
+    let mut lines = log.lines().filter(|line| line.contains(told));
+    let line = lines.next().unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("WARN") && line.contains(&data), "{line}");
+    assert_eq!(lines.next(), None, "{log}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), before);
+}
+
+#[test]
 fn a_process_that_was_ended_goes_on_where_it_was() {
     let folder = Folder::with(&[]);
     let data = folder.path("data");
