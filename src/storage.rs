@@ -60,6 +60,16 @@ pub trait Directory: Send + Sync + fmt::Debug {
     /// # Errors
     /// When the disk failed. What it then holds is unknown, and another call does not tell.
     fn sync(&self) -> io::Result<()>;
+
+    /// That this process is still the one that writes to it. What says so is taken again where it was removed, and
+    /// where the directory was made anew with nothing in it. Where this fails, nothing is made, changed or removed in
+    /// it either.
+    ///
+    /// # Errors
+    /// When the directory is gone, or another process has opened it.
+    fn check_is_held(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A file that is written at its end. May be synced by one thread while another writes.

@@ -36,7 +36,12 @@ impl fmt::Display for Alias {
 
 /// Signs tokens. Instances that share a load share nothing else: accounts stay on one instance.
 #[derive(Clone)]
-pub struct TokenKey(Hmac<Sha256>);
+pub struct TokenKey {
+    /// Ready to sign.
+    mac: Hmac<Sha256>,
+    /// What it is kept as.
+    bytes: [u8; KEY_BYTES],
+}
 
 impl TokenKey {
     /// The key made of these bytes.
@@ -44,7 +49,10 @@ impl TokenKey {
     pub fn from_bytes(bytes: &[u8; KEY_BYTES]) -> Self {
         let mut block = [0; 64];
         block[..KEY_BYTES].copy_from_slice(bytes);
-        Self(Hmac::new(&block.into()))
+        Self {
+            mac: Hmac::new(&block.into()),
+            bytes: *bytes,
+        }
     }
 
     /// A key nobody knows.
@@ -66,17 +74,31 @@ impl TokenKey {
         if let Some(kept) = Self::found_in(directory)? {
             return Ok(kept);
         }
-        let mut bytes = [0; KEY_BYTES];
-        getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+        let key = Self::random().map_err(|error| io::Error::other(error.to_string()))?;
+        key.put_in(directory)?;
+        Ok(key)
+    }
+
+    /// Keeps this key in the directory where there is none: the directory may have been made anew.
+    ///
+    /// # Errors
+    /// When the directory cannot be read or written to.
+    pub fn keep_in(&self, directory: &dyn Directory) -> io::Result<()> {
+        if is_in(directory)? {
+            return Ok(());
+        }
+        self.put_in(directory)
+    }
+
+    fn put_in(&self, directory: &dyn Directory) -> io::Result<()> {
         let unfinished = format!("{KEY_FILE}.new");
         // Of a start that was cut short.
         let _ = directory.remove(&unfinished);
         let file = directory.create(&unfinished)?;
-        file.write(&bytes)?;
+        file.write(&self.bytes)?;
         file.sync()?;
         directory.rename(&unfinished, KEY_FILE)?;
-        directory.sync()?;
-        Ok(Self::from_bytes(&bytes))
+        directory.sync()
     }
 
     /// The key that is kept in the directory; `None` where none is.
@@ -84,7 +106,7 @@ impl TokenKey {
     /// # Errors
     /// When it cannot be read; [`io::ErrorKind::InvalidData`] when it is no key.
     pub fn found_in(directory: &dyn Directory) -> io::Result<Option<Self>> {
-        if !directory.names()?.iter().any(|name| name == KEY_FILE) {
+        if !is_in(directory)? {
             return Ok(None);
         }
         let length = directory.length(KEY_FILE)?;
@@ -103,7 +125,7 @@ impl TokenKey {
     /// The token for the question about `payment` that ends at `expire_time`.
     #[must_use]
     pub fn mint(&self, payment: &Payment, expire_time: Timestamp) -> ConfirmationToken {
-        let mut nonce = self.0.clone();
+        let mut nonce = self.mac.clone();
         nonce.update(b"nonce\0");
         nonce.update(payment.account_id.as_str().as_bytes());
         // Ids hold no control characters, so a zero byte keeps them apart.
@@ -141,7 +163,7 @@ impl TokenKey {
     /// to the id without it.
     #[must_use]
     pub fn alias(&self, id: &str) -> Alias {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         mac.update(b"alias\0");
         mac.update(id.as_bytes());
         let digest = mac.finalize().into_bytes();
@@ -151,11 +173,15 @@ impl TokenKey {
     }
 
     fn signature_of(&self, bytes: &[u8; 24]) -> Hmac<Sha256> {
-        let mut mac = self.0.clone();
+        let mut mac = self.mac.clone();
         mac.update(b"token\0");
         mac.update(&bytes[..16]);
         mac
     }
+}
+
+fn is_in(directory: &dyn Directory) -> io::Result<bool> {
+    Ok(directory.names()?.iter().any(|name| name == KEY_FILE))
 }
 
 impl fmt::Debug for TokenKey {

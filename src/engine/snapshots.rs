@@ -21,6 +21,7 @@ use crate::scoring::memory::{DeviceMemory, PayeeMemory};
 use crate::scoring::payment::{AccountId, DeviceId, InvalidId, PayeeId};
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
+use crate::token::KEY_FILE;
 
 /// How many snapshots are kept: the one before the newest is there if that one is damaged. Of the first there is
 /// none: until there are two, the journal before it is what it stands for.
@@ -67,6 +68,9 @@ impl Engine {
             return Ok(true);
         };
         if journal.recover()?.is_some() {
+            // Where the directory was made anew: what is asked from now on is to be answered after a restart.
+            let kept = self.token_key.keep_in(&**journal.directory());
+            kept.map_err(JournalFault::storage(KEY_FILE))?;
             // What is older lacks what was dropped.
             self.snapshot_beside(journal, 1, rest)?;
         }

@@ -195,15 +195,17 @@ impl Log {
     }
 
     /// That the newest file is still to be found under its name. One that was removed, or whose directory was, can
-    /// be written to and synced without an error, and no start will see it.
+    /// be written to and synced without an error, and no start will see it. Nor will one see what another process
+    /// writes over.
     ///
     /// # Errors
-    /// When it is not.
+    /// When it is not, or another process has opened the directory.
     pub(super) fn check_is_there(&self) -> io::Result<()> {
         let found = self.directory.length(&self.name);
         found.map(drop).map_err(|error| {
             io::Error::new(error.kind(), format!("looking for {}: {error}", self.name))
-        })
+        })?;
+        self.directory.check_is_held()
     }
 
     /// What is to be synced, in order. Whoever takes it syncs it, or drops the log.

@@ -545,6 +545,64 @@ fn a_key_that_is_gone_from_beside_a_journal_is_missed() {
 }
 
 #[test]
+fn a_key_that_is_damaged_is_told_before_the_start_that_refuses_it() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    Served::start_with_data(&data).end();
+    let key = folder.path("data/token.key");
+    let whole = fs::read(&key).unwrap();
+    assert_eq!(run(&["journal", "verify", &data]).code, Some(0));
+    for length in [0, 7, 31, 33] {
+        let damaged: Vec<u8> = whole.iter().copied().cycle().take(length).collect();
+        fs::write(&key, damaged).unwrap();
+        let verified = run(&["journal", "verify", &data]);
+        let told = format!("token.key: has {length} bytes, not 32");
+        assert_eq!(
+            (verified.code, &*verified.out),
+            (Some(1), ""),
+            "{verified:?}"
+        );
+        assert!(verified.err.contains(&told), "{verified:?}");
+        let refused = run(&[
+            "serve",
+            "--grpc-address",
+            "127.0.0.1:0",
+            "--data-dir",
+            &data,
+        ]);
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        assert!(refused.err.contains(&told), "{refused:?}");
+    }
+    // One that is gone stops no start, which makes a new one.
+    fs::remove_file(&key).unwrap();
+    assert_eq!(run(&["journal", "verify", &data]).code, Some(0));
+}
+
+#[test]
+fn a_journal_that_is_not_read_is_told_where_none_is_kept() {
+    let folder = Folder::with(&[]);
+    let data = folder.path("data");
+    let none = [
+        "serve",
+        "--grpc-address",
+        "127.0.0.1:0",
+        "--journal-ack",
+        "none",
+    ];
+    let told = "holds a journal that is not read";
+    let beside_nothing = Served::start_on(&data, &none).end();
+    assert!(!beside_nothing.contains(told), "{beside_nothing}");
+    Served::start_with_data(&data).end();
+    let before = fs::read_dir(&data).unwrap().count();
+    let log = Served::start_on(&data, &none).end();
+    let mut lines = log.lines().filter(|line| line.contains(told));
+    let line = lines.next().unwrap_or_else(|| panic!("{log}"));
+    assert!(line.contains("WARN") && line.contains(&data), "{line}");
+    assert_eq!(lines.next(), None, "{log}");
+    assert_eq!(fs::read_dir(&data).unwrap().count(), before);
+}
+
+#[test]
 fn a_process_that_was_ended_goes_on_where_it_was() {
     let folder = Folder::with(&[]);
     let data = folder.path("data");

@@ -24,6 +24,7 @@ mod reload;
 mod replay;
 mod report;
 mod restarts;
+mod second;
 mod secured;
 mod settings;
 mod support;

@@ -8,6 +8,7 @@ use super::covered::Covered;
 use super::{look_at, look_until_whole, open, snapshot, told};
 use crate::journal::snapshot::SnapshotSummary;
 use crate::journal::{JournalFault, Reader, Tail};
+use crate::token::{KEY_FILE, TokenKey};
 
 pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
     let rows = look_until_whole(directory, || look(directory), |_| true)?;
@@ -39,6 +40,11 @@ fn look(directory: &Path) -> Result<Vec<Vec<String>>, Failure> {
             directory.display()
         )));
     }
+    // Without a key a start makes one; with one that is damaged there is no start.
+    let key = look_at(directory).map(|disk| TokenKey::found_in(&*disk))?;
+    key.map_err(|error| {
+        Failure::at_work(directory.display(), &JournalFault::storage(KEY_FILE)(error))
+    })?;
     let row = |name: &str, value: String| vec![name.to_owned(), value];
     let mut rows = vec![
         row("records", records.to_string()),

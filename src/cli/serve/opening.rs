@@ -12,7 +12,7 @@ use crate::clock::{Stopwatch, SystemClock};
 use crate::config::Config;
 use crate::engine::{Durability, Engine, Progress, Recovered};
 use crate::journal::snapshot::SnapshotSummary;
-use crate::journal::{JournalFault, Settings, Tail, has_segments};
+use crate::journal::{JournalFault, Settings, Tail, has_segments, is_kept_in};
 use crate::scoring::policy::Policies;
 use crate::storage::Directory;
 use crate::storage::disk::Disk;
@@ -39,6 +39,7 @@ pub(super) async fn open(config: &Config, sets_damage_aside: bool) -> Result<Eng
     let policies = config.contents.policies.clone();
     let budget_bytes_max = config.memory_budget.bytes_max();
     let Some(ack) = config.journal_ack.ack() else {
+        warn_of_unread_journal(&config.data_dir);
         return Ok(within(budget_bytes_max, in_memory(policies)?));
     };
     let data_dir = config.data_dir.clone();
@@ -190,6 +191,18 @@ fn recover(
     };
     Engine::recover(policies, durability, clock_from, tell)
         .map_err(|fault: JournalFault| Failure::at_work(&opening, &fault))
+}
+
+/// Says so where nothing is kept beside what was: whoever meant to go on with that must not learn it by a restart.
+fn warn_of_unread_journal(data_dir: &Path) {
+    // Where there is no directory, or none to be looked into, there is nothing that could be missed.
+    if Disk::look_at(data_dir).is_ok_and(|disk| is_kept_in(&disk).unwrap_or(false)) {
+        tracing::warn!(
+            target: "doublecheck", data_dir = %data_dir.display(),
+            "the data directory holds a journal that is not read, and what is answered now is not kept: journal.ack is \
+             none"
+        );
+    }
 }
 
 /// Says so where a service has kept a journal, and the key that it signed with is gone: a new one is made. What was
