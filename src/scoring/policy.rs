@@ -34,8 +34,9 @@ settings! {
         block_from: f64 = 85.0, 1 => 100, "score";
         /// How much of the score signals of abuse must make up on their own before a payment is
         /// blocked. Below it the score is held under `block_from`: people's slips alone never block.
-        /// No single sign but a certain one reaches it (the heaviest, reports against the payee, comes to
-        /// 65): it takes two. Raising it asks where it blocked before; at 100 only the certain blocks.
+        /// Bursts, a pace beyond its limits, failures in a row and a device of many accounts reach it by
+        /// themselves; of what else speaks of abuse (reports against the payee come to 65) it takes two.
+        /// Raising it asks where it blocked before; at 100 only the certain blocks.
         block_needs_abuse: f64 = 70.0, 0 => 100, "score";
     }
 }
