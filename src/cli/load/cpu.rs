@@ -10,9 +10,11 @@ pub(super) fn used_by(pid: u32) -> Option<Duration> {
     used_in(&Path::new("/proc").join(pid.to_string()).join("task"))
 }
 
-/// Whether the system tells what processes use, and has none that is called so.
+/// Whether the system tells what processes use, and has none that is called so. One that has just begun has used
+/// nothing yet that is told.
 pub(super) fn is_missing(pid: u32) -> bool {
-    used_by(std::process::id()).is_some() && used_by(pid).is_none()
+    let processes = Path::new("/proc");
+    processes.join("self/schedstat").exists() && !processes.join(pid.to_string()).exists()
 }
 
 fn used_in(tasks: &Path) -> Option<Duration> {
