@@ -107,7 +107,7 @@ pub(super) fn table(out: &mut dyn Write, rows: &[Vec<String>]) -> io::Result<()>
 }
 
 /// The text, with what is invisible in it spelt out: an id that reads as another is what support has to see.
-pub(super) fn visible(text: &str) -> String {
+fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for letter in text.chars() {
         if is_invisible(letter) {

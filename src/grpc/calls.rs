@@ -243,8 +243,7 @@ impl Answering {
             Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
             Stage::Refused(fault) => Poll::Ready(Err(fault.clone())),
         };
-        let taken_ns = shared.pulse.taken_ns().wrapping_sub(before_ns);
-        self.taken_ns = self.taken_ns.wrapping_add(taken_ns);
+        self.taken_ns = shared.pulse.and_taken_since(before_ns, self.taken_ns);
         gone_on.map(|answer| match answer {
             Ok(response) => self.answered(response),
             Err(fault) => self.refuse(fault),

@@ -74,7 +74,7 @@ impl Expected {
 
     /// Whether it is so little that it may only be to see whether a number is right.
     pub(super) fn may_be_a_trial(&self, amount_minor: i64) -> bool {
-        self.doublings_above_usual(amount_minor) < -TRIAL_DOUBLINGS
+        is_trial(self.doublings_above_usual(amount_minor))
     }
 
     /// How much less likely the amount is than the likeliest one. Sums that people pay are about
@@ -131,12 +131,14 @@ impl SumsPaid {
     /// Whether this is one small sum, sent to see whether the number is right, where so much is usual: it says
     /// nothing of what is to follow.
     fn are_a_trial(&self, usual_doublings: f64) -> bool {
-        self.sums < 2.0 && self.middle < usual_doublings - TRIAL_DOUBLINGS
+        self.sums < 2.0 && is_trial(self.middle - usual_doublings)
     }
 }
 
-/// How far below what is usual a trial lies: less than a tenth of it.
-const TRIAL_DOUBLINGS: f64 = std::f64::consts::LOG2_10;
+/// Whether what lies so far above what is usual is a trial at most: less than a tenth of it.
+fn is_trial(doublings_above: f64) -> bool {
+    doublings_above < -std::f64::consts::LOG2_10
+}
 
 fn sums_paid(known: &KnownPayee<'_>) -> Option<SumsPaid> {
     let (mut sums, mut total, mut squares) = (0.0, 0.0, 0.0);

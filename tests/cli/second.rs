@@ -37,22 +37,9 @@ fn is_replayed(served: &Served, payment_id: &str) -> bool {
 fn make_anew(served: &Served, data: &str) {
     fs::remove_dir_all(data).unwrap();
     fs::create_dir(data).unwrap();
-    let elsewhere = [
-        "--account",
-        "bob",
-        "--payment-id",
-        "p-2",
-        "--payee",
-        "bakery",
-    ];
-    served.run(
-        &[
-            &["score", "--payee-type", "merchant", "--kind", "purchase"],
-            &elsewhere[..],
-            &["--amount", "9.00", "--currency", "CNY"],
-        ]
-        .concat(),
-    );
+    let score = "score --account bob --payment-id p-2 --payee bakery --payee-type merchant --kind purchase \
+                 --amount 9.00 --currency CNY";
+    served.run(&score.split_whitespace().collect::<Vec<_>>());
     served.logged("the journal has failed");
     served.logged("the journal works again");
 }

@@ -2,7 +2,7 @@
 
 use doublecheck::scoring::policy::Value;
 
-use crate::timeline::{check, check_with};
+use crate::timeline::{Stage, check, check_with};
 
 const ASKED: &str = "
     0s    p1 pays 50.00 to 13812345678 : allow
@@ -186,17 +186,25 @@ fn a_hard_block_stands_even_against_a_yes() {
     stage.play("40s p3 pays 50.00 to M001 order=o1 token=p2 : block DUPLICATE_ORDER");
 }
 
-#[test]
-fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
-    // The payer has said of this payee that a repeat was meant: the next one is not asked about.
-    let mut stage = check("0s 5 times every 1d pays 63.00 to 13812345678");
-    stage.play(
+/// A payer who paid 50.00 twice within a minute and, asked about it, said on the sixth day that it was meant.
+fn said_yes() -> Stage {
+    check(
         "
+        0s       5 times every 1d pays 63.00 to 13812345678
         6d       p1 pays 50.00 to 13812345678 : allow
         6d1s     p1 succeeded
         6d1m     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
         6d1m5s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
         6d1m6s   p3 succeeded
+        ",
+    )
+}
+
+#[test]
+fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
+    // The payer has said of this payee that a repeat was meant: the next one is not asked about.
+    said_yes().play(
+        "
         8d       q1 pays 50.00 to 13812345678 : allow
         8d1s     q1 succeeded
         8d1m     q2 pays 50.00 to 13812345678 : allow DUPLICATE_RECENT
@@ -206,14 +214,9 @@ fn one_yes_answers_one_question_and_the_next_repeat_is_judged_by_it() {
 
 #[test]
 fn a_yes_says_little_of_other_sums_and_nothing_of_a_press() {
-    let mut stage = check(
+    let mut stage = said_yes();
+    stage.play(
         "
-        0s       5 times every 1d pays 63.00 to 13812345678
-        6d       p1 pays 50.00 to 13812345678 : allow
-        6d1s     p1 succeeded
-        6d1m     p2 pays 50.00 to 13812345678 : confirm DUPLICATE_RECENT
-        6d1m5s   p3 pays 50.00 to 13812345678 token=p2 : allow PAYER_CONFIRMED
-        6d1m6s   p3 succeeded
         8d       q1 pays 70.00 to 13812345678 : allow
         8d1s     q1 succeeded
         8d1m     q2 pays 70.00 to 13812345678 : confirm DUPLICATE_RECENT

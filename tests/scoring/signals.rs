@@ -1184,7 +1184,19 @@ fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
             "0s p1 pays {order} : allow\n{heard}\n{again} p2 pays {order} : {answer}"
         ));
     }
-    // The one that was paid is what counts, whatever is open beside it.
+    // One that was paid is what counts, whatever is open beside it.
+    let both = format!(
+        "
+        0s   p1 pays {order} : allow
+        30s  p2 pays {order} : confirm DUPLICATE_ORDER
+        35s  p2 pays {order} token=p2 : allow PAYER_CONFIRMED
+        "
+    );
+    let again = format!("1h p3 pays {order} : ");
+    check(&format!("{both}\n{again} confirm DUPLICATE_ORDER"));
+    check(&format!(
+        "{both}\n40s p1 succeeded\n{again} block DUPLICATE_ORDER"
+    ));
     check(&format!(
         "
         0s   p1 pays {order} : allow

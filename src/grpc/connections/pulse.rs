@@ -115,6 +115,13 @@ impl Pulse {
         self.taken_ns.load(Ordering::Relaxed)
     }
 
+    /// So much, and what calls have taken since it was `before_ns`: a connection is on one thread. What was put on the
+    /// bill meanwhile, as that of an item that never came whole, is taken no more.
+    pub(in crate::grpc) fn and_taken_since(&self, before_ns: u64, taken_ns: u64) -> u64 {
+        let since_ns = self.taken_ns().wrapping_sub(before_ns).cast_signed();
+        taken_ns.saturating_add_signed(since_ns)
+    }
+
     fn put_on_bill(&self, work_ns: i64) {
         self.bill_ns.fetch_add(work_ns, Ordering::Relaxed);
     }

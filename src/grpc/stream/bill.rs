@@ -45,11 +45,9 @@ impl Bill {
         self.pulse.taken_ns()
     }
 
-    /// What was taken since `before` was for it: a connection is on one thread. What was put on the bill meanwhile, as
-    /// that of an item that never came whole, is taken no more.
+    /// What was taken since `before` was for it.
     pub(super) fn take(&mut self, before: u64) {
-        let taken_ns = self.pulse.taken_ns().wrapping_sub(before).cast_signed();
-        self.taken_ns = self.taken_ns.saturating_add_signed(taken_ns);
+        self.taken_ns = self.pulse.and_taken_since(before, self.taken_ns);
     }
 
     /// So many items were answered, so many of them refused for what they were.

@@ -33,10 +33,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         })
     };
     // One that is known to be paid before one that is not.
-    let same_sum = || same_order().filter(|record| record.money() == payment.money);
-    let same_sum = same_sum()
-        .find(|earlier| !may_be_unpaid(context, *earlier))
-        .or_else(|| same_sum().next());
+    let same_sum = same_order()
+        .filter(|record| record.money() == payment.money)
+        .min_by_key(|record| may_be_unpaid(context, *record));
     let (earlier, strength, nature) = match same_sum {
         Some(earlier) if may_be_unpaid(context, earlier) => {
             (earlier, settings.open_strength, Nature::Slip)
