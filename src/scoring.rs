@@ -22,22 +22,24 @@ pub mod submission;
 pub mod text;
 pub mod time;
 pub mod window;
+mod context;
 mod expected;
 mod findings;
 mod fnv;
 mod hash;
 mod heap;
 mod roundness;
+mod trial;
 pub mod image;
 pub(crate) mod packing;
 
 use account::Account;
 use assessment::{Assessment, Challenge, Decision, History};
+use context::Context;
 use findings::Risk;
 use memory::Surroundings;
 use policy::Policy;
 use profile::KnownPayee;
-use signal::Context;
 use submission::Submission;
 use time::Timestamp;
 

@@ -1,7 +1,7 @@
 //! What amount is to be expected of a payment, and how surprising another one is.
 
+use super::context::Context;
 use super::profile::{KnownPayee, LogAmount};
-use super::signal::Context;
 
 /// What is to be expected of a payment: the account's level, times what its payee is paid more than
 /// others, both drawn towards the sums that this account paid this payee as far as these are known.

@@ -147,16 +147,6 @@ impl Window {
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
 
-    /// Whether a remembered payment to the same payee was made, or may have been, and nothing bad is known
-    /// of it.
-    #[must_use]
-    pub fn is_paying_the_payee_of(&self, submission: &Submission<'_>) -> bool {
-        self.newest_first().any(|record| {
-            record.pays_the_payee_of(submission)
-                && record.standing().teaches_profile() != Some(false)
-        })
-    }
-
     /// Of how many remembered payments it is known what became of them, and of how many of these that was
     /// reported later than `span` after they were scored.
     #[must_use]

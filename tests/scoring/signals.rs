@@ -1,10 +1,11 @@
 //! One story per signal: when it fires, and the nearest case in which it must not.
 
-use doublecheck::scoring::assessment::{AmountSlip, Evidence, Reason};
+use doublecheck::scoring::assessment::{AmountSlip, Evidence, Reason, ReasonCode};
 use doublecheck::scoring::policy::Value;
+use doublecheck::scoring::signal::Signal;
 use doublecheck::scoring::time::Span;
 
-use crate::timeline::{Stage, check, check_with};
+use crate::timeline::{START, Stage, check, check_with};
 
 /// What the signal of `code` said of a payment.
 fn reason_of<'a>(stage: &'a Stage, payment_id: &str, code: &str) -> &'a Reason {
@@ -1284,6 +1285,98 @@ fn a_takeover_is_stopped_by_what_each_of_its_signs_would_not_do_alone() {
         31d13h p3 pays 50.00 to 13900000002 device=d1 : allow
         ",
     );
+}
+
+#[test]
+fn a_takeover_that_begins_with_a_small_payment_is_stopped_as_one_without() {
+    let past = "12h    30 times every 1d pays 50.00 to M001 device=d1";
+    for (first, again) in [("18.00", "900.00"), ("100.00", "305.00")] {
+        check(&format!(
+            "
+            {past}
+            31d4h    p1 pays {first} to 13900000001 device=d2
+            31d4h2s  p1 succeeded
+            31d4h1m  p2 pays {again} to 13900000001 device=d2 : stopped DEVICE_NEW PAYEE_NEW HOUR_UNUSUAL
+            "
+        ));
+    }
+    // From the device of the account itself, as by who has stolen it.
+    check(&format!(
+        "
+        {past}
+        31d4h    p1 pays 18.00 to 13900000001 device=d1
+        31d4h2s  p1 succeeded
+        31d4h1m  p2 pays 900.00 to 13900000001 device=d1 : stopped PAYEE_NEW AMOUNT_UNUSUAL HOUR_UNUSUAL
+        "
+    ));
+}
+
+#[test]
+fn a_new_phone_and_a_new_payee_vouch_for_sums_like_those_they_have_paid() {
+    let past = "12h    30 times every 1d pays 50.00 to M001 device=d1";
+    check(&format!(
+        "
+        {past}
+        31d12h    p1 pays 50.00 to M002 device=d2 : allow DEVICE_NEW PAYEE_NEW
+        31d12h2s  p1 succeeded
+        31d13h    p2 pays 90.00 to M003 device=d2 : allow !DEVICE_NEW PAYEE_NEW
+        31d13h2s  p2 succeeded
+        31d14h    p3 pays 120.00 to M002 device=d2 : allow !DEVICE_NEW !PAYEE_NEW
+        31d14h2s  p3 succeeded
+        31d15h    p4 pays 600.00 to M001 device=d2 : DEVICE_NEW !PAYEE_NEW
+        33d12h    p5 pays 600.00 to M002 device=d2 : !DEVICE_NEW !PAYEE_NEW
+        "
+    ));
+    // Without another device there is none that it could be strange beside.
+    check(
+        "
+        12h    9 times every 1h pays 50.00 to M001 device=d1
+        22h    p1 pays 180.00 to M001 device=d1 : !DEVICE_NEW
+        ",
+    );
+    // A payee that looked like another one when it was tried is not asked about for that again.
+    check(
+        "
+        12h    30 times every 1d pays 50.00 to 13812345678
+        31d12h   p1 pays 5.00 to 13812345679 : confirm PAYEE_LOOKALIKE
+        31d12h9s p2 pays 5.00 to 13812345679 token=p1 : allow
+        31d12h9s p2 succeeded
+        31d13h   p3 pays 60.00 to 13812345679 : allow PAYEE_NEW !PAYEE_LOOKALIKE
+        ",
+    );
+}
+
+#[test]
+fn what_was_paid_on_trial_is_told_in_the_evidence() {
+    let stage = check(
+        "
+        12h      30 times every 1d pays 50.00 to M001 device=d1
+        31d12h   p1 pays 10.00 to M002 device=d2 : allow
+        31d12h2s p1 succeeded
+        31d13h   p2 pays 60.00 to M002 device=d2 : DEVICE_NEW PAYEE_NEW
+        ",
+    );
+    let scored = stage.answers["p2"].as_ref().unwrap();
+    let evidence = |signal| {
+        let mut reasons = scored.assessment.reasons.iter();
+        let found = reasons.find(|reason| reason.code == ReasonCode::Signal(signal));
+        found.unwrap().evidence.clone()
+    };
+    let Evidence::Device { known_devices, .. } = evidence(Signal::DeviceNew) else {
+        panic!("of another kind");
+    };
+    assert_eq!(known_devices, 1);
+    let Evidence::Payee {
+        times_paid,
+        last_paid_time,
+        ..
+    } = evidence(Signal::PayeeNew)
+    else {
+        panic!("of another kind");
+    };
+    assert_eq!(times_paid, 1);
+    let paid = START.plus(Span::from_days(31)).plus(Span::from_hours(12));
+    assert_eq!(last_paid_time, Some(paid));
 }
 
 #[test]

@@ -195,6 +195,13 @@ fn payees() {
         "您从未向138****5678付过款。收款人正确吗？",
     );
     check(
+        Signal::PayeeNew,
+        payee(None, 2),
+        Decision::Confirm,
+        "You paid 138****5678 twice within the last day, far less than this, and never before. Is the payee right?",
+        "您最近一天内才首次向138****5678付款，共2次，金额远小于本次。收款人正确吗？",
+    );
+    check(
         Signal::PayeeLookalike,
         payee(Some("13812345679"), 12),
         Decision::Confirm,
@@ -237,8 +244,8 @@ fn devices_and_hours() {
         Signal::DeviceNew,
         device(1),
         Decision::Allow,
-        "This device never paid from this account before.",
-        "这台设备从未用该账户付过款。",
+        "This device is new to this account.",
+        "这台设备对该账户来说是新的。",
     );
     check(
         Signal::DeviceSwitch,

@@ -1,5 +1,5 @@
-//! `DEVICE_NEW`: a device this account never paid from. People buy phones, so it is weak on its own; and of
-//! clients that make up another id for every session it says little.
+//! `DEVICE_NEW`: a device this account never paid from, or only little and within a day. People buy phones, so
+//! it is weak on its own; and of clients that make up another id for every session it says little.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -22,14 +22,11 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    context.payment.device_id.as_ref()?;
+    let strange = context.strange_device?;
+    if !context.knows_the_account() {
+        return None;
+    }
     let devices = context.account.profile().devices();
-    if devices.is_empty() || !context.knows_the_account() {
-        return None;
-    }
-    if devices.knows_the_device_of(context.submission) {
-        return None;
-    }
     let factor = if context.knows_the_payee {
         settings.known_payee_factor
     } else {
@@ -44,7 +41,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         settings.strength * factor * again,
         Nature::Abuse,
         Evidence::Device {
-            known_devices: devices.len(),
+            known_devices: strange.others,
             accounts: context.surroundings.device.accounts_recent,
         },
     )

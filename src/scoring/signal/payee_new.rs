@@ -1,4 +1,4 @@
-//! `PAYEE_NEW`: a payee this account has never paid.
+//! `PAYEE_NEW`: a payee this account has never paid, or only little and within a day.
 //!
 //! It weighs by what is at stake: more where the money cannot be called back, less where the first
 //! amount is small (trying with a little first is good practice) and where many others pay the same
@@ -63,8 +63,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         Nature::Slip,
         Evidence::Payee {
             similar_payee_id: None,
-            times_paid: 0,
-            last_paid_time: None,
+            times_paid: context.payee_on_trial.map_or(0, |payee| payee.times_paid),
+            last_paid_time: context.payee_on_trial.map(|payee| payee.last_paid),
         },
     )
 }

@@ -42,8 +42,16 @@ impl Sentence<'_> {
             ),
             Evidence::Payee {
                 similar_payee_id: None,
+                times_paid: 0,
                 ..
             } => format!("您从未向{payee}付过款。"),
+            Evidence::Payee {
+                similar_payee_id: None,
+                times_paid,
+                ..
+            } => {
+                format!("您最近一天内才首次向{payee}付款，共{times_paid}次，金额远小于本次。")
+            }
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 format!("最近约有{payers}人向{payee}付款，多于平时。")
             }
@@ -116,7 +124,7 @@ fn chinese_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
         Signal::DeviceSwitch => {
             format!("几分钟内有{known_devices}台不同设备从该账户付款。")
         }
-        _ => "这台设备从未用该账户付过款。".to_owned(),
+        _ => "这台设备对该账户来说是新的。".to_owned(),
     }
 }
 

@@ -43,8 +43,17 @@ impl Sentence<'_> {
             ),
             Evidence::Payee {
                 similar_payee_id: None,
+                times_paid: 0,
                 ..
             } => format!("You never paid {payee} before."),
+            Evidence::Payee {
+                similar_payee_id: None,
+                times_paid,
+                ..
+            } => format!(
+                "You paid {payee} {} within the last day, far less than this, and never before.",
+                EnglishTimes(*times_paid)
+            ),
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 let people = if *payers == 1 { "person" } else { "people" };
                 format!("About {payers} {people} paid {payee} lately, more than usual.")
@@ -132,7 +141,7 @@ fn english_device(signal: Signal, known_devices: u32, accounts: u32) -> String {
         Signal::DeviceSwitch => {
             format!("{known_devices} different devices paid from this account within minutes.")
         }
-        _ => "This device never paid from this account before.".to_owned(),
+        _ => "This device is new to this account.".to_owned(),
     }
 }
 

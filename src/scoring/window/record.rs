@@ -277,6 +277,15 @@ impl<'a> RecordRef<'a> {
                 || self.device_id() != Some(device_id.id()))
     }
 
+    /// Whether it came from the device of this payment; no payment comes from that of none.
+    #[must_use]
+    pub fn comes_from_the_device_of(self, submission: &Submission<'_>) -> bool {
+        let Some(device_id) = &submission.device_id else {
+            return false;
+        };
+        self.entry().device_tag == device_id.tag && self.device_id() == Some(device_id.id())
+    }
+
     /// Whether both came from the same device.
     #[must_use]
     pub fn came_from_the_device_of(self, other: RecordRef<'_>) -> bool {

@@ -1,0 +1,209 @@
+//! What a signal can see of a payment: looked up once, and worked out where it is asked for.
+
+use std::cell::OnceCell;
+
+use super::Asked;
+use super::account::Account;
+use super::expected::Expected;
+use super::memory::Surroundings;
+use super::payment::Payment;
+use super::policy::Policy;
+use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
+use super::submission::Submission;
+use super::time::{Span, Timestamp};
+use super::trial::{self, StrangeDevice};
+use super::window::{RecordRef, WindowIndex};
+
+/// What a signal can see. Nothing else exists for it.
+#[derive(Debug, Clone)]
+pub struct Context<'a> {
+    /// The policy in force.
+    pub policy: &'a Policy,
+    /// The payment that is asked about.
+    pub payment: &'a Payment,
+    /// The same, with its ids as records have them.
+    pub submission: &'a Submission<'a>,
+    /// What is remembered of its account.
+    pub account: &'a Account,
+    /// What was read of its payee and its device.
+    pub surroundings: &'a Surroundings,
+    /// The moment of the decision.
+    pub now: Timestamp,
+    /// What the account's profile knows of the payee, if its past vouches for that.
+    pub known_payee: Option<KnownPayee<'a>>,
+    /// The same, if it does not: the payee is as good as new.
+    pub payee_on_trial: Option<KnownPayee<'a>>,
+    /// The device it comes from, if the account's past does not vouch for that.
+    pub strange_device: Option<StrangeDevice>,
+    /// Whether the account's past vouches for the payee, or the account is paying it right now, sums like this one
+    /// and from a device that is not strange.
+    pub knows_the_payee: bool,
+    /// When the newest payment was scored that the account remembers.
+    newest: Option<Timestamp>,
+    /// Few payments need these, so they are worked out when they are asked for.
+    level: OnceCell<Level>,
+    usual: OnceCell<Option<Spread>>,
+    usual_of_payee: OnceCell<Option<Spread>>,
+    expected: OnceCell<Option<Expected>>,
+}
+
+impl<'a> Context<'a> {
+    /// Everything that bears on the payment, looked up once.
+    #[must_use]
+    pub fn new(
+        policy: &'a Policy,
+        asked: Asked<'a>,
+        account: &'a Account,
+        surroundings: &'a Surroundings,
+        now: Timestamp,
+    ) -> Self {
+        let Asked {
+            submission,
+            known_payee,
+            confirmed: _,
+        } = asked;
+        let multiple = policy.memory.trial_multiple;
+        let strange_device = StrangeDevice::of(submission, account, multiple);
+        let is_on_trial = |known: &KnownPayee<'_>| {
+            strange_device.is_some_and(|device| device.is_alone_in_paying(known))
+                || trial::is_payee_on_trial(submission, account, known, multiple, now)
+        };
+        let (payee_on_trial, known_payee) = match known_payee {
+            Some(known) if is_on_trial(&known) => (Some(known), None),
+            known => (None, known),
+        };
+        let is_paying = || trial::is_paying_the_payee(submission, account, multiple);
+        Self {
+            policy,
+            payment: submission.payment,
+            submission,
+            account,
+            surroundings,
+            now,
+            known_payee,
+            payee_on_trial,
+            strange_device,
+            knows_the_payee: known_payee.is_some()
+                || (payee_on_trial.is_none() && strange_device.is_none() && is_paying()),
+            newest: account
+                .window()
+                .newest_first()
+                .next()
+                .map(RecordRef::score_time),
+            level: OnceCell::new(),
+            usual: OnceCell::new(),
+            usual_of_payee: OnceCell::new(),
+            expected: OnceCell::new(),
+        }
+    }
+
+    /// What the profile knows of the payee, where what it was paid lately is in this currency.
+    #[must_use]
+    pub fn comparable_payee(&self) -> Option<&KnownPayee<'a>> {
+        let currency = self.payment.money.currency();
+        self.known_payee
+            .as_ref()
+            .filter(|known| known.currency == currency)
+    }
+
+    /// The amounts of the account in this currency.
+    #[must_use]
+    pub fn amounts(&self) -> Option<Amounts<'a>> {
+        let currency = self.payment.money.currency();
+        self.account.profile().amounts(currency)
+    }
+
+    /// What the account usually pays in this currency.
+    #[must_use]
+    pub fn usual(&self) -> Option<Spread> {
+        let spread = || self.amounts().and_then(Amounts::spread);
+        *self.usual.get_or_init(spread)
+    }
+
+    /// What the account usually pays this payee in this currency; `None` where it knows fewer than so
+    /// many amounts.
+    #[must_use]
+    pub fn usual_of_payee(&self, amounts_min: u32) -> Option<Spread> {
+        let known = self.payee_paid_at_least(amounts_min)?;
+        *self.usual_of_payee.get_or_init(|| known.spread())
+    }
+
+    /// What the profile knows of the payee, where that is so many amounts in this currency.
+    #[must_use]
+    pub fn payee_paid_at_least(&self, amounts_min: u32) -> Option<&KnownPayee<'a>> {
+        self.comparable_payee()
+            .filter(|known| known.amounts() >= amounts_min as usize)
+    }
+
+    /// What amount is to be expected of the account and the payee; `None` where the account's level is not
+    /// known.
+    #[must_use]
+    pub(super) fn expected(&self) -> Option<Expected> {
+        *self.expected.get_or_init(|| Expected::of(self))
+    }
+
+    /// The level of what the account pays in this currency; `None` where it is not known yet.
+    #[must_use]
+    pub fn level(&self) -> Option<&Level> {
+        let currency = self.payment.money.currency();
+        let level = || self.account.profile().level_in(currency);
+        let level = self.level.get_or_init(level);
+        level.is_known_in(currency).then_some(level)
+    }
+
+    /// The same in doublings above one minor unit. A coffee every day does not lower it; where it is not
+    /// known yet, it is the median.
+    #[must_use]
+    pub fn level_doublings(&self) -> Option<f64> {
+        if let Some(level) = self.level() {
+            return Some(level.middle_doublings());
+        }
+        self.usual().map(|usual| usual.median.doublings())
+    }
+
+    /// This amount as a multiple of that level.
+    #[must_use]
+    pub fn ratio_to_level(&self) -> Option<f64> {
+        let amount = LogAmount::of(self.payment.money.amount_minor());
+        let level = self.level_doublings()?;
+        Some(LogAmount::ratio(amount.doublings() - level))
+    }
+
+    /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be
+    /// looked at.
+    #[must_use]
+    pub fn was_active_within(&self, span: Span) -> bool {
+        self.newest
+            .is_some_and(|newest| newest.within(span, self.now))
+    }
+
+    /// How many payments of the last `span` count as attempts, at the most: the running totals say so
+    /// without a look at any of them.
+    #[must_use]
+    pub fn attempts_max(&self, span: Span) -> u32 {
+        let nth = WindowIndex::over(span);
+        self.account.window().totals(nth).count()
+    }
+
+    /// Whether the profile knows enough for signals that compare with what is usual.
+    #[must_use]
+    pub const fn knows_the_account(&self) -> bool {
+        self.account.profile().payments_learnt() >= self.policy.memory.full_history_payments
+    }
+
+    /// This amount as a multiple of `usual_minor`.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+    pub fn ratio_to(&self, usual_minor: i64) -> f64 {
+        self.payment.money.amount_minor() as f64 / usual_minor.max(1) as f64
+    }
+
+    /// Whether `record` has no final outcome yet. One without any counts as paid once bad news would
+    /// have come.
+    #[must_use]
+    pub fn is_in_flight(&self, record: RecordRef<'_>) -> bool {
+        let silent_for = self.now.since(record.score_time());
+        record.standing().is_in_flight()
+            && (record.outcome().is_some() || silent_for < self.policy.memory.settle_after_ms)
+    }
+}
