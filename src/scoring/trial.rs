@@ -35,6 +35,9 @@ impl StrangeDevice {
         submission.device_id.as_ref()?;
         let devices = account.profile().devices();
         let used = devices.payments_from_that_of(submission);
+        if used > PAYMENTS_MAX {
+            return None;
+        }
         let others = devices.len().saturating_sub(u32::from(used > 0));
         if others == 0 {
             return None;
@@ -72,7 +75,8 @@ pub(super) fn is_payee_on_trial(
     multiple: f64,
     now: Timestamp,
 ) -> bool {
-    known.last_paid.within(RETENTION, now)
+    known.times_paid <= PAYMENTS_MAX
+        && known.last_paid.within(RETENTION, now)
         && is_on_trial(submission, account, known.times_paid, multiple, |record| {
             record.pays_the_payee_of(submission)
         })
@@ -88,11 +92,11 @@ pub(super) fn is_paying_the_payee(
     account.window().newest_first().any(|record| {
         record.pays_the_payee_of(submission)
             && record.standing().teaches_profile() != Some(false)
-            && !is_more_than(multiple, comparable_minor(record, submission), submission)
+            && !is_far_below(record, submission, multiple)
     })
 }
 
-/// Whether all `used` payments are remembered that were learnt from and are of a kind, and are less than a
+/// Whether all `used` payments that were learnt from and are of a kind are remembered, and each is less than a
 /// `multiple`th of this one.
 fn is_on_trial(
     submission: &Submission<'_>,
@@ -101,30 +105,18 @@ fn is_on_trial(
     multiple: f64,
     is_of_kind: impl Fn(RecordRef<'_>) -> bool,
 ) -> bool {
-    if used > PAYMENTS_MAX {
-        return false;
-    }
+    let used_times = used as usize;
     let lately = account.window().newest_first();
     let of_kind = lately.filter(|record| record.was_learnt() && is_of_kind(*record));
-    let (mut payments, mut most_minor) = (0_u32, 0);
-    for record in of_kind {
-        payments = payments.saturating_add(1);
-        most_minor = most_minor.max(comparable_minor(record, submission));
-    }
-    payments >= used && is_more_than(multiple, most_minor, submission)
+    let small = of_kind.take_while(|record| is_far_below(*record, submission, multiple));
+    small.take(used_times).count() == used_times
 }
 
-/// The sum of `record`; 0 if it is in another currency than this payment's.
-fn comparable_minor(record: RecordRef<'_>, submission: &Submission<'_>) -> i64 {
-    let money = record.money();
-    if money.currency() == submission.payment.money.currency() {
-        money.amount_minor()
-    } else {
-        0
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
-fn is_more_than(multiple: f64, minor: i64, submission: &Submission<'_>) -> bool {
-    submission.payment.money.amount_minor() as f64 > multiple * minor as f64
+/// Whether the sum of `record` vouches for none like this one: it is less than a `multiple`th of it, or in another
+/// currency.
+fn is_far_below(record: RecordRef<'_>, submission: &Submission<'_>, multiple: f64) -> bool {
+    let (before, now) = (record.money(), submission.payment.money);
+    #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+    let is_below = before.amount_minor() as f64 * multiple < now.amount_minor() as f64;
+    is_below || before.currency() != now.currency()
 }
