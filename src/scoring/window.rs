@@ -20,6 +20,7 @@ mod image;
 mod recent;
 mod record;
 mod records;
+mod repeat;
 mod room;
 mod sliding;
 mod spans;
@@ -154,20 +155,6 @@ impl Window {
         self.newest_first().any(|record| {
             record.pays_the_payee_of(submission)
                 && record.standing().teaches_profile() != Some(false)
-        })
-    }
-
-    /// Of how many remembered payments it is known what became of them, and of how many of these that was
-    /// reported later than `span` after they were scored.
-    #[must_use]
-    pub fn outcomes_later_than(&self, span: Span) -> (u32, u32) {
-        let after = self.newest_first().filter_map(RecordRef::settled_after);
-        after.fold((0_u32, 0_u32), |(known, later), after| {
-            let is_later = after > span;
-            (
-                known.saturating_add(1),
-                later.saturating_add(is_later.into()),
-            )
         })
     }
 

@@ -440,6 +440,38 @@ fn the_days_of_a_busy_account_are_in_its_image() {
     assert_eq!(again, written);
 }
 
+/// The image of an account of whose payments nothing is ever heard, as it was first written.
+const WRITTEN_SILENT: &str = "tests/scoring/images-silent.hex";
+
+#[test]
+fn how_late_it_is_heard_of_payments_is_in_the_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    for _ in 0..3 {
+        let payment = life.payment(&mut random);
+        life.pay(&policies, payment, None, &mut random);
+        life.now = life.now.plus(Span::from_minutes(11));
+        life.account.advance(policies.primary(), life.now);
+    }
+    let hears_late = |account: &Account| {
+        let lateness = account.profile().pace().lateness();
+        lateness.is_usually_over(Span::from_minutes(5))
+    };
+    let images = life.images();
+    let restored = life.restored(&images).unwrap();
+    assert!(hears_late(&restored.account));
+    assert_eq!(restored, life);
+    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
+        fs::write(WRITTEN_SILENT, hex(&images.account) + "\n").unwrap();
+    }
+    let written = bytes_of(fs::read_to_string(WRITTEN_SILENT).unwrap().trim());
+    let account = Account::from_image(&written).unwrap();
+    assert!(hears_late(&account));
+    let mut again = Vec::new();
+    account.put_image(&mut again);
+    assert_eq!(again, written);
+}
+
 /// The same holds for the order of what is written as a number.
 #[test]
 fn closed_sets_keep_their_numbers() {

@@ -16,5 +16,6 @@ mod policies;
 mod retries;
 mod runs;
 mod signals;
+mod silence;
 mod texts;
 mod timeline;
