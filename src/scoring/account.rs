@@ -264,6 +264,8 @@ impl Account {
         }
         let says_no = record.is_question_open() && outcome == Outcome::Cancelled;
         let was_paid = record.standing().may_be_paid();
+        // The payee was told of it as of one that was let through.
+        let is_unpaid = was_paid && outcome.was_not_paid();
         if record.was_learnt() && outcome.was_not_paid() {
             self.unlearn_repeats_of(nth, payment_id);
         }
@@ -287,7 +289,7 @@ impl Account {
         Some(OutcomeNoted {
             time: now,
             payee,
-            risk_change: (change.before != change.after).then_some(change),
+            risk_change: (change.before != change.after || is_unpaid).then_some(change),
             says_no,
             bounds,
         })

@@ -125,3 +125,109 @@ fn a_retry_of_what_nobody_told_of_is_no_habit_where_outcomes_are_told_at_once() 
         ));
     }
 }
+
+/// Days of a shop: so many payments a day, each by another account, of which one in so many turns out bad a few
+/// days later. The gateway tells of nothing else.
+fn shop(payee: &str, days: u32, a_day: u32, bad: &[(&str, u32)]) -> Vec<String> {
+    let day =
+        |day: u32| {
+            let payments = (0..a_day).flat_map(|nth| {
+            let number = day * a_day + nth;
+            let payer = format!("account={payee}-{number}");
+            let at = format!("{day}d{}h{}m", 8 + nth % 12, nth % 60);
+            let paid = format!(
+                "{at} {payee}-{number} pays {}.00 to {payee} type=merchant kind=purchase {payer}",
+                20 + number % 60
+            );
+            let outcomes = bad.iter().filter(|(_, one_in)| number.is_multiple_of(*one_in));
+            let later = move |(outcome, _): &(&str, u32)| {
+                format!(
+                    "{}d7h {payee}-{number} {outcome} {payer} payee={payee} : not remembered",
+                    day + 3
+                )
+            };
+            let reports: Vec<String> = outcomes.map(later).collect();
+            [paid].into_iter().chain(reports)
+        });
+            payments.collect::<Vec<_>>().join("\n")
+        };
+    (0..days).map(day).collect()
+}
+
+#[test]
+fn a_large_honest_shop_is_not_reported_where_only_bad_news_is_told() {
+    let mut stage = Stage::new(&[]);
+    // One of a hundred is charged back, one of forty paid by mistake or given back.
+    let bad = [("fraud", 97), ("payer_mistake", 41)];
+    play(&mut stage, &shop("M001", 40, 40, &bad));
+    for day in [41, 60] {
+        stage.play(&format!(
+            "{day}d12h p{day} pays 50.00 to M001 type=merchant kind=purchase : allow !PAYEE_REPORTED"
+        ));
+    }
+}
+
+/// How strongly what is reported of `payee` speaks against it, after all that `days` hold.
+fn reported(payee: &str, days: &[String]) -> f64 {
+    let mut stage = Stage::new(&[]);
+    play(&mut stage, days);
+    stage.play(&format!(
+        "13d12h p1 pays 50.00 to {payee} type=merchant kind=purchase"
+    ));
+    let reasons = &stage.answers["p1"].as_ref().unwrap().assessment.reasons;
+    let reported = reasons.iter().find(|r| r.code.name() == "PAYEE_REPORTED");
+    reported.map_or(0.0, |reason| reason.strength)
+}
+
+#[test]
+fn and_who_collects_what_was_stolen_is_as_where_all_is_told() {
+    let silent = shop("M002", 12, 4, &[("fraud", 2)]);
+    let told: Vec<String> = silent
+        .iter()
+        .map(|day| {
+            let lines = day.lines().map(|line| match line.split_once("m M002-") {
+                Some((at, rest)) => {
+                    let id = rest.split(' ').next().unwrap();
+                    let payer = format!("account=M002-{id}");
+                    format!("{line}\n{at}m5s M002-{id} succeeded {payer}")
+                }
+                None => line.to_owned(),
+            });
+            lines.collect::<Vec<_>>().join("\n")
+        })
+        .collect();
+    let (silent, told) = (reported("M002", &silent), reported("M002", &told));
+    // They are counted day by day where nothing is told.
+    assert!(told > 30.0 && is_about(silent, told), "{silent} {told}");
+}
+
+#[test]
+fn what_was_declined_speaks_for_no_payee() {
+    // Others try to pay it and are declined, as where cards are tried out.
+    let days = |outcome: &str, tries: u32| {
+        let mut days = shop("M003", 9, 4, &[("fraud", 2)]);
+        days.extend((0..9).map(|day| {
+            let tries = (0..tries).map(|nth| {
+                let id = format!("t{day}-{nth}");
+                format!(
+                    "{day}d3h{nth}m {id} pays 20.00 to M003 type=merchant kind=purchase account={id}
+                     {day}d3h{nth}m5s {id} {outcome} account={id}"
+                )
+            });
+            tries.collect::<Vec<_>>().join("\n")
+        }));
+        days
+    };
+    let alone = reported("M003", &days("", 0));
+    let declined = reported("M003", &days("declined", 20));
+    assert!(
+        alone > 30.0 && is_about(declined, alone),
+        "{declined} {alone}"
+    );
+    let unknown = reported("M003", &days("unknown", 20));
+    assert!(unknown < alone * 0.7, "{unknown} {alone}");
+}
+
+fn is_about(one: f64, other: f64) -> bool {
+    (one / other - 1.0).abs() < 0.05
+}
