@@ -9,16 +9,17 @@ use std::fmt;
 
 use super::Asked;
 use super::account::Account;
-use super::assessment::Evidence;
 use super::expected::Expected;
 use super::findings::Findings;
 use super::memory::Surroundings;
-use super::payment::Payment;
+use super::payment::{PayeeType, Payment};
 use super::policy::{Policy, Section, Setting};
 use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{RecordRef, WindowIndex};
+
+pub use super::measure::{Family, Measure, Nature};
 
 /// What a signal can see. Nothing else exists for it.
 #[derive(Debug, Clone)]
@@ -173,6 +174,18 @@ impl<'a> Context<'a> {
         self.account.window().totals(nth).count()
     }
 
+    /// What it speaks of that somebody may not be the payer: a purchase can be called back, and who travels with a
+    /// new phone pays a hotel at night.
+    #[must_use]
+    pub fn nature_of_a_stranger(&self) -> Nature {
+        let Payment { payee, kind, .. } = self.payment;
+        if payee.payee_type == PayeeType::Merchant && !kind.is_irrevocable() {
+            Nature::Doubt
+        } else {
+            Nature::Abuse
+        }
+    }
+
     /// Whether the profile knows enough for signals that compare with what is usual.
     #[must_use]
     pub const fn knows_the_account(&self) -> bool {
@@ -193,77 +206,6 @@ impl<'a> Context<'a> {
         let silent_for = self.now.since(record.score_time());
         record.standing().is_in_flight()
             && (record.outcome().is_some() || silent_for < self.policy.memory.settle_after_ms)
-    }
-}
-
-/// Whether a signal speaks of a slip, which anybody may make or even mean, or of abuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
-    /// A person's mistake, or what may be one: worth a question, never a block on its own.
-    Slip,
-    /// Something that a person in good faith hardly does: may block.
-    Abuse,
-}
-
-/// What a signal speaks of. Signals of one family look at the same thing from several sides: the
-/// strongest speaks for all, or the same fact would count twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// That it was paid before, or how fast payments come.
-    Repetition,
-    /// How much it is.
-    Amount,
-    /// Whether the account knows the payee.
-    Payee,
-    /// Whether a finger slipped.
-    Typing,
-    /// What others know of the payee.
-    Reputation,
-    /// From what device it comes.
-    Device,
-    /// At what hour it comes.
-    Hour,
-    /// That payments failed.
-    Failure,
-}
-
-impl Family {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Repetition,
-        Self::Amount,
-        Self::Payee,
-        Self::Typing,
-        Self::Reputation,
-        Self::Device,
-        Self::Hour,
-        Self::Failure,
-    ];
-}
-
-/// What a signal found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measure {
-    /// How strongly it fires, above 0 up to 100.
-    pub strength: f64,
-    /// What it speaks of.
-    pub nature: Nature,
-    /// The facts.
-    pub evidence: Evidence,
-    /// When trying again makes sense, if pace is the trouble.
-    pub retry_after: Option<Span>,
-}
-
-impl Measure {
-    /// A finding of `strength`, or nothing if that is not above zero.
-    #[must_use]
-    pub fn of(strength: f64, nature: Nature, evidence: Evidence) -> Option<Self> {
-        (strength > 0.0).then(|| Self {
-            strength: strength.min(100.0),
-            nature,
-            evidence,
-            retry_after: None,
-        })
     }
 }
 

@@ -10,6 +10,7 @@
 mod bounds;
 mod busy;
 mod confirmations;
+mod doubts;
 mod images;
 mod outcomes;
 mod policies;
