@@ -202,7 +202,9 @@ impl Engine {
                 let number = policies.primary_number();
                 let append =
                     || self.append_scored(payment, presented, &surroundings, number, &scored);
-                account.applied = self.tell_memories(payment, &scored, payee, device, append);
+                let policy = policies.primary();
+                account.applied =
+                    self.tell_memories(policy, payment, &scored, payee, device, append);
             }
             // An answer that is given again waits for what the first one waits for.
             Ok((scored, Receipt(account.applied)))

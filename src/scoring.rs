@@ -28,6 +28,7 @@ mod findings;
 mod fnv;
 mod hash;
 mod heap;
+mod measure;
 mod roundness;
 mod trial;
 pub mod image;
@@ -117,10 +118,10 @@ fn decide(policy: &Policy, score: f64) -> Decision {
 }
 
 fn challenge(policy: &Policy, risk: Risk) -> Challenge {
-    let abuse = 100.0 * risk.abuse;
-    if abuse >= policy.confirmation.biometric_from {
+    let doubt = 100.0 * risk.doubt;
+    if doubt >= policy.confirmation.biometric_from {
         Challenge::Biometric
-    } else if abuse >= policy.confirmation.second_factor_from {
+    } else if doubt >= policy.confirmation.second_factor_from {
         Challenge::SecondFactor
     } else {
         Challenge::Acknowledge

@@ -237,9 +237,10 @@ impl<'a> Redo<'a> {
             self.account_scored(sequence, scored, account);
         }
         if let Some(mut payee) = keys.payee {
+            let policy = self.policies_of(scored.policy_number).primary();
             payees.with(&mut payee, |payee| {
                 payee.apply(sequence, |payee| {
-                    teach_payee(payee, payment, scored.above_doublings, now);
+                    teach_payee(payee, policy, payment, scored.above_doublings, now);
                 });
             });
         }

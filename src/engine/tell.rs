@@ -21,11 +21,12 @@ type SoughtDevice<'a> = Sought<'a, DeviceId, Logged<DeviceMemory>>;
 /// What the memory of its payee learns of a payment that was let through.
 pub(super) fn teach_payee(
     memory: &mut PayeeMemory,
+    policy: &Policy,
     payment: &Payment,
     above_doublings: Option<f64>,
     now: Timestamp,
 ) {
-    memory.note_payer(Payer::of(&payment.account_id), now);
+    memory.note_payer(policy, Payer::of(&payment.account_id), now);
     memory.note_amount(payment.money, above_doublings);
 }
 
@@ -59,6 +60,7 @@ impl Engine {
     /// last step.
     pub(super) fn tell_memories<'a>(
         &'a self,
+        policy: &Policy,
         payment: &Payment,
         scored: &Scored,
         payee: &mut SoughtPayee<'a>,
@@ -77,7 +79,13 @@ impl Engine {
         };
         match scored.assessment.decision {
             Decision::Allow => self.payees.with(payee, |payee| {
-                teach_payee(&mut payee.state, payment, scored.above_doublings, now);
+                teach_payee(
+                    &mut payee.state,
+                    policy,
+                    payment,
+                    scored.above_doublings,
+                    now,
+                );
                 payee.applied = tell_device();
                 payee.applied
             }),

@@ -6,11 +6,10 @@
 use super::assessment::{Assessment, Confirmation, Decision};
 use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
 use super::memory::{RiskChange, Surroundings};
-use super::money::Currency;
 use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{ContentField, Payee, Payment, PaymentId};
 use super::policy::{Policies, Policy};
-use super::profile::{Fill, Forgotten, Profile};
+use super::profile::{Forgotten, Profile};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{Decided, Dropped, RecordRef, Window};
@@ -18,6 +17,7 @@ use super::{Asked, assess};
 
 mod again;
 mod image;
+mod learning;
 mod retry;
 
 pub use again::{Agreement, Answered};
@@ -264,6 +264,11 @@ impl Account {
         }
         let says_no = record.is_question_open() && outcome == Outcome::Cancelled;
         let was_paid = record.standing().may_be_paid();
+        // The payee was told of it as of one that was let through.
+        let is_unpaid = was_paid && outcome.was_not_paid();
+        if record.was_learnt() && outcome.was_not_paid() {
+            self.unlearn_repeats_of(nth, payment_id);
+        }
         self.window.note_outcome(nth, outcome, now);
         self.note_outcome_in_pace(policy, nth, was_paid);
         let record = self.window.at(nth)?;
@@ -284,7 +289,7 @@ impl Account {
         Some(OutcomeNoted {
             time: now,
             payee,
-            risk_change: (change.before != change.after).then_some(change),
+            risk_change: (change.before != change.after || is_unpaid).then_some(change),
             says_no,
             bounds,
         })
@@ -302,6 +307,9 @@ impl Account {
             };
             if record.is_question_open() {
                 bounds.questions_expired = bounds.questions_expired.saturating_add(1);
+            }
+            if let Some(after) = record.heard_after() {
+                self.profile.note_heard(after);
             }
             if !record.was_learnt() && record.standing().teaches_profile().is_none() {
                 bounds.add_forgotten(self.learn(policy, nth));
@@ -325,72 +333,5 @@ impl Account {
     #[must_use]
     pub fn record(&self, payment_id: &PaymentId) -> Option<RecordRef<'_>> {
         self.window.at(self.window.find(payment_id)?)
-    }
-
-    /// Takes out the payment in this place, which is about to be decided anew, and what was learnt of it.
-    fn take_back(&mut self, policy: &Policy, nth: usize) {
-        if let Some(record) = self.window.at(nth)
-            && record.was_learnt()
-        {
-            self.profile.unlearn(policy, record);
-        }
-        self.window.take(nth);
-    }
-
-    fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {
-        let Some(record) = self.window.at(nth) else {
-            return Forgotten::default();
-        };
-        let forgotten = self.profile.learn(policy, record);
-        self.window.set_learnt(nth, true);
-        forgotten
-    }
-
-    /// Learns the level of the account's sums, and says what the payee's memory may learn of this one. A
-    /// sum that is paid again and again is one habit, and counts once.
-    fn note_level(
-        &mut self,
-        payment: &Payment,
-        surroundings: &Surroundings,
-        paid_lately: bool,
-    ) -> Option<f64> {
-        let payee_doublings = surroundings.payee.prices.above_doublings();
-        (!paid_lately)
-            .then(|| self.profile.learn_level(payment.money, payee_doublings))
-            .flatten()
-    }
-
-    fn note_paid(&mut self, policy: &Policy, currency: Currency, now: Timestamp) {
-        let half_life = policy.memory.pace_half_life_ms;
-        let fill = |nth| {
-            let totals = self.window.totals(nth);
-            #[expect(
-                clippy::cast_precision_loss,
-                reason = "a habit needs no more than 24 bits"
-            )]
-            let sum_minor = totals.sum_minor(currency) as f64;
-            Fill {
-                attempts: totals.count(),
-                paid: totals.paid(),
-                sum_minor,
-            }
-        };
-        self.profile.note_paid(currency, fill, half_life, now);
-    }
-
-    /// The pace follows what was paid: also what was asked about first, and no longer what came to nothing.
-    fn note_outcome_in_pace(&mut self, policy: &Policy, nth: usize, was_paid: bool) {
-        let Some(record) = self.window.at(nth) else {
-            return;
-        };
-        let (money, time, standing) = (record.money(), record.score_time(), record.standing());
-        match (was_paid, standing.may_be_paid()) {
-            (false, true) => self.note_paid(policy, money.currency(), self.latest),
-            (true, false) => self.profile.note_unpaid(time),
-            (true, true) | (false, false) => {}
-        }
-        if standing.outcome == Some(Outcome::Fraud) {
-            self.profile.distrust_pace();
-        }
     }
 }

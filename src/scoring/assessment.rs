@@ -213,6 +213,22 @@ impl Assessment {
             .any(|reason| paid.contains(&reason.code))
     }
 
+    /// The earlier payment that it names of which nobody knew yet what became of it, and how long ago that was
+    /// scored; `None` where that nothing was heard of it is no matter.
+    #[must_use]
+    pub fn names_what_was_open(&self) -> Option<(&PaymentId, Span)> {
+        let open = ReasonCode::Signal(Signal::DuplicateInFlight);
+        let reason = self.reasons.iter().find(|reason| reason.code == open)?;
+        match &reason.evidence {
+            Evidence::Duplicate {
+                earlier_payment_id,
+                elapsed,
+                earlier_outcome: None,
+            } => Some((earlier_payment_id, *elapsed)),
+            _ => None,
+        }
+    }
+
     /// The earlier payment that this one was held against: that of its weightiest duplicate reason.
     #[must_use]
     pub fn held_against(&self) -> Option<&PaymentId> {

@@ -5,8 +5,9 @@ use std::cell::OnceCell;
 use super::Asked;
 use super::account::Account;
 use super::expected::Expected;
+use super::measure::Nature;
 use super::memory::Surroundings;
-use super::payment::Payment;
+use super::payment::{PayeeType, Payment};
 use super::policy::Policy;
 use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
 use super::submission::Submission;
@@ -183,6 +184,18 @@ impl<'a> Context<'a> {
     pub fn attempts_max(&self, span: Span) -> u32 {
         let nth = WindowIndex::over(span);
         self.account.window().totals(nth).count()
+    }
+
+    /// What it speaks of that somebody may not be the payer: a purchase can be called back, and who travels with a
+    /// new phone pays a hotel at night.
+    #[must_use]
+    pub fn nature_of_a_stranger(&self) -> Nature {
+        let Payment { payee, kind, .. } = self.payment;
+        if payee.payee_type == PayeeType::Merchant && !kind.is_irrevocable() {
+            Nature::Doubt
+        } else {
+            Nature::Abuse
+        }
     }
 
     /// Whether the profile knows enough for signals that compare with what is usual.

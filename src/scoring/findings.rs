@@ -12,6 +12,8 @@ pub(super) struct Risk {
     pub(super) all: f64,
     /// By signs of abuse alone.
     pub(super) abuse: f64,
+    /// By these, and by signs that this may not be the payer.
+    pub(super) doubt: f64,
     /// By those alone that say when trying again makes sense: where pace is the trouble.
     pub(super) pace: f64,
 }
@@ -36,6 +38,9 @@ impl Findings {
             if measure.nature == Nature::Abuse {
                 family.abuse = family.abuse.max(contribution);
             }
+            if measure.nature != Nature::Slip {
+                family.doubt = family.doubt.max(contribution);
+            }
             if measure.retry_after.is_some() {
                 family.pace = family.pace.max(contribution);
             }
@@ -55,15 +60,17 @@ impl Findings {
         if self.reasons.is_empty() {
             return Risk::default();
         }
-        let (mut fine, mut free_of_abuse, mut slow) = (1.0, 1.0, 1.0);
+        let (mut fine, mut free_of_abuse, mut certain, mut slow) = (1.0, 1.0, 1.0, 1.0);
         for family in &self.families {
             fine *= 1.0 - family.all;
             free_of_abuse *= 1.0 - family.abuse;
+            certain *= 1.0 - family.doubt;
             slow *= 1.0 - family.pace;
         }
         Risk {
             all: 1.0 - fine,
             abuse: 1.0 - free_of_abuse,
+            doubt: 1.0 - certain,
             pace: 1.0 - slow,
         }
     }
@@ -117,7 +124,7 @@ mod tests {
 
     fn measure() -> impl Strategy<Value = Option<Measure>> {
         let strength = prop_oneof![Just(50.0), 0.001..100.0];
-        let nature = prop_oneof![Just(Nature::Slip), Just(Nature::Abuse)];
+        let nature = prop_oneof![Just(Nature::Slip), Just(Nature::Doubt), Just(Nature::Abuse)];
         let retry_after_ms = proptest::option::of(0..1_000_i64);
         let measured = (strength, nature, retry_after_ms).prop_map(|(strength, nature, retry)| {
             let measure = Measure::of(strength, nature, Evidence::None).unwrap();
@@ -152,6 +159,8 @@ mod tests {
             prop_assert_eq!(risk.all.to_bits(), noisy_or(&found, |_| true).to_bits());
             let abuse = noisy_or(&found, |measure| measure.nature == Nature::Abuse);
             prop_assert_eq!(risk.abuse.to_bits(), abuse.to_bits());
+            let doubt = noisy_or(&found, |measure| measure.nature != Nature::Slip);
+            prop_assert_eq!(risk.doubt.to_bits(), doubt.to_bits());
             let pace = noisy_or(&found, |measure| measure.retry_after.is_some());
             prop_assert_eq!(risk.pace.to_bits(), pace.to_bits());
             let latest = found.iter().filter_map(|(_, _, measure)| measure.retry_after).max();

@@ -15,11 +15,13 @@ mod distinct;
 mod image;
 mod known_reports;
 mod level;
+mod paid;
 mod reports;
 
 use distinct::{Distinct, RecentAccounts, twice};
 use known_reports::{Known, KnownReports, Marked};
 pub use level::{AmountLevel, AmountLevelParts, PriceLevel};
+use paid::{HalfLives, Paid};
 use reports::FadingReports;
 pub use reports::Reports;
 
@@ -57,7 +59,8 @@ pub struct PayeeFacts {
     pub amounts: AmountLevel,
     /// How much more its payers pay it than others.
     pub prices: PriceLevel,
-    /// Settled payments and reports, over weeks.
+    /// Settled payments and reports, over weeks. Without any report, only what was told of is among those
+    /// settled.
     pub reports: Reports,
     /// The same over the last days.
     pub reports_lately: Reports,
@@ -81,6 +84,7 @@ pub struct PayeeMemory {
     prices: PriceLevel,
     reports: FadingReports,
     reports_lately: FadingReports,
+    paid: Paid,
     /// Which account was the last to report a fraud.
     last_reporter: Option<Payer>,
     /// Few payees have any.
@@ -112,7 +116,8 @@ impl Payer {
     }
 }
 
-/// A change of what is known about one payment to a payee.
+/// A change of what is known about one payment to a payee. That nothing was known and nothing is says that it was
+/// not paid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RiskChange {
     /// What its outcome said before.
@@ -126,6 +131,16 @@ impl PayeeMemory {
     #[must_use]
     pub fn facts(&self, policy: &Policy, now: Timestamp) -> PayeeFacts {
         let memory = &policy.memory;
+        let mut reports = [
+            self.reports.at(memory.reports_half_life_ms, now),
+            self.reports_lately
+                .at(memory.reports_lately_half_life_ms, now),
+        ];
+        // Few payees were ever reported, and only their rate is asked for.
+        if self.reports.has_bad_news() {
+            reports = self.paid.settle(reports, half_lives(policy), now);
+        }
+        let [reports, reports_lately] = reports;
         PayeeFacts {
             payers: self.ever.estimate(),
             payers_recent: self.recent.estimate(PAYEE_PERIOD, now),
@@ -133,10 +148,8 @@ impl PayeeMemory {
             first_seen: self.first_seen,
             amounts: self.amounts,
             prices: self.prices,
-            reports: self.reports.at(memory.reports_half_life_ms, now),
-            reports_lately: self
-                .reports_lately
-                .at(memory.reports_lately_half_life_ms, now),
+            reports,
+            reports_lately,
         }
     }
 
@@ -157,8 +170,9 @@ impl PayeeMemory {
     }
 
     /// Learns that `payer` pays this payee.
-    pub fn note_payer(&mut self, payer: Payer, now: Timestamp) {
+    pub fn note_payer(&mut self, policy: &Policy, payer: Payer, now: Timestamp) {
         self.last_told = self.last_told.max(now);
+        self.paid.note(half_lives(policy), now);
         let first_seen = *self.first_seen.get_or_insert(now);
         if let Some((finished, lasted)) = self.recent.advance(PAYEE_PERIOD, now)
             && now.since(first_seen) >= PAYEE_YOUTH
@@ -191,6 +205,12 @@ impl PayeeMemory {
         change: RiskChange,
         now: Timestamp,
     ) {
+        if change.after == PayeeRisk::None {
+            self.paid.note_unpaid();
+            if change.before == PayeeRisk::None {
+                return;
+            }
+        }
         let known = self.note_change(policy, payer, change, now);
         self.know(Marked::of(payer, payment_id), known.filter(Known::is_bad));
     }
@@ -259,6 +279,13 @@ impl PayeeMemory {
         } else if let Some(known_reports) = &mut self.known_reports {
             known_reports.set(marked, None);
         }
+    }
+}
+
+const fn half_lives(policy: &Policy) -> HalfLives {
+    HalfLives {
+        over_weeks: policy.memory.reports_half_life_ms,
+        lately: policy.memory.reports_lately_half_life_ms,
     }
 }
 

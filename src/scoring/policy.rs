@@ -36,7 +36,9 @@ settings! {
         /// blocked. Below it the score is held under `block_from`: people's slips alone never block.
         /// Bursts, a pace beyond its limits, failures in a row and a device of many accounts reach it by
         /// themselves; of what else speaks of abuse (reports against the payee come to 65) it takes two.
-        /// Raising it asks where it blocked before; at 100 only the certain blocks.
+        /// That somebody may not be the payer is none where it can be called back: a new device and an odd
+        /// hour for a purchase or a bill at a merchant, failures of one payment that is tried again.
+        /// Raising it asks where it blocked before; at 100 only the certain blocks, at 0 slips block too.
         block_needs_abuse: f64 = 70.0, 0 => 100, "score";
     }
 }
@@ -47,11 +49,12 @@ settings! {
         /// How long a confirmation token is good for. Raising it gives payers more time, and a stolen
         /// token too.
         token_ttl_ms: Span = Span::from_minutes(5), 1000 => 3600000, "ms";
-        /// Score made of signals of abuse from which a second factor is asked for instead of a yes.
+        /// Score made of signals of abuse, or that this may not be the payer, from which a second factor is
+        /// asked for instead of a yes.
         /// Raising it makes questions easier to answer, for thieves too.
         second_factor_from: f64 = 25.0, 0 => 100, "score";
-        /// Score made of signals of abuse from which face or finger is asked for. Raising it leaves
-        /// more to the second factor.
+        /// The same score from which face or finger is asked for. Raising it leaves more to the second
+        /// factor.
         biometric_from: f64 = 50.0, 0 => 100, "score";
     }
 }

@@ -14,6 +14,7 @@ mod amounts;
 mod busy_days;
 mod devices;
 mod image;
+mod lateness;
 mod level;
 mod levels;
 mod listed;
@@ -25,6 +26,7 @@ mod uses;
 
 pub use amounts::{AMOUNTS_KEPT, Amounts, Spread};
 pub use devices::Devices;
+pub use lateness::Lateness;
 pub use level::Level;
 pub use log_amount::LogAmount;
 pub use pace::{Fill, Pace};
@@ -209,6 +211,12 @@ impl Profile {
         self.pace.note_unpaid(time);
     }
 
+    /// Notes that what became of a payment was heard after so long; `None`: that it was not, as long as it was
+    /// waited for.
+    pub fn note_heard(&mut self, after: Option<Span>) {
+        self.pace.note_heard(after);
+    }
+
     /// Notes a fraud: busy days of late are none to go by.
     pub fn distrust_pace(&mut self) {
         self.pace.distrust();
@@ -242,7 +250,7 @@ impl Profile {
         let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
         if record.was_held_against_another() {
-            payees::learn_repeat(&mut self.listed, record);
+            payees::learn_repeat(&mut self.listed, record, self.pace.lateness());
         }
         Forgotten {
             payees: learnt.forgotten,
@@ -263,10 +271,15 @@ impl Profile {
         if let Some(count) = self.hours.get_mut(usize::from(hour)) {
             *count = count.saturating_sub(1);
         }
-        if payees::unlearn(&mut self.listed, record) {
+        if payees::unlearn(&mut self.listed, record, self.pace.lateness()) {
             self.payees_met = self.payees_met.saturating_sub(1);
         }
         devices::unlearn(&mut self.listed, record);
+    }
+
+    /// Takes back that `record`, which was learnt, was a repeat that was meant: what it repeats was not paid.
+    pub fn unlearn_repeat(&mut self, record: RecordRef<'_>) {
+        payees::unlearn_repeat(&mut self.listed, record, self.pace.lateness());
     }
 
     fn learn_amount(&mut self, money: Money) {

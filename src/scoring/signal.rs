@@ -6,82 +6,10 @@
 
 use std::fmt;
 
-use super::assessment::Evidence;
 pub use super::context::Context;
 use super::findings::Findings;
+pub use super::measure::{Family, Measure, Nature};
 use super::policy::{Section, Setting};
-use super::time::Span;
-
-/// Whether a signal speaks of a slip, which anybody may make or even mean, or of abuse.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Nature {
-    /// A person's mistake, or what may be one: worth a question, never a block on its own.
-    Slip,
-    /// Something that a person in good faith hardly does: may block.
-    Abuse,
-}
-
-/// What a signal speaks of. Signals of one family look at the same thing from several sides: the
-/// strongest speaks for all, or the same fact would count twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
-    /// That it was paid before, or how fast payments come.
-    Repetition,
-    /// How much it is.
-    Amount,
-    /// Whether the account knows the payee.
-    Payee,
-    /// Whether a finger slipped.
-    Typing,
-    /// What others know of the payee.
-    Reputation,
-    /// From what device it comes.
-    Device,
-    /// At what hour it comes.
-    Hour,
-    /// That payments failed.
-    Failure,
-}
-
-impl Family {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
-        Self::Repetition,
-        Self::Amount,
-        Self::Payee,
-        Self::Typing,
-        Self::Reputation,
-        Self::Device,
-        Self::Hour,
-        Self::Failure,
-    ];
-}
-
-/// What a signal found.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measure {
-    /// How strongly it fires, above 0 up to 100.
-    pub strength: f64,
-    /// What it speaks of.
-    pub nature: Nature,
-    /// The facts.
-    pub evidence: Evidence,
-    /// When trying again makes sense, if pace is the trouble.
-    pub retry_after: Option<Span>,
-}
-
-impl Measure {
-    /// A finding of `strength`, or nothing if that is not above zero.
-    #[must_use]
-    pub fn of(strength: f64, nature: Nature, evidence: Evidence) -> Option<Self> {
-        (strength > 0.0).then(|| Self {
-            strength: strength.min(100.0),
-            nature,
-            evidence,
-            retry_after: None,
-        })
-    }
-}
 
 /// Where `value` stands between `from` (0) and `to` (100), held at both ends.
 pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {

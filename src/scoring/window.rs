@@ -20,6 +20,7 @@ mod image;
 mod recent;
 mod record;
 mod records;
+mod repeat;
 mod room;
 mod sliding;
 mod spans;
@@ -145,20 +146,6 @@ impl Window {
             .filter(move |nth| self.tags_at(*nth).is_some_and(|tags| tags.order_id == tag))
             .filter_map(|nth| self.at(nth))
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
-    }
-
-    /// Of how many remembered payments it is known what became of them, and of how many of these that was
-    /// reported later than `span` after they were scored.
-    #[must_use]
-    pub fn outcomes_later_than(&self, span: Span) -> (u32, u32) {
-        let after = self.newest_first().filter_map(RecordRef::settled_after);
-        after.fold((0_u32, 0_u32), |(known, later), after| {
-            let is_later = after > span;
-            (
-                known.saturating_add(1),
-                later.saturating_add(is_later.into()),
-            )
-        })
     }
 
     /// The place of the record with this id, counted from the oldest.

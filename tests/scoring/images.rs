@@ -138,7 +138,7 @@ impl Life {
             self.now,
         );
         if let Ok(scored) = &scored {
-            self.payee.note_payer(payer, self.now);
+            self.payee.note_payer(policy, payer, self.now);
             self.payee
                 .note_amount(payment.money, scored.above_doublings);
             self.device.note_payer(payer, self.now);
@@ -438,6 +438,60 @@ fn the_days_of_a_busy_account_are_in_its_image() {
     let mut again = Vec::new();
     account.put_image(&mut again);
     assert_eq!(again, written);
+}
+
+/// The images of an account of whose payments nothing is ever heard and of its payee, as they were first written.
+const WRITTEN_SILENT: &str = "tests/scoring/images-silent.hex";
+
+#[test]
+fn how_late_it_is_heard_of_payments_is_in_the_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    for _ in 0..3 {
+        let payment = life.payment(&mut random);
+        life.pay(&policies, payment, None, &mut random);
+        life.now = life.now.plus(Span::from_hours(11));
+        life.account.advance(policies.primary(), life.now);
+    }
+    let hears_late = |account: &Account| {
+        let lateness = account.profile().pace().lateness();
+        lateness.is_usually_over(Span::from_minutes(5))
+    };
+    let (id, change) = (
+        &life.made[0].0.payment_id,
+        RiskChange {
+            before: PayeeRisk::None,
+            after: PayeeRisk::Strong,
+        },
+    );
+    let policy = policies.primary();
+    life.payee
+        .note_outcome(policy, payer(1), id, change, life.now);
+    let settled = |life: &Life| life.payee.facts(policy, life.now).reports.settled;
+    assert!(settled(&life) > 2.5, "{}", settled(&life));
+
+    let images = life.images();
+    let restored = life.restored(&images).unwrap();
+    assert!(hears_late(&restored.account));
+    assert_eq!(restored, life);
+    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
+        let images = [&images.account, &images.payee];
+        fs::write(
+            WRITTEN_SILENT,
+            images.map(|image| hex(image) + "\n").concat(),
+        )
+        .unwrap();
+    }
+    let written = fs::read_to_string(WRITTEN_SILENT).unwrap();
+    let written: Vec<Vec<u8>> = written.lines().map(bytes_of).collect();
+    let images = Images {
+        account: written[0].clone(),
+        payee: written[1].clone(),
+        ..images
+    };
+    let restored = life.restored(&images).unwrap();
+    assert!(hears_late(&restored.account) && settled(&restored) > 2.5);
+    assert_eq!(restored.images(), images);
 }
 
 /// The same holds for the order of what is written as a number.

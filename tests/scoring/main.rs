@@ -10,11 +10,13 @@
 mod bounds;
 mod busy;
 mod confirmations;
+mod doubts;
 mod images;
 mod outcomes;
 mod policies;
 mod retries;
 mod runs;
 mod signals;
+mod silence;
 mod texts;
 mod timeline;

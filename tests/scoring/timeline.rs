@@ -183,7 +183,7 @@ fn option<'a>(words: &[&'a str], name: &str) -> Option<&'a str> {
 }
 
 /// `1d2h3m4s`, `500ms`.
-fn span(text: &str) -> Span {
+pub fn span(text: &str) -> Span {
     if let Some(ms) = text.strip_suffix("ms") {
         return Span::from_ms(ms.parse().unwrap());
     }

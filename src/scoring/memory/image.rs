@@ -3,12 +3,17 @@
 use super::distinct::{Distinct, RecentAccounts};
 use super::known_reports::KnownReports;
 use super::level::{AmountLevel, PriceLevel};
+use super::paid::Paid;
 use super::reports::FadingReports;
 use super::{DeviceMemory, PayeeMemory, Payer};
 use crate::scoring::image::{
     Image, ImageFault, QUANTITY, number, optional, put_optional, put_time, time,
 };
 use crate::scoring::packing::{Reader, put_float};
+
+// What stands before what there may be of reports and payments. There were no payments in those first written.
+const HAS_KNOWN_REPORTS: u8 = 1;
+const HAS_PAID: u8 = 1 << 1;
 
 impl PayeeMemory {
     /// Appends an [image](crate::scoring::image) of the memory.
@@ -22,6 +27,7 @@ impl PayeeMemory {
             prices,
             reports,
             reports_lately,
+            paid,
             last_reporter,
             known_reports,
             last_told,
@@ -35,7 +41,16 @@ impl PayeeMemory {
         reports.put_image(out);
         reports_lately.put_image(out);
         put_optional(out, *last_reporter, put_payer);
-        put_optional(out, known_reports.as_deref(), KnownReports::put_image);
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        out.push(
+            flag(known_reports.is_some(), HAS_KNOWN_REPORTS) | flag(!paid.is_none(), HAS_PAID),
+        );
+        if let Some(known_reports) = known_reports.as_deref() {
+            KnownReports::put_image(out, known_reports);
+        }
+        if !paid.is_none() {
+            paid.put_image(out);
+        }
         put_time(out, *last_told);
     }
 
@@ -45,7 +60,7 @@ impl PayeeMemory {
     /// [`ImageFault`] where the bytes are none.
     pub fn from_image(bytes: &[u8]) -> Result<Self, ImageFault> {
         let mut image = Image::new(bytes);
-        let memory = Self {
+        let mut memory = Self {
             ever: image.part("payers", Distinct::read_image)?,
             recent: image.part("recent payers", RecentAccounts::read_image)?,
             first_seen: image.part("first payment", |rest| optional(rest, time))?,
@@ -55,11 +70,20 @@ impl PayeeMemory {
             reports: image.part("reports", FadingReports::read_image)?,
             reports_lately: image.part("reports of the last days", FadingReports::read_image)?,
             last_reporter: image.part("last reporter", |rest| optional(rest, payer))?,
-            known_reports: image.part("known reports", |rest| {
-                optional(rest, |rest| KnownReports::read_image(rest).map(Box::new))
-            })?,
-            last_told: image.part("last told", time)?,
+            ..Self::default()
         };
+        let flags = image.part("flags of reports", |rest| {
+            let flags = rest.byte()?;
+            (flags & !(HAS_KNOWN_REPORTS | HAS_PAID) == 0).then_some(flags)
+        })?;
+        if flags & HAS_KNOWN_REPORTS != 0 {
+            let known_reports = image.part("known reports", KnownReports::read_image)?;
+            memory.known_reports = Some(Box::new(known_reports));
+        }
+        if flags & HAS_PAID != 0 {
+            memory.paid = image.part("payments", Paid::read_image)?;
+        }
+        memory.last_told = image.part("last told", time)?;
         image.end().map(|()| memory)
     }
 }

@@ -1,9 +1,11 @@
-//! How busy an account usually is: payments and spending per window, when it pays at all.
+//! How busy an account usually is: payments and spending per window, when it pays at all; and how late it is
+//! heard what became of them.
 //!
 //! Only what was paid counts, also what the payer was asked about first: else what is asked about would never
 //! become usual.
 
 use super::busy_days::{BUSY_FROM, BusyDays};
+use super::lateness::Lateness;
 use crate::scoring::heap;
 use crate::scoring::image::{QUANTITY, currency, narrow, number_f32, put_currency, put_time, time};
 use crate::scoring::money::Currency;
@@ -19,6 +21,7 @@ pub struct Pace {
     currency: Option<Currency>,
     /// Few accounts are busy.
     days: Option<Box<BusyDays>>,
+    lateness: Lateness,
 }
 
 /// What is in a window when a payment is paid.
@@ -77,6 +80,17 @@ impl Pace {
         self.days.as_deref().and_then(|days| days.today(now))
     }
 
+    /// How late it is heard what became of its payments.
+    #[must_use]
+    pub const fn lateness(&self) -> Lateness {
+        self.lateness
+    }
+
+    /// Notes that it was heard of a payment after so long; `None`: that it was not.
+    pub(super) fn note_heard(&mut self, after: Option<Span>) {
+        self.lateness.note(after);
+    }
+
     /// How many bytes it has allocated.
     pub(super) const fn heap_bytes(&self) -> usize {
         match self.days {
@@ -111,9 +125,13 @@ impl Pace {
             windows,
             currency,
             days,
+            lateness,
         } = self;
         let flag = |is: bool, flag: u8| if is { flag } else { 0 };
-        out.push(flag(currency.is_some(), HAS_CURRENCY) | flag(days.is_some(), HAS_DAYS));
+        let flags = flag(currency.is_some(), HAS_CURRENCY)
+            | flag(days.is_some(), HAS_DAYS)
+            | flag(!lateness.is_unknown(), HAS_LATENESS);
+        out.push(flags);
         if let Some(currency) = *currency {
             put_currency(out, currency);
         }
@@ -121,11 +139,14 @@ impl Pace {
         if let Some(days) = days {
             days.put_image(out);
         }
+        if !lateness.is_unknown() {
+            lateness.put_image(out);
+        }
     }
 
     pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
         let flags = rest.byte()?;
-        if flags & !(HAS_CURRENCY | HAS_DAYS) != 0 {
+        if flags & !(HAS_CURRENCY | HAS_DAYS | HAS_LATENESS) != 0 {
             return None;
         }
         let currency = match flags & HAS_CURRENCY {
@@ -140,10 +161,15 @@ impl Pace {
             0 => None,
             _ => Some(Box::new(BusyDays::read_image(rest)?)),
         };
+        let lateness = match flags & HAS_LATENESS {
+            0 => Lateness::default(),
+            _ => Lateness::read_image(rest)?,
+        };
         Some(Self {
             windows,
             currency,
             days,
+            lateness,
         })
     }
 
@@ -187,9 +213,10 @@ impl Pace {
     }
 }
 
-// What the first byte of an image says. There were no days in those first written.
+// What the first byte of an image says. There were no days in those first written, nor a lateness later.
 const HAS_CURRENCY: u8 = 1;
 const HAS_DAYS: u8 = 1 << 1;
+const HAS_LATENESS: u8 = 1 << 2;
 
 /// The most that is noted of a sum: more than an account can pay in a window, and no more than can be read back,
 /// however far apart its levels in two currencies are.

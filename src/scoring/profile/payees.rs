@@ -1,6 +1,7 @@
 //! The payees that an account has paid.
 
 use super::amounts::{self, Amounts, Place};
+use super::lateness::Lateness;
 use super::listed::{Kind, Listed};
 use super::log_amount::LogAmount;
 use super::repeats::Repeats;
@@ -184,7 +185,7 @@ pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, payees_max: u32)
 }
 
 /// Takes back that `record` went well; says whether its payee is a stranger again.
-pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) -> bool {
+pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) -> bool {
     let Some((at, known)) = payee_paid_by(listed, record) else {
         return false;
     };
@@ -193,30 +194,38 @@ pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) -> bool {
         return true;
     }
     let (place, uses) = (known.amounts_place(at), known.uses());
-    let mut repeats = known.repeats;
     uses.less_one().put(listed, at);
-    if record.is_repeat_that_was_meant() {
-        repeats = repeats.less_confirmed();
-    }
-    if record.repeats_what_was_paid() {
-        repeats = repeats.without_days();
-    }
-    listed.put(at, REPEATS, [repeats.byte()]);
+    unlearn_repeat(listed, record, lateness);
     amounts::unlearn(listed, place, record.money().amount_minor());
     false
 }
 
 /// Learns of repeats from `record`, which was held against another payment and went well.
-pub(super) fn learn_repeat(listed: &mut Listed, record: RecordRef<'_>) {
+pub(super) fn learn_repeat(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) {
     let Some((at, known)) = payee_paid_by(listed, record) else {
         return;
     };
     let mut repeats = known.repeats;
-    if record.is_repeat_that_was_meant() {
+    if record.is_repeat_that_was_meant(lateness) {
         repeats = repeats.and_confirmed();
     }
-    if record.is_first_repeat_of_its_day() {
+    if record.is_first_repeat_of_its_day(lateness) {
         repeats = repeats.and_day();
+    }
+    listed.put(at, REPEATS, [repeats.byte()]);
+}
+
+/// Takes back what was learnt of repeats from `record`.
+pub(super) fn unlearn_repeat(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) {
+    if !record.repeats_what_was_paid(lateness) {
+        return;
+    }
+    let Some((at, known)) = payee_paid_by(listed, record) else {
+        return;
+    };
+    let mut repeats = known.repeats.without_days();
+    if record.was_confirmed() {
+        repeats = repeats.less_confirmed();
     }
     listed.put(at, REPEATS, [repeats.byte()]);
 }

@@ -1,7 +1,8 @@
 //! `DEVICE_NEW`: a device this account never paid from, or only little and within a day. People buy phones, so
-//! it is weak on its own; and of clients that make up another id for every session it says little.
+//! it is weak on its own, and blocks no purchase; and of clients that make up another id for every session it
+//! says little.
 
-use super::{Context, Measure, Nature};
+use super::{Context, Measure};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 
@@ -39,7 +40,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     };
     Measure::of(
         settings.strength * factor * again,
-        Nature::Abuse,
+        context.nature_of_a_stranger(),
         Evidence::Device {
             known_devices: strange.others,
             accounts: context.surroundings.device.accounts_recent,

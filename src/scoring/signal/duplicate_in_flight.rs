@@ -2,19 +2,15 @@
 //!
 //! Within seconds it is a double press. Later it is somebody who got no answer and tries again: the
 //! case that checks against *completed* payments miss. Time-outs of gateways and card networks are
-//! 30–60 s, so the repeat comes just after. Where outcomes are reported late anyhow, silence says little,
-//! and another order is another purchase as it is once the first is paid. A press under two order numbers is as
-//! likely as two who are paid for at a gate: it asks.
+//! 30–60 s, so the repeat comes just after. Where outcomes are reported late anyhow, or never, silence
+//! says little, and what speaks for meaning a repeat is heard as it is once the first is paid. A press
+//! under two order numbers is as likely as two who are paid for at a gate: it asks.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
 use crate::scoring::window::RecordRef;
-
-/// One in how many outcomes has to come later for silence until then to say little: with half of them silence
-/// is as usual as news.
-const LATE_ONE_IN: u32 = 2;
 
 settings! {
     /// Settings of `DUPLICATE_IN_FLIGHT`.
@@ -40,14 +36,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if !context.was_active_within(window) {
         return None;
     }
-    let earlier = context
-        .account
-        .window()
-        .within(window, context.now)
-        .iter()
-        .find(|record| {
-            record.pays_the_same_as(context.submission) && context.is_in_flight(*record)
-        })?;
+    let recent = context.account.window().within(window, context.now);
+    let earlier = recent.iter().find(|record| {
+        record.pays_the_same_as(context.submission) && context.is_in_flight(*record)
+    })?;
     let elapsed = context.now.since(earlier.score_time());
     let evidence = Evidence::Duplicate {
         earlier_payment_id: earlier.payment_id()?,
@@ -61,19 +53,19 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.late_strength + (settings.end_strength - settings.late_strength) * late;
-    if !is_press && says_little(context, earlier, elapsed) {
+    if says_little(context, earlier, elapsed) {
+        let equal = recent.iter().filter(|record| {
+            record.pays_the_same_as(context.submission) && record.standing().is_duplicate_target()
+        });
         let paid = &context.policy.signals.duplicate_recent;
-        strength *= paid.other_order_share(earlier, context.submission, elapsed);
+        strength *= paid.meant_share(context, earlier, equal);
     }
     Measure::of(strength, Nature::Slip, evidence)
 }
 
-/// Whether it says little that for so long nothing was heard of `earlier`: nobody reported a time-out, and
-/// most of the outcomes that the account remembers came later.
+/// Whether it says little that for so long nothing was heard of `earlier`: nobody reported a time-out, and of
+/// most of the account's payments it is heard later, or never.
 fn says_little(context: &Context<'_>, earlier: RecordRef<'_>, elapsed: Span) -> bool {
-    if earlier.outcome().is_some() || !earlier.pays_another_order_than(context.submission) {
-        return false;
-    }
-    let (known, later) = context.account.window().outcomes_later_than(elapsed);
-    later > 0 && later.saturating_mul(LATE_ONE_IN) >= known
+    let lateness = context.account.profile().pace().lateness();
+    earlier.outcome().is_none() && lateness.is_usually_over(elapsed)
 }

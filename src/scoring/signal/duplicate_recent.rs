@@ -71,19 +71,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let late = elapsed.share_of(window).min(1.0);
     let mut strength =
         settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    let is_press = elapsed <= context.policy.signals.duplicate_in_flight.block_within_ms;
-    if !is_press {
-        strength *= settings.other_order_share(earlier, context.submission, elapsed);
-        if is_series(settings, context.now, [earlier].into_iter().chain(paid)) {
-            strength *= settings.series_share;
-        }
-        if is_habit(context) {
-            strength *= settings.habit_share;
-        }
-    }
-    for _ in 0..times_meant(context, is_press).min(8) {
-        strength *= settings.confirmed_share;
-    }
+    strength *= settings.meant_share(context, earlier, [earlier].into_iter().chain(paid));
     let evidence = Evidence::Duplicate {
         earlier_payment_id: earlier.payment_id()?,
         elapsed,
@@ -93,9 +81,35 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
 }
 
 impl Settings {
+    /// What is left of the strength for all that speaks for meaning to repeat `earlier`. `equal` are the equal
+    /// payments that were paid, or may have been, newest first.
+    pub(super) fn meant_share<'a>(
+        &self,
+        context: &Context<'_>,
+        earlier: RecordRef<'_>,
+        equal: impl Iterator<Item = RecordRef<'a>>,
+    ) -> f64 {
+        let elapsed = context.now.since(earlier.score_time());
+        let is_press = elapsed <= context.policy.signals.duplicate_in_flight.block_within_ms;
+        let mut share = 1.0;
+        if !is_press {
+            share *= self.other_order_share(earlier, context.submission, elapsed);
+            if is_series(self, context.now, equal) {
+                share *= self.series_share;
+            }
+            if is_habit(context) {
+                share *= self.habit_share;
+            }
+        }
+        for _ in 0..times_meant(context, is_press).min(8) {
+            share *= self.confirmed_share;
+        }
+        share
+    }
+
     /// What is left of the strength for another order than that of `earlier`, so long after it. Whoever got
     /// no answer for a while and starts anew has another order too, and does not mean another purchase.
-    pub(super) fn other_order_share(
+    fn other_order_share(
         &self,
         earlier: RecordRef<'_>,
         submission: &Submission<'_>,

@@ -1,11 +1,14 @@
 //! `FAILURE_BURST`: many declined payments within an hour: guessing of card numbers or passwords.
+//!
+//! Who tries the same again, or less of it, may have met a limit and raised it: that is asked about, and does not
+//! add up to a block with how large it is. Who tries out sums or payees met no limit.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::outcome::Standing;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
-use crate::scoring::window::WindowIndex;
+use crate::scoring::window::{RecordRef, WindowIndex};
 
 /// How far back declined payments count.
 const HOUR: Span = WindowIndex::Hour.span();
@@ -28,17 +31,25 @@ settings! {
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
     let window = context.account.window();
+    let hour = || window.within(HOUR, context.now);
     let declined = window.totals(WindowIndex::Hour).declined();
-    let (strength, limit) = if declined >= settings.block_from {
-        (100.0, settings.block_from)
+    let (strength, limit, nature) = if declined >= settings.block_from {
+        (100.0, settings.block_from, Nature::Abuse)
     } else if declined >= settings.confirm_from {
-        (settings.confirm_strength, settings.confirm_from)
+        let nature = match hour()
+            .iter()
+            .all(|record| may_be_at_a_limit(context, record))
+        {
+            true => Nature::Doubt,
+            false => Nature::Abuse,
+        };
+        (settings.confirm_strength, settings.confirm_from, nature)
     } else {
         return None;
     };
     let mut measure = Measure::of(
         strength,
-        Nature::Abuse,
+        nature,
         Evidence::Velocity {
             window: HOUR,
             count: declined,
@@ -48,9 +59,16 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         },
     )?;
     // Once this one is past, there are fewer than it takes.
-    let last = window
-        .within(HOUR, context.now)
-        .nth_newest(limit, Standing::counts_as_failure);
+    let last = hour().nth_newest(limit, Standing::counts_as_failure);
     measure.retry_after = last.map(|last| last.plus(HOUR).since(context.now));
     Some(measure)
+}
+
+/// Whether `record`, if it was declined, was so much to the same payee that this payment may be tried again.
+fn may_be_at_a_limit(context: &Context<'_>, record: RecordRef<'_>) -> bool {
+    let (tried, money) = (record.money(), context.payment.money);
+    !record.standing().counts_as_failure()
+        || tried.currency() == money.currency()
+            && tried.amount_minor() >= money.amount_minor()
+            && record.pays_the_payee_of(context.submission)
 }

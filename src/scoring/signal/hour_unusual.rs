@@ -1,6 +1,6 @@
-//! `HOUR_UNUSUAL`: an hour of day at which this account does not pay. Weak on its own.
+//! `HOUR_UNUSUAL`: an hour of day at which this account does not pay. Weak on its own: people travel.
 
-use super::{Context, Measure, Nature, ramp};
+use super::{Context, Measure, ramp};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 
@@ -44,5 +44,6 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         ramp(multiple, settings.modest_multiple, settings.large_multiple) / 100.0
     });
     strength *= settings.modest_factor + (1.0 - settings.modest_factor) * at_stake;
-    Measure::of(strength, Nature::Abuse, Evidence::Hour { hour, share })
+    let nature = context.nature_of_a_stranger();
+    Measure::of(strength, nature, Evidence::Hour { hour, share })
 }

@@ -1,10 +1,10 @@
 //! `PAYEE_REPORTED`: reports against this payee by any account.
 //!
-//! Two views, the stronger of which counts. Over weeks, the rate of reports among payments, shrunk
-//! towards the usual rate: one report among three payments says little, ten among thirty a lot. And
-//! right now, what share of all reports has come in lately, beyond what so many payments usually bring:
-//! trouble that has begun shows there first, and that which is over no longer does. It needs no guess at
-//! how late reports are.
+//! Two views, the stronger of which counts. Over weeks, the rate of reports among payments, be it told of
+//! those that went well or not, shrunk towards the usual rate: one report among three payments says little,
+//! ten among thirty a lot. And right now, what share of all reports has come in lately, beyond what so many
+//! payments usually bring: trouble that has begun shows there first, and that which is over no longer does.
+//! It needs no guess at how late reports are.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;

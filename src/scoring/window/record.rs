@@ -17,10 +17,6 @@ use crate::scoring::payment::{
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::{Span, Timestamp};
 
-/// How far apart payments lie that were made on different days, whatever hour a day begins at: nearly a day, as
-/// the same errand is run now earlier, now later.
-const DAYS_APART: Span = Span::from_hours(20);
-
 /// A payment as it is remembered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Record {
@@ -96,11 +92,15 @@ impl<'a> RecordRef<'a> {
         self.entry().paid_after_doubt
     }
 
-    /// How long after the score it was reported what became of it, if that is known.
-    pub(super) fn settled_after(self) -> Option<Span> {
+    /// How long after the score it was heard what became of it, and whether; `None` where nothing is to be heard,
+    /// as it was not made, or what was heard is that nobody knows.
+    pub(in crate::scoring) fn heard_after(self) -> Option<Option<Span>> {
         let entry = self.entry();
-        let is_known = !matches!(entry.outcome, None | Some(Outcome::Unknown));
-        is_known.then(|| Span::from_ms(entry.outcome_after_ms.into()))
+        match entry.outcome {
+            None => entry.standing().may_be_paid().then_some(None),
+            Some(Outcome::Unknown) => None,
+            Some(_) => Some(Some(Span::from_ms(entry.outcome_after_ms.into()))),
+        }
     }
 
     /// How much it was.
@@ -121,37 +121,6 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn was_held_against_another(self) -> bool {
         self.entry().held_against_another
-    }
-
-    /// Whether the payer, asked about a repeat, said that it was meant. Whoever tries again after a time-out
-    /// says no such thing.
-    #[must_use]
-    pub fn is_repeat_that_was_meant(self) -> bool {
-        self.was_confirmed() && self.repeats_what_was_paid()
-    }
-
-    /// Whether it was held against an earlier payment that was paid, not only one of which nobody knew yet.
-    pub(in crate::scoring) fn repeats_what_was_paid(self) -> bool {
-        let answer = || {
-            let decision = self.standing().decision;
-            self.detail()?.assessment(decision, |_| Arc::default())
-        };
-        self.was_held_against_another()
-            && answer().is_some_and(|answer| answer.names_what_was_paid())
-    }
-
-    /// Whether it repeats what was paid shortly before, as no other that is remembered of its day did: one
-    /// day, one vote.
-    #[must_use]
-    pub fn is_first_repeat_of_its_day(self) -> bool {
-        let is_another = |other: RecordRef<'_>| {
-            other.score_time() < self.score_time()
-                && other.score_time().plus(DAYS_APART) > self.score_time()
-                && other.money() == self.money()
-                && other.pays_whom(self)
-                && other.repeats_what_was_paid()
-        };
-        self.repeats_what_was_paid() && !self.window.newest_first().any(is_another)
     }
 
     /// Whether the profile has learnt from it.
@@ -373,7 +342,7 @@ impl<'a> RecordRef<'a> {
         detail::device_id(self.detail_bytes())
     }
 
-    fn detail(self) -> Option<Detail<'a>> {
+    pub(super) fn detail(self) -> Option<Detail<'a>> {
         Detail::read(self.detail_bytes())
     }
 
