@@ -249,6 +249,9 @@ impl Profile {
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
+        if record.is_slip_that_was_meant() {
+            payees::learn_meant(&mut self.listed, record);
+        }
         if record.was_held_against_another() {
             payees::learn_repeat(&mut self.listed, record, self.pace.lateness());
         }

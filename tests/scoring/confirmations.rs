@@ -290,3 +290,41 @@ fn who_may_not_be_the_payer_is_challenged_harder() {
         ",
     );
 }
+
+/// Fifty a day, and once five hundred, which looks like a zero too many and was meant.
+const ONCE_FIVE_HUNDRED: &str = "
+    0s        20 times every 1d pays 50.00 to 13812345678
+    20d       p1 pays 500.00 to 13812345678 : confirm AMOUNT_SLIP
+    20d1m     p2 pays 500.00 to 13812345678 token=p1 : allow PAYER_CONFIRMED
+    20d1m1s   p2 succeeded
+    ";
+
+#[test]
+fn a_sum_that_was_meant_is_remembered_however_often_others_are_paid() {
+    let mut stage = check(ONCE_FIVE_HUNDRED);
+    stage.play(
+        "
+        21d     30 times every 1d pays 50.00 to 13812345678
+        60d     q1 pays 500.00 to 13812345678 : allow !AMOUNT_SLIP
+        60d1s   q1 succeeded
+        61d     30 times every 1d pays 50.00 to 13812345678
+        100d    r1 pays 5000.00 to 13812345678 : confirm AMOUNT_SLIP
+        100d1h  r2 pays 500.00 to 13812345678 : allow !AMOUNT_SLIP
+        ",
+    );
+}
+
+#[test]
+fn but_not_if_it_was_a_mistake_after_all_or_in_another_currency() {
+    let later = "
+        21d     30 times every 1d pays 50.00 to 13812345678
+        60d     q1 pays 500.00 to 13812345678 : confirm AMOUNT_SLIP
+        ";
+    check(&format!(
+        "{ONCE_FIVE_HUNDRED}
+        20d1h   p2 payer_mistake
+        {later}"
+    ));
+    let in_euros = later.replace(" to 13812345678", " to 13812345678 currency=EUR");
+    check(&format!("{ONCE_FIVE_HUNDRED}{in_euros}"));
+}

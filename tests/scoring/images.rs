@@ -494,6 +494,68 @@ fn how_late_it_is_heard_of_payments_is_in_the_image() {
     assert_eq!(restored.images(), images);
 }
 
+/// The image of an account that meant a sum which looked like a slip, as it was first written.
+const WRITTEN_MEANT: &str = "tests/scoring/images-meant.hex";
+
+#[test]
+fn a_sum_that_was_meant_is_in_the_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    let fifty = Payment {
+        money: Money::new(5_000, Currency::from_code("CNY").unwrap()).unwrap(),
+        order_id: None,
+        device_id: None,
+        ..life.payment(&mut random)
+    };
+    let mut pay = |life: &mut Life, times: i64, token| {
+        let id = PaymentId::new(format!("payment {}", life.made.len())).unwrap();
+        let payment = Payment {
+            payment_id: id.clone(),
+            money: Money::new(5_000 * times, fifty.money.currency()).unwrap(),
+            ..fifty.clone()
+        };
+        life.pay(&policies, payment, token, &mut random);
+        life.now = life.now.plus(Span::from_minutes(1));
+        let outcome = Outcome::Succeeded;
+        if token.is_some() || times == 1 {
+            let policy = policies.primary();
+            life.account.report_outcome(policy, &id, outcome, life.now);
+        }
+    };
+    for _ in 0..10 {
+        pay(&mut life, 1, None);
+        life.now = life.now.plus(Span::from_days(1));
+    }
+    pay(&mut life, 10, None);
+    let (_, token) = life.made.last().cloned().unwrap();
+    pay(&mut life, 10, Some(token.unwrap()));
+    for _ in 0..10 {
+        pay(&mut life, 1, None);
+        life.now = life.now.plus(Span::from_days(1));
+    }
+
+    let meant = Money::new(50_000, fifty.money.currency()).unwrap();
+    let is_known = |account: &Account| {
+        let mut payees = account.profile().payees().iter();
+        payees.any(|known| known.was_meant(meant) && known.amounts_minor().all(|sum| sum == 5_000))
+    };
+    assert!(is_known(&life.account));
+    let images = life.images();
+    assert_eq!(life.restored(&images).unwrap(), life);
+    for cut in 0..images.account.len() {
+        Account::from_image(&images.account[..cut]).unwrap_err();
+    }
+    if std::env::var_os("DOUBLECHECK_BLESS").is_some() {
+        fs::write(WRITTEN_MEANT, hex(&images.account) + "\n").unwrap();
+    }
+    let written = bytes_of(fs::read_to_string(WRITTEN_MEANT).unwrap().trim());
+    let account = Account::from_image(&written).unwrap();
+    assert!(is_known(&account));
+    let mut again = Vec::new();
+    account.put_image(&mut again);
+    assert_eq!(again, written);
+}
+
 /// The same holds for the order of what is written as a number.
 #[test]
 fn closed_sets_keep_their_numbers() {

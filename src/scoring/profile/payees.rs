@@ -7,7 +7,7 @@ use super::log_amount::LogAmount;
 use super::repeats::Repeats;
 use super::uses::{USES_END, Uses};
 use super::{ESTABLISHED_TIMES, SITTING, Spread};
-use crate::scoring::money::{Currency, Money};
+use crate::scoring::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::scoring::packing::{PackedId, Reader};
 use crate::scoring::payment::PayeeType;
 use crate::scoring::submission::Submission;
@@ -17,11 +17,15 @@ use crate::scoring::window::RecordRef;
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
 
-// Where in an entry things stand; the amounts follow the id.
+// Where in an entry things stand; the amounts follow the id, or the sum that was meant.
 const TYPE: usize = USES_END;
 const CURRENCY: usize = TYPE + 1;
 const REPEATS: usize = CURRENCY + 1;
 const ID: usize = REPEATS + 1;
+
+/// Stands with the type where a sum that was meant follows the id: few payees have one.
+const HAS_MEANT: u8 = 1 << 7;
+const MEANT_BYTES: usize = size_of::<i64>();
 
 /// A payee that the account has paid.
 #[derive(Debug, Clone, Copy)]
@@ -38,10 +42,20 @@ pub struct KnownPayee<'a> {
     pub currency: Currency,
     /// What is known of the same payment again within minutes.
     pub repeats: Repeats,
+    /// The last sum that looked like a slip and was meant, in minor units; 0 for none, `None` where there is no
+    /// room for it.
+    meant_minor: Option<i64>,
     amounts: Amounts<'a>,
 }
 
 impl<'a> KnownPayee<'a> {
+    /// Whether the payer, asked about this sum as it looked like a slip, said that it was meant. It is remembered
+    /// however many others are paid.
+    #[must_use]
+    pub fn was_meant(self, money: Money) -> bool {
+        self.currency == money.currency() && self.meant_minor == Some(money.amount_minor())
+    }
+
     /// How much it was paid lately, in minor units, smallest first.
     pub fn amounts_minor(self) -> impl Iterator<Item = i64> + Clone + 'a {
         self.amounts.minor()
@@ -74,14 +88,23 @@ impl<'a> KnownPayee<'a> {
         let Uses { times, last } = Uses::read(entry)?;
         let (&[payee_type, currency, repeats], rest) = entry.get(TYPE..)?.split_first_chunk()?;
         let id = Reader::new(rest).id()?;
+        let mut rest = rest.get(id.packed_bytes()..)?;
+        let mut meant_minor = None;
+        if payee_type & HAS_MEANT != 0 {
+            let (meant, amounts) = rest.split_first_chunk()?;
+            meant_minor = Some(i64::from_le_bytes(*meant));
+            rest = amounts;
+        }
+        let payee_type = usize::from(payee_type & !HAS_MEANT);
         Some(Self {
-            payee_type: PayeeType::ALL.get(usize::from(payee_type)).copied()?,
+            payee_type: PayeeType::ALL.get(payee_type).copied()?,
             id,
             times_paid: times,
             last_paid: last,
             currency: Currency::from_number(currency)?,
             repeats: Repeats::from_byte(repeats),
-            amounts: Amounts::of(rest.get(id.packed_bytes()..)?),
+            meant_minor,
+            amounts: Amounts::of(rest),
         })
     }
 
@@ -89,7 +112,9 @@ impl<'a> KnownPayee<'a> {
     pub(super) fn check(entry: &'a [u8], tag: u16) -> Option<()> {
         let known = Self::read(entry)?;
         let amounts = entry.get(known.amounts_place(0).offset..)?;
+        let meant_minor = known.meant_minor.unwrap_or_default();
         (known.id.is_sound()
+            && (0..=AMOUNT_MINOR_MAX).contains(&meant_minor)
             && known.id.tag() == tag
             && Amounts::are_sound(amounts, PAYEE_AMOUNTS_KEPT))
         .then_some(())
@@ -102,10 +127,18 @@ impl<'a> KnownPayee<'a> {
         }
     }
 
+    const fn meant_offset(self) -> usize {
+        ID.saturating_add(self.id.packed_bytes())
+    }
+
     const fn amounts_place(self, at: usize) -> Place {
+        let meant_bytes = match self.meant_minor {
+            Some(_) => MEANT_BYTES,
+            None => 0,
+        };
         Place {
             at,
-            offset: ID.saturating_add(self.id.packed_bytes()),
+            offset: self.meant_offset().saturating_add(meant_bytes),
         }
     }
 
@@ -158,6 +191,7 @@ pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, payees_max: u32)
         if changed {
             listed.put(at, CURRENCY, [money.currency().number()]);
             listed.truncate(at, place.offset);
+            forget_meant(listed, record);
         }
         if votes {
             amounts::learn(listed, place, PAYEE_AMOUNTS_KEPT, money.amount_minor());
@@ -194,10 +228,41 @@ pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>, lateness: Late
         return true;
     }
     let (place, uses) = (known.amounts_place(at), known.uses());
+    let was_meant = known.was_meant(record.money());
     uses.less_one().put(listed, at);
     unlearn_repeat(listed, record, lateness);
+    if was_meant {
+        forget_meant(listed, record);
+    }
     amounts::unlearn(listed, place, record.money().amount_minor());
     false
+}
+
+/// Learns that what `record` paid was meant, though it looked like a slip.
+pub(super) fn learn_meant(listed: &mut Listed, record: RecordRef<'_>) {
+    put_meant(listed, record, record.money().amount_minor());
+}
+
+fn forget_meant(listed: &mut Listed, record: RecordRef<'_>) {
+    put_meant(listed, record, 0);
+}
+
+fn put_meant(listed: &mut Listed, record: RecordRef<'_>, minor: i64) {
+    let Some((at, known)) = payee_paid_by(listed, record) else {
+        return;
+    };
+    // What is known of it lies where it is written.
+    let (offset, has_room, payee_type) = (
+        known.meant_offset(),
+        known.meant_minor.is_some(),
+        known.payee_type as u8,
+    );
+    if has_room {
+        listed.put(at, offset, minor.to_le_bytes());
+    } else if minor != 0 {
+        listed.put(at, TYPE, [payee_type | HAS_MEANT]);
+        listed.insert(at, offset, minor.to_le_bytes());
+    }
 }
 
 /// Learns of repeats from `record`, which was held against another payment and went well.

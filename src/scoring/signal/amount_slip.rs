@@ -45,7 +45,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let typed = context.payment.money.amount_minor();
     let (slip, usual_minor, strength) =
         regular(settings, context, typed).or_else(|| varied(settings, context, typed))?;
-    if is_tried_again(context) {
+    if is_tried_again(context) || was_meant_before(context) {
         return None;
     }
     Measure::of(
@@ -59,6 +59,15 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             slip: Some(slip),
         },
     )
+}
+
+/// Whether the payer was asked about this sum at this payee before, and said yes: as of a bill once a year where less
+/// is paid each month.
+fn was_meant_before(context: &Context<'_>) -> bool {
+    let money = context.payment.money;
+    context
+        .known_payee
+        .is_some_and(|known| known.was_meant(money))
 }
 
 /// Whether the same payment was sent off a while ago, and declined. The payer has seen the sum by then, and was asked

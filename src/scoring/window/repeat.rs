@@ -1,12 +1,13 @@
-//! Whether a remembered payment repeats another one, and was meant to.
+//! Whether a remembered payment repeats another one or looks like a slip, and was meant to.
 
 use std::sync::Arc;
 
 use super::{RecordRef, Window};
-use crate::scoring::assessment::Assessment;
+use crate::scoring::assessment::{Assessment, ReasonCode};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::PaymentId;
 use crate::scoring::profile::Lateness;
+use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
 /// How far apart payments lie that were made on different days, whatever hour a day begins at: nearly a day, as
@@ -19,6 +20,13 @@ impl RecordRef<'_> {
     #[must_use]
     pub fn is_repeat_that_was_meant(self, lateness: Lateness) -> bool {
         self.was_confirmed() && self.repeats_what_was_paid(lateness)
+    }
+
+    /// Whether the payer, asked about a sum that looked like a slip, said that it was meant.
+    pub(in crate::scoring) fn is_slip_that_was_meant(self) -> bool {
+        let slip = ReasonCode::Signal(Signal::AmountSlip);
+        let names = |answer: &Assessment| answer.reasons.iter().any(|reason| reason.code == slip);
+        self.was_confirmed() && self.answer().as_ref().is_some_and(names)
     }
 
     /// Whether it was held against an earlier payment that was paid, not only one of which nobody knew yet. But
