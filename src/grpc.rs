@@ -20,8 +20,6 @@ pub mod listeners;
 pub mod workers;
 pub mod limits;
 pub mod admission;
-mod owed;
-mod places;
 mod connections;
 pub mod entry;
 mod received;

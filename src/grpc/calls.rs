@@ -13,7 +13,7 @@ use hyper::{Request, Response};
 use tonic::server::NamedService as _;
 
 use super::admission::{Admission, Queued};
-use super::connections::Pulse;
+use super::connections::Activity;
 use super::deadline::{self, Came, NotTimed, Wait};
 use super::door::Door;
 use super::entry::Entry;
@@ -51,7 +51,7 @@ pub(super) struct Shared {
     pub(super) entry: Entry,
     /// What the client has shown.
     pub(super) certificate: Option<Fingerprint>,
-    pub(super) pulse: Arc<Pulse>,
+    pub(super) activity: Arc<Activity>,
     pub(super) services: Services,
     pub(super) line: Line,
     pub(super) endings: Endings,
@@ -237,13 +237,13 @@ impl Answering {
         let Some(OpenCall { shared, .. }) = &self.open else {
             return Poll::Pending;
         };
-        let before_ns = shared.pulse.taken_ns();
+        let before_ns = shared.activity.taken_ns();
         let gone_on = match &mut self.stage {
             Stage::Waiting(_) => Poll::Pending,
             Stage::Let(answer) => Pin::new(answer).poll(cx).map(|Ok(response)| Ok(response)),
             Stage::Refused(fault) => Poll::Ready(Err(fault.clone())),
         };
-        self.taken_ns = shared.pulse.and_taken_since(before_ns, self.taken_ns);
+        self.taken_ns = shared.activity.and_taken_since(before_ns, self.taken_ns);
         gone_on.map(|answer| match answer {
             Ok(response) => self.answered(response),
             Err(fault) => self.refuse(fault),
@@ -265,7 +265,9 @@ impl Answering {
         let mut request = request.map(|body| Inbound::new(body, self.method, self.since, shared));
         request.extensions_mut().insert(self.came());
         if self.method == Some(Method::StreamPayments) {
-            request.extensions_mut().insert(Arc::clone(&shared.pulse));
+            request
+                .extensions_mut()
+                .insert(Arc::clone(&shared.activity));
         }
         Stage::Let(shared.services.call(self.method.is_some(), request))
     }
@@ -298,7 +300,7 @@ impl Answering {
     pub(super) fn take_message(&mut self, waiting: &mut Waiting) -> Option<Bytes> {
         let message = waiting.request.body_mut().message(FREE_BYTES)?;
         if let Some(OpenCall { shared, .. }) = &self.open {
-            self.taken_ns += shared.pulse.take_data(message.len());
+            self.taken_ns += shared.activity.take_data(message.len());
         }
         Some(message)
     }

@@ -116,7 +116,7 @@ impl Inbound {
         if self.invalid.is_some() {
             return Ok(());
         }
-        self.taken_ns += self.shared.pulse.take_data(bytes.len());
+        self.taken_ns += self.shared.activity.take_data(bytes.len());
         let whole_before = self.coming.whole;
         self.hold(bytes)?;
         if self.coming.whole > whole_before {
@@ -128,7 +128,9 @@ impl Inbound {
         {
             self.release();
             // There may be much more of it, and nobody waits for that either.
-            self.shared.pulse.waste_data(mem::take(&mut self.taken_ns));
+            self.shared
+                .activity
+                .waste_data(mem::take(&mut self.taken_ns));
             self.invalid = Some(invalid);
         }
         Ok(())
@@ -221,11 +223,11 @@ impl Drop for Inbound {
         self.release();
         // A stream counts itself.
         if self.method != Some(Method::StreamPayments) && !self.has_ended() {
-            self.shared.pulse.break_off();
+            self.shared.activity.break_off();
         }
         let wasted_ns = self.wasted_ns();
         if wasted_ns > 0 {
-            self.shared.pulse.waste_data(wasted_ns);
+            self.shared.activity.waste_data(wasted_ns);
         }
     }
 }

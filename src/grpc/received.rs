@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 use super::calls::Shared;
 use super::codec::length;
-use super::connections::{Pulse, begin_now};
+use super::connections::{Activity, spawn_unless_ready};
 
 /// The message of a call, and what may follow it. What is taken makes room for more.
 #[derive(Debug)]
@@ -101,21 +101,21 @@ impl Received {
         }
         if let Some(going_by) = GoingBy::begin(shared) {
             // Mostly it is there already, and no task is needed to let it go by.
-            begin_now(Box::pin(async move {
-                let pulse = (!is_held_against).then_some(&*going_by.0.pulse);
+            spawn_unless_ready(Box::pin(async move {
+                let activity = (!is_held_against).then_some(&*going_by.0.activity);
                 // Either way nothing more is waited for.
-                let _ = timeout(GOING_BY_TIME, self.passed_over(pulse)).await;
+                let _ = timeout(GOING_BY_TIME, self.passed_over(activity)).await;
             }));
         }
     }
 
-    async fn passed_over(mut self, pulse: Option<&Pulse>) {
+    async fn passed_over(mut self, activity: Option<&Activity>) {
         let mut unheard_bytes = UNHEARD_BYTES;
         while let Some(Ok(frame)) = self.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
             unheard_bytes -= bytes;
-            match pulse {
-                Some(pulse) if bytes > 0 => drop(pulse.take_data(bytes)),
+            match activity {
+                Some(activity) if bytes > 0 => drop(activity.take_data(bytes)),
                 // Whoever may not call is not listened to for longer than that.
                 None if unheard_bytes == 0 => return,
                 Some(_) | None => {}

@@ -43,12 +43,12 @@ impl Answering {
         let Some(OpenCall { shared, .. }) = &self.open else {
             return;
         };
-        let before = shared.pulse.broken_off();
+        let before = shared.activity.broken_off();
         let is_seen = match mem::replace(&mut self.stage, Stage::Waiting(None)) {
             // A method sees what has come whole.
             Stage::Let(serving) => {
                 drop(serving);
-                shared.pulse.broken_off() == before
+                shared.activity.broken_off() == before
             }
             Stage::Waiting(_) | Stage::Refused(_) => false,
         };
@@ -92,8 +92,8 @@ impl Answering {
             return;
         };
         match is_the_calls || self.method.is_none() {
-            true => shared.pulse.waste_call(self.taken_ns),
-            false => shared.pulse.use_call(),
+            true => shared.activity.waste_call(self.taken_ns),
+            false => shared.activity.use_call(),
         }
     }
 
@@ -101,7 +101,7 @@ impl Answering {
     fn settle_items(&self, response: &Response<Body>) {
         let in_vain = response.extensions().get();
         if let (Some(InVain(items)), Some(OpenCall { shared, .. })) = (in_vain, &self.open) {
-            shared.pulse.waste_items(*items as u64, 0);
+            shared.activity.waste_items(*items as u64, 0);
         }
     }
 

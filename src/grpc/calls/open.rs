@@ -15,7 +15,7 @@ pub(in crate::grpc) struct OpenCall {
 
 impl OpenCall {
     pub(super) fn begin(shared: &Arc<Shared>, is_tool: bool) -> Self {
-        shared.pulse.begin_call();
+        shared.activity.begin_call();
         shared
             .tools_open
             .fetch_add(is_tool.into(), Ordering::Relaxed);
@@ -28,7 +28,7 @@ impl OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.shared.pulse.end_call();
+        self.shared.activity.end_call();
         let is_tool = self.is_tool.into();
         self.shared.tools_open.fetch_sub(is_tool, Ordering::Relaxed);
     }

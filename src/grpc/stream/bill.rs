@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use tonic::{Request, Status};
 
-use crate::grpc::connections::Pulse;
+use crate::grpc::connections::Activity;
 use crate::grpc::status::is_unread;
 
 /// What has come of it so far.
@@ -24,7 +24,7 @@ enum Come {
 /// A stream's part of its connection's bill.
 #[derive(Debug)]
 pub(super) struct Bill {
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     come: Come,
     /// What DATA was worth that was taken for items that have no answer yet.
     taken_ns: u64,
@@ -32,9 +32,9 @@ pub(super) struct Bill {
 
 impl Bill {
     pub(super) fn of<T>(request: &Request<T>) -> Self {
-        let pulse = request.extensions().get::<Arc<Pulse>>();
+        let activity = request.extensions().get::<Arc<Activity>>();
         Self {
-            pulse: pulse.cloned().unwrap_or_default(),
+            activity: activity.cloned().unwrap_or_default(),
             come: Come::Nothing,
             taken_ns: 0,
         }
@@ -42,22 +42,22 @@ impl Bill {
 
     /// What its connection has taken so far.
     pub(super) fn before(&self) -> u64 {
-        self.pulse.taken_ns()
+        self.activity.taken_ns()
     }
 
     /// What was taken since `before` was for it.
     pub(super) fn take(&mut self, before: u64) {
-        self.taken_ns = self.pulse.and_taken_since(before, self.taken_ns);
+        self.taken_ns = self.activity.and_taken_since(before, self.taken_ns);
     }
 
     /// So many items were answered, so many of them refused for what they were.
     pub(super) fn answered(&mut self, items: usize, in_vain: usize) {
         let taken_ns = std::mem::take(&mut self.taken_ns);
         if items > in_vain {
-            self.pulse.use_items((items - in_vain) as u64);
+            self.activity.use_items((items - in_vain) as u64);
             self.comes_to(Come::OfUse);
         } else if in_vain > 0 {
-            self.pulse.waste_items(in_vain as u64, taken_ns);
+            self.activity.waste_items(in_vain as u64, taken_ns);
             self.comes_to(Come::InVain);
         }
     }
@@ -65,7 +65,7 @@ impl Bill {
     /// It ends with this, perhaps for a message that is none.
     pub(super) fn broke_off(&mut self, status: &Status) {
         if is_unread(status.code(), !status.details().is_empty()) {
-            self.pulse
+            self.activity
                 .waste_items(1, std::mem::take(&mut self.taken_ns));
             self.comes_to(Come::InVain);
         }
@@ -75,7 +75,7 @@ impl Bill {
         match (self.come, come) {
             (Come::OfUse, _) => {}
             (_, Come::OfUse) => {
-                self.pulse.use_call();
+                self.activity.use_call();
                 self.come = come;
             }
             (_, _) => self.come = come,
@@ -86,7 +86,7 @@ impl Bill {
 impl Drop for Bill {
     fn drop(&mut self) {
         if self.come == Come::InVain {
-            self.pulse.waste_call(0);
+            self.activity.waste_call(0);
         }
     }
 }

@@ -1,8 +1,8 @@
-//! What every HTTP/2 client begins with, read before anything is made for its connection.
+//! The HTTP/2 connection preface, read before anything is allocated for its connection.
 //!
-//! HTTP/2's library makes its buffers first and waits then: a connection that says nothing, or a byte now and
-//! then, would take as much as one that is used. What has come of the greeting is the only thing that is known of
-//! such a one, and as the greeting is always the same, how much of it that is takes no room either.
+//! The HTTP/2 library allocates its buffers first and waits then: a connection that sends nothing, or a byte
+//! now and then, would take as much memory as one in use. The preface is always the same, so how much of it has
+//! come is all there is to remember.
 
 use std::io;
 use std::pin::Pin;
@@ -12,42 +12,42 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 pub(super) const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Why a client has not greeted.
+/// Why there is no preface.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ungreeted {
-    /// It left, or vanished.
+pub(super) enum NoPreface {
+    /// The client left, or vanished.
     Left,
     /// It took too long.
     Slow,
-    /// What it said begins nothing in HTTP/2.
+    /// What it sent does not begin an HTTP/2 connection.
     NotHttp2,
 }
 
-/// Waits until the greeting is whole, or cannot be one any more; what follows it is left where it is.
-pub(super) async fn read<IO: AsyncRead + Unpin>(mut io: IO) -> Result<Greeted<IO>, Ungreeted> {
+/// Waits until the preface is whole, or cannot be one any more. What follows it is left unread.
+pub(super) async fn read<IO: AsyncRead + Unpin>(mut io: IO) -> Result<Rewound<IO>, NoPreface> {
     let mut bytes = [0; PREFACE.len()];
     let mut left = PREFACE;
     while !left.is_empty() {
         let read = io.read(&mut bytes[..left.len()]).await;
         let count = match read {
-            Ok(0) | Err(_) => return Err(Ungreeted::Left),
+            Ok(0) | Err(_) => return Err(NoPreface::Left),
             Ok(count) => count,
         };
         left = left
             .strip_prefix(&bytes[..count])
-            .ok_or(Ungreeted::NotHttp2)?;
+            .ok_or(NoPreface::NotHttp2)?;
     }
-    Ok(Greeted { io, left: PREFACE })
+    Ok(Rewound { io, left: PREFACE })
 }
 
-/// A socket whose greeting has come: it is told once more, for HTTP/2's library wants to hear it.
+/// A socket from which the preface has been read: it is read once more, by the HTTP/2 library.
 #[derive(Debug)]
-pub(super) struct Greeted<IO> {
+pub(super) struct Rewound<IO> {
     io: IO,
     left: &'static [u8],
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Greeted<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for Rewound<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -64,7 +64,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Greeted<IO> {
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Greeted<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for Rewound<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -101,37 +101,37 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_greeting_is_heard_once_more_and_then_what_follows_it() {
+    async fn the_preface_is_read_again_and_then_what_follows_it() {
         let said = [PREFACE, b"what follows"].concat();
         for cut in [1, 7, PREFACE.len(), said.len()] {
             let (mut client, server) = tokio::io::duplex(cut);
             let sent = said.clone();
             tokio::spawn(async move { client.write_all(&sent).await });
-            let mut greeted = read(server).await.unwrap();
+            let mut rewound = read(server).await.unwrap();
             let mut heard = Vec::new();
-            greeted.read_to_end(&mut heard).await.unwrap();
+            rewound.read_to_end(&mut heard).await.unwrap();
             assert_eq!(heard, said, "{cut}");
         }
     }
 
     #[tokio::test]
-    async fn with_the_first_byte_that_is_another_it_is_no_greeting() {
+    async fn the_first_wrong_byte_makes_it_no_preface() {
         for wrong in 0..PREFACE.len() {
             let (mut client, server) = tokio::io::duplex(64);
             let mut said = PREFACE[..=wrong].to_vec();
             said[wrong] ^= 1;
             client.write_all(&said).await.unwrap();
-            // The client is there still, and nothing more comes.
-            assert_eq!(read(server).await.unwrap_err(), Ungreeted::NotHttp2);
+            // The client is still there, and sends nothing more.
+            assert_eq!(read(server).await.unwrap_err(), NoPreface::NotHttp2);
             drop(client);
         }
     }
 
     #[tokio::test]
-    async fn who_leaves_before_it_is_whole_has_not_greeted() {
+    async fn leaving_before_it_is_whole_is_no_preface() {
         for length in 0..PREFACE.len() {
             let said = &PREFACE[..length];
-            assert_eq!(read(said).await.unwrap_err(), Ungreeted::Left);
+            assert_eq!(read(said).await.unwrap_err(), NoPreface::Left);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! HTTP/2 on one connection: takes calls as they come, and writes their answers.
 //!
-//! This stands on the library for HTTP/2 itself. hyper's server, which stands on it too, makes a task of every
-//! call: that takes as long as scoring does.
+//! Built on `h2` directly. hyper's server is built on it too, but spawns a task for every call, which takes as long
+//! as scoring does.
 
 use std::fmt;
 use std::mem;
@@ -17,42 +17,42 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::grpc::calls::Calls;
 use crate::grpc::limits::Limits;
 
-/// How much a client may send before it is read, on a call and on a connection: many a call fits into its window.
+/// The flow-control windows: how much a client may send before it is read, on one call and on the whole connection.
 const STREAM_WINDOW_BYTES: u32 = 64 << 10;
 const CONNECTION_WINDOW_BYTES: u32 = 4 << 20;
 
-/// What frames that nobody has read may take beside their bytes: HTTP/2's library takes 256 bytes for each, less its
-/// own, and cuts the connection off beyond. With so much, frames of 64 bytes, and items of streams are longer, fill the
-/// window before: then a client that does not read is only not read from.
+/// What unread DATA frames may take beside their bytes. `h2` counts 256 bytes for each, less its own, and closes the
+/// connection beyond this. With this budget even frames of 64 bytes fill the window first, and items of streams are
+/// longer: so a client that does not read its answers is merely not read from.
 const FRAMES_BYTES: usize = 3 * (CONNECTION_WINDOW_BYTES as usize);
 
-/// How much of an answer is handed over to be sent, at most: a client that has room for more but does not read
-/// leaves it with us.
+/// How much of an answer is handed over to be sent, at most: it stays in memory while a client with a large window
+/// does not read.
 const SEND_BUFFER_BYTES: usize = 64 << 10;
 
-/// One connection's HTTP/2, until its client has left.
-pub(super) struct Conversation<IO> {
+/// The HTTP/2 of one connection. Completes once the client has left.
+pub(super) struct Http2Connection<IO> {
     state: State<IO>,
     calls: Calls,
-    /// That the client is to leave: now, or as soon as it has greeted.
+    /// The client is to be asked to leave: at once, or as soon as the handshake is done.
     is_to_end: bool,
 }
 
 enum State<IO> {
-    Greeting(Handshake<IO, Bytes>),
+    Handshake(Handshake<IO, Bytes>),
     Open(Connection<IO, Bytes>),
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Conversation<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> Http2Connection<IO> {
     pub(super) fn new(io: IO, limits: &Limits, calls: Calls) -> Self {
         Self {
-            state: State::Greeting(http2(limits).handshake(io)),
+            state: State::Handshake(http2(limits).handshake(io)),
             calls,
             is_to_end: false,
         }
     }
 
-    /// Asks the client to leave. The calls that are open go on.
+    /// Asks the client to leave (GOAWAY). Open calls go on.
     pub(super) fn end(&mut self) {
         self.is_to_end = true;
         if let State::Open(connection) = &mut self.state {
@@ -62,7 +62,7 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Conversation<IO> {
 }
 
 fn http2(limits: &Limits) -> Builder {
-    // The settings keep the limits far below.
+    // Limits are checked against far smaller maxima when they are configured.
     let number = |limit: u64| u32::try_from(limit).unwrap_or(u32::MAX);
     let limit = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
     let mut http2 = Builder::new();
@@ -71,26 +71,26 @@ fn http2(limits: &Limits) -> Builder {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .data_frame_budget(FRAMES_BYTES)
         .max_concurrent_streams(number(limits.streams_per_connection))
-        // Clients give up all their calls together when the service, or the machine, has stood still for a moment.
-        // The library would cut the connection off after some; here frames that lead to nothing are on a bill.
+        // When the service, or the machine, has stood still for a moment, clients reset all their calls together.
+        // `h2` would close the connection after a few; here `waste` and `frames` deal with floods.
         .max_pending_accept_reset_streams(limit(limits.streams_per_connection))
-        // What is under way of calls that have ended here and not at their clients is let go by.
+        // Frames may still arrive for calls that have ended here already: they are ignored.
         .max_concurrent_reset_streams(limit(limits.streams_per_connection))
-        // Of each answer. What has no room yet at its client is held, and counted, by the call.
+        // Per answer. What the client has no room for yet is held, and counted, by the call.
         .max_send_buffer_size(SEND_BUFFER_BYTES)
         .max_header_list_size(number(limits.metadata_bytes));
     http2
 }
 
-impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Conversation<IO> {
+impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Http2Connection<IO> {
     type Output = Result<(), h2::Error>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
         loop {
             match &mut this.state {
-                State::Greeting(greeting) => {
-                    let mut connection = ready!(Pin::new(greeting).poll(cx))?;
+                State::Handshake(handshake) => {
+                    let mut connection = ready!(Pin::new(handshake).poll(cx))?;
                     if this.is_to_end {
                         connection.graceful_shutdown();
                     }
@@ -107,9 +107,9 @@ impl<IO: AsyncRead + AsyncWrite + Unpin> Future for Conversation<IO> {
     }
 }
 
-/// Takes all calls that have come. Those that are refused as they come are told so when all are taken: they wait
-/// for each other and for nothing else. HTTP/2's library goes through a connection once for each call, and would
-/// write to its socket each time that there is something to say. That takes longer than all else about a refusal.
+/// Takes all calls that have come. Those that `begin` refuses are answered once all are taken: `h2` polls its
+/// connection for each call, and would write to the socket each time that there is something to send, which takes
+/// longer than everything else about a refusal.
 fn turn<IO: AsyncRead + AsyncWrite + Unpin, R: Future<Output = ()> + Send + 'static>(
     connection: &mut Connection<IO, Bytes>,
     mut begin: impl FnMut(Request<RecvStream>, SendResponse<Bytes>) -> Option<R>,
@@ -126,13 +126,13 @@ fn turn<IO: AsyncRead + AsyncWrite + Unpin, R: Future<Output = ()> + Send + 'sta
             Poll::Pending if refused.is_empty() => return Poll::Pending,
             Poll::Pending => mem::take(&mut refused)
                 .into_iter()
-                .for_each(|refused| begin_now(Box::pin(refused))),
+                .for_each(|refused| spawn_unless_ready(Box::pin(refused))),
         }
     }
 }
 
-/// Does now what mostly waits for nothing; what does goes on as a task.
-pub(in crate::grpc) fn begin_now<F>(mut future: Pin<Box<F>>)
+/// Polls a future that mostly completes at once, and spawns it as a task only if it does not.
+pub(in crate::grpc) fn spawn_unless_ready<F>(mut future: Pin<Box<F>>)
 where
     F: Future<Output = ()> + Send + ?Sized + 'static,
 {
@@ -142,9 +142,9 @@ where
     }
 }
 
-impl<IO> fmt::Debug for Conversation<IO> {
+impl<IO> fmt::Debug for Http2Connection<IO> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Conversation")
+        f.write_str("Http2Connection")
     }
 }
 

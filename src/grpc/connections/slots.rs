@@ -1,5 +1,5 @@
-//! Places for connections: so many in all, and so many from one address; and what an address owes for work that
-//! came to nothing, so that who comes back has not got rid of it.
+//! Connection slots: so many in all and so many per address; and the debt of each address for wasted work, so
+//! that a client does not get rid of it by reconnecting.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -9,21 +9,21 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use super::limits::Limits;
-use super::owed::{Allowance, Owed};
+use super::leaky_bucket::{Allowance, LeakyBucket};
 use crate::clock::Stopwatch;
+use crate::grpc::limits::Limits;
 use crate::telemetry::ConnectionRefused;
 
-/// Whoever has an IPv6 address has this many bits of addresses more.
+/// A client with one IPv6 address has a whole network of addresses: this many bits of it are not looked at.
 const IPV6_HOST_BITS: u32 = 64;
 
-/// Of how many networks without a connection it is remembered what they owe. Beyond it all of those are let off:
-/// who has so many has as much for free again.
+/// For how many networks without a connection the debt is remembered. Beyond that all of those are let off:
+/// whoever has that many addresses gains only the free allowance of each.
 const DEBTORS_MAX: usize = 4_096;
 
-/// The places, shared by all workers.
+/// All connection slots, shared by the workers.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(super) struct Slots {
     connections_max: u64,
     per_network_max: u64,
     allowance: Allowance,
@@ -35,24 +35,24 @@ pub(super) struct Places {
 struct Taken {
     connections: u64,
     by_network: HashMap<IpAddr, Network>,
-    /// How many of the networks have no connection and are remembered for what they owe.
+    /// How many of the networks have no connection and are remembered for their debt only.
     debtors: usize,
 }
 
 #[derive(Debug)]
 struct Network {
     connections: u64,
-    owed: Owed,
+    debt: LeakyBucket,
 }
 
-/// A place. Free again once this is dropped.
+/// The slot of one connection. It is free again once this is dropped.
 #[derive(Debug)]
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct Slot {
+    slots: Arc<Slots>,
     network: IpAddr,
 }
 
-impl Places {
+impl Slots {
     pub(super) fn new(limits: &Limits) -> Arc<Self> {
         Arc::new(Self {
             connections_max: limits.connections,
@@ -63,8 +63,8 @@ impl Places {
         })
     }
 
-    /// Takes a place for a connection from `address`.
-    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Place, ConnectionRefused> {
+    /// Takes a slot for a connection from `address`.
+    pub(super) fn take(self: &Arc<Self>, address: IpAddr) -> Result<Slot, ConnectionRefused> {
         let network = network_of(address);
         let mut taken = self.taken.lock();
         if taken.connections >= self.connections_max {
@@ -76,16 +76,16 @@ impl Places {
             return Err(ConnectionRefused::ConnectionsPerAddress);
         }
         taken.enter(network, || {
-            Owed::nothing(self.allowance, self.running.elapsed())
+            LeakyBucket::empty(self.allowance, self.running.elapsed())
         });
         drop(taken);
-        let places = Arc::clone(self);
-        Ok(Place { places, network })
+        let slots = Arc::clone(self);
+        Ok(Slot { slots, network })
     }
 }
 
 impl Taken {
-    fn enter(&mut self, network: IpAddr, owes_nothing: impl FnOnce() -> Owed) {
+    fn enter(&mut self, network: IpAddr, no_debt: impl FnOnce() -> LeakyBucket) {
         self.connections += 1;
         match self.by_network.entry(network) {
             Entry::Occupied(mut known) => {
@@ -98,13 +98,13 @@ impl Taken {
             Entry::Vacant(unknown) => {
                 unknown.insert(Network {
                     connections: 1,
-                    owed: owes_nothing(),
+                    debt: no_debt(),
                 });
             }
         }
     }
 
-    /// What is remembered is bounded by what is open, and by how many may owe something.
+    /// What is remembered is bounded by the open connections and [`DEBTORS_MAX`].
     fn leave(&mut self, network: IpAddr, now: Duration) {
         self.connections -= 1;
         let Some(left) = self.by_network.get_mut(&network) else {
@@ -114,8 +114,8 @@ impl Taken {
         if left.connections > 0 {
             return;
         }
-        left.owed.forgive(now);
-        if left.owed.work_ns() == 0 {
+        left.debt.leak(now);
+        if left.debt.level_ns() == 0 {
             self.by_network.remove(&network);
             return;
         }
@@ -126,37 +126,37 @@ impl Taken {
         }
     }
 
-    /// Adds to what a network owes, and tells how long it is until it owes no more than is free.
-    fn owe(&mut self, network: IpAddr, work_ns: u64, now: Duration) -> Duration {
-        let Some(Network { owed, .. }) = self.by_network.get_mut(&network) else {
+    /// Adds to a network's debt; returns how long it takes until that is within the free allowance again.
+    fn add_debt(&mut self, network: IpAddr, work_ns: u64, now: Duration) -> Duration {
+        let Some(Network { debt, .. }) = self.by_network.get_mut(&network) else {
             return Duration::ZERO;
         };
-        owed.forgive(now);
-        owed.add(i64::try_from(work_ns).unwrap_or(i64::MAX));
-        owed.time_until(owed.free_ns())
+        debt.leak(now);
+        debt.add(i64::try_from(work_ns).unwrap_or(i64::MAX));
+        debt.time_until(debt.free_ns())
     }
 }
 
-impl Place {
-    /// The time since the places were made.
+impl Slot {
+    /// The time since the slots were made, which all debts are counted by.
     pub(super) fn now(&self) -> Duration {
-        self.places.running.elapsed()
+        self.slots.running.elapsed()
     }
 
     pub(super) fn allowance(&self) -> Allowance {
-        self.places.allowance
+        self.slots.allowance
     }
 
-    /// Adds to what the address owes at `now`, and tells how long it is until that is no more than is free.
-    pub(super) fn owe(&self, work_ns: u64, now: Duration) -> Duration {
-        self.places.taken.lock().owe(self.network, work_ns, now)
+    /// Adds to the address's debt at `now`; returns how long it takes until that is within the free allowance.
+    pub(super) fn add_debt(&self, work_ns: u64, now: Duration) -> Duration {
+        self.slots.taken.lock().add_debt(self.network, work_ns, now)
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         let now = self.now();
-        self.places.taken.lock().leave(self.network, now);
+        self.slots.taken.lock().leave(self.network, now);
     }
 }
 
@@ -174,8 +174,8 @@ fn network_of(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn places(connections: u64, connections_per_address: u64) -> Arc<Places> {
-        Places::new(&Limits {
+    fn slots(connections: u64, connections_per_address: u64) -> Arc<Slots> {
+        Slots::new(&Limits {
             connections,
             connections_per_address,
             ..Limits::DEFAULT
@@ -188,52 +188,55 @@ mod tests {
 
     #[test]
     fn a_place_is_free_again_once_it_is_given_back() {
-        let places = places(3, 2);
+        let slots = slots(3, 2);
         let (a, b) = (ip("192.0.2.1"), ip("192.0.2.2"));
-        let first = places.take(a).unwrap();
-        let _second = places.take(a).unwrap();
+        let first = slots.take(a).unwrap();
+        let _second = slots.take(a).unwrap();
         assert_eq!(
-            places.take(a).unwrap_err(),
+            slots.take(a).unwrap_err(),
             ConnectionRefused::ConnectionsPerAddress
         );
-        let third = places.take(b).unwrap();
-        assert_eq!(places.take(b).unwrap_err(), ConnectionRefused::Connections);
+        let third = slots.take(b).unwrap();
+        assert_eq!(slots.take(b).unwrap_err(), ConnectionRefused::Connections);
         drop(first);
-        let _again = places.take(a).unwrap();
+        let _again = slots.take(a).unwrap();
         drop(third);
         assert_eq!(
-            places.take(a).unwrap_err(),
+            slots.take(a).unwrap_err(),
             ConnectionRefused::ConnectionsPerAddress
         );
-        let _and_again = places.take(b).unwrap();
-        assert_eq!(places.taken.lock().connections, 3);
+        let _and_again = slots.take(b).unwrap();
+        assert_eq!(slots.taken.lock().connections, 3);
     }
 
     #[test]
     fn nothing_is_remembered_of_who_has_left() {
-        let places = places(2, 1);
+        let slots = slots(2, 1);
         for host in 0..=255 {
-            drop(places.take(IpAddr::from([10, 0, 0, host])).unwrap());
+            drop(slots.take(IpAddr::from([10, 0, 0, host])).unwrap());
         }
-        assert!(places.taken.lock().by_network.is_empty());
+        assert!(slots.taken.lock().by_network.is_empty());
     }
 
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
     fn what_an_address_owes_outlives_its_connections_and_not_what_it_owes() {
-        let places = places(9, 9);
-        let free_ns = places.allowance.free_ns();
+        let slots = slots(9, 9);
+        let free_ns = slots.allowance.free_ns();
         let network = ip("192.0.2.1");
-        let owe = |taken: &mut Taken, work_ns, now| taken.owe(network, work_ns, now);
-        let taken = || places.taken.lock();
-        let nothing = || Owed::nothing(places.allowance, Duration::ZERO);
+        let add_debt = |taken: &mut Taken, work_ns, now| taken.add_debt(network, work_ns, now);
+        let taken = || slots.taken.lock();
+        let nothing = || LeakyBucket::empty(slots.allowance, Duration::ZERO);
         taken().enter(network, nothing);
-        assert_eq!(owe(&mut taken(), free_ns, Duration::ZERO), Duration::ZERO);
+        assert_eq!(
+            add_debt(&mut taken(), free_ns, Duration::ZERO),
+            Duration::ZERO
+        );
         taken().leave(network, Duration::ZERO);
         taken().enter(network, nothing);
-        assert!(owe(&mut taken(), free_ns, Duration::ZERO) > SECOND);
-        assert_eq!(owe(&mut taken(), 0, SECOND), Duration::ZERO);
+        assert!(add_debt(&mut taken(), free_ns, Duration::ZERO) > SECOND);
+        assert_eq!(add_debt(&mut taken(), 0, SECOND), Duration::ZERO);
         taken().leave(network, 2 * SECOND);
         assert!(taken().by_network.is_empty());
         assert_eq!(taken().debtors, 0);
@@ -241,16 +244,16 @@ mod tests {
 
     #[test]
     fn so_many_debtors_are_remembered_and_no_more() {
-        let places = places(9, 9);
-        let mut taken = places.taken.lock();
-        let nothing = || Owed::nothing(places.allowance, Duration::ZERO);
+        let slots = slots(9, 9);
+        let mut taken = slots.taken.lock();
+        let nothing = || LeakyBucket::empty(slots.allowance, Duration::ZERO);
         let held = ip("198.51.100.1");
         taken.enter(held, nothing);
         for host in 0..=u32::try_from(DEBTORS_MAX).unwrap() {
             assert!(taken.by_network.len() <= DEBTORS_MAX + 1);
             let network = IpAddr::from((10 << 24 | host).to_be_bytes());
             taken.enter(network, nothing);
-            taken.owe(network, 1_000_000, Duration::ZERO);
+            taken.add_debt(network, 1_000_000, Duration::ZERO);
             taken.leave(network, Duration::ZERO);
         }
         assert_eq!((taken.by_network.len(), taken.debtors), (1, 0));
@@ -259,13 +262,13 @@ mod tests {
 
     #[test]
     fn all_of_an_ipv6_network_are_one_and_a_mapped_address_is_what_it_maps() {
-        let places = places(9, 1);
-        let _one = places.take(ip("2001:db8:0:1::1")).unwrap();
-        let same = places.take(ip("2001:db8:0:1:ffff::2"));
+        let slots = slots(9, 1);
+        let _one = slots.take(ip("2001:db8:0:1::1")).unwrap();
+        let same = slots.take(ip("2001:db8:0:1:ffff::2"));
         assert_eq!(same.unwrap_err(), ConnectionRefused::ConnectionsPerAddress);
-        let _other = places.take(ip("2001:db8:0:2::1")).unwrap();
-        let _plain = places.take(ip("192.0.2.1")).unwrap();
-        let mapped = places.take(ip("::ffff:192.0.2.1"));
+        let _other = slots.take(ip("2001:db8:0:2::1")).unwrap();
+        let _plain = slots.take(ip("192.0.2.1")).unwrap();
+        let mapped = slots.take(ip("::ffff:192.0.2.1"));
         assert_eq!(
             mapped.unwrap_err(),
             ConnectionRefused::ConnectionsPerAddress

@@ -1,4 +1,4 @@
-//! What a connection does, told by its socket and its calls, looked at by its task.
+//! What happens on a connection: counted by its socket and its calls, read by its task.
 
 use std::io;
 use std::pin::Pin;
@@ -12,46 +12,46 @@ use super::frames::{Frames, data_worth_ns};
 use super::waste::Waste;
 use crate::grpc::line::{Line, Reader};
 
-/// What a call is worth that came to something: what it takes, so that a connection may waste as much as it
-/// uses. And what one takes that is refused, beside its frames.
+/// What a useful call takes off the connection's debt: what it costs, so that a connection may waste as much as
+/// it uses. And what a refused call adds to it, beside its frames.
 const CALL_NS: u64 = 20_000;
 
-/// The same of an item of a stream: read, checked and answered.
+/// The same for an item of a stream: read, checked and answered.
 const ITEM_NS: u64 = 3_000;
 
-/// What a connection does.
+/// Counters of one connection.
 #[derive(Debug, Default)]
-pub(in crate::grpc) struct Pulse {
-    greeted: AtomicBool,
+pub(in crate::grpc) struct Activity {
+    established: AtomicBool,
     flooded: AtomicBool,
     begun: AtomicU64,
     ended: AtomicU64,
-    /// Whether a call has come to something.
+    /// Whether any call has come to something.
     useful: AtomicBool,
-    /// Work that came to nothing, less what was of use, since it was last [taken](Self::take_bill).
-    bill_ns: AtomicI64,
-    /// What DATA was worth that calls have taken.
+    /// Wasted work, less useful work, since it was last [taken](Self::take_waste).
+    waste_ns: AtomicI64,
+    /// What the DATA was worth that calls have taken.
     taken_ns: AtomicU64,
     /// How many calls have ended before all of their message was there.
     broken_off: AtomicU64,
-    /// How much has been read in this turn, frames counted in.
+    /// How many bytes were read in this turn, including a surcharge for each frame.
     turn_bytes: AtomicUsize,
 }
 
-impl Pulse {
-    /// It is the connection's turn.
+impl Activity {
+    /// The connection's turn begins.
     pub(super) fn begin_turn(&self) {
         self.turn_bytes.store(0, Ordering::Relaxed);
     }
 
-    /// Whether it is the turn of others.
+    /// Whether it has read enough for one turn.
     fn turn_is_over(&self) -> bool {
         self.turn_bytes.load(Ordering::Relaxed) >= TURN_BYTES
     }
 
-    /// The client has said what every client begins with.
-    pub(super) fn greet(&self) {
-        self.greeted.store(true, Ordering::Relaxed);
+    /// The client has sent its preface and SETTINGS.
+    pub(super) fn establish(&self) {
+        self.established.store(true, Ordering::Relaxed);
     }
 
     /// A call begins.
@@ -59,7 +59,7 @@ impl Pulse {
         self.begun.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A call that began has ended.
+    /// A call has ended.
     pub(in crate::grpc) fn end_call(&self) {
         self.ended.fetch_add(1, Ordering::Relaxed);
     }
@@ -67,45 +67,45 @@ impl Pulse {
     /// A call came to something, or it was not the client's fault that it did not.
     pub(in crate::grpc) fn use_call(&self) {
         self.useful.store(true, Ordering::Relaxed);
-        self.put_on_bill(-signed(CALL_NS));
+        self.add_waste(-signed(CALL_NS));
     }
 
-    /// A call was refused for what it was; DATA worth so much had been taken for it.
+    /// A call was refused for what it was; `taken_ns` is what the DATA taken for it was worth.
     pub(in crate::grpc) fn waste_call(&self, taken_ns: u64) {
-        self.put_on_bill(signed(CALL_NS + taken_ns));
+        self.add_waste(signed(CALL_NS + taken_ns));
     }
 
-    /// So many items of a stream came to something.
+    /// This many items of a stream came to something.
     pub(in crate::grpc) fn use_items(&self, items: u64) {
-        self.put_on_bill(-signed(items.saturating_mul(ITEM_NS)));
+        self.add_waste(-signed(items.saturating_mul(ITEM_NS)));
     }
 
-    /// So many were refused for what they were; DATA worth so much had been taken for them.
+    /// This many were refused for what they were; `taken_ns` is what the DATA taken for them was worth.
     pub(in crate::grpc) fn waste_items(&self, items: u64, taken_ns: u64) {
         let work_ns = items.saturating_mul(ITEM_NS).saturating_add(taken_ns);
-        self.put_on_bill(signed(work_ns));
+        self.add_waste(signed(work_ns));
     }
 
-    /// A call takes so many bytes that have come for it. What that is worth.
+    /// A call takes `bytes` of DATA. Returns what they are worth.
     pub(in crate::grpc) fn take_data(&self, bytes: usize) -> u64 {
         let worth_ns = data_worth_ns(bytes);
         self.taken_ns.fetch_add(worth_ns, Ordering::Relaxed);
-        self.put_on_bill(-signed(worth_ns));
+        self.add_waste(-signed(worth_ns));
         worth_ns
     }
 
-    /// What it took was for nothing.
+    /// DATA worth this much was taken for nothing.
     pub(in crate::grpc) fn waste_data(&self, taken_ns: u64) {
         self.taken_ns.fetch_sub(taken_ns, Ordering::Relaxed);
-        self.put_on_bill(signed(taken_ns));
+        self.add_waste(signed(taken_ns));
     }
 
-    /// Of a call no more is waited for, though it is not whole.
+    /// A call ends before its message is whole.
     pub(in crate::grpc) fn break_off(&self) {
         self.broken_off.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often that was so.
+    /// How many did.
     pub(in crate::grpc) fn broken_off(&self) -> u64 {
         self.broken_off.load(Ordering::Relaxed)
     }
@@ -115,20 +115,21 @@ impl Pulse {
         self.taken_ns.load(Ordering::Relaxed)
     }
 
-    /// So much, and what calls have taken since it was `before_ns`: a connection is on one thread. What was put on the
-    /// bill meanwhile, as that of an item that never came whole, is taken no more.
+    /// `taken_ns`, and what calls have taken since [`taken_ns`](Self::taken_ns) was `before_ns`: all of it by
+    /// one call, for a connection is on one thread. What was counted as waste meanwhile, as DATA of an item
+    /// that never came whole, is left out.
     pub(in crate::grpc) fn and_taken_since(&self, before_ns: u64, taken_ns: u64) -> u64 {
         let since_ns = self.taken_ns().wrapping_sub(before_ns).cast_signed();
         taken_ns.saturating_add_signed(since_ns)
     }
 
-    fn put_on_bill(&self, work_ns: i64) {
-        self.bill_ns.fetch_add(work_ns, Ordering::Relaxed);
+    fn add_waste(&self, work_ns: i64) {
+        self.waste_ns.fetch_add(work_ns, Ordering::Relaxed);
     }
 
-    /// What has come to nothing since this was asked last; less than nothing where more was of use.
-    pub(super) fn take_bill(&self) -> i64 {
-        self.bill_ns.swap(0, Ordering::Relaxed)
+    /// The wasted work since this was asked last; negative where more was useful.
+    pub(super) fn take_waste(&self) -> i64 {
+        self.waste_ns.swap(0, Ordering::Relaxed)
     }
 
     /// Whether any call has come to something.
@@ -136,12 +137,12 @@ impl Pulse {
         self.useful.load(Ordering::Relaxed)
     }
 
-    /// Whether the client has said what every client begins with.
-    pub(super) fn has_greeted(&self) -> bool {
-        self.greeted.load(Ordering::Relaxed)
+    /// Whether the client has sent its preface and SETTINGS.
+    pub(super) fn is_established(&self) -> bool {
+        self.established.load(Ordering::Relaxed)
     }
 
-    /// Whether it was cut off for frames that carry no call.
+    /// Whether the connection was cut off for frames that carry no call.
     pub(super) fn is_flooded(&self) -> bool {
         self.flooded.load(Ordering::Relaxed)
     }
@@ -151,7 +152,7 @@ impl Pulse {
         self.begun.load(Ordering::Relaxed)
     }
 
-    /// Whether none of them is open.
+    /// Whether no call is open.
     pub(super) fn is_quiet(&self) -> bool {
         self.ended.load(Ordering::Relaxed) == self.calls_begun()
     }
@@ -161,32 +162,31 @@ fn signed(work_ns: u64) -> i64 {
     i64::try_from(work_ns).unwrap_or(i64::MAX)
 }
 
-/// How much of one connection is read before it is the turn of others: a client that always has more to
-/// say would keep its thread else, until HTTP/2 has read some megabytes of it.
+/// How much of one connection is read in a turn. A client that always has more to send would keep the thread
+/// otherwise, until HTTP/2 has read some megabytes.
 const TURN_BYTES: usize = 32 << 10;
 
-/// What a frame counts for beside its bytes: a thread takes as long for the smallest of them as for some
-/// hundred bytes.
+/// What a frame counts for beside its bytes: the smallest takes as long as some hundred bytes do.
 const FRAME_BYTES: usize = 256;
 
-/// A socket that tells what comes in by it, takes no flood, is read slowly where that comes to nothing, and lets
-/// others have their turn.
+/// A connection's socket: counts what comes in, cuts off floods of frames, is throttled by [`Waste`] and by a
+/// full queue of calls, and lets other connections have their turn.
 #[derive(Debug)]
-pub(super) struct Watched<IO> {
+pub(super) struct WatchedSocket<IO> {
     io: IO,
     frames: Frames,
-    pulse: Arc<Pulse>,
+    activity: Arc<Activity>,
     waste: Waste,
     line: Line,
     reader: Arc<Reader>,
 }
 
-impl<IO> Watched<IO> {
-    pub(super) fn new(io: IO, pulse: Arc<Pulse>, waste: Waste, line: Line) -> Self {
+impl<IO> WatchedSocket<IO> {
+    pub(super) fn new(io: IO, activity: Arc<Activity>, waste: Waste, line: Line) -> Self {
         Self {
             io,
             frames: Frames::new(),
-            pulse,
+            activity,
             waste,
             line,
             reader: Arc::default(),
@@ -194,7 +194,7 @@ impl<IO> Watched<IO> {
     }
 }
 
-impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
+impl<IO: AsyncRead + Unpin> AsyncRead for WatchedSocket<IO> {
     fn poll_read(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -203,15 +203,16 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         let Self {
             io,
             frames,
-            pulse,
+            activity,
             waste,
             line,
             reader,
         } = self.get_mut();
-        ready!(waste.poll_read_on(cx));
+        ready!(waste.poll_may_read(cx));
         ready!(line.poll_room(reader, cx));
-        // HTTP/2's library asks for more with each call that it has found: only its next turn is another one.
-        if pulse.turn_is_over() {
+        // The HTTP/2 library reads on with each call that it has found; only when its task is polled again is
+        // it another turn.
+        if activity.turn_is_over() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -222,19 +223,19 @@ impl<IO: AsyncRead + Unpin> AsyncRead for Watched<IO> {
         waste.add(frames.take_work_ns());
         let frames_read = usize::try_from(frames.count() - frames_before).unwrap_or(usize::MAX);
         let turn_bytes = read.len() + FRAME_BYTES * frames_read;
-        pulse.turn_bytes.fetch_add(turn_bytes, Ordering::Relaxed);
-        if !pulse.has_greeted() && frames.has_greeted() {
-            pulse.greet();
+        activity.turn_bytes.fetch_add(turn_bytes, Ordering::Relaxed);
+        if !activity.is_established() && frames.is_established() {
+            activity.establish();
         }
         if frames.is_flood() {
-            pulse.flooded.store(true, Ordering::Relaxed);
+            activity.flooded.store(true, Ordering::Relaxed);
             return Poll::Ready(Err(io::Error::other("many frames without calls")));
         }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<IO: AsyncWrite + Unpin> AsyncWrite for Watched<IO> {
+impl<IO: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<IO> {
     fn poll_write(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -280,14 +281,14 @@ mod tests {
 
     const BUFFER: usize = 1_000;
 
-    /// How much is read until it is the turn of others.
-    fn turn(watched: &mut Watched<impl AsyncRead + Unpin>) -> usize {
-        watched.pulse.begin_turn();
+    /// How much is read in one turn.
+    fn turn(watched: &mut WatchedSocket<impl AsyncRead + Unpin>) -> usize {
+        watched.activity.begin_turn();
         read_on(watched)
     }
 
-    /// How much of it is read before that.
-    fn read_on(watched: &mut Watched<impl AsyncRead + Unpin>) -> usize {
+    /// How much of it is read before the turn ends.
+    fn read_on(watched: &mut WatchedSocket<impl AsyncRead + Unpin>) -> usize {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = 0;
         loop {
@@ -305,7 +306,7 @@ mod tests {
     fn who_always_has_more_to_say_is_interrupted_and_goes_on() {
         // Frames of 460,551 bytes, and empty ones.
         for (byte, least) in [(7, TURN_BYTES), (0, 9 * TURN_BYTES / (9 + FRAME_BYTES))] {
-            let mut watched = Watched::new(
+            let mut watched = WatchedSocket::new(
                 repeat(byte),
                 Arc::default(),
                 Waste::unlimited(),
@@ -325,10 +326,11 @@ mod tests {
 
     #[tokio::test]
     async fn who_owes_too_much_is_not_read_from_until_a_call_comes_to_something() {
-        let pulse = Arc::new(Pulse::default());
-        let waste = Waste::allowing(100, Arc::clone(&pulse));
-        let mut watched = Watched::new(repeat(0), Arc::clone(&pulse), waste, Line::default());
-        // Empty frames of DATA. A hundredth of a millisecond is forgiven in a tenth of a second.
+        let activity = Arc::new(Activity::default());
+        let waste = Waste::allowing(100, Arc::clone(&activity));
+        let mut watched =
+            WatchedSocket::new(repeat(0), Arc::clone(&activity), waste, Line::default());
+        // Empty DATA frames. A hundredth of a millisecond of debt drains in a tenth of a second.
         let read: Vec<usize> = (0..100).map(|_| turn(&mut watched)).collect();
         assert!(read[0] > 0);
         assert!(
@@ -336,7 +338,7 @@ mod tests {
             "{read:?}"
         );
         assert_eq!(read[99], 0);
-        (0..100).for_each(|_| pulse.use_call());
+        (0..100).for_each(|_| activity.use_call());
         assert!(turn(&mut watched) > 0);
     }
 }
