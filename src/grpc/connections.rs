@@ -24,12 +24,11 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Settings;
 use super::admission::Admission;
-use super::calls::{Calls, Shared};
+use super::calls::queue::{CallQueue, Scorer};
+use super::calls::{Calls, Shared, UnendedBodies};
 use super::door::Door;
 use super::entry::Entry;
 use super::limits::Limits;
-use super::line::{Clerk, Line};
-use super::received::Endings;
 use super::services::Services;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
@@ -96,15 +95,15 @@ impl Edge {
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
         let services = services(Arc::clone(&admission));
-        let line = Line::default();
+        let queue = CallQueue::default();
         // A set, so that the task ends when this function does.
-        let mut clerk = JoinSet::new();
+        let mut scorer = JoinSet::new();
         if let Some(direct) = services.direct() {
-            clerk.spawn(Clerk::new(line.clone(), direct.clone()));
+            scorer.spawn(Scorer::new(queue.clone(), direct.clone()));
         }
         let server = Server {
             services,
-            line,
+            queue,
             admission,
             door: self.door.clone(),
             entry: entry.clone(),
@@ -218,7 +217,7 @@ struct Peer {
 #[derive(Debug, Clone)]
 struct Server {
     services: Services,
-    line: Line,
+    queue: CallQueue,
     admission: Arc<Admission>,
     door: Door,
     entry: Entry,
@@ -295,7 +294,7 @@ impl Server {
         let mut lifetime = Lifetime::new(&self.limits, address.port());
         let activity = Arc::new(Activity::default());
         let waste = Waste::new(slot, self.door.clone(), Arc::clone(&activity));
-        let io = WatchedSocket::new(io, Arc::clone(&activity), waste, self.line.clone());
+        let io = WatchedSocket::new(io, Arc::clone(&activity), waste, self.queue.clone());
         let shared = Shared {
             door: self.door,
             admission: self.admission,
@@ -303,10 +302,10 @@ impl Server {
             certificate,
             activity: Arc::clone(&activity),
             services: self.services,
-            line: self.line,
-            endings: Endings::default(),
+            queue: self.queue,
+            unended: UnendedBodies::default(),
             tools_open: AtomicUsize::new(0),
-            going_by: AtomicUsize::new(0),
+            discarding: AtomicUsize::new(0),
         };
         let calls = Calls(Arc::new(shared));
         let mut http2 = Http2Connection::new(io, &self.limits, calls);

@@ -21,9 +21,9 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::batch::InVain;
+use super::calls::deadline::Arrival;
 use super::codec::{self, HEAD_BYTES, length};
 use super::convert::request;
-use super::deadline::Came;
 use super::pb::served::risk_service_server::RiskServiceServer;
 use super::service::{Asked, Service};
 
@@ -68,7 +68,7 @@ impl Direction {
 
 impl Direct {
     /// Whether a call scores one payment, and its message is not packed.
-    pub(super) fn scores_singly<B>(request: &Request<B>) -> bool {
+    pub(super) fn scores_one<B>(request: &Request<B>) -> bool {
         matches!(Direction::of(request), Some(Direction::Score))
     }
 
@@ -135,15 +135,15 @@ where
     let (parts, body) = request.into_parts();
     let framed = framed(body, bytes_max).await?;
     let message = message_of(&framed);
-    let came = Came::of(&parts.extensions);
+    let arrival = Arrival::of(&parts.extensions);
     match direction {
         Direction::Score => {
             let asked = asked(message)?;
-            encoded(&service.score(&parts.headers, came, asked).await?)
+            encoded(&service.score(&parts.headers, arrival, asked).await?)
         }
         Direction::ScoreBatch => {
             let asked = codec::read(message)?;
-            let answer = service.score_batch(&parts.headers, came, asked).await?;
+            let answer = service.score_batch(&parts.headers, arrival, asked).await?;
             let mut response = encoded(&answer)?;
             if let Some(in_vain) = InVain::of(&answer.results) {
                 response.extensions_mut().insert(in_vain);

@@ -12,10 +12,10 @@ use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
 use super::batch;
+use super::calls::deadline::{self, Arrival};
 use super::codec;
 use super::codec::raw::BatchScorePaymentsRequest;
 use super::convert::{InvalidRequest, request, response};
-use super::deadline::{self, Came};
 use super::direct;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
@@ -64,11 +64,11 @@ impl Service {
     async fn counted<T>(
         &self,
         method: Method,
-        came: Came,
+        arrival: Arrival,
         answer: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
-        let call = Call::begun(&self.door, method, came.since);
-        let answer = deadline::within(came.deadline, answer).await;
+        let call = Call::begun(&self.door, method, arrival.since);
+        let answer = deadline::within(arrival.deadline, answer).await;
         end(call, &answer);
         answer
     }
@@ -138,7 +138,7 @@ impl<'a> Together<'a> {
     pub(super) fn score(
         &mut self,
         headers: &HeaderMap,
-        Came { since, deadline }: Came,
+        Arrival { since, deadline }: Arrival,
         asked: &'a Asked,
     ) -> Told {
         let Self { service, chunk } = self;
@@ -219,7 +219,7 @@ impl Service {
     pub(super) async fn score(
         &self,
         headers: &HeaderMap,
-        Came { since, deadline }: Came,
+        Arrival { since, deadline }: Arrival,
         asked: Asked,
     ) -> Result<pb::ScorePaymentResponse, Status> {
         let call = Call::begun(&self.door, Method::ScorePayment, since);
@@ -261,10 +261,10 @@ impl Service {
     pub(super) async fn score_batch(
         &self,
         headers: &HeaderMap,
-        came: Came,
+        arrival: Arrival,
         message: BatchScorePaymentsRequest<'_>,
     ) -> Result<pb::BatchScorePaymentsResponse, Status> {
-        self.counted(Method::BatchScorePayments, came, async {
+        self.counted(Method::BatchScorePayments, arrival, async {
             let _in_flight = self.enter()?;
             let engine = self.door.engine_with_room()?;
             let items = request::batch(message).map_err(Fault::Invalid)?;
@@ -284,8 +284,8 @@ pub(super) const fn scored(assessment: pb::Assessment) -> pb::ScorePaymentRespon
     }
 }
 
-fn came<T>(request: &Request<T>) -> Came {
-    Came::of(request.extensions())
+fn arrival<T>(request: &Request<T>) -> Arrival {
+    Arrival::of(request.extensions())
 }
 
 #[tonic::async_trait]
@@ -298,10 +298,10 @@ impl RiskService for Service {
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let came = Came::of(&extensions);
+        let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
         let asked = direct::asked(&message)?;
-        let answer = self.score(metadata.as_ref(), came, asked).await;
+        let answer = self.score(metadata.as_ref(), arrival, asked).await;
         answer.map(Response::new)
     }
 
@@ -310,10 +310,10 @@ impl RiskService for Service {
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let came = Came::of(&extensions);
+        let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
         let asked = codec::read(&message)?;
-        let answer = self.score_batch(metadata.as_ref(), came, asked).await;
+        let answer = self.score_batch(metadata.as_ref(), arrival, asked).await;
         answer.map(Response::new)
     }
 
@@ -321,7 +321,7 @@ impl RiskService for Service {
         &self,
         request: Request<Streaming<Taken>>,
     ) -> Result<Response<Answers>, Status> {
-        let Came { since, deadline } = came(&request);
+        let Arrival { since, deadline } = arrival(&request);
         let mut call = Call::begun(self.door.clone(), Method::StreamPayments, since);
         match self.door.engine() {
             Ok(engine) => {
@@ -341,7 +341,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
-        self.counted(Method::ReportOutcome, came(&request), async {
+        self.counted(Method::ReportOutcome, arrival(&request), async {
             let engine = self.door.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
@@ -361,7 +361,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        self.counted(Method::GetPayment, came(&request), async {
+        self.counted(Method::GetPayment, arrival(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let (account_id, payment_id) =
@@ -381,7 +381,7 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        self.counted(Method::ListPayments, came(&request), async {
+        self.counted(Method::ListPayments, arrival(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
@@ -418,14 +418,14 @@ mod tests {
         let door = Door::from(Arc::new(engine));
         let admission = Arc::new(Admission::new(&Limits::DEFAULT, 1));
         let service = Service::new(door.clone(), admission);
-        let came = Came {
+        let arrival = Arrival {
             since: Stopwatch::start(),
             deadline: None,
         };
         sleep(Duration::from_millis(2));
         let asked = Err(InvalidRequest::field("payment", "must be set"));
         let mut together = service.together(iter::empty());
-        let told = together.score(&HeaderMap::new(), came, &asked);
+        let told = together.score(&HeaderMap::new(), arrival, &asked);
         assert!(matches!(told, Told::Now(Err(_))));
         let mut page = Page::default();
         door.put_on(&mut page);

@@ -10,8 +10,8 @@ use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as TowerService};
 use tonic::service::Routes;
 
+use super::calls::LimitedBody;
 use super::direct::Direct;
-use super::inbound::Inbound;
 use super::noted::trace_of;
 
 /// Our service, on the wire.
@@ -41,7 +41,7 @@ pub(super) enum Serving {
     /// Has been through it, and waits.
     Later(BoxFuture<Response<Body>, Infallible>),
     // Larger, and seldom.
-    Tools(Box<<Routes as TowerService<Request<Inbound>>>::Future>),
+    Tools(Box<<Routes as TowerService<Request<LimitedBody>>>::Future>),
 }
 
 /// Without ours: calls to it are UNIMPLEMENTED.
@@ -61,8 +61,8 @@ impl Services {
     }
 
     /// Whether this call scores one payment and may do so in a line with others.
-    pub(super) fn scores_singly<B>(&self, request: &Request<B>) -> bool {
-        self.risk.is_some() && Direct::scores_singly(request) && !is_traced(request)
+    pub(super) fn scores_one<B>(&self, request: &Request<B>) -> bool {
+        self.risk.is_some() && Direct::scores_one(request) && !is_traced(request)
     }
 
     /// What scores in a line, where anything does.
@@ -74,7 +74,7 @@ impl Services {
     }
 
     /// Begins a call, which is one to our service or not.
-    pub(super) fn call(&self, is_ours: bool, request: Request<Inbound>) -> Serving {
+    pub(super) fn call(&self, is_ours: bool, request: Request<LimitedBody>) -> Serving {
         match &self.risk {
             Some(risk) if is_ours => Serving::Risk(risk.clone().call(request)),
             _ => Serving::Tools(Box::new(self.tools.clone().call(request))),

@@ -14,10 +14,10 @@ use tokio::task::coop::poll_proceed;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Status, Streaming};
 
+use super::calls::deadline::DeadlineTimer;
 use super::codec::raw::{Item, StreamPaymentsRequest};
 use super::codec::{self, Decoded};
 use super::convert::{InvalidRequest, request, response};
-use super::deadline::Wait;
 use super::door::Door;
 use super::noted::{Noted, trace_of};
 use super::pb::StreamPaymentsResponse;
@@ -51,7 +51,7 @@ pub(super) struct Answers {
     /// Until the journal has what they say.
     committing: Option<Committing>,
     /// When nobody listens any more.
-    deadline: Option<Wait>,
+    deadline: Option<DeadlineTimer>,
     bill: Bill,
     /// Counted once this ends, however it does.
     call: telemetry::Call<Door>,
@@ -96,7 +96,7 @@ impl Answers {
             taken: Vec::new(),
             ready: VecDeque::new(),
             committing: None,
-            deadline: deadline.map(Wait::new),
+            deadline: deadline.map(DeadlineTimer::new),
             call,
         }
     }

@@ -1,4 +1,4 @@
-//! Calls that are open, and the room that they take: counted.
+//! Open calls, and the memory that they hold, counted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use crate::telemetry::CallRefused;
 
-/// A call that is open until this is dropped.
+/// Counts a call as open until this is dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct OpenCall {
     pub(in crate::grpc) shared: Arc<Shared>,
@@ -35,7 +35,8 @@ impl Drop for OpenCall {
 }
 
 impl Shared {
-    /// Holds the room of what is not whole, in or out; whether there is any. Where there is none that is counted.
+    /// Counts bytes of unfinished messages, in or out, as held. Returns whether there is room; that there is
+    /// none is counted.
     pub(in crate::grpc) fn hold(&self, bytes: usize) -> bool {
         let has_room = self.admission.hold(bytes);
         if !has_room {

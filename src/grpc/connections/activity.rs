@@ -10,7 +10,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, data_worth_ns};
 use super::waste::Waste;
-use crate::grpc::line::{Line, Reader};
+use crate::grpc::calls::queue::{CallQueue, Reader};
 
 /// What a useful call takes off the connection's debt: what it costs, so that a connection may waste as much as
 /// it uses. And what a refused call adds to it, beside its frames.
@@ -177,18 +177,18 @@ pub(super) struct WatchedSocket<IO> {
     frames: Frames,
     activity: Arc<Activity>,
     waste: Waste,
-    line: Line,
+    queue: CallQueue,
     reader: Arc<Reader>,
 }
 
 impl<IO> WatchedSocket<IO> {
-    pub(super) fn new(io: IO, activity: Arc<Activity>, waste: Waste, line: Line) -> Self {
+    pub(super) fn new(io: IO, activity: Arc<Activity>, waste: Waste, queue: CallQueue) -> Self {
         Self {
             io,
             frames: Frames::new(),
             activity,
             waste,
-            line,
+            queue,
             reader: Arc::default(),
         }
     }
@@ -205,11 +205,11 @@ impl<IO: AsyncRead + Unpin> AsyncRead for WatchedSocket<IO> {
             frames,
             activity,
             waste,
-            line,
+            queue,
             reader,
         } = self.get_mut();
         ready!(waste.poll_may_read(cx));
-        ready!(line.poll_room(reader, cx));
+        ready!(queue.poll_room(reader, cx));
         // The HTTP/2 library reads on with each call that it has found; only when its task is polled again is
         // it another turn.
         if activity.turn_is_over() {
@@ -310,7 +310,7 @@ mod tests {
                 repeat(byte),
                 Arc::default(),
                 Waste::unlimited(),
-                Line::default(),
+                CallQueue::default(),
             );
             for _ in 0..3 {
                 let read = turn(&mut watched);
@@ -328,8 +328,12 @@ mod tests {
     async fn who_owes_too_much_is_not_read_from_until_a_call_comes_to_something() {
         let activity = Arc::new(Activity::default());
         let waste = Waste::allowing(100, Arc::clone(&activity));
-        let mut watched =
-            WatchedSocket::new(repeat(0), Arc::clone(&activity), waste, Line::default());
+        let mut watched = WatchedSocket::new(
+            repeat(0),
+            Arc::clone(&activity),
+            waste,
+            CallQueue::default(),
+        );
         // Empty DATA frames. A hundredth of a millisecond of debt drains in a tenth of a second.
         let read: Vec<usize> = (0..100).map(|_| turn(&mut watched)).collect();
         assert!(read[0] > 0);

@@ -1,15 +1,15 @@
-//! The payments of a batch, counted before they are read: two bytes on the wire are an empty one, and what is
-//! made of it takes a hundred times as much.
+//! Counts the payments of a batch before it is decoded: an empty one is two bytes on the wire, and decoded a
+//! hundred times as much.
 
-/// The field that holds them.
+/// The field number of the payments.
 const REQUESTS: u64 = 1;
 
-/// How many there are in the bytes so far. Source of the format: the encoding of Protocol Buffers.
+/// The number of payments in the bytes so far. Source of the format: the Protocol Buffers encoding.
 #[derive(Debug, Default)]
-pub(super) struct Elements {
+pub(super) struct BatchSize {
     count: usize,
     next: Next,
-    /// A number that has not come to its end, and how many bits of it have come.
+    /// A varint that has not ended yet, and how many bits of it have come.
     number: u64,
     bits: u32,
 }
@@ -17,21 +17,21 @@ pub(super) struct Elements {
 /// What the next byte belongs to.
 #[derive(Debug, Default, Clone, Copy)]
 enum Next {
-    /// A field's number and type.
+    /// A field's number and wire type.
     #[default]
     Key,
     Number,
     Length,
-    /// So many bytes of no interest.
+    /// This many bytes to skip.
     Within(u64),
 }
 
-impl Elements {
+impl BatchSize {
     pub(super) const fn count(&self) -> usize {
         self.count
     }
 
-    /// Counts on. What is no message is for others to find out.
+    /// Counts on. Bytes that are no message are left for the decoder to find out.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
         while let Some((byte, rest)) = bytes.split_first() {
             bytes = match self.next {
@@ -53,7 +53,7 @@ impl Elements {
         }
     }
 
-    /// What comes after this number.
+    /// What follows this varint.
     const fn after(&mut self, number: u64) -> Next {
         match (self.next, number & 7) {
             (Next::Key, 0) => Next::Number,
@@ -70,7 +70,7 @@ impl Elements {
         }
     }
 
-    /// A number, with its last byte.
+    /// The varint, once this is its last byte.
     fn number(&mut self, byte: u8) -> Option<u64> {
         self.number |= u64::from(byte & 0x7f) << self.bits.min(63);
         self.bits += 7;
@@ -90,9 +90,9 @@ mod tests {
     use crate::grpc::pb;
 
     fn counted(bytes: &[u8], cut: usize) -> usize {
-        let mut elements = Elements::default();
-        bytes.chunks(cut).for_each(|bytes| elements.follow(bytes));
-        elements.count()
+        let mut batch_size = BatchSize::default();
+        bytes.chunks(cut).for_each(|bytes| batch_size.follow(bytes));
+        batch_size.count()
     }
 
     proptest! {

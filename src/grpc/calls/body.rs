@@ -1,4 +1,5 @@
-//! What comes of a call, as HTTP/2 has it.
+//! The body of a request, as it arrives over HTTP/2; and bodies of calls that are answered or refused before
+//! they ended.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -15,21 +16,21 @@ use parking_lot::Mutex;
 use prost::bytes::BytesMut;
 use tokio::time::timeout;
 
-use super::calls::Shared;
-use super::codec::length;
-use super::connections::{Activity, spawn_unless_ready};
+use super::Shared;
+use crate::grpc::codec::length;
+use crate::grpc::connections::{Activity, spawn_unless_ready};
 
-/// The message of a call, and what may follow it. What is taken makes room for more.
+/// The body of a request. Taking from it opens the flow-control window for more.
 #[derive(Debug)]
-pub(super) struct Received {
+pub(in crate::grpc) struct RequestBody {
     stream: RecvStream,
-    /// What was taken before it was known that there is more.
+    /// What [`message`](Self::message) took before it knew that more follows.
     front: Bytes,
     has_data: bool,
 }
 
-impl Received {
-    pub(super) const fn new(stream: RecvStream) -> Self {
+impl RequestBody {
+    pub(in crate::grpc) const fn new(stream: RecvStream) -> Self {
         Self {
             stream,
             front: Bytes::new(),
@@ -37,9 +38,10 @@ impl Received {
         }
     }
 
-    /// Its message, where that has come and is no longer than this; else nothing is taken. That nothing follows may
-    /// still be to be said: many a client says so by itself, and waits for its answer meanwhile.
-    pub(super) fn message(&mut self, bytes_max: usize) -> Option<Bytes> {
+    /// The message, if it has come and is at most `bytes_max` long; otherwise nothing is taken. The client may
+    /// not have half-closed yet: many clients do so in a frame of its own, while they already wait for the
+    /// answer.
+    pub(in crate::grpc) fn message(&mut self, bytes_max: usize) -> Option<Bytes> {
         let mut cx = Context::from_waker(Waker::noop());
         let mut all = Bytes::new();
         loop {
@@ -55,7 +57,7 @@ impl Received {
                     }
                 }
                 Poll::Pending if length(&all) == Some(all.len()) => return Some(all),
-                // An error is there to stay.
+                // An error stays: it is found again by whoever reads the body.
                 Poll::Ready(Some(Err(_))) | Poll::Pending => break,
             }
         }
@@ -64,59 +66,60 @@ impl Received {
     }
 }
 
-/// How much a client may send before it can have heard that its call is refused.
+/// How much a client may send before it can know that its call was refused.
 const UNHEARD_BYTES: usize = 64 << 10;
 
-/// How many calls of a connection may go by at once, and for how long: until its client can have heard. Then it is
-/// told that nothing more is waited for.
-const GOING_BY_MAX: usize = 64;
-const GOING_BY_TIME: Duration = Duration::from_secs(2);
+/// How many refused calls of a connection may have their bodies discarded at once, and for how long: until the
+/// client can know. Then the stream is reset.
+const DISCARDING_MAX: usize = 64;
+const DISCARD_TIME: Duration = Duration::from_secs(2);
 
-/// A call that goes by, until this is dropped.
+/// One such call, until this is dropped.
 #[derive(Debug)]
-struct GoingBy(Arc<Shared>);
+struct Discarding(Arc<Shared>);
 
-impl GoingBy {
-    /// `None` where there are many.
+impl Discarding {
+    /// `None` where there are too many already.
     fn begin(shared: &Arc<Shared>) -> Option<Self> {
-        let before = shared.going_by.fetch_add(1, Ordering::Relaxed);
-        let going_by = Self(Arc::clone(shared));
-        (before < GOING_BY_MAX).then_some(going_by)
+        let before = shared.discarding.fetch_add(1, Ordering::Relaxed);
+        let discarding = Self(Arc::clone(shared));
+        (before < DISCARDING_MAX).then_some(discarding)
     }
 }
 
-impl Drop for GoingBy {
+impl Drop for Discarding {
     fn drop(&mut self) {
-        self.0.going_by.fetch_sub(1, Ordering::Relaxed);
+        self.0.discarding.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
-impl Received {
-    /// Lets the message of a call go by that is refused before it was looked at: HTTP/2 takes a client for a
-    /// nuisance that sends what nobody waits for any more. The answer does not wait for it. It `is_held_against` the
-    /// client unless the call is refused for nothing that it has done.
-    pub(super) fn pass_over(self, shared: &Arc<Shared>, is_held_against: bool) {
+impl RequestBody {
+    /// Discards the body of a call that is refused before it was read. Resetting the stream instead would let
+    /// `h2` count whatever the client still sends as abuse. The answer does not wait for this. The client's
+    /// debt grows by what is discarded if it `is_held_against` it; it is not where the client did nothing
+    /// wrong.
+    pub(in crate::grpc) fn discard(self, shared: &Arc<Shared>, is_held_against: bool) {
         if self.is_end_stream() {
             return;
         }
-        if let Some(going_by) = GoingBy::begin(shared) {
-            // Mostly it is there already, and no task is needed to let it go by.
+        if let Some(discarding) = Discarding::begin(shared) {
+            // Mostly all of it has come already, and no task is needed.
             spawn_unless_ready(Box::pin(async move {
-                let activity = (!is_held_against).then_some(&*going_by.0.activity);
-                // Either way nothing more is waited for.
-                let _ = timeout(GOING_BY_TIME, self.passed_over(activity)).await;
+                let activity = (!is_held_against).then_some(&*discarding.0.activity);
+                // After the time, the stream is reset.
+                let _ = timeout(DISCARD_TIME, self.discard_rest(activity)).await;
             }));
         }
     }
 
-    async fn passed_over(mut self, activity: Option<&Activity>) {
+    async fn discard_rest(mut self, activity: Option<&Activity>) {
         let mut unheard_bytes = UNHEARD_BYTES;
         while let Some(Ok(frame)) = self.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len).min(unheard_bytes);
             unheard_bytes -= bytes;
             match activity {
                 Some(activity) if bytes > 0 => drop(activity.take_data(bytes)),
-                // Whoever may not call is not listened to for longer than that.
+                // A client that may not call at all gets no longer than this.
                 None if unheard_bytes == 0 => return,
                 Some(_) | None => {}
             }
@@ -124,18 +127,18 @@ impl Received {
     }
 }
 
-/// Calls of a connection that were answered before their clients had said that nothing follows. They are held until
-/// that is said: HTTP/2 would tell each client that its call is cut short, and take it for a nuisance once it goes on.
+/// Bodies of answered calls whose clients have not half-closed yet. They are held until that comes: dropping
+/// one resets its stream, and `h2` would count what the client still sends as abuse.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Endings(Arc<Mutex<VecDeque<Received>>>);
+pub(in crate::grpc) struct UnendedBodies(Arc<Mutex<VecDeque<RequestBody>>>);
 
-/// How many of them there may be: they are looked at with each turn of their connection. Where there are more, the
-/// client of the oldest is told that nothing more is waited for.
+/// How many there may be, for all are looked at in each turn of the connection. Beyond it the oldest is
+/// dropped, which resets its stream.
 const ENDINGS_MAX: usize = 64;
 
-impl Endings {
-    /// Holds a call, if it has not ended.
-    pub(super) fn hold(&self, received: Received) {
+impl UnendedBodies {
+    /// Holds a body that has not ended.
+    pub(in crate::grpc) fn hold(&self, received: RequestBody) {
         if received.is_end_stream() {
             return;
         }
@@ -146,22 +149,22 @@ impl Endings {
         held.push_back(received);
     }
 
-    /// Lets go of those that have ended, and of those that go on, which is not theirs to do.
-    pub(super) fn sweep(&self) {
+    /// Drops those that have ended, and those that go on with data that nobody asked for.
+    pub(in crate::grpc) fn drop_ended(&self) {
         let mut received = self.0.lock();
         if !received.is_empty() {
-            received.retain_mut(Received::is_to_end);
+            received.retain_mut(RequestBody::is_to_end);
         }
     }
 
-    /// Lets go of all.
-    pub(super) fn let_go(&self) {
+    /// Drops all.
+    pub(in crate::grpc) fn clear(&self) {
         self.0.lock().clear();
     }
 }
 
-impl Received {
-    /// Whether nothing more has come, and not its end either.
+impl RequestBody {
+    /// Whether nothing more has come, and no end either.
     fn is_to_end(&mut self) -> bool {
         let mut cx = Context::from_waker(Waker::noop());
         loop {
@@ -186,7 +189,7 @@ fn joined(first: Bytes, second: Bytes) -> Bytes {
     }
 }
 
-impl Body for Received {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = h2::Error;
 
@@ -201,7 +204,7 @@ impl Body for Received {
         if this.has_data {
             match ready!(this.stream.poll_data(cx)) {
                 Some(Ok(bytes)) => {
-                    // Fails only where the call has ended, and room is no matter.
+                    // Fails only where the call has ended, and the window does not matter any more.
                     let _ = this.stream.flow_control().release_capacity(bytes.len());
                     return Poll::Ready(Some(Ok(Frame::data(bytes))));
                 }
@@ -220,7 +223,7 @@ impl Body for Received {
     }
 }
 
-/// An end without an error is none.
+/// A reset with NO_ERROR is an end, not an error.
 fn unless_done<T>(error: h2::Error) -> Option<Result<T, h2::Error>> {
     (error.reason() != Some(Reason::NO_ERROR)).then_some(Err(error))
 }
@@ -235,8 +238,8 @@ mod tests {
 
     use super::*;
 
-    /// A call that a client makes: what it sends by, and what comes of it.
-    async fn call() -> (SendStream<Bytes>, Received) {
+    /// A call from the client's side (request, answer) and the server's side.
+    async fn call() -> (SendStream<Bytes>, RequestBody) {
         let (near, far) = duplex(256 << 10);
         let (client, server) = join!(h2::client::handshake(near), h2::server::handshake(far));
         let ((mut client, connection), mut server) = (client.unwrap(), server.unwrap());
@@ -247,10 +250,10 @@ mod tests {
             let _answered = answer.send_response(Response::new(()), false);
             while server.accept().await.is_some() {}
         });
-        (sending, Received::new(request.into_body()))
+        (sending, RequestBody::new(request.into_body()))
     }
 
-    /// Until all that was sent has come.
+    /// Waits until all that was sent has arrived.
     async fn pass() {
         for _ in 0..20 {
             yield_now().await;
@@ -313,16 +316,16 @@ mod tests {
                 .unwrap();
             pass().await;
             assert_eq!(received.message(9).as_deref(), Some(&framed[..]));
-            let endings = Endings::default();
-            endings.hold(received);
-            endings.sweep();
-            assert_eq!(endings.0.lock().len(), 1);
+            let unended = UnendedBodies::default();
+            unended.hold(received);
+            unended.drop_ended();
+            assert_eq!(unended.0.lock().len(), 1);
             sending
                 .send_data(Bytes::from_static(last), !goes_on)
                 .unwrap();
             pass().await;
-            endings.sweep();
-            assert_eq!(endings.0.lock().len(), 0);
+            unended.drop_ended();
+            assert_eq!(unended.0.lock().len(), 0);
         }
     }
 

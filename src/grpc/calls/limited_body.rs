@@ -1,12 +1,11 @@
-//! Messages on their way in, and how much of them may be held.
+//! A request's body with limits on how much memory and time its messages may take.
 //!
 //! A client may send all of a message but its end, on every call that it may have open: gigabytes over one
-//! connection. Room for a message is made once it says how long it is, and where memory comes in large pages
-//! its first byte takes much of it. So the room of messages that are not whole is counted, and beyond what
-//! may be held the call that asks for more is refused.
+//! connection. Memory for a message is allocated once its length is known, and where pages are large, its first
+//! byte takes much of it. So the memory of unfinished messages is counted, and a call that would exceed the
+//! limit is refused.
 //!
-//! Nor is the rest of a message waited for without an end: who has begun one has so long to send it. A stream that has
-//! none begun may be silent.
+//! A message that has begun must be whole within a time limit. A stream may be silent between messages.
 
 use std::mem;
 use std::pin::Pin;
@@ -17,72 +16,71 @@ use hyper::body::{Body, Bytes, Frame};
 use tonic::Status;
 use tonic::codegen::StdError;
 
-use super::calls::Shared;
-use super::codec::{HEAD_BYTES, framed_bytes};
-use super::convert::{InvalidRequest, request};
-use super::deadline::Wait;
-use super::received::Received;
-use super::status::Fault;
+use super::Shared;
+use super::body::RequestBody;
+use super::deadline::DeadlineTimer;
 use crate::clock::{Deadline, Stopwatch};
+use crate::grpc::codec::{HEAD_BYTES, framed_bytes};
+use crate::grpc::convert::{InvalidRequest, request};
+use crate::grpc::status::Fault;
 use crate::telemetry::{Call, CallRefused, Method};
 
-mod elements;
+mod batch_size;
 
-use elements::Elements;
+use batch_size::BatchSize;
 
-/// What is not counted of each: a call costs about as much before, and few messages are longer.
-pub(super) const FREE_BYTES: usize = 16 << 10;
+/// Of each message this much is not counted: a call costs about as much anyway, and few messages are longer.
+pub(in crate::grpc) const FREE_BYTES: usize = 16 << 10;
 
-/// How long a message to health or reflection may be. Who asks these needs no token, and none of the room that is
-/// there for payments.
+/// The longest message to health or reflection. These need no token, and must not use up the room for payments.
 const TOOL_BYTES_MAX: usize = FREE_BYTES - HEAD_BYTES;
 
-/// What a call brings.
+/// The body of a request, followed as its frames are read.
 #[derive(Debug)]
-pub(super) struct Inbound {
-    /// Until all that is waited for has come.
-    body: Option<Received>,
+pub(in crate::grpc) struct LimitedBody {
+    /// `None` once everything that is awaited has come.
+    body: Option<RequestBody>,
     method: Option<Method>,
     /// When the call came.
     since: Stopwatch,
     shared: Arc<Shared>,
-    coming: Coming,
-    /// What of it is counted.
+    framing: Framing,
+    /// How many bytes are counted as held.
     held_bytes: usize,
-    /// What it has taken was worth so much.
+    /// What the DATA taken so far was worth.
     taken_ns: u64,
-    /// Until when what is due must be there, while it is waited for.
-    until: Option<Wait>,
-    /// Whether more was asked for than had come.
+    /// By when the message must be whole, while it is waited for.
+    until: Option<DeadlineTimer>,
+    /// Whether the last poll found nothing to read.
     is_waiting: bool,
-    /// Why it is refused, once all of it has gone by: HTTP/2 takes a client for a nuisance that sends what
-    /// nobody waits for any more.
+    /// Why the call will be refused, once the rest of its body was discarded: `h2` would count what comes for a
+    /// stream that was reset as abuse.
     invalid: Option<InvalidRequest>,
 }
 
-impl Inbound {
-    pub(super) fn new(
-        body: Received,
+impl LimitedBody {
+    pub(in crate::grpc) fn new(
+        body: RequestBody,
         method: Option<Method>,
         since: Stopwatch,
         shared: &Arc<Shared>,
     ) -> Self {
-        let coming = Coming {
+        let framing = Framing {
             is_stream: matches!(method, Some(Method::StreamPayments) | None),
             is_due: !matches!(method, Some(Method::StreamPayments)),
-            elements: (method == Some(Method::BatchScorePayments)).then(Elements::default),
+            batch_size: (method == Some(Method::BatchScorePayments)).then(BatchSize::default),
             message_bytes_max: match method {
                 Some(_) => shared.admission.message_bytes_max(),
                 None => TOOL_BYTES_MAX,
             },
-            ..Coming::default()
+            ..Framing::default()
         };
         Self {
             body: Some(body),
             method,
             since,
             shared: Arc::clone(shared),
-            coming,
+            framing,
             held_bytes: 0,
             taken_ns: 0,
             until: None,
@@ -91,16 +89,16 @@ impl Inbound {
         }
     }
 
-    /// Counts the room that it takes now; whether it may be held.
+    /// Counts the memory that the messages take now; fails if there is no room.
     fn hold(&mut self, bytes: &[u8]) -> Result<(), Status> {
-        let coming_bytes = self.coming.follow(bytes);
+        let room_bytes = self.framing.follow(bytes);
         self.release();
-        if self.method.is_none() && self.coming.is_too_long() {
+        if self.method.is_none() && self.framing.is_too_long() {
             let problem =
                 format!("a message of this method is at most {TOOL_BYTES_MAX} bytes long");
             return Err(Status::resource_exhausted(problem));
         }
-        let held_bytes = coming_bytes.saturating_sub(FREE_BYTES);
+        let held_bytes = room_bytes.saturating_sub(FREE_BYTES);
         if held_bytes == 0 {
             return Ok(());
         }
@@ -111,23 +109,23 @@ impl Inbound {
         Ok(())
     }
 
-    /// Takes what has come. What is refused already goes by.
+    /// Takes a piece of the body. What is refused already is discarded.
     fn take(&mut self, bytes: &[u8]) -> Result<(), Status> {
         if self.invalid.is_some() {
             return Ok(());
         }
         self.taken_ns += self.shared.activity.take_data(bytes.len());
-        let whole_before = self.coming.whole;
+        let whole_before = self.framing.whole;
         self.hold(bytes)?;
-        if self.coming.whole > whole_before {
+        if self.framing.whole > whole_before {
             self.until = None;
         }
-        let elements = self.coming.elements.as_ref();
-        if let Some(count) = elements.map(Elements::count)
+        let batch_size = self.framing.batch_size.as_ref();
+        if let Some(count) = batch_size.map(BatchSize::count)
             && let Err(invalid) = request::batch_size_so_far(count)
         {
             self.release();
-            // There may be much more of it, and nobody waits for that either.
+            // Much more may follow, and it is of no use either.
             self.shared
                 .activity
                 .waste_data(mem::take(&mut self.taken_ns));
@@ -136,14 +134,14 @@ impl Inbound {
         Ok(())
     }
 
-    /// Ready once what is due has not come in time. Only what is waited for takes time.
+    /// Ready once a message is late. Time only runs while the message is waited for.
     fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.coming.is_due() {
+        if !self.framing.is_due() {
             return Poll::Pending;
         }
         if self.until.is_none() {
             let time = self.shared.admission.message_time_max();
-            self.until = Deadline::after(time).map(Wait::new);
+            self.until = Deadline::after(time).map(DeadlineTimer::new);
         }
         match &mut self.until {
             Some(until) => until.poll(cx),
@@ -152,10 +150,10 @@ impl Inbound {
     }
 
     fn is_late(&self) -> bool {
-        self.coming.is_due() && self.until.as_ref().is_some_and(Wait::is_over)
+        self.framing.is_due() && self.until.as_ref().is_some_and(DeadlineTimer::is_over)
     }
 
-    /// Nothing more of it is waited for.
+    /// Stops waiting for the rest, and refuses the call.
     fn break_off(&mut self) -> Status {
         let time = self.shared.admission.message_time_max();
         let invalid = self.invalid.take();
@@ -172,7 +170,7 @@ impl Inbound {
     fn refuse(&self, fault: Fault) -> Status {
         let door = &self.shared.door;
         let status = Status::from(fault);
-        // A stream has begun, and is counted as it ends; any other method has not seen its call.
+        // A stream is counted by its method, which was called; any other method was not.
         if let Some(method) = self.method
             && method != Method::StreamPayments
         {
@@ -182,29 +180,29 @@ impl Inbound {
     }
 }
 
-impl Inbound {
-    /// What was taken for nothing, now that no more of it is.
+impl LimitedBody {
+    /// The worth of what was taken in vain, now that no more comes.
     fn wasted_ns(&self) -> u64 {
         match self.method {
-            // What is whole was answered.
-            Some(Method::StreamPayments) => self.taken_ns.min(self.coming.came_bytes as u64),
+            // Whole items were answered.
+            Some(Method::StreamPayments) => self.taken_ns.min(self.framing.came_bytes as u64),
             _ if self.has_ended() => 0,
             _ => self.taken_ns,
         }
     }
 
     fn has_ended(&self) -> bool {
-        self.body.as_ref().is_none_or(Received::is_end_stream)
+        self.body.as_ref().is_none_or(RequestBody::is_end_stream)
     }
 
-    /// What comes next, for as long as that is waited for. A message is whole before it is said that nothing follows:
-    /// many a client says so by itself, and waits for its answer meanwhile.
+    /// The next frame, as long as more is awaited. Nothing is once the message is whole: many clients
+    /// half-close in a frame of its own, while they already wait for the answer.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, h2::Error>>> {
         let Some(body) = &mut self.body else {
             return Poll::Ready(None);
         };
         let next = Pin::new(body).poll_frame(cx);
-        let is_whole = self.invalid.is_none() && self.coming.is_whole();
+        let is_whole = self.invalid.is_none() && self.framing.is_whole();
         let next = match next {
             Poll::Pending if is_whole => None,
             next => ready!(next),
@@ -212,16 +210,16 @@ impl Inbound {
         if next.is_none()
             && let Some(body) = self.body.take()
         {
-            self.shared.endings.hold(body);
+            self.shared.unended.hold(body);
         }
         Poll::Ready(next)
     }
 }
 
-impl Drop for Inbound {
+impl Drop for LimitedBody {
     fn drop(&mut self) {
         self.release();
-        // A stream counts itself.
+        // A stream does its own accounting.
         if self.method != Some(Method::StreamPayments) && !self.has_ended() {
             self.shared.activity.break_off();
         }
@@ -232,7 +230,7 @@ impl Drop for Inbound {
     }
 }
 
-impl Body for Inbound {
+impl Body for LimitedBody {
     type Data = Bytes;
     type Error = StdError;
 
@@ -242,7 +240,7 @@ impl Body for Inbound {
     ) -> Poll<Option<Result<Frame<Bytes>, StdError>>> {
         let has_waited = mem::take(&mut self.is_waiting);
         if !has_waited && self.is_late() {
-            // Nobody asked for what may have come in time.
+            // It may have come in time, but nobody had polled for it.
             self.until = None;
         }
         loop {
@@ -279,38 +277,38 @@ impl Body for Inbound {
     }
 }
 
-/// What room the messages of a call take.
+/// How much memory the messages of a call take: follows the length prefixes of gRPC.
 #[derive(Debug, Default)]
-struct Coming {
-    /// Whether its method takes one message after the other, or is not ours. Any other begins when its message is
-    /// whole, and until then what has come is held.
+struct Framing {
+    /// Whether each message is handed on as soon as it is whole: streams, health and reflection. All other
+    /// methods are called once their message is whole, and all of it is held until then.
     is_stream: bool,
-    /// Whether its first message is, from its beginning on: of ours only a stream may be silent before it.
+    /// Whether the first message is awaited from the start. Only a stream of ours may be silent before it.
     is_due: bool,
-    /// How many messages have come whole.
+    /// How many whole messages have come.
     whole: u64,
-    /// The payments so far, where it is a batch of them.
-    elements: Option<Elements>,
-    /// What is longer is refused, and no room is made for it.
+    /// How many payments have come, if it is a batch.
+    batch_size: Option<BatchSize>,
+    /// Longer messages are refused, and no memory is allocated for them.
     message_bytes_max: usize,
-    /// What is held of messages that are whole.
+    /// How many bytes of whole messages are held.
     whole_bytes: usize,
-    /// The head of the next one, as far as it has come.
+    /// The length prefix of the next message, as far as it has come.
     head: [u8; HEAD_BYTES],
-    /// How much of the next one has come, its head included.
+    /// How much of the next message has come, its prefix included.
     came_bytes: usize,
 }
 
-impl Coming {
-    /// How much room is taken, now that this has come too.
+impl Framing {
+    /// Follows these bytes; returns how much memory the messages take then.
     fn follow(&mut self, mut bytes: &[u8]) -> usize {
         while !bytes.is_empty() {
             let wanted = self.length().unwrap_or(HEAD_BYTES) - self.came_bytes;
             let (taken, rest) = bytes.split_at(wanted.min(bytes.len()));
             if self.came_bytes < HEAD_BYTES {
                 self.head[self.came_bytes..][..taken.len()].copy_from_slice(taken);
-            } else if let Some(elements) = &mut self.elements {
-                elements.follow(taken);
+            } else if let Some(batch_size) = &mut self.batch_size {
+                batch_size.follow(taken);
             }
             self.came_bytes += taken.len();
             if self.length() == Some(self.came_bytes) {
@@ -326,23 +324,23 @@ impl Coming {
         self.whole_bytes + if self.is_too_long() { 0 } else { next }
     }
 
-    /// Whether all has come that its method waits for.
+    /// Whether everything that the method waits for has come.
     const fn is_whole(&self) -> bool {
         !self.is_stream && self.whole_bytes > 0 && self.came_bytes == 0
     }
 
-    /// Whether its client is to send more, and not only may.
+    /// Whether the client must send more, and not only may.
     const fn is_due(&self) -> bool {
         self.came_bytes > 0 || self.is_due && self.whole == 0
     }
 
-    /// Whether the next one is longer than may be.
+    /// Whether the next message is longer than allowed.
     fn is_too_long(&self) -> bool {
         let length = self.length();
         length.is_some_and(|length| length > HEAD_BYTES + self.message_bytes_max)
     }
 
-    /// How long the next one is with its head, once that is there.
+    /// The length of the next message with its prefix, once that has come.
     fn length(&self) -> Option<usize> {
         (self.came_bytes >= HEAD_BYTES).then_some(framed_bytes(self.head))
     }
@@ -357,11 +355,11 @@ mod tests {
         [&[0], &head[..], &vec![7; length]].concat()
     }
 
-    fn coming(is_stream: bool) -> Coming {
-        Coming {
+    fn framing(is_stream: bool) -> Framing {
+        Framing {
             is_stream,
             message_bytes_max: 100_000,
-            ..Coming::default()
+            ..Framing::default()
         }
     }
 
@@ -371,7 +369,7 @@ mod tests {
         let whole: Vec<u8> = lengths.into_iter().flat_map(message).collect();
         let sent = [&whole[..], &message(900)[..500]].concat();
         for cut in [1, 2, 4, 5, 6, 7, 300, 1_000, sent.len()] {
-            let (mut stream, mut call) = (coming(true), coming(false));
+            let (mut stream, mut call) = (framing(true), framing(false));
             let mut held = (0, 0);
             for bytes in sent.chunks(cut) {
                 held = (stream.follow(bytes), call.follow(bytes));
@@ -383,10 +381,10 @@ mod tests {
 
     #[test]
     fn room_is_taken_with_the_head_and_none_for_what_is_too_long() {
-        let mut coming = coming(true);
-        assert_eq!(coming.follow(&message(100_000)[..4]), 4);
-        assert_eq!(coming.follow(&message(100_000)[4..5]), 100_005);
-        assert_eq!(coming.follow(&message(100_000)[5..]), 0);
-        assert_eq!(coming.follow(&message(100_001)[..5]), 0);
+        let mut framing = framing(true);
+        assert_eq!(framing.follow(&message(100_000)[..4]), 4);
+        assert_eq!(framing.follow(&message(100_000)[4..5]), 100_005);
+        assert_eq!(framing.follow(&message(100_000)[5..]), 0);
+        assert_eq!(framing.follow(&message(100_001)[..5]), 0);
     }
 }

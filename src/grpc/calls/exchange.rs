@@ -1,4 +1,4 @@
-//! A call on HTTP/2, from its question to the end of its answer.
+//! A call as a task of its own: from the request to the end of its answer, over HTTP/2.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
@@ -9,14 +9,14 @@ use hyper::Response;
 use hyper::body::{Body as _, Bytes};
 use tonic::body::Body;
 
-use super::calls::{Answering, OpenCall};
-use super::deadline::Wait;
-use super::inbound::FREE_BYTES;
+use super::deadline::DeadlineTimer;
+use super::limited_body::FREE_BYTES;
+use super::{OpenCall, PendingCall};
 use crate::clock::Deadline;
 
-/// A call under way. Ends with its answer, or once its client has given it up.
+/// A call and its answer. Completes once the answer is sent, or the client has given up.
 #[derive(Debug)]
-pub(super) struct Exchange {
+pub(in crate::grpc) struct Exchange {
     respond: SendResponse<Bytes>,
     stage: Stage,
 }
@@ -27,35 +27,35 @@ pub(super) struct Exchange {
     reason = "most of its time it is the larger one, and a box would cost each call"
 )]
 enum Stage {
-    Answering(Answering),
+    Answering(PendingCall),
     Sending(Sending),
 }
 
 impl Exchange {
-    pub(super) const fn new(answering: Answering, respond: SendResponse<Bytes>) -> Self {
+    pub(super) const fn new(pending: PendingCall, respond: SendResponse<Bytes>) -> Self {
         Self {
             respond,
-            stage: Stage::Answering(answering),
+            stage: Stage::Answering(pending),
         }
     }
 }
 
-/// Whether the client has given up a call that has no answer yet. HTTP/2's library gives the message all the same
-/// where the client had ended the call before.
+/// Whether the client has given up a call that is not answered. `h2` still hands out the message of such a call
+/// if the client had half-closed before.
 pub(super) fn is_given_up(respond: &mut SendResponse<Bytes>) -> bool {
     let mut now = Context::from_waker(Waker::noop());
     respond.poll_reset(&mut now).is_ready()
 }
 
-/// Begins an answer. Returns what is still to be sent; `None` where that was all, or nobody hears it.
+/// Starts to send an answer. Returns what is left to send; `None` if that was all, or nobody hears it.
 pub(super) fn begin(
     respond: &mut SendResponse<Bytes>,
     answer: Response<Answer>,
 ) -> Option<Sending> {
     let (head, answer) = answer.into_parts();
-    let is_all = answer.body.is_end_stream();
-    match respond.send_response(Response::from_parts(head, ()), is_all) {
-        Ok(stream) => (!is_all).then_some(Sending {
+    let is_whole = answer.body.is_end_stream();
+    match respond.send_response(Response::from_parts(head, ()), is_whole) {
+        Ok(stream) => (!is_whole).then_some(Sending {
             stream,
             answer,
             held: None,
@@ -75,13 +75,14 @@ impl Future for Exchange {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Answering(answering) => {
-                    // Asked first, for what is given up is not to be scored; and this is woken once it is.
-                    if !answering.is_refused() && this.respond.poll_reset(cx).is_ready() {
-                        answering.give_up();
+                Stage::Answering(pending) => {
+                    // First of all: a call that was given up must not be scored. This also registers to be
+                    // woken by a reset.
+                    if !pending.is_refused() && this.respond.poll_reset(cx).is_ready() {
+                        pending.give_up();
                         return Poll::Ready(());
                     }
-                    let answer = ready!(Pin::new(answering).poll(cx));
+                    let answer = ready!(Pin::new(pending).poll(cx));
                     match begin(&mut this.respond, answer) {
                         Some(sending) => this.stage = Stage::Sending(sending),
                         None => return Poll::Ready(()),
@@ -93,27 +94,27 @@ impl Future for Exchange {
     }
 }
 
-/// An answer that is sent as its client has room for it.
+/// An answer that is sent as the client's window allows.
 #[derive(Debug)]
 pub(super) struct Sending {
     stream: SendStream<Bytes>,
     answer: Answer,
-    /// What waits for room.
+    /// The piece that waits for the window.
     held: Option<Held>,
-    /// Until when it may, once it does.
-    unread: Option<Wait>,
+    /// How long it may wait, once it does.
+    unread: Option<DeadlineTimer>,
 }
 
-/// A piece of an answer, or what is left of it.
+/// A piece of an answer, or the rest of one.
 #[derive(Debug)]
 struct Held {
     bytes: Bytes,
     is_last: bool,
-    /// What of it is counted, once it waits.
+    /// How much of it is counted as held, once it waits.
     counted_bytes: Option<usize>,
 }
 
-/// Ready once all is sent, or nobody wants it any more.
+/// Ready once all is sent, or the client does not want it any more.
 impl Future for Sending {
     type Output = ();
 
@@ -137,7 +138,7 @@ impl Future for Sending {
 }
 
 impl Sending {
-    /// How much there is room for; `None` where the call is over.
+    /// How much the client's window allows; `None` where the call is over.
     fn poll_room(&mut self, cx: &mut Context<'_>) -> Poll<Option<usize>> {
         loop {
             match self.stream.capacity() {
@@ -150,18 +151,18 @@ impl Sending {
         }
     }
 
-    /// Sends so much of what is held; whether there may be more. What is handed over beyond the client's room
-    /// would be held where nobody counts it.
+    /// Sends this much of the held piece; returns whether more may follow. Anything beyond the window would be
+    /// buffered in `h2`, where nobody counts it.
     fn send(&mut self, room: usize) -> bool {
         let Some(held) = &mut self.held else {
             return true;
         };
         self.unread = None;
         let bytes = held.bytes.split_to(room.min(held.bytes.len()));
-        let is_all = held.bytes.is_empty();
-        let is_last = is_all && held.is_last;
+        let is_whole = held.bytes.is_empty();
+        let is_last = is_whole && held.is_last;
         let is_sent = self.stream.send_data(bytes, is_last).is_ok();
-        if is_all {
+        if is_whole {
             self.drop_held();
         } else {
             self.stream.reserve_capacity(held.bytes.len());
@@ -169,9 +170,10 @@ impl Sending {
         is_sent && !is_last
     }
 
-    /// Waits for room: to its deadline, no longer than its client may take to read any of it, and only where what
-    /// waits for clients does not take too much. What is sent for a call whose answer is not read is not read either,
-    /// and takes of what the connection has room for: without an end, other calls of it would come to a stand.
+    /// Waits for the window: until the deadline, no longer than the client may take to read any of it, and only
+    /// while all that waits for clients does not take too much. While a client does not read an answer, what it
+    /// sends for that call is not read either, and fills the connection's window: without a limit other calls
+    /// would stall.
     fn wait(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(held) = &mut self.held
             && held.counted_bytes.is_none()
@@ -194,10 +196,10 @@ impl Sending {
         Poll::Ready(())
     }
 
-    /// Ready once the client has had room for nothing more for too long.
+    /// Ready once the client has had no room for too long.
     fn poll_unread(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.unread.is_none() {
-            self.unread = self.answer.unread_until().map(Wait::new);
+            self.unread = self.answer.unread_until().map(DeadlineTimer::new);
         }
         match &mut self.unread {
             Some(unread) => unread.poll(cx),
@@ -212,7 +214,7 @@ impl Sending {
         }
     }
 
-    /// Takes the next of the answer, and sends what needs no room; whether there may be more.
+    /// Takes the next frame of the answer, and sends what needs no window; returns whether more may follow.
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         let frame = match ready!(Pin::new(&mut self.answer.body).poll_frame(cx)) {
             Some(Ok(frame)) => frame,
@@ -247,7 +249,7 @@ impl Sending {
                     let _ = self.stream.send_trailers(trailers);
                     false
                 }
-                // Nothing that HTTP/2 knows.
+                // Neither data nor trailers: nothing that HTTP/2 has.
                 Err(_) => true,
             },
         })
@@ -260,16 +262,20 @@ impl Drop for Sending {
     }
 }
 
-/// An answer on its way to the client; its call is open until it has left.
+/// The body of an answer; the call counts as open until it is sent.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(in crate::grpc) struct Answer {
     body: Body,
     open: Option<OpenCall>,
-    deadline: Option<Wait>,
+    deadline: Option<DeadlineTimer>,
 }
 
 impl Answer {
-    pub(super) const fn new(body: Body, open: Option<OpenCall>, deadline: Option<Wait>) -> Self {
+    pub(super) const fn new(
+        body: Body,
+        open: Option<OpenCall>,
+        deadline: Option<DeadlineTimer>,
+    ) -> Self {
         Self {
             body,
             open,
@@ -277,7 +283,8 @@ impl Answer {
         }
     }
 
-    /// Counts what waits for its client among the messages that are not whole; whether there is room for it.
+    /// Counts bytes that wait for the client as held, like those of unfinished messages; returns whether there
+    /// is room.
     fn hold(&self, bytes: usize) -> bool {
         let open = self.open.as_ref();
         open.is_none_or(|open| open.shared.hold(bytes))
@@ -289,13 +296,13 @@ impl Answer {
         }
     }
 
-    /// Until when its client is to have room for more of it, where it has none now.
+    /// By when the client must have read some of it.
     fn unread_until(&self) -> Option<Deadline> {
         let OpenCall { shared, .. } = self.open.as_ref()?;
         Deadline::after(shared.admission.unread_max())
     }
 
-    /// Ready once the client waits for the answer no more.
+    /// Ready once the client's deadline has passed.
     fn poll_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.deadline {
             Some(deadline) => deadline.poll(cx),

@@ -1,4 +1,5 @@
-//! What a call is made by. Whatever else comes by HTTP could be read as a message, and be scored.
+//! Checks that a request is a gRPC call. Anything else that comes over HTTP/2 could be misread as a message,
+//! and scored.
 
 use hyper::header::CONTENT_TYPE;
 use hyper::{Method, Request};
@@ -7,7 +8,7 @@ use crate::grpc::status::Fault;
 
 const GRPC: &[u8] = b"application/grpc";
 
-/// That a request is a call of gRPC, with messages as we read them.
+/// Fails unless the request is a gRPC call with Protocol Buffers messages.
 pub(super) fn check<B>(request: &Request<B>) -> Result<(), Fault> {
     if *request.method() != Method::POST {
         return Err(Fault::NotPosted);
@@ -19,13 +20,13 @@ pub(super) fn check<B>(request: &Request<B>) -> Result<(), Fault> {
     }
 }
 
-/// The name alone means messages of Protocol Buffers; others, and the dialect for browsers, are longer.
+/// `application/grpc` alone means Protocol Buffers; other encodings and gRPC-Web have longer names.
 fn is_grpc(content_type: &[u8]) -> bool {
     let Some((name, rest)) = content_type.split_at_checked(GRPC.len()) else {
         return false;
     };
     let rest = rest.strip_prefix(b"+proto").unwrap_or(rest);
-    // What follows are parameters.
+    // Parameters may follow.
     (name == GRPC || name.eq_ignore_ascii_case(GRPC)) && matches!(rest, [] | [b';' | b' ', ..])
 }
 

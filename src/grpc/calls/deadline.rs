@@ -1,9 +1,9 @@
-//! Until when a client waits for its answer: what it says with `grpc-timeout`.
+//! Deadlines, from the header `grpc-timeout`.
 //!
-//! A call that waits gets DEADLINE_EXCEEDED in time, and a payment whose time is over before its turn comes
-//! is not scored: nobody would hear the answer. A batch gives way to others between its chunks, and may end
-//! there: what was scored stays, as that of any call whose answer comes too late, and a retry is told so. Only
-//! a call that has a deadline and has to wait costs a timer.
+//! A waiting call is answered DEADLINE_EXCEEDED in time, and a payment whose deadline passes before its turn is
+//! not scored: nobody would hear the answer. A batch yields between its chunks and may end there; what was
+//! scored stays, as with any answer that comes too late, and a retry gets it again. A timer is only set for a
+//! call that has a deadline and has to wait.
 
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -16,45 +16,45 @@ use tokio::time::{Sleep, sleep};
 use tonic::Status;
 use tonic::codegen::http::Extensions;
 
-use super::convert::InvalidRequest;
-use super::status::Fault;
 use crate::clock::{Deadline, Stopwatch};
+use crate::grpc::convert::InvalidRequest;
+use crate::grpc::status::Fault;
 
 const TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
-/// What gRPC allows of digits.
+/// The most digits that gRPC allows.
 const DIGITS_MAX: usize = 8;
 
-/// What stands where a time-out should: nobody knows for how long the client waits.
+/// The value of `grpc-timeout` cannot be read, so nobody knows how long the client waits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct NotTimed;
+pub(in crate::grpc) struct InvalidTimeout;
 
-impl From<NotTimed> for Fault {
-    fn from(NotTimed: NotTimed) -> Self {
+impl From<InvalidTimeout> for Fault {
+    fn from(InvalidTimeout: InvalidTimeout) -> Self {
         let problem = "must be one to eight digits and one of H, M, S, m, u, n";
         InvalidRequest::field("grpc-timeout", problem).into()
     }
 }
 
-/// The deadline in the headers of a call that has just come, if there is one, and it is not farther than clocks go.
-pub(super) fn of(headers: &HeaderMap) -> Result<Option<Deadline>, NotTimed> {
+/// The deadline of a call that has just come; `None` without one, or if it is farther away than clocks reach.
+pub(in crate::grpc) fn of(headers: &HeaderMap) -> Result<Option<Deadline>, InvalidTimeout> {
     let Some(timeout) = headers.get(TIMEOUT) else {
         return Ok(None);
     };
-    let timeout = parse(timeout.as_bytes()).ok_or(NotTimed)?;
+    let timeout = parse(timeout.as_bytes()).ok_or(InvalidTimeout)?;
     Ok(Deadline::after(timeout))
 }
 
-/// When a call came, and until when it is to be answered.
+/// When a call came, and its deadline.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Came {
-    pub(super) since: Stopwatch,
-    pub(super) deadline: Option<Deadline>,
+pub(in crate::grpc) struct Arrival {
+    pub(in crate::grpc) since: Stopwatch,
+    pub(in crate::grpc) deadline: Option<Deadline>,
 }
 
-impl Came {
-    /// What is known of it; else it has come just now, and has time.
-    pub(super) fn of(extensions: &Extensions) -> Self {
+impl Arrival {
+    /// As noted for the request; otherwise it comes now, without a deadline.
+    pub(in crate::grpc) fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_else(|| Self {
             since: Stopwatch::start(),
             deadline: None,
@@ -79,16 +79,17 @@ fn parse(text: &[u8]) -> Option<Duration> {
     })
 }
 
-/// That there still is time, if there is a deadline.
-pub(super) fn check(deadline: Option<Deadline>) -> Result<(), Fault> {
+/// Fails if the deadline has passed.
+pub(in crate::grpc) fn check(deadline: Option<Deadline>) -> Result<(), Fault> {
     match deadline.is_some_and(|deadline| deadline.is_over()) {
         true => Err(Fault::DeadlineExceeded),
         false => Ok(()),
     }
 }
 
-/// The answer, if it is there before the deadline; somebody else [wakes](Wait) whoever waits for it then.
-pub(super) async fn within<T>(
+/// The answer, if it comes before the deadline. The caller must be woken at the deadline, by a
+/// [`DeadlineTimer`].
+pub(in crate::grpc) async fn within<T>(
     deadline: Option<Deadline>,
     answer: impl Future<Output = Result<T, Status>>,
 ) -> Result<T, Status> {
@@ -103,35 +104,35 @@ pub(super) async fn within<T>(
     .await
 }
 
-/// Ready once a deadline is over. Has a timer only once somebody waits.
+/// Ready once a deadline has passed. The timer is only set when somebody waits.
 #[derive(Debug)]
-pub(super) struct Wait {
+pub(in crate::grpc) struct DeadlineTimer {
     deadline: Deadline,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
-impl Wait {
-    pub(super) const fn new(deadline: Deadline) -> Self {
+impl DeadlineTimer {
+    pub(in crate::grpc) const fn new(deadline: Deadline) -> Self {
         Self {
             deadline,
             timer: None,
         }
     }
 
-    pub(super) const fn deadline(&self) -> Deadline {
+    pub(in crate::grpc) const fn deadline(&self) -> Deadline {
         self.deadline
     }
 
-    pub(super) fn is_over(&self) -> bool {
+    pub(in crate::grpc) fn is_over(&self) -> bool {
         self.deadline.is_over()
     }
 
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(in crate::grpc) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while !self.is_over() {
             let left = self.deadline.left();
             let timer = self.timer.get_or_insert_with(|| Box::pin(sleep(left)));
             ready!(timer.as_mut().poll(cx));
-            // It fired: the deadline is over, or the timer's steps are coarser than the clock's.
+            // The timer fired: the deadline has passed, or timers are coarser than the clock.
             self.timer = None;
         }
         Poll::Ready(())
