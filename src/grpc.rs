@@ -23,16 +23,11 @@ pub mod admission;
 mod connections;
 pub mod entry;
 mod calls;
-pub mod services;
+pub mod router;
 mod codec;
-mod direct;
 mod service;
-mod batch;
-mod noted;
-mod routed;
 #[cfg(feature = "otlp")]
 mod traced;
-mod stream;
 mod convert;
 mod status;
 mod echo;
@@ -50,13 +45,13 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use admission::Admission;
 use connections::Edge;
-pub use direct::Direct;
 use door::Door;
 use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
+use router::Router;
+pub use service::RiskServer;
 use service::Service;
-use services::Services;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
@@ -145,19 +140,19 @@ pub async fn serve(
 }
 
 /// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
-pub fn service(door: impl Into<Door>, limits: &Limits) -> Direct {
+pub fn service(door: impl Into<Door>, limits: &Limits) -> RiskServer {
     let admission = Arc::new(Admission::new(limits, 1));
-    Direct::new(
+    RiskServer::new(
         Service::new(door.into(), admission),
         message_bytes_max(limits),
     )
 }
 
-fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Services {
-    let risk = Direct::new(Service::new(door, admission), message_bytes_max(limits));
+fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Router {
+    let risk = RiskServer::new(Service::new(door, admission), message_bytes_max(limits));
     #[cfg(feature = "otlp")]
     let risk = traced::Traced(risk);
-    Services::new(risk, tools)
+    Router::new(risk, tools)
 }
 
 fn message_bytes_max(limits: &Limits) -> usize {

@@ -15,15 +15,13 @@ use h2::server::SendResponse;
 use hyper::body::Bytes;
 use hyper::header::HeaderMap;
 use hyper::{Request, Response};
-use tonic::server::NamedService as _;
 
 use super::admission::{Admission, Queued};
 use super::connections::Activity;
 use super::door::Door;
 use super::entry::Entry;
-use super::pb::served::risk_service_server::RiskServiceServer;
-use super::service::Service as Risk;
-use super::services::{Services, Serving};
+use super::pb::served::risk_service_server::SERVICE_NAME;
+use super::router::{Router, Serving};
 use super::status::Fault;
 use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
@@ -64,7 +62,7 @@ pub(super) struct Shared {
     /// The fingerprint of the client's certificate, if it presented one.
     pub(super) certificate: Option<Fingerprint>,
     pub(super) activity: Arc<Activity>,
-    pub(super) services: Services,
+    pub(super) router: Router,
     pub(super) queue: CallQueue,
     pub(super) unended: UnendedBodies,
     /// How many calls to health and reflection are open.
@@ -100,7 +98,7 @@ impl Calls {
                 return Some(Exchange::new(pending, respond));
             }
         };
-        if shared.services.scores_one(&waiting.request) {
+        if shared.router.scores_one(&waiting.request) {
             let queued_call = QueuedCall::new(pending, waiting, respond);
             shared.queue.push(Box::new(queued_call));
         } else {
@@ -167,7 +165,7 @@ impl Calls {
 fn method(path: &str) -> Option<Method> {
     let path = path.strip_prefix('/')?;
     let (service, method) = path.split_once('/')?;
-    let is_ours = service == RiskServiceServer::<Risk>::NAME;
+    let is_ours = service == SERVICE_NAME;
     is_ours.then(|| Method::named(method))
 }
 
@@ -284,7 +282,7 @@ impl PendingCall {
                 .extensions_mut()
                 .insert(Arc::clone(&shared.activity));
         }
-        Stage::Admitted(shared.services.call(self.method.is_some(), request))
+        Stage::Admitted(shared.router.call(self.method.is_some(), request))
     }
 
     /// Whether a call may go on, now that its turn has come.

@@ -29,7 +29,7 @@ use super::calls::{Calls, Shared, UnendedBodies};
 use super::door::Door;
 use super::entry::Entry;
 use super::limits::Limits;
-use super::services::Services;
+use super::router::Router;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
 use slots::{Slot, Slots};
@@ -84,7 +84,7 @@ impl Edge {
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
-        services: impl FnOnce(Arc<Admission>) -> Services,
+        router: impl FnOnce(Arc<Admission>) -> Router,
         stop: impl Future<Output = ()>,
     ) {
         let Settings {
@@ -94,15 +94,15 @@ impl Edge {
             ..
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
-        let services = services(Arc::clone(&admission));
+        let router = router(Arc::clone(&admission));
         let queue = CallQueue::default();
         // A set, so that the task ends when this function does.
         let mut scorer = JoinSet::new();
-        if let Some(direct) = services.direct() {
-            scorer.spawn(Scorer::new(queue.clone(), direct.clone()));
+        if let Some(server) = router.risk_server() {
+            scorer.spawn(Scorer::new(queue.clone(), server.clone()));
         }
         let server = Server {
-            services,
+            router,
             queue,
             admission,
             door: self.door.clone(),
@@ -216,7 +216,7 @@ struct Peer {
 /// What one worker serves its connections with.
 #[derive(Debug, Clone)]
 struct Server {
-    services: Services,
+    router: Router,
     queue: CallQueue,
     admission: Arc<Admission>,
     door: Door,
@@ -301,7 +301,7 @@ impl Server {
             entry: self.entry,
             certificate,
             activity: Arc::clone(&activity),
-            services: self.services,
+            router: self.router,
             queue: self.queue,
             unended: UnendedBodies::default(),
             tools_open: AtomicUsize::new(0),

@@ -3,16 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tonic::server::NamedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
 use super::door::Door;
-use super::pb::risk_service_server::RiskServiceServer;
-use super::service::Service;
+use super::pb::risk_service_server::SERVICE_NAME;
 
 /// What the health service calls the whole server, and the one service in it.
-const NAMES: [&str; 2] = ["", RiskServiceServer::<Service>::NAME];
+const NAMES: [&str; 2] = ["", SERVICE_NAME];
 
 /// What it calls the journal: not serving while a restart may forget what is answered.
 pub const JOURNAL: &str = "doublecheck.Journal";

@@ -1,5 +1,8 @@
-//! The RPCs: convert, ask the engine, wait until the journal has the answer, convert. Scoring is done in
-//! place: it takes microseconds and waits for nothing, so there is nothing to hand to another task.
+//! The RPCs. Each converts the request, asks the engine, waits until the journal has the answer, and converts
+//! that.
+//!
+//! Scoring is done in place: it takes microseconds and waits for nothing, so there is nothing to hand to
+//! another task.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -11,26 +14,33 @@ use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
-use super::batch;
 use super::calls::deadline::{self, Arrival};
 use super::codec;
 use super::codec::raw::BatchScorePaymentsRequest;
 use super::convert::{InvalidRequest, request, response};
-use super::direct;
 use super::door::Door;
-use super::noted::{Noted, trace_of};
 use super::pb;
 use super::pb::served::risk_service_server::RiskService;
-use super::routed::RoutedBy;
 use super::status::Fault;
-use super::stream::{Answers, Taken};
 use crate::clock::Deadline;
 use crate::engine::{Chunk, Engine, Kept, Receipt};
 use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::telemetry::{Call, CallCounters, Method, TraceContext};
 
-/// The service: the engine behind the wire contract.
+pub(super) mod unary;
+pub(super) mod batch;
+mod stream;
+pub(super) mod routing;
+pub(super) mod decision_log;
+
+use decision_log::{DecisionLog, trace_of};
+use routing::RoutedBy;
+use stream::Answers;
+pub(super) use stream::CheckedItem;
+pub use unary::RiskServer;
+
+/// The service of the wire contract, on top of the engine.
 #[derive(Debug)]
 pub(super) struct Service {
     door: Door,
@@ -42,7 +52,7 @@ impl Service {
         Self { door, admission }
     }
 
-    /// Lets a call in, and counts it where it is not.
+    /// Admits a call; a refusal is counted.
     fn enter(&self) -> Result<InFlight<'_>, Fault> {
         let entered = self.admission.enter();
         if let Err(Fault::Busy(why)) = entered {
@@ -51,16 +61,20 @@ impl Service {
         entered
     }
 
-    fn noted<'a>(&'a self, engine: &'a Engine, trace: Option<TraceContext>) -> Noted<'a> {
+    fn decision_log<'a>(
+        &'a self,
+        engine: &'a Engine,
+        trace: Option<TraceContext>,
+    ) -> DecisionLog<'a> {
         let door = &self.door;
-        Noted {
+        DecisionLog {
             door,
             engine,
             trace,
         }
     }
 
-    /// Answers a call before its deadline, and counts it.
+    /// Awaits the answer to a call until its deadline, and counts the call.
     async fn counted<T>(
         &self,
         method: Method,
@@ -81,10 +95,10 @@ fn end<T>(mut call: Call<impl AsRef<CallCounters>>, answer: &Result<T, Status>) 
     }
 }
 
-/// A payment as a call asks about it, with the token of a "yes".
+/// The request to score a payment, checked: the payment, and the confirmation token if it came with one.
 pub(super) type Asked = Result<(Payment, Option<String>), InvalidRequest>;
 
-/// A payment that is scored, and whose answer may wait for the journal.
+/// A payment that is scored, and whose answer may have to wait for the journal.
 struct Scoring<'a> {
     engine: &'a Arc<Engine>,
     assessment: pb::Assessment,
@@ -95,19 +109,19 @@ struct Scoring<'a> {
 impl Scoring<'_> {
     async fn kept(self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
         match self.engine.kept(self.receipt) {
-            Some(kept) => Ok(told(self.assessment, kept)),
+            Some(kept) => Ok(with_kept(self.assessment, kept)),
             None => committed(self.engine, self.receipt, deadline, self.assessment).await,
         }
     }
 }
 
-/// The answer, with what became of it on disk.
-const fn told(mut assessment: pb::Assessment, kept: Kept) -> pb::Assessment {
-    assessment.degraded = matches!(kept, Kept::No);
+/// The answer, saying whether a restart may forget it.
+const fn with_kept(mut assessment: pb::Assessment, kept: Kept) -> pb::Assessment {
+    response::note_kept(&mut assessment, kept);
     assessment
 }
 
-/// The answer once the journal has it.
+/// The answer, once the journal has it.
 async fn committed(
     engine: &Engine,
     receipt: Receipt,
@@ -116,31 +130,31 @@ async fn committed(
 ) -> Result<pb::Assessment, Status> {
     let committed = async { Ok(engine.committed(receipt).await) };
     let kept = deadline::within(deadline, committed).await?;
-    Ok(told(assessment, kept))
+    Ok(with_kept(assessment, kept))
 }
 
-/// What scoring a payment among others comes to.
-pub(super) enum Told {
+/// The answer to one payment of several that are scored together.
+pub(super) enum Answered {
     Now(Result<pb::Assessment, Status>),
-    /// Once the journal has it.
+    /// It has to wait for the journal.
     Later(BoxFuture<HttpResponse<Body>, Infallible>),
 }
 
-/// Payments of calls that are scored one after the other.
-pub(super) struct Together<'a> {
+/// Payments of different calls that are scored together.
+pub(super) struct ScoringChunk<'a> {
     service: &'a Service,
-    /// `None`: there was no engine when it began.
+    /// `None`: the engine was not ready yet when it began.
     chunk: Option<Chunk<'a>>,
 }
 
-impl<'a> Together<'a> {
-    /// Scores the next one, for a client that has sent these headers.
+impl<'a> ScoringChunk<'a> {
+    /// Scores the next payment; `headers` are those of its call.
     pub(super) fn score(
         &mut self,
         headers: &HeaderMap,
         Arrival { since, deadline }: Arrival,
         asked: &'a Asked,
-    ) -> Told {
+    ) -> Answered {
         let Self { service, chunk } = self;
         let call = Call::begun(&service.door, Method::ScorePayment, since);
         let scoring =
@@ -158,40 +172,40 @@ impl<'a> Together<'a> {
             Err(fault) => {
                 let answer = Err(fault.into());
                 end(call, &answer);
-                return Told::Now(answer);
+                return Answered::Now(answer);
             }
         };
         match scoring.engine.kept(scoring.receipt) {
             Some(kept) => {
-                let answer = Ok(told(scoring.assessment, kept));
+                let answer = Ok(with_kept(scoring.assessment, kept));
                 end(call, &answer);
-                Told::Now(answer)
+                Answered::Now(answer)
             }
-            None => Told::Later(service.later(scoring, call, deadline)),
+            None => Answered::Later(service.finish_later(scoring, call, deadline)),
         }
     }
 }
 
 impl Service {
-    /// Calls have their turns now, one after the other.
+    /// The calls of a batch have their turns from now on, one after the other.
     pub(super) fn begin_turns(&self) {
         self.admission.begin_turns();
     }
 
-    /// Begins to score payments that were asked about together, in their order.
-    pub(super) fn together<'a>(
+    /// Begins to score these payments together, in their order.
+    pub(super) fn begin_chunk<'a>(
         &'a self,
         payments: impl IntoIterator<Item = &'a Payment>,
-    ) -> Together<'a> {
+    ) -> ScoringChunk<'a> {
         let engine = self.door.engine().ok();
-        Together {
+        ScoringChunk {
             service: self,
             chunk: engine.map(|engine| engine.chunk(payments)),
         }
     }
 
-    /// The rest of a call that waits for the journal.
-    fn later(
+    /// The rest of a call that has to wait for the journal.
+    fn finish_later(
         &self,
         scoring: Scoring<'_>,
         call: Call<&Door>,
@@ -210,12 +224,12 @@ impl Service {
             let answer = committed(&engine, receipt, deadline, assessment).await;
             drop(in_flight);
             end(call, &answer);
-            let response = answer.and_then(|assessment| direct::encoded(&scored(assessment)));
+            let response = answer.and_then(|assessment| unary::encoded(&scored(assessment)));
             Ok(response.unwrap_or_else(Status::into_http))
         })
     }
 
-    /// Scores a payment for a client that has sent these headers.
+    /// Scores a payment; `headers` are those of its call.
     pub(super) async fn score(
         &self,
         headers: &HeaderMap,
@@ -234,7 +248,8 @@ impl Service {
         answer.map(scored)
     }
 
-    /// All but the wait: a future would carry it from place to place.
+    /// Everything but the wait for the journal. Not async, or the future would have to carry and move all of
+    /// it.
     fn begin_score<'a>(
         &self,
         headers: &HeaderMap,
@@ -248,16 +263,17 @@ impl Service {
         let (payment, token) = asked.as_ref().map_err(InvalidRequest::clone)?;
         RoutedBy::of(headers).check(&payment.account_id)?;
         let (scored, receipt) = score(engine, payment, token.as_deref())?;
-        self.noted(engine, trace_of(headers)).note(payment, &scored);
+        self.decision_log(engine, trace_of(headers))
+            .log(payment, &scored);
         Ok(Scoring {
             engine,
-            assessment: response::scored(payment, &scored, Kept::Yes),
+            assessment: response::scored(payment, &scored),
             receipt,
             in_flight,
         })
     }
 
-    /// Scores some payments together.
+    /// Scores the payments of a batch.
     pub(super) async fn score_batch(
         &self,
         headers: &HeaderMap,
@@ -269,8 +285,8 @@ impl Service {
             let engine = self.door.engine_with_room()?;
             let items = request::batch(message).map_err(Fault::Invalid)?;
             RoutedBy::of(headers).check_all(&items)?;
-            let noted = self.noted(engine, trace_of(headers));
-            let (mut results, receipt) = batch::results(noted, &self.admission, &items).await;
+            let log = self.decision_log(engine, trace_of(headers));
+            let (mut results, receipt) = batch::results(log, &self.admission, &items).await;
             batch::note_kept(&mut results, engine.committed(receipt).await);
             Ok(pb::BatchScorePaymentsResponse { results })
         })
@@ -292,7 +308,7 @@ fn arrival<T>(request: &Request<T>) -> Arrival {
 impl RiskService for Service {
     type StreamPaymentsStream = Answers;
 
-    // Plain calls of one message do not come here: see `direct`.
+    // Ordinary calls do not come here but to `unary`.
     async fn score_payment(
         &self,
         request: Request<pb::ScorePaymentRequest>,
@@ -300,7 +316,7 @@ impl RiskService for Service {
         let (metadata, extensions, message) = request.into_parts();
         let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
-        let asked = direct::asked(&message)?;
+        let asked = unary::asked(&message)?;
         let answer = self.score(metadata.as_ref(), arrival, asked).await;
         answer.map(Response::new)
     }
@@ -319,7 +335,7 @@ impl RiskService for Service {
 
     async fn stream_payments(
         &self,
-        request: Request<Streaming<Taken>>,
+        request: Request<Streaming<CheckedItem>>,
     ) -> Result<Response<Answers>, Status> {
         let Arrival { since, deadline } = arrival(&request);
         let mut call = Call::begun(self.door.clone(), Method::StreamPayments, since);
@@ -346,11 +362,11 @@ impl RiskService for Service {
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&report.account_id)?;
-            let noted = engine.report_outcome_with_receipt(&report);
-            let (noted, receipt) = noted.map_err(Fault::from)?;
+            let reported = engine.report_outcome_with_receipt(&report);
+            let (remembered, receipt) = reported.map_err(Fault::from)?;
             engine.committed(receipt).await;
             Ok(pb::ReportOutcomeResponse {
-                accepted: Some(response::outcome_accepted(noted)),
+                accepted: Some(response::outcome_accepted(remembered)),
             })
         })
         .await
@@ -424,9 +440,9 @@ mod tests {
         };
         sleep(Duration::from_millis(2));
         let asked = Err(InvalidRequest::field("payment", "must be set"));
-        let mut together = service.together(iter::empty());
-        let told = together.score(&HeaderMap::new(), arrival, &asked);
-        assert!(matches!(told, Told::Now(Err(_))));
+        let mut begin_chunk = service.begin_chunk(iter::empty());
+        let told = begin_chunk.score(&HeaderMap::new(), arrival, &asked);
+        assert!(matches!(told, Answered::Now(Err(_))));
         let mut page = Page::default();
         door.put_on(&mut page);
         let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\

@@ -13,7 +13,7 @@ use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
-use super::routed::HEADER;
+use super::service::routing::HEADER;
 use crate::access::Denial;
 use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;

@@ -13,7 +13,8 @@ use tonic::Status;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
-use crate::telemetry::{Method, TRACEPARENT, TraceContext};
+use super::service::decision_log::trace_of;
+use crate::telemetry::{Method, TraceContext};
 
 /// What may fail by the service's own fault, by number: what a collector is to see as an error.
 const OWN_FAULTS: [i64; 6] = [2, 4, 8, 13, 14, 15];
@@ -47,8 +48,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let header = request.headers().get(TRACEPARENT);
-        let trace = header.and_then(|header| TraceContext::sampled(header.to_str().ok()?));
+        let trace = trace_of(request.headers());
         let name = request.uri().path().rsplit('/').next();
         let method = Method::named(name.unwrap_or_default());
         Tracing {

@@ -19,7 +19,7 @@ use super::admission::Admission;
 use super::connections::Edge;
 use super::door::Door;
 use super::listeners::Listeners;
-use super::services::Services;
+use super::router::Router;
 
 /// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
 /// where a turn may be a batch: whoever comes would wait for all of them.
@@ -36,7 +36,7 @@ const TURNS_BETWEEN_LOOKS: u32 = 8;
 pub async fn run(
     listeners: Listeners,
     door: Door,
-    services: impl Fn(Arc<Admission>) -> Services + Clone + Send + 'static,
+    services: impl Fn(Arc<Admission>) -> Router + Clone + Send + 'static,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
-use doublecheck::grpc::services::Services;
+use doublecheck::grpc::router::Router;
 use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
@@ -34,7 +34,7 @@ async fn listeners() -> Listeners {
 }
 
 /// A service that counts its calls.
-fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Services {
+fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Router {
     let health = HealthService::from_health_reporter(HealthReporter::new());
     let count = move |request| {
         calls();

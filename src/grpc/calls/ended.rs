@@ -10,7 +10,7 @@ use tonic::{Code, Status};
 
 use super::exchange::Answer;
 use super::{OpenCall, PendingCall, Stage};
-use crate::grpc::batch::InVain;
+use crate::grpc::service::batch::UselessItems;
 use crate::grpc::status::{Fault, is_unread};
 use crate::telemetry::{Call, Method};
 
@@ -102,8 +102,8 @@ impl PendingCall {
 
     /// Adds the useless items of a batch.
     fn settle_items(&self, response: &Response<Body>) {
-        let in_vain = response.extensions().get();
-        if let (Some(InVain(items)), Some(OpenCall { shared, .. })) = (in_vain, &self.open) {
+        let useless = response.extensions().get();
+        if let (Some(UselessItems(items)), Some(OpenCall { shared, .. })) = (useless, &self.open) {
             shared.activity.waste_items(*items as u64, 0);
         }
     }
@@ -127,8 +127,8 @@ fn is_the_calls(response: &Response<Body>) -> bool {
     let headers = response.headers();
     match headers.get(Status::GRPC_STATUS) {
         None => {
-            let is_in_vain = response.extensions().get::<InVain>().is_some();
-            is_in_vain || !response.status().is_success()
+            let is_useless = response.extensions().get::<UselessItems>().is_some();
+            is_useless || !response.status().is_success()
         }
         Some(code) => {
             let code = Code::from_bytes(code.as_bytes());

@@ -24,10 +24,9 @@ use tonic::codegen::BoxFuture;
 use super::exchange::{self, Answer, Exchange};
 use super::{PendingCall, QueuedRequest};
 use crate::engine::CHUNK_CALLS_MAX;
-use crate::grpc::direct::{self, Direct};
 use crate::grpc::pb;
-use crate::grpc::service::{Asked, Together, Told, scored};
-use crate::grpc::services::Serving;
+use crate::grpc::router::Serving;
+use crate::grpc::service::{Answered, Asked, RiskServer, ScoringChunk, scored, unary};
 
 /// The queue of one worker. While it holds more calls than are scored in one turn, connections are not read
 /// from: reading calls takes as long as scoring them, and those in the queue would wait until they are refused.
@@ -169,11 +168,11 @@ impl QueuedCall {
     /// Sends the answer.
     fn succeed(&mut self, message: Bytes) {
         self.pending.succeed();
-        let begun = self.respond.send_response(direct::response(()), false);
+        let begun = self.respond.send_response(unary::response(()), false);
         // These fail only where the client has given the call up.
         let sent = begun.and_then(|mut stream| {
             stream.send_data(message, false)?;
-            stream.send_trailers(direct::trailers())
+            stream.send_trailers(unary::trailers())
         });
         if sent.is_err() {
             self.respond.send_reset(Reason::INTERNAL_ERROR);
@@ -197,12 +196,12 @@ impl QueuedCall {
 #[derive(Debug)]
 pub(in crate::grpc) struct Scorer {
     queue: CallQueue,
-    direct: Direct,
+    server: RiskServer,
 }
 
 impl Scorer {
-    pub(in crate::grpc) const fn new(queue: CallQueue, direct: Direct) -> Self {
-        Self { queue, direct }
+    pub(in crate::grpc) const fn new(queue: CallQueue, server: RiskServer) -> Self {
+        Self { queue, server }
     }
 
     /// Scores these calls together.
@@ -211,7 +210,7 @@ impl Scorer {
         reason = "they were in boxes when they stood in the queue"
     )]
     fn score_together(&self, batch: Vec<Box<QueuedCall>>) {
-        self.direct.service().begin_turns();
+        self.server.service().begin_turns();
         let (mut calls, mut asked) = (Vec::with_capacity(batch.len()), Vec::new());
         for mut call in batch {
             let QueuedCall {
@@ -225,16 +224,16 @@ impl Scorer {
             }
             match pending.take_message(waiting) {
                 Some(message) => {
-                    asked.push(self.direct.read(message));
+                    asked.push(self.server.read(message));
                     calls.push(call);
                 }
                 None => call.leave(),
             }
         }
         let payments = asked.iter().flatten().flatten().map(|(payment, _)| payment);
-        let mut together = self.direct.service().together(payments);
+        let mut begin_chunk = self.server.service().begin_chunk(payments);
         for (mut call, asked) in calls.into_iter().zip(&asked) {
-            let left = answer(&mut call, asked, &mut together);
+            let left = answer(&mut call, asked, &mut begin_chunk);
             call.end_turn(left);
         }
     }
@@ -247,7 +246,7 @@ type Rest = BoxFuture<Response<Body>, Infallible>;
 fn answer<'a>(
     call: &mut QueuedCall,
     asked: &'a Result<Asked, Status>,
-    together: &mut Together<'a>,
+    begin_chunk: &mut ScoringChunk<'a>,
 ) -> Option<Rest> {
     if let Err(fault) = call.pending.may_go_on(&call.waiting) {
         let answer = call.pending.refuse(fault);
@@ -257,9 +256,9 @@ fn answer<'a>(
     let answer = match asked {
         Ok(asked) => {
             let arrival = call.pending.arrival();
-            match together.score(call.waiting.headers(), arrival, asked) {
-                Told::Now(answer) => answer.and_then(encoded),
-                Told::Later(left) => return Some(left),
+            match begin_chunk.score(call.waiting.headers(), arrival, asked) {
+                Answered::Now(answer) => answer.and_then(encoded),
+                Answered::Later(left) => return Some(left),
             }
         }
         Err(status) => Err(status.clone()),
@@ -272,7 +271,7 @@ fn answer<'a>(
 }
 
 fn encoded(assessment: pb::Assessment) -> Result<Bytes, Status> {
-    direct::framed_message(&scored(assessment))
+    unary::framed_message(&scored(assessment))
 }
 
 impl Future for Scorer {

@@ -15,12 +15,14 @@ use crate::scoring::text;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
-/// What scoring `payment` came to.
-pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored, kept: Kept) -> pb::Assessment {
-    pb::Assessment {
-        degraded: kept == Kept::No,
-        ..assessment(payment, &scored.assessment, scored.replayed)
-    }
+/// The answer to `payment`.
+pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
+    assessment(payment, &scored.assessment, scored.replayed)
+}
+
+/// Says in an answer whether a restart may forget it.
+pub(in crate::grpc) const fn note_kept(assessment: &mut pb::Assessment, kept: Kept) {
+    assessment.degraded = matches!(kept, Kept::No);
 }
 
 fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {

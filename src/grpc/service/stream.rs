@@ -1,8 +1,8 @@
 //! `StreamPayments`: items in, answers out in the same order.
 //!
-//! Items that are there already are taken in and scored together, in chunks; one that comes alone is a
-//! chunk of its own and waits for no other. Who always has more to say lets others have their turn after two
-//! chunks: tokio gives each task so much to do in a turn, and an item counts as one thing.
+//! Items that are there already are scored together, in chunks; one that comes alone is a chunk of its own and
+//! waits for no other. A client that always has more to send yields after two chunks: each item counts against
+//! the budget that tokio gives a task.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -14,46 +14,46 @@ use tokio::task::coop::poll_proceed;
 use tokio_stream::Stream;
 use tonic::{Code, Request, Status, Streaming};
 
-use super::calls::deadline::DeadlineTimer;
-use super::codec::raw::{Item, StreamPaymentsRequest};
-use super::codec::{self, Decoded};
-use super::convert::{InvalidRequest, request, response};
-use super::door::Door;
-use super::noted::{Noted, trace_of};
-use super::pb::StreamPaymentsResponse;
-use super::pb::stream_payments_response::Answer;
-use super::routed::RoutedBy;
-use super::status::Fault;
+use super::decision_log::{DecisionLog, trace_of};
+use super::routing::RoutedBy;
 use crate::clock::Deadline;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
+use crate::grpc::calls::deadline::DeadlineTimer;
+use crate::grpc::codec::raw::{Item, StreamPaymentsRequest};
+use crate::grpc::codec::{self, Decoded};
+use crate::grpc::convert::{InvalidRequest, request, response};
+use crate::grpc::door::Door;
+use crate::grpc::pb::StreamPaymentsResponse;
+use crate::grpc::pb::stream_payments_response::Answer;
+use crate::grpc::status::Fault;
 use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry::{self, CallRefused, TraceContext};
 
-mod bill;
+mod use_tracker;
 
-use bill::Bill;
+use use_tracker::UseTracker;
 
-/// The answers to a stream of items. Items are taken in when an answer is asked for and none is ready,
-/// and not before: a client that does not read is not read from either, but for one chunk.
+/// The answers to a stream of items. Items are read only when an answer is polled for and none is ready: a
+/// client that does not read is not read from either, beyond one chunk.
 #[derive(Debug)]
-pub(super) struct Answers {
+pub(in crate::grpc) struct Answers {
     engine: Arc<Engine>,
-    /// Until they have ended.
-    items: Option<Streaming<Taken>>,
+    /// `None` once they have ended.
+    items: Option<Streaming<CheckedItem>>,
     routed_by: RoutedBy,
     trace: Option<TraceContext>,
-    /// What the client's side broke off with: told after the answers to all that came before.
+    /// Why the client's side broke off: told after the answers to everything before.
     broken_off: Option<Status>,
-    /// Empty but while a chunk is taken in and answered; kept for its memory.
-    taken: Vec<Taken>,
-    /// Answers that were not asked for yet.
+    /// Empty between polls; kept to reuse its memory.
+    taken: Vec<CheckedItem>,
+    /// Answers that were not polled for yet.
     ready: VecDeque<StreamPaymentsResponse>,
-    /// Until the journal has what they say.
+    /// `Some` while the journal does not have them yet.
     committing: Option<Committing>,
-    /// When nobody listens any more.
+    /// When the client stops listening.
     deadline: Option<DeadlineTimer>,
-    bill: Bill,
-    /// Counted once this ends, however it does.
+    use_tracker: UseTracker,
+    /// Counted once the stream ends, however it does.
     call: telemetry::Call<Door>,
 }
 
@@ -68,7 +68,7 @@ impl fmt::Debug for Committing {
 
 /// An item, checked.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(in crate::grpc) struct CheckedItem {
     sequence: u64,
     call: Result<Call, Fault>,
 }
@@ -80,15 +80,15 @@ enum Call {
 }
 
 impl Answers {
-    pub(super) fn new(
+    pub(in crate::grpc) fn new(
         engine: Arc<Engine>,
-        request: Request<Streaming<Taken>>,
+        request: Request<Streaming<CheckedItem>>,
         deadline: Option<Deadline>,
         call: telemetry::Call<Door>,
     ) -> Self {
         Self {
             engine,
-            bill: Bill::of(&request),
+            use_tracker: UseTracker::of(&request),
             trace: trace_of(request.metadata().as_ref()),
             routed_by: RoutedBy::of(request.metadata().as_ref()),
             items: Some(request.into_inner()),
@@ -101,7 +101,7 @@ impl Answers {
         }
     }
 
-    /// Takes in what is there, up to one chunk; waits only if there is nothing.
+    /// Reads what is there, up to one chunk; waits only if there is nothing.
     fn take_in(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(items) = &mut self.items
             && self.taken.len() < CHUNK_CALLS_MAX
@@ -119,10 +119,10 @@ impl Answers {
         Poll::Ready(())
     }
 
-    /// Nothing more is taken in.
+    /// No more items are read.
     fn break_off(&mut self, status: Status) {
-        self.bill.broke_off(&status);
-        // See `calls`: an item that is too long.
+        self.use_tracker.broke_off(&status);
+        // As for unary calls (see `calls/ended.rs`): the item is too long.
         let status = match status.code() {
             Code::OutOfRange => Status::resource_exhausted(status.message()),
             _ => status,
@@ -133,25 +133,25 @@ impl Answers {
 
     fn answer_taken(&mut self) {
         self.call.received(self.taken.len());
-        let in_vain = self.taken.iter().filter(|item| item.is_in_vain()).count();
-        self.bill.answered(self.taken.len(), in_vain);
+        let useless = self.taken.iter().filter(|item| item.is_useless()).count();
+        self.use_tracker.answered(self.taken.len(), useless);
         if !self.engine.has_room() {
             let edge = self.call.counters().edge();
             edge.calls_refused(CallRefused::Journal, self.taken.len());
-            let refuse = |item: &Taken| item.response(Err(Fault::Busy(CallRefused::Journal)));
+            let refuse = |item: &CheckedItem| item.response(Err(Fault::Busy(CallRefused::Journal)));
             self.ready
                 .extend(self.taken.drain(..).map(|item| refuse(&item)));
             return;
         }
-        let payments = self.taken.iter().filter_map(Taken::payment);
+        let payments = self.taken.iter().filter_map(CheckedItem::payment);
         let mut chunk = self.engine.chunk(payments);
-        let noted = Noted {
+        let log = DecisionLog {
             door: self.call.counters(),
             engine: &self.engine,
             trace: self.trace,
         };
         let answers = self.taken.iter();
-        let answers = answers.map(|item| item.answer(noted, &mut chunk));
+        let answers = answers.map(|item| item.answer(log, &mut chunk));
         self.ready.extend(answers);
         let receipt = chunk.receipt();
         self.taken.clear();
@@ -165,7 +165,7 @@ impl Answers {
         }
     }
 
-    /// Every answer was given; what the stream breaks off with, unless it ends well.
+    /// All answers were given. Returns the error that the stream ends with, if any.
     fn ended(&mut self) -> Option<Status> {
         let broken_off = self.broken_off.take();
         match &broken_off {
@@ -179,13 +179,13 @@ impl Answers {
     fn note_kept(&mut self, kept: Kept) {
         for response in &mut self.ready {
             if let Some(Answer::Assessment(assessment)) = &mut response.answer {
-                assessment.degraded = kept == Kept::No;
+                response::note_kept(assessment, kept);
             }
         }
     }
 }
 
-/// The next item, if it is this task's turn.
+/// The next item, if the task has budget left.
 fn poll_in_turn<T>(
     items: &mut Streaming<T>,
     cx: &mut Context<'_>,
@@ -208,9 +208,9 @@ impl Stream for Answers {
             self.committing = None;
             self.break_off(Fault::DeadlineExceeded.into());
         } else if self.ready.is_empty() {
-            let before = self.bill.before();
+            let before = self.use_tracker.before();
             let taken = self.take_in(cx);
-            self.bill.take(before);
+            self.use_tracker.take(before);
             ready!(taken);
             self.answer_taken();
         }
@@ -229,7 +229,7 @@ impl Stream for Answers {
     }
 }
 
-impl Decoded for Taken {
+impl Decoded for CheckedItem {
     fn decoded(message: &[u8]) -> Result<Self, Status> {
         let StreamPaymentsRequest { sequence, item } = codec::read(message)?;
         let call = match item {
@@ -248,8 +248,8 @@ impl Decoded for Taken {
     }
 }
 
-impl Taken {
-    /// The same, refused where it is of another account than the stream was routed by.
+impl CheckedItem {
+    /// The same item, refused if it is about another account than the one that the stream was routed by.
     fn routed_by(self, routed_by: &RoutedBy) -> Self {
         let call = self.call.and_then(|call| {
             routed_by.check(call.account_id())?;
@@ -259,7 +259,7 @@ impl Taken {
     }
 
     /// Whether it is refused for what it is.
-    fn is_in_vain(&self) -> bool {
+    fn is_useless(&self) -> bool {
         self.call.as_ref().is_err_and(Fault::is_the_calls)
     }
 
@@ -270,9 +270,9 @@ impl Taken {
         }
     }
 
-    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
+    fn answer<'a>(&'a self, log: DecisionLog<'_>, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
         let call = self.call.as_ref().map_err(Fault::clone);
-        self.response(call.and_then(|call| call.answer(noted, chunk)))
+        self.response(call.and_then(|call| call.answer(log, chunk)))
     }
 
     fn response(&self, answer: Result<Answer, Fault>) -> StreamPaymentsResponse {
@@ -291,12 +291,12 @@ impl Call {
         }
     }
 
-    fn answer<'a>(&'a self, noted: Noted<'_>, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
+    fn answer<'a>(&'a self, log: DecisionLog<'_>, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
         Ok(match self {
             Self::Score(payment, token) => {
                 let scored = chunk.score(payment, token.as_deref())?;
-                noted.note(payment, &scored);
-                Answer::Assessment(response::scored(payment, &scored, Kept::Yes))
+                log.log(payment, &scored);
+                Answer::Assessment(response::scored(payment, &scored))
             }
             Self::Report(report) => {
                 Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(report)?))

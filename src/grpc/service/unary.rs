@@ -1,7 +1,7 @@
-//! Calls that score, of one message each way: from the bytes of the question to those of the answer.
+//! A fast path for unary calls that score: from the bytes of the request to those of the answer.
 //!
-//! tonic has layers between these for messages of any number, packed or not, which cost such a call as much as
-//! scoring does. Whatever is not as plain as almost every call goes to tonic, and so do all other methods.
+//! tonic has layers in between for streamed and compressed messages, which cost such a call as much as scoring
+//! does. Calls that are not of the ordinary kind, and all other methods, go through tonic.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -20,84 +20,84 @@ use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
-use super::batch::InVain;
-use super::calls::deadline::Arrival;
-use super::codec::{self, HEAD_BYTES, length};
-use super::convert::request;
-use super::pb::served::risk_service_server::RiskServiceServer;
-use super::service::{Asked, Service};
+use super::batch::UselessItems;
+use super::{Asked, Service};
+use crate::grpc::calls::deadline::Arrival;
+use crate::grpc::codec::{self, HEAD_BYTES, length};
+use crate::grpc::convert::request;
+use crate::grpc::pb::served::risk_service_server::{RiskServiceServer, SERVICE_NAME};
 
 const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
 const SCORE_BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
 
-/// What a message is packed with, where it is.
+/// The header that says how messages are compressed.
 const ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const NOT_PACKED: HeaderValue = HeaderValue::from_static("identity");
+const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 const OK: HeaderValue = HeaderValue::from_static("0");
 
-/// The service, with a way of its own for most calls. Compression is not taken: payments are small, and what
-/// is packed can be made to unfold to anything.
+/// The gRPC server of the service, with a fast path for most calls. Compression is not supported: payments are
+/// small, and a small compressed message can be made to expand to any size.
 #[derive(Debug, Clone)]
-pub struct Direct {
+pub struct RiskServer {
     service: Arc<Service>,
-    others: RiskServiceServer<Service>,
+    tonic_server: RiskServiceServer<Service>,
     message_bytes_max: usize,
 }
 
-/// A method that has a way of its own.
+/// A method that has a fast path.
 #[derive(Debug, Clone, Copy)]
-enum Direction {
+enum FastMethod {
     Score,
     ScoreBatch,
 }
 
-impl Direction {
-    /// Where this call goes, if not to tonic.
+impl FastMethod {
+    /// The fast path that this call may take, if any.
     fn of<B>(request: &Request<B>) -> Option<Self> {
-        let direction = match request.uri().path() {
+        let method = match request.uri().path() {
             SCORE => Self::Score,
             SCORE_BATCH => Self::ScoreBatch,
             _ => return None,
         };
         let encoding = request.headers().get(ENCODING);
-        let is_packed = encoding.is_some_and(|encoding| *encoding != NOT_PACKED);
-        (!is_packed).then_some(direction)
+        let is_compressed = encoding.is_some_and(|encoding| *encoding != IDENTITY);
+        (!is_compressed).then_some(method)
     }
 }
 
-impl Direct {
-    /// Whether a call scores one payment, and its message is not packed.
-    pub(super) fn scores_one<B>(request: &Request<B>) -> bool {
-        matches!(Direction::of(request), Some(Direction::Score))
+impl RiskServer {
+    /// Whether a call scores one payment, and its message is not compressed.
+    pub(in crate::grpc) fn scores_one<B>(request: &Request<B>) -> bool {
+        matches!(FastMethod::of(request), Some(FastMethod::Score))
     }
 
-    pub(super) fn service(&self) -> &Arc<Service> {
+    pub(in crate::grpc) fn service(&self) -> &Arc<Service> {
         &self.service
     }
 
-    /// What a call of one message asks that scores one payment.
-    pub(super) fn read(&self, framed: Bytes) -> Result<Asked, Status> {
+    /// Reads the request of a call that scores one payment.
+    pub(in crate::grpc) fn read(&self, framed: Bytes) -> Result<Asked, Status> {
         check(&framed, self.message_bytes_max)?;
         asked(message_of(&whole(framed)?))
     }
 
-    pub(super) fn new(service: Service, message_bytes_max: usize) -> Self {
+    pub(in crate::grpc) fn new(service: Service, message_bytes_max: usize) -> Self {
         let service = Arc::new(service);
-        let others = RiskServiceServer::from_arc(Arc::clone(&service));
+        let tonic_server = RiskServiceServer::from_arc(Arc::clone(&service));
         Self {
             service,
-            others: others.max_decoding_message_size(message_bytes_max),
+            tonic_server: tonic_server.max_decoding_message_size(message_bytes_max),
             message_bytes_max,
         }
     }
 }
 
-impl NamedService for Direct {
-    const NAME: &'static str = RiskServiceServer::<Service>::NAME;
+impl NamedService for RiskServer {
+    const NAME: &'static str = SERVICE_NAME;
 }
 
-impl<B> TowerService<Request<B>> for Direct
+impl<B> TowerService<Request<B>> for RiskServer
 where
     B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<StdError> + Send + 'static,
@@ -111,12 +111,12 @@ where
     }
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
-        let Some(direction) = Direction::of(&request) else {
-            return self.others.call(request);
+        let Some(method) = FastMethod::of(&request) else {
+            return self.tonic_server.call(request);
         };
         let (service, bytes_max) = (Arc::clone(&self.service), self.message_bytes_max);
         Box::pin(async move {
-            let answer = answer(&service, direction, bytes_max, request).await;
+            let answer = answer(&service, method, bytes_max, request).await;
             Ok(answer.unwrap_or_else(Status::into_http))
         })
     }
@@ -124,7 +124,7 @@ where
 
 async fn answer<B>(
     service: &Service,
-    direction: Direction,
+    method: FastMethod,
     bytes_max: usize,
     request: Request<B>,
 ) -> Result<Response<Body>, Status>
@@ -136,31 +136,31 @@ where
     let framed = framed(body, bytes_max).await?;
     let message = message_of(&framed);
     let arrival = Arrival::of(&parts.extensions);
-    match direction {
-        Direction::Score => {
+    match method {
+        FastMethod::Score => {
             let asked = asked(message)?;
             encoded(&service.score(&parts.headers, arrival, asked).await?)
         }
-        Direction::ScoreBatch => {
+        FastMethod::ScoreBatch => {
             let asked = codec::read(message)?;
             let answer = service.score_batch(&parts.headers, arrival, asked).await?;
             let mut response = encoded(&answer)?;
-            if let Some(in_vain) = InVain::of(&answer.results) {
-                response.extensions_mut().insert(in_vain);
+            if let Some(useless) = UselessItems::of(&answer.results) {
+                response.extensions_mut().insert(useless);
             }
             Ok(response)
         }
     }
 }
 
-/// The message of a call with its head: all that comes, which is not packed and no longer than this.
+/// The message of a call with its length prefix, uncompressed and at most `bytes_max` long.
 async fn framed<B>(mut body: B, bytes_max: usize) -> Result<Bytes, Status>
 where
     B: HttpBody<Data = Bytes> + Unpin,
     B::Error: Into<StdError>,
 {
     let mut first = Bytes::new();
-    // Only of what comes in pieces.
+    // Only used if the message comes in several pieces.
     let mut all = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let Ok(bytes) = frame.map_err(broken_off)?.into_data() else {
@@ -181,7 +181,7 @@ where
     whole(if all.is_empty() { first } else { all.freeze() })
 }
 
-/// All that has come, where that is a message.
+/// Checks that what has come is exactly one message.
 fn whole(framed: Bytes) -> Result<Bytes, Status> {
     match length(&framed) {
         Some(length) if length == framed.len() => Ok(framed),
@@ -194,12 +194,13 @@ fn message_of(framed: &[u8]) -> &[u8] {
     framed.get(HEAD_BYTES..).unwrap_or_default()
 }
 
-/// What a call asks that scores one payment.
-pub(super) fn asked(message: &[u8]) -> Result<Asked, Status> {
+/// Reads a request to score one payment.
+pub(in crate::grpc) fn asked(message: &[u8]) -> Result<Asked, Status> {
     codec::read(message).map(|question| request::score(&question))
 }
 
-/// What ends a call before its message is whole. Where that is HTTP/2's or the line's, the client is gone.
+/// Why a call ended before its message was whole. After an error of HTTP/2 or of the connection, the client is
+/// gone.
 fn broken_off(error: impl Into<StdError>) -> Status {
     let error = error.into();
     match error.is::<h2::Error>() {
@@ -208,7 +209,7 @@ fn broken_off(error: impl Into<StdError>) -> Status {
     }
 }
 
-/// That what has come so far may be the beginning of a message.
+/// Checks that what has come so far may be the beginning of one message.
 fn check(framed: &[u8], bytes_max: usize) -> Result<(), Status> {
     if let Some(flag @ 1..) = framed.first() {
         let problem = format!("a message of compression flag {flag}, without grpc-encoding");
@@ -227,8 +228,8 @@ fn check(framed: &[u8], bytes_max: usize) -> Result<(), Status> {
     Ok(())
 }
 
-/// A message with its head.
-pub(super) fn framed_message(message: &impl Message) -> Result<Bytes, Status> {
+/// A message with its length prefix.
+pub(in crate::grpc) fn framed_message(message: &impl Message) -> Result<Bytes, Status> {
     let length = message.encoded_len();
     let mut bytes = Vec::with_capacity(HEAD_BYTES.saturating_add(length));
     let length = u32::try_from(length).map_err(|error| Status::internal(error.to_string()))?;
@@ -238,8 +239,8 @@ pub(super) fn framed_message(message: &impl Message) -> Result<Bytes, Status> {
     Ok(bytes.into())
 }
 
-/// What an answer of this body begins with.
-pub(super) fn response<T>(body: T) -> Response<T> {
+/// The head of an answer with this body.
+pub(in crate::grpc) fn response<T>(body: T) -> Response<T> {
     let mut response = Response::new(body);
     response
         .headers_mut()
@@ -247,24 +248,24 @@ pub(super) fn response<T>(body: T) -> Response<T> {
     response
 }
 
-/// What follows the message of a call that went well.
-pub(super) fn trailers() -> HeaderMap {
+/// The trailers of a call that succeeded.
+pub(in crate::grpc) fn trailers() -> HeaderMap {
     let mut trailers = HeaderMap::with_capacity(1);
     trailers.insert(Status::GRPC_STATUS, OK);
     trailers
 }
 
-pub(super) fn encoded(message: &impl Message) -> Result<Response<Body>, Status> {
+pub(in crate::grpc) fn encoded(message: &impl Message) -> Result<Response<Body>, Status> {
     Ok(response(Body::new(Whole {
         message: Some(framed_message(message)?),
         has_ended: false,
     })))
 }
 
-/// An answer of one message, and that its call went well.
+/// The body of an answer: one message, and the trailers of success.
 #[derive(Debug)]
 struct Whole {
-    /// `None` once it is on its way.
+    /// `None` once it is sent.
     message: Option<Bytes>,
     has_ended: bool,
 }
@@ -307,8 +308,8 @@ mod tests {
 
     const MESSAGE_BYTES_MAX: u32 = 2_000;
 
-    /// A service that has seen nothing so far.
-    fn direct() -> Direct {
+    /// A server whose engine remembers nothing yet.
+    fn direct() -> RiskServer {
         let clock = ManualClock::at(Timestamp::from_unix_ms(1_700_000_000_000));
         let key = TokenKey::from_bytes(&[7; 32]);
         let engine = Engine::new(Policy::default(), Arc::new(clock), key);
@@ -345,7 +346,7 @@ mod tests {
         [&[0], &length[..], &message].concat()
     }
 
-    /// What a service answers to a call that comes in these pieces: its code, and the bytes of the message.
+    /// What a server answers to a call that comes in these pieces: the code, and the bytes of the message.
     async fn call<S>(service: &mut S, path: &str, pieces: &[&[u8]]) -> (Code, Bytes)
     where
         S: TowerService<Request<Pieces>, Response = Response<Body>, Error = Infallible>,
@@ -370,7 +371,7 @@ mod tests {
             requests: vec![score(), pb::ScorePaymentRequest::default(), score()],
         };
         for (path, sent) in [(SCORE, framed(&score())), (SCORE_BATCH, framed(&batch))] {
-            let expected = call(&mut direct().others, path, &[&sent]).await;
+            let expected = call(&mut direct().tonic_server, path, &[&sent]).await;
             assert_eq!(expected.0, Code::Ok);
             for cut in 0..=sent.len() {
                 let (begin, end) = sent.split_at(cut);
@@ -408,7 +409,7 @@ mod tests {
         for (sent, code) in bad {
             let told = call(&mut direct(), SCORE, &[&sent]).await;
             assert_eq!(told, (code, Bytes::new()), "{sent:?}");
-            let tonics = call(&mut direct().others, SCORE, &[&sent]).await;
+            let tonics = call(&mut direct().tonic_server, SCORE, &[&sent]).await;
             assert_eq!(told, tonics, "{sent:?}");
         }
     }

@@ -1,7 +1,7 @@
-//! Messages with text that is not UTF-8, mended: such a field is to cost its own item and no other.
+//! Repairs messages with text that is not UTF-8, so that such a field fails its own item and no other.
 //!
-//! prost reads nothing of a message that has any. So that text gives way to some that no field takes, and the
-//! message goes its usual way: whoever checks its fields names this one too.
+//! prost refuses the whole message. So invalid text is replaced by characters that no field allows, and the
+//! message goes its usual way: validation then names this field like any other.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -13,21 +13,21 @@ use prost_types::{DescriptorProto, FileDescriptorSet};
 
 use crate::grpc::pb::FILE_DESCRIPTOR_SET;
 
-/// The control character that ASCII has for what was received in error.
+/// ASCII's control character for what was received in error.
 const SUBSTITUTE: u8 = 0x1a;
 
-/// What a field holds, of those that hold text or messages.
+/// What a field holds, if that is text or a message.
 #[derive(Debug)]
 enum Holds {
     Text,
-    /// A message of this name.
+    /// A message with this name.
     Message(String),
 }
 
-/// By the number of each.
+/// Fields by their number.
 type Fields = HashMap<u64, Holds>;
 
-/// The fields of each message of the contract, by its name with a dot before it.
+/// The fields of each message of the contract, by its full name with a leading dot.
 static MESSAGES: LazyLock<HashMap<String, Fields>> = LazyLock::new(|| {
     let files = FileDescriptorSet::decode(FILE_DESCRIPTOR_SET).unwrap_or_default();
     let files = files.file.iter();
@@ -52,16 +52,16 @@ fn fields(message: &DescriptorProto) -> Fields {
     fields.collect()
 }
 
-/// A message of this name, of the same length, in which all text is UTF-8.
-pub(super) fn mended(name: &str, message: &[u8]) -> Vec<u8> {
-    let mut mended = message.to_vec();
-    // What is no message at all is for others to find out.
-    let _ = mend(&mut mended, MESSAGES.get(&format!(".{name}")));
-    mended
+/// The same message, of the same length, with only valid UTF-8 in its text fields.
+pub(super) fn with_valid_utf8(name: &str, message: &[u8]) -> Vec<u8> {
+    let mut with_valid_utf8 = message.to_vec();
+    // Bytes that are no message are left for the decoder to refuse.
+    let _ = repair(&mut with_valid_utf8, MESSAGES.get(&format!(".{name}")));
+    with_valid_utf8
 }
 
-/// Mends a message, as far as it is one. Source of the format: the encoding of Protocol Buffers.
-fn mend(mut bytes: &mut [u8], fields: Option<&Fields>) -> Option<()> {
+/// Repairs a message, as far as it is one. Source of the format: the Protocol Buffers encoding.
+fn repair(mut bytes: &mut [u8], fields: Option<&Fields>) -> Option<()> {
     while !bytes.is_empty() {
         let key = number(&mut bytes)?;
         match key & 7 {
@@ -75,7 +75,7 @@ fn mend(mut bytes: &mut [u8], fields: Option<&Fields>) -> Option<()> {
                 let length = number(&mut bytes)?;
                 let content = take(&mut bytes, usize::try_from(length).ok()?)?;
                 match fields.and_then(|fields| fields.get(&(key >> 3))) {
-                    Some(Holds::Message(name)) => mend(content, MESSAGES.get(name))?,
+                    Some(Holds::Message(name)) => repair(content, MESSAGES.get(name))?,
                     Some(Holds::Text) if str::from_utf8(content).is_err() => {
                         content.fill(SUBSTITUTE);
                     }
@@ -85,7 +85,7 @@ fn mend(mut bytes: &mut [u8], fields: Option<&Fields>) -> Option<()> {
             5 => {
                 take(&mut bytes, 4)?;
             }
-            // The beginning or the end of a group.
+            // The start or the end of a group.
             _ => {}
         }
     }
@@ -112,16 +112,16 @@ mod tests {
     use super::*;
     use crate::grpc::pb;
 
-    fn mended_batch(message: &[u8]) -> Vec<u8> {
-        mended(&pb::BatchScorePaymentsRequest::full_name(), message)
+    fn repaired_batch(message: &[u8]) -> Vec<u8> {
+        with_valid_utf8(&pb::BatchScorePaymentsRequest::full_name(), message)
     }
 
     proptest! {
         #[test]
-        fn bytes_of_any_kind_are_mended_as_far_as_they_are_a_message(
+        fn bytes_of_any_kind_are_repaired_as_far_as_they_are_a_message(
             bytes in proptest::collection::vec(any::<u8>(), 0..100),
         ) {
-            prop_assert_eq!(mended_batch(&bytes).len(), bytes.len());
+            prop_assert_eq!(repaired_batch(&bytes).len(), bytes.len());
         }
 
         #[test]
@@ -132,13 +132,13 @@ mod tests {
             });
             let batch = pb::BatchScorePaymentsRequest { requests: requests.collect() };
             let good = batch.encode_to_vec();
-            prop_assert_eq!(mended_batch(&good), good);
+            prop_assert_eq!(repaired_batch(&good), good);
         }
     }
 
     #[test]
     fn only_bad_text_of_the_contract_is_replaced() {
-        // An item of a batch: its token, and fields that nobody knows, of each kind.
+        // An item of a batch: its token, and unknown fields of each kind.
         let item = |token: &[u8]| {
             let length = u8::try_from(token.len()).unwrap();
             let unknown = [0x7a, 1, 0xff, 0x78, 1, 0x79, 1, 2, 3, 4, 5, 6, 7, 0xff];
@@ -148,6 +148,6 @@ mod tests {
         };
         let bad = [item(b"good"), item(b"b\xffd"), item(b"\xf0\x9f")].concat();
         let good = [item(b"good"), item(b"\x1a\x1a\x1a"), item(b"\x1a\x1a")].concat();
-        assert_eq!(mended_batch(&bad), good);
+        assert_eq!(repaired_batch(&bad), good);
     }
 }

@@ -1,11 +1,11 @@
-//! Of payments that are asked about or blocked, a sample is logged: under names that only who has the key
-//! can tell, never under an account's, payee's or device's own.
+//! Logs a sample of the payments that are confirmed or blocked. Accounts, payees and devices are named by
+//! aliases that only the holder of the key can compute, never by their own ids.
 
 use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
-use super::door::Door;
 use crate::engine::Engine;
+use crate::grpc::door::Door;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 use crate::scoring::payment::Payment;
@@ -13,23 +13,23 @@ use crate::telemetry::{TRACEPARENT, TraceContext};
 
 const TRACE: HeaderName = HeaderName::from_static(TRACEPARENT);
 
-/// The trace that the caller records, if so.
-pub(super) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
+/// The trace context of the caller, if it records the trace.
+pub(in crate::grpc) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
     let header = headers.get(TRACE)?;
     TraceContext::sampled(header.to_str().ok()?)
 }
 
-/// Who looks at payments, and for which call.
+/// Logs decisions for one call.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Noted<'a> {
-    pub(super) door: &'a Door,
-    pub(super) engine: &'a Engine,
-    pub(super) trace: Option<TraceContext>,
+pub(in crate::grpc) struct DecisionLog<'a> {
+    pub(in crate::grpc) door: &'a Door,
+    pub(in crate::grpc) engine: &'a Engine,
+    pub(in crate::grpc) trace: Option<TraceContext>,
 }
 
-impl Noted<'_> {
-    /// Logs what was decided on a payment, if it is its turn. One that is let through never is.
-    pub(super) fn note(&self, payment: &Payment, scored: &Scored) {
+impl DecisionLog<'_> {
+    /// Logs a decision, if it disturbs the payer and is part of the sample.
+    pub(in crate::grpc) fn log(&self, payment: &Payment, scored: &Scored) {
         let Scored {
             assessment,
             replayed,
@@ -62,8 +62,8 @@ impl Noted<'_> {
     }
 }
 
-/// Further digits tell a reader of the log nothing; evidence has them all. What is under a threshold stays
-/// under it.
+/// Two digits are enough for a log; evidence has them all. Rounded down, so that a score below a threshold
+/// stays below it.
 fn in_hundredths(score: f64) -> f64 {
     (score * 100.0).floor() / 100.0
 }

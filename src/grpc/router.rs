@@ -1,4 +1,4 @@
-//! Where calls go: to our service, or to those that tools ask.
+//! Routes calls to our service, or to health and reflection.
 
 use std::convert::Infallible;
 use std::fmt;
@@ -11,48 +11,48 @@ use tonic::codegen::{BoxFuture, Service as TowerService};
 use tonic::service::Routes;
 
 use super::calls::LimitedBody;
-use super::direct::Direct;
-use super::noted::trace_of;
+use super::service::RiskServer;
+use super::service::decision_log::trace_of;
 
-/// Our service, on the wire.
+/// Our service, with tracing where that is compiled in.
 #[cfg(not(feature = "otlp"))]
-pub(super) type Risk = Direct;
+pub(super) type Risk = RiskServer;
 #[cfg(feature = "otlp")]
-pub(super) type Risk = super::traced::Traced<Direct>;
+pub(super) type Risk = super::traced::Traced<RiskServer>;
 
-/// A call on its way through it. By its own name: whether it may go from thread to thread would else depend on what
-/// calls bring, which knows of those that wait.
+/// The future of a call to it. Named, because an opaque type would make its being `Send` depend on the request
+/// body, which refers to the queue of such futures.
 #[cfg(not(feature = "otlp"))]
 type Served = BoxFuture<Response<Body>, Infallible>;
 #[cfg(feature = "otlp")]
 type Served = super::traced::Tracing<BoxFuture<Response<Body>, Infallible>>;
 
-/// All services. Ours stands before the router, whose way to a service takes a tenth of a call: it looks the
-/// path up as a pattern, notes what it matched, and puts body and answer into boxes.
+/// All services. Calls to ours are told apart before tonic's router, which takes a tenth of a call: it matches
+/// the path against patterns, records the match, and boxes body and answer.
 #[derive(Debug, Clone)]
-pub struct Services {
+pub struct Router {
     risk: Option<Risk>,
     tools: Routes,
 }
 
-/// A call on its way through its service.
+/// A call that a service works on.
 pub(super) enum Serving {
     Risk(Served),
-    /// Has been through it, and waits.
+    /// Our service has scored it, and it waits for the journal.
     Later(BoxFuture<Response<Body>, Infallible>),
-    // Larger, and seldom.
+    // Boxed, as it is larger and rare.
     Tools(Box<<Routes as TowerService<Request<LimitedBody>>>::Future>),
 }
 
-/// Without ours: calls to it are UNIMPLEMENTED.
-impl From<Routes> for Services {
+/// Without our service: calls to it are UNIMPLEMENTED.
+impl From<Routes> for Router {
     fn from(tools: Routes) -> Self {
         let tools = tools.prepare();
         Self { risk: None, tools }
     }
 }
 
-impl Services {
+impl Router {
     pub(super) fn new(risk: Risk, tools: Routes) -> Self {
         Self {
             risk: Some(risk),
@@ -60,20 +60,20 @@ impl Services {
         }
     }
 
-    /// Whether this call scores one payment and may do so in a line with others.
+    /// Whether this call scores one payment, and may be queued to be scored with others.
     pub(super) fn scores_one<B>(&self, request: &Request<B>) -> bool {
-        self.risk.is_some() && Direct::scores_one(request) && !is_traced(request)
+        self.risk.is_some() && RiskServer::scores_one(request) && !is_traced(request)
     }
 
-    /// What scores in a line, where anything does.
-    pub(super) fn direct(&self) -> Option<&Direct> {
+    /// What scores the calls of the queue, if our service is there.
+    pub(super) fn risk_server(&self) -> Option<&RiskServer> {
         #[cfg(feature = "otlp")]
         return self.risk.as_ref().map(|risk| &risk.0);
         #[cfg(not(feature = "otlp"))]
         return self.risk.as_ref();
     }
 
-    /// Begins a call, which is one to our service or not.
+    /// Starts a call, to our service or to another.
     pub(super) fn call(&self, is_ours: bool, request: Request<LimitedBody>) -> Serving {
         match &self.risk {
             Some(risk) if is_ours => Serving::Risk(risk.clone().call(request)),
@@ -82,7 +82,7 @@ impl Services {
     }
 }
 
-/// Whether a span is made for the call: around all of it, by itself.
+/// Whether a span is recorded for the call, which then has to go through the service as a whole.
 fn is_traced<B>(request: &Request<B>) -> bool {
     cfg!(feature = "otlp") && trace_of(request.headers()).is_some()
 }
