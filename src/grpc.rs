@@ -14,7 +14,7 @@
 //! made for nothing; a *place* is an address that connections come from; the *clerk* serves the line of a worker; and
 //! what is *noted* of an answer is its counters, its log line and its trace.
 
-pub mod door;
+pub mod server_state;
 pub mod health;
 pub mod listeners;
 pub mod workers;
@@ -45,11 +45,11 @@ use tonic_health::server::{HealthReporter, HealthService};
 
 use admission::Admission;
 use connections::Edge;
-use door::Door;
 use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
 use router::Router;
+use server_state::ServerState;
 pub use service::RiskServer;
 use service::Service;
 
@@ -84,24 +84,30 @@ impl Default for Settings {
 }
 
 /// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or the time for that has passed. While the `door` is closed every call is UNAVAILABLE, and
+/// have ended, or the time for that has passed. While the `server_state` is closed every call is UNAVAILABLE, and
 /// so says the health service.
 ///
 /// # Errors
 /// When a thread cannot start.
 pub async fn serve_on_workers(
     listeners: Listeners,
-    door: impl Into<Door>,
+    server_state: impl Into<ServerState>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = door.into();
+    let server_state = server_state.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let stop = health::tell(
+        shutdown,
+        server_state.clone(),
+        health.clone(),
+        settings.drain_grace,
+    );
     let tools = tools(health, settings.reflection);
-    let edge = door.clone();
+    let edge = server_state.clone();
     let limits = settings.limits;
-    let services = move |admission| services(&limits, door.clone(), admission, tools.clone());
+    let services =
+        move |admission| services(&limits, server_state.clone(), admission, tools.clone());
     workers::run(listeners, edge, services, settings, stop).await
 }
 
@@ -126,30 +132,43 @@ pub async fn serve_echo_on_workers(
 /// runtime does not.
 pub async fn serve(
     listener: TcpListener,
-    door: impl Into<Door>,
+    server_state: impl Into<ServerState>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
-    let door = door.into();
+    let server_state = server_state.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let stop = health::tell(
+        shutdown,
+        server_state.clone(),
+        health.clone(),
+        settings.drain_grace,
+    );
     let (limits, tools) = (settings.limits, tools(health, settings.reflection));
-    let edge = Edge::new(door.clone(), settings, 1);
-    let services = |admission| services(&limits, door, admission, tools);
+    let edge = Edge::new(server_state.clone(), settings, 1);
+    let services = |admission| services(&limits, server_state, admission, tools);
     edge.serve(listener, services, stop).await;
 }
 
 /// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
-pub fn service(door: impl Into<Door>, limits: &Limits) -> RiskServer {
+pub fn service(server_state: impl Into<ServerState>, limits: &Limits) -> RiskServer {
     let admission = Arc::new(Admission::new(limits, 1));
     RiskServer::new(
-        Service::new(door.into(), admission),
+        Service::new(server_state.into(), admission),
         message_bytes_max(limits),
     )
 }
 
-fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Router {
-    let risk = RiskServer::new(Service::new(door, admission), message_bytes_max(limits));
+fn services(
+    limits: &Limits,
+    server_state: ServerState,
+    admission: Arc<Admission>,
+    tools: Routes,
+) -> Router {
+    let risk = RiskServer::new(
+        Service::new(server_state, admission),
+        message_bytes_max(limits),
+    );
     #[cfg(feature = "otlp")]
     let risk = traced::Traced(risk);
     Router::new(risk, tools)

@@ -22,8 +22,8 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
+use crate::grpc::server_state::ServerState;
 use crate::telemetry::families::{BUILD, SNAPSHOT_INTERVAL};
 use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
@@ -54,7 +54,7 @@ pub struct Http {
 #[derive(Debug)]
 pub struct Told {
     /// What calls go through.
-    pub door: Door,
+    pub server_state: ServerState,
     /// What they, and connections, get in by.
     pub entry: Entry,
     /// How changed files were taken.
@@ -159,7 +159,7 @@ impl Told {
                 response
             }
             "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match self.door.welcomes_calls() {
+            "/readyz" => match self.server_state.is_ready() {
                 true => text(StatusCode::OK, "ready\n"),
                 false => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             },
@@ -178,7 +178,7 @@ impl Told {
         self.entry.put_on(&mut page);
         self.reloads.put_on(&mut page);
         page.one(&SNAPSHOT_INTERVAL, self.snapshot_interval.as_secs());
-        self.door.put_on(&mut page);
+        self.server_state.put_on(&mut page);
         page.finish()
     }
 }

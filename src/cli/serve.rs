@@ -8,9 +8,9 @@ use super::{Ended, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Contents, OPEN_DOOR};
 use crate::engine::Engine;
-use crate::grpc::door::Door;
 use crate::grpc::entry::Entry;
 use crate::grpc::listeners::Listeners;
+use crate::grpc::server_state::ServerState;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
@@ -112,12 +112,12 @@ async fn serve(
 
     #[cfg(feature = "otlp")]
     let traces = Traces::of(&config.log)?;
-    let door = Door::logging(config.log.sample.sample());
+    let server_state = ServerState::logging(config.log.sample.sample());
     let settings = grpc_settings(&config);
     let entry = settings.entry.clone();
     let counters = Arc::new(ReloadCounters::default());
     let told = Told {
-        door: door.clone(),
+        server_state: server_state.clone(),
         entry: entry.clone(),
         reloads: Arc::clone(&counters),
         snapshot_interval: config.snapshot_every.interval,
@@ -125,7 +125,7 @@ async fn serve(
         process: Process { started },
     };
     let http = start_http(&config, told)?;
-    let serving = grpc::serve_on_workers(listeners, door.clone(), settings, stop);
+    let serving = grpc::serve_on_workers(listeners, server_state.clone(), settings, stop);
     let mut serving = std::pin::pin!(serving);
     let opening = opening::open(&config, arguments.set_damage_aside);
     let ended = |result: std::io::Result<()>| {
@@ -147,7 +147,7 @@ async fn serve(
     let reloading = Reloading::start(reloads, watched)
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
     reloading.ask_at(hangups);
-    door.open(Arc::clone(&engine));
+    server_state.set_engine(Arc::clone(&engine));
     tell_ready(&config, &engine, address, http.address());
     arguments.starter.tell(address, config.journal_ack);
     let mut hurried = false;

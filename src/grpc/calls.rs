@@ -18,10 +18,10 @@ use hyper::{Request, Response};
 
 use super::admission::{Admission, Queued};
 use super::connections::Activity;
-use super::door::Door;
 use super::entry::Entry;
 use super::pb::served::risk_service_server::SERVICE_NAME;
 use super::router::{Router, Serving};
+use super::server_state::ServerState;
 use super::status::Fault;
 use crate::access::Fingerprint;
 use crate::clock::Stopwatch;
@@ -56,7 +56,7 @@ pub(super) struct Calls(pub(super) Arc<Shared>);
 /// What the calls of one connection share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) door: Door,
+    pub(super) server_state: ServerState,
     pub(super) admission: Arc<Admission>,
     pub(super) entry: Entry,
     /// The fingerprint of the client's certificate, if it presented one.

@@ -26,10 +26,10 @@ use super::Settings;
 use super::admission::Admission;
 use super::calls::queue::{CallQueue, Scorer};
 use super::calls::{Calls, Shared, UnendedBodies};
-use super::door::Door;
 use super::entry::Entry;
 use super::limits::Limits;
 use super::router::Router;
+use super::server_state::ServerState;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
 use slots::{Slot, Slots};
@@ -62,17 +62,17 @@ const KEEPALIVE_PROBES: u32 = 3;
 /// What all workers share: settings, connection slots and counters.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
-    door: Door,
+    server_state: ServerState,
     settings: Settings,
     workers: usize,
     slots: Arc<Slots>,
 }
 
 impl Edge {
-    /// The edge for this many workers; `door` holds the counters.
-    pub(super) fn new(door: Door, settings: Settings, workers: usize) -> Self {
+    /// The edge for this many workers; `server_state` holds the counters.
+    pub(super) fn new(server_state: ServerState, settings: Settings, workers: usize) -> Self {
         Self {
-            door,
+            server_state,
             workers,
             slots: Slots::new(&settings.limits),
             settings,
@@ -105,7 +105,7 @@ impl Edge {
             router,
             queue,
             admission,
-            door: self.door.clone(),
+            server_state: self.server_state.clone(),
             entry: entry.clone(),
             limits,
         };
@@ -130,7 +130,7 @@ impl Edge {
         server: &Server,
         draining: &watch::Receiver<()>,
     ) -> Infallible {
-        let counters = self.door.edge();
+        let counters = self.server_state.edge();
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -167,12 +167,12 @@ impl Connection {
     /// slot. Where the address is in debt for wasted work, the connection waits first.
     async fn serve(self, server: Server, mut draining: watch::Receiver<()>, slot: Slot) {
         let Self { stream, address } = self;
-        let door = server.door.clone();
+        let server_state = server.server_state.clone();
         if let Some(time) = waste::delay_for_debt(&slot, address.port()) {
-            door.edge().held(ConnectionHeld::Begin);
+            server_state.edge().held(ConnectionHeld::Begin);
             tokio::select! {
                 () = sleep(time) => {}
-                _ = draining.changed() => return door.edge().closed(ConnectionClosed::Shutdown),
+                _ = draining.changed() => return server_state.edge().closed(ConnectionClosed::Shutdown),
             }
         }
         let slot = Arc::new(slot);
@@ -188,7 +188,7 @@ impl Connection {
             },
             Err(_) => ConnectionClosed::Broken,
         };
-        door.edge().closed(closed);
+        server_state.edge().closed(closed);
         tracing::debug!(target: "doublecheck", %address, why = %closed, "a connection ended");
         drop(slot);
     }
@@ -219,7 +219,7 @@ struct Server {
     router: Router,
     queue: CallQueue,
     admission: Arc<Admission>,
-    door: Door,
+    server_state: ServerState,
     entry: Entry,
     limits: Limits,
 }
@@ -293,10 +293,10 @@ impl Server {
         } = peer;
         let mut lifetime = Lifetime::new(&self.limits, address.port());
         let activity = Arc::new(Activity::default());
-        let waste = Waste::new(slot, self.door.clone(), Arc::clone(&activity));
+        let waste = Waste::new(slot, self.server_state.clone(), Arc::clone(&activity));
         let io = WatchedSocket::new(io, Arc::clone(&activity), waste, self.queue.clone());
         let shared = Shared {
-            door: self.door,
+            server_state: self.server_state,
             admission: self.admission,
             entry: self.entry,
             certificate,

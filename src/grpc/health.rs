@@ -6,8 +6,8 @@ use std::time::Duration;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::door::Door;
 use super::pb::risk_service_server::SERVICE_NAME;
+use super::server_state::ServerState;
 
 /// What the health service calls the whole server, and the one service in it.
 const NAMES: [&str; 2] = ["", SERVICE_NAME];
@@ -29,15 +29,15 @@ pub(super) async fn outside() -> HealthReporter {
 /// watches turns away before connections close. Then nobody watches any more.
 pub(super) async fn tell(
     shutdown: impl Future<Output = ()>,
-    door: Door,
+    server_state: ServerState,
     mut health: HealthReporter,
     grace: Duration,
 ) {
     tokio::select! {
         () = shutdown => {}
-        () = follow(&door, &health) => {}
+        () = follow(&server_state, &health) => {}
     }
-    door.begin_to_close();
+    server_state.begin_draining();
     report(&health, &NAMES, ServingStatus::NotServing).await;
     tokio::time::sleep(grace).await;
     // A watch ends with what it watches, and what was reported last is still told first.
@@ -47,8 +47,8 @@ pub(super) async fn tell(
 }
 
 /// Serving once the door opens; and from then on as the journal is.
-async fn follow(door: &Door, health: &HealthReporter) {
-    let engine = door.opened().await;
+async fn follow(server_state: &ServerState, health: &HealthReporter) {
+    let engine = server_state.ready().await;
     report(health, &NAMES, ServingStatus::Serving).await;
     let mut known = None;
     loop {

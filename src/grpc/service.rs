@@ -18,9 +18,9 @@ use super::calls::deadline::{self, Arrival};
 use super::codec;
 use super::codec::raw::BatchScorePaymentsRequest;
 use super::convert::{InvalidRequest, request, response};
-use super::door::Door;
 use super::pb;
 use super::pb::served::risk_service_server::RiskService;
+use super::server_state::ServerState;
 use super::status::Fault;
 use crate::clock::Deadline;
 use crate::engine::{Chunk, Engine, Kept, Receipt};
@@ -43,20 +43,23 @@ pub use unary::RiskServer;
 /// The service of the wire contract, on top of the engine.
 #[derive(Debug)]
 pub(super) struct Service {
-    door: Door,
+    server_state: ServerState,
     admission: Arc<Admission>,
 }
 
 impl Service {
-    pub(super) const fn new(door: Door, admission: Arc<Admission>) -> Self {
-        Self { door, admission }
+    pub(super) const fn new(server_state: ServerState, admission: Arc<Admission>) -> Self {
+        Self {
+            server_state,
+            admission,
+        }
     }
 
     /// Admits a call; a refusal is counted.
     fn enter(&self) -> Result<InFlight<'_>, Fault> {
         let entered = self.admission.enter();
         if let Err(Fault::Busy(why)) = entered {
-            self.door.edge().calls_refused(why, 1);
+            self.server_state.edge().calls_refused(why, 1);
         }
         entered
     }
@@ -66,9 +69,9 @@ impl Service {
         engine: &'a Engine,
         trace: Option<TraceContext>,
     ) -> DecisionLog<'a> {
-        let door = &self.door;
+        let server_state = &self.server_state;
         DecisionLog {
-            door,
+            server_state,
             engine,
             trace,
         }
@@ -81,7 +84,7 @@ impl Service {
         arrival: Arrival,
         answer: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
-        let call = Call::begun(&self.door, method, arrival.since);
+        let call = Call::begun(&self.server_state, method, arrival.since);
         let answer = deadline::within(arrival.deadline, answer).await;
         end(call, &answer);
         answer
@@ -156,7 +159,7 @@ impl<'a> ScoringChunk<'a> {
         asked: &'a Asked,
     ) -> Answered {
         let Self { service, chunk } = self;
-        let call = Call::begun(&service.door, Method::ScorePayment, since);
+        let call = Call::begun(&service.server_state, Method::ScorePayment, since);
         let scoring =
             service.begin_score(
                 headers,
@@ -197,7 +200,7 @@ impl Service {
         &'a self,
         payments: impl IntoIterator<Item = &'a Payment>,
     ) -> ScoringChunk<'a> {
-        let engine = self.door.engine().ok();
+        let engine = self.server_state.engine().ok();
         ScoringChunk {
             service: self,
             chunk: engine.map(|engine| engine.chunk(payments)),
@@ -208,7 +211,7 @@ impl Service {
     fn finish_later(
         &self,
         scoring: Scoring<'_>,
-        call: Call<&Door>,
+        call: Call<&ServerState>,
         deadline: Option<Deadline>,
     ) -> BoxFuture<HttpResponse<Body>, Infallible> {
         let Scoring {
@@ -219,7 +222,7 @@ impl Service {
         } = scoring;
         let engine = Arc::clone(engine);
         let in_flight = in_flight.go_on(&self.admission);
-        let call = call.counted_by(self.door.clone());
+        let call = call.counted_by(self.server_state.clone());
         Box::pin(async move {
             let answer = committed(&engine, receipt, deadline, assessment).await;
             drop(in_flight);
@@ -236,7 +239,7 @@ impl Service {
         Arrival { since, deadline }: Arrival,
         asked: Asked,
     ) -> Result<pb::ScorePaymentResponse, Status> {
-        let call = Call::begun(&self.door, Method::ScorePayment, since);
+        let call = Call::begun(&self.server_state, Method::ScorePayment, since);
         let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
             engine.score_with_receipt(payment, token)
         });
@@ -259,7 +262,7 @@ impl Service {
     ) -> Result<Scoring<'_>, Fault> {
         deadline::check(deadline)?;
         let in_flight = self.enter()?;
-        let engine = self.door.engine_with_room()?;
+        let engine = self.server_state.engine_with_room()?;
         let (payment, token) = asked.as_ref().map_err(InvalidRequest::clone)?;
         RoutedBy::of(headers).check(&payment.account_id)?;
         let (scored, receipt) = score(engine, payment, token.as_deref())?;
@@ -282,7 +285,7 @@ impl Service {
     ) -> Result<pb::BatchScorePaymentsResponse, Status> {
         self.counted(Method::BatchScorePayments, arrival, async {
             let _in_flight = self.enter()?;
-            let engine = self.door.engine_with_room()?;
+            let engine = self.server_state.engine_with_room()?;
             let items = request::batch(message).map_err(Fault::Invalid)?;
             RoutedBy::of(headers).check_all(&items)?;
             let log = self.decision_log(engine, trace_of(headers));
@@ -338,8 +341,8 @@ impl RiskService for Service {
         request: Request<Streaming<CheckedItem>>,
     ) -> Result<Response<Answers>, Status> {
         let Arrival { since, deadline } = arrival(&request);
-        let mut call = Call::begun(self.door.clone(), Method::StreamPayments, since);
-        match self.door.engine() {
+        let mut call = Call::begun(self.server_state.clone(), Method::StreamPayments, since);
+        match self.server_state.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
                 let answers = Answers::new(engine, request, deadline, call);
@@ -358,7 +361,7 @@ impl RiskService for Service {
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
         self.counted(Method::ReportOutcome, arrival(&request), async {
-            let engine = self.door.engine_with_room()?;
+            let engine = self.server_state.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&report.account_id)?;
@@ -383,7 +386,10 @@ impl RiskService for Service {
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&account_id)?;
-            let record = self.door.engine()?.payment(&account_id, &payment_id);
+            let record = self
+                .server_state
+                .engine()?
+                .payment(&account_id, &payment_id);
             let record = record.ok_or(Fault::Unknown)?;
             Ok(pb::GetPaymentResponse {
                 record: Some(response::record(&record)),
@@ -402,7 +408,7 @@ impl RiskService for Service {
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&listing.account_id)?;
-            let engine = self.door.engine()?;
+            let engine = self.server_state.engine()?;
             let records = engine.payments(&listing);
             let alias = engine.alias(listing.account_id.as_str());
             Ok(response::page(&listing, &records, alias.to_string()))
@@ -431,9 +437,9 @@ mod tests {
         let clock = ManualClock::at(Timestamp::from_unix_ms(1_700_000_000_000));
         let key = TokenKey::from_bytes(&[7; 32]);
         let engine = Engine::new(Policy::default(), Arc::new(clock), key);
-        let door = Door::from(Arc::new(engine));
+        let server_state = ServerState::from(Arc::new(engine));
         let admission = Arc::new(Admission::new(&Limits::DEFAULT, 1));
-        let service = Service::new(door.clone(), admission);
+        let service = Service::new(server_state.clone(), admission);
         let arrival = Arrival {
             since: Stopwatch::start(),
             deadline: None,
@@ -444,7 +450,7 @@ mod tests {
         let told = begin_chunk.score(&HeaderMap::new(), arrival, &asked);
         assert!(matches!(told, Answered::Now(Err(_))));
         let mut page = Page::default();
-        door.put_on(&mut page);
+        server_state.put_on(&mut page);
         let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
             grpc_method=\"ScorePayment\"";
         let page = page.finish();

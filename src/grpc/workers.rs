@@ -17,9 +17,9 @@ use tokio::task::JoinSet;
 use super::Settings;
 use super::admission::Admission;
 use super::connections::Edge;
-use super::door::Door;
 use super::listeners::Listeners;
 use super::router::Router;
+use super::server_state::ServerState;
 
 /// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
 /// where a turn may be a batch: whoever comes would wait for all of them.
@@ -28,19 +28,19 @@ const TURNS_BETWEEN_LOOKS: u32 = 8;
 /// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
 /// have ended, or the time for that has passed; what is open beyond it is closed.
 ///
-/// Connections are counted at the `door`. `services` is called on each worker: what it makes anew, such as
+/// Connections are counted at the `server_state`. `services` is called on each worker: what it makes anew, such as
 /// reference counts, no two cores share.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
     listeners: Listeners,
-    door: Door,
+    server_state: ServerState,
     services: impl Fn(Arc<Admission>) -> Router + Clone + Send + 'static,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let edge = Edge::new(door, settings, listeners.each.len());
+    let edge = Edge::new(server_state, settings, listeners.each.len());
     let serve = move |listener, stop: Stop| async move {
         edge.serve(listener, services, stop.asked()).await;
         Ok(())

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::router::Router;
+use doublecheck::grpc::server_state::ServerState;
 use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
@@ -60,7 +60,7 @@ async fn connections_are_spread_over_the_workers() {
     let stopped = async { stopped.await.unwrap_or_default() };
     let served = tokio::spawn(workers::run(
         listeners,
-        Door::closed(),
+        ServerState::recovering(),
         services,
         Settings::default(),
         stopped,
@@ -141,7 +141,7 @@ async fn a_worker_that_fails_takes_the_others_with_it() {
     let never = std::future::pending();
     let ended = workers::run(
         listeners().await,
-        Door::closed(),
+        ServerState::recovering(),
         services,
         Settings::default(),
         never,

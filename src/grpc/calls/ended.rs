@@ -31,7 +31,7 @@ impl PendingCall {
         if let (Some(OpenCall { shared, .. }), Fault::Busy(why)) = (&self.open, &fault)
             && self.method.is_some()
         {
-            shared.door.edge().calls_refused(*why, 1);
+            shared.server_state.edge().calls_refused(*why, 1);
         }
         self.settle(fault.is_the_calls());
         let (code, answer) = fault.into_answer();
@@ -111,7 +111,7 @@ impl PendingCall {
     /// Counts the end of a call whose method was not called and so has not counted it.
     fn count_unseen(&self, code: Code) {
         if let (Some(method), Some(OpenCall { shared, .. })) = (self.method, &self.open) {
-            Call::begun(&shared.door, method, self.since).fail(code.into());
+            Call::begun(&shared.server_state, method, self.since).fail(code.into());
         }
     }
 

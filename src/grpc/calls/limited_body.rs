@@ -168,13 +168,13 @@ impl LimitedBody {
     }
 
     fn refuse(&self, fault: Fault) -> Status {
-        let door = &self.shared.door;
+        let server_state = &self.shared.server_state;
         let status = Status::from(fault);
         // A stream is counted by its method, which was called; any other method was not.
         if let Some(method) = self.method
             && method != Method::StreamPayments
         {
-            Call::begun(door, method, self.since).fail(status.code().into());
+            Call::begun(server_state, method, self.since).fail(status.code().into());
         }
         status
     }

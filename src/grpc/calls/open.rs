@@ -40,7 +40,9 @@ impl Shared {
     pub(in crate::grpc) fn hold(&self, bytes: usize) -> bool {
         let has_room = self.admission.hold(bytes);
         if !has_room {
-            self.door.edge().calls_refused(CallRefused::Messages, 1);
+            self.server_state
+                .edge()
+                .calls_refused(CallRefused::Messages, 1);
         }
         has_room
     }

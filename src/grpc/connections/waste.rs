@@ -20,7 +20,7 @@ use tokio::time::{Sleep, sleep};
 use super::activity::Activity;
 use crate::grpc::connections::leaky_bucket::{Allowance, LeakyBucket};
 use crate::grpc::connections::slots::Slot;
-use crate::grpc::door::Door;
+use crate::grpc::server_state::ServerState;
 use crate::telemetry::ConnectionHeld;
 
 /// For how long at most an address's debt holds a connection up at a time.
@@ -42,7 +42,7 @@ const HANDSHAKE_NS: u64 = 500_000;
 #[derive(Debug)]
 pub(super) struct Waste {
     slot: Arc<Slot>,
-    door: Door,
+    server_state: ServerState,
     activity: Arc<Activity>,
     debt: LeakyBucket,
     /// How much of it the address was charged too.
@@ -52,11 +52,11 @@ pub(super) struct Waste {
 }
 
 impl Waste {
-    pub(super) fn new(slot: Arc<Slot>, door: Door, activity: Arc<Activity>) -> Self {
+    pub(super) fn new(slot: Arc<Slot>, server_state: ServerState, activity: Arc<Activity>) -> Self {
         Self {
             debt: LeakyBucket::empty(slot.allowance(), slot.now()),
             slot,
-            door,
+            server_state,
             activity,
             charged_ns: 0,
             hold: None,
@@ -83,7 +83,7 @@ impl Waste {
             }
             match self.time_to_hold() {
                 Some((time, why)) => {
-                    self.door.edge().held(why);
+                    self.server_state.edge().held(why);
                     self.hold = Some(Box::pin(sleep(time)));
                 }
                 None => {
@@ -180,6 +180,6 @@ impl Waste {
             ..Limits::DEFAULT
         });
         let slot = slots.take(std::net::IpAddr::from([127, 0, 0, 1])).unwrap();
-        Self::new(Arc::new(slot), Door::closed(), activity)
+        Self::new(Arc::new(slot), ServerState::recovering(), activity)
     }
 }

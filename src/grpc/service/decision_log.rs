@@ -5,7 +5,7 @@ use hyper::HeaderMap;
 use hyper::header::HeaderName;
 
 use crate::engine::Engine;
-use crate::grpc::door::Door;
+use crate::grpc::server_state::ServerState;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 use crate::scoring::payment::Payment;
@@ -22,7 +22,7 @@ pub(in crate::grpc) fn trace_of(headers: &HeaderMap) -> Option<TraceContext> {
 /// Logs decisions for one call.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::grpc) struct DecisionLog<'a> {
-    pub(in crate::grpc) door: &'a Door,
+    pub(in crate::grpc) server_state: &'a ServerState,
     pub(in crate::grpc) engine: &'a Engine,
     pub(in crate::grpc) trace: Option<TraceContext>,
 }
@@ -36,7 +36,7 @@ impl DecisionLog<'_> {
             ..
         } = scored;
         let is_disturbed = assessment.decision != Decision::Allow && !replayed;
-        if !is_disturbed || !self.door.disturbed().takes() {
+        if !is_disturbed || !self.server_state.disturbed().takes() {
             return;
         }
         let codes: Vec<&str> = assessment

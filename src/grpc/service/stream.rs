@@ -22,9 +22,9 @@ use crate::grpc::calls::deadline::DeadlineTimer;
 use crate::grpc::codec::raw::{Item, StreamPaymentsRequest};
 use crate::grpc::codec::{self, Decoded};
 use crate::grpc::convert::{InvalidRequest, request, response};
-use crate::grpc::door::Door;
 use crate::grpc::pb::StreamPaymentsResponse;
 use crate::grpc::pb::stream_payments_response::Answer;
+use crate::grpc::server_state::ServerState;
 use crate::grpc::status::Fault;
 use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry::{self, CallRefused, TraceContext};
@@ -54,7 +54,7 @@ pub(in crate::grpc) struct Answers {
     deadline: Option<DeadlineTimer>,
     use_tracker: UseTracker,
     /// Counted once the stream ends, however it does.
-    call: telemetry::Call<Door>,
+    call: telemetry::Call<ServerState>,
 }
 
 /// Waits for the journal.
@@ -84,7 +84,7 @@ impl Answers {
         engine: Arc<Engine>,
         request: Request<Streaming<CheckedItem>>,
         deadline: Option<Deadline>,
-        call: telemetry::Call<Door>,
+        call: telemetry::Call<ServerState>,
     ) -> Self {
         Self {
             engine,
@@ -146,7 +146,7 @@ impl Answers {
         let payments = self.taken.iter().filter_map(CheckedItem::payment);
         let mut chunk = self.engine.chunk(payments);
         let log = DecisionLog {
-            door: self.call.counters(),
+            server_state: self.call.counters(),
             engine: &self.engine,
             trace: self.trace,
         };
