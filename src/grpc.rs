@@ -1,37 +1,39 @@
-//! The edge: gRPC in, gRPC out. No decisions are made here.
+//! The gRPC server. It decides nothing about payments.
 //!
-//! A call is decoded, converted, scored and encoded in one go on the one thread of its connection: nothing is
-//! handed over in between, so a slow client slows only itself.
+//! A request is decoded, scored and answered in one go on the thread of its connection: nothing is handed over in
+//! between, so a slow client slows only itself.
 //!
-//! A connection has a place (`places`) and a life (`connections`), and what it sends for nothing is held
-//! against it (`owed`); its calls (`calls`) are let in or refused (`admission`), and given up at their deadline
-//! (`deadline`), before their service (`services`) sees them or while it waits. Those that score one payment stand
-//! in line (`line`), and are scored with others whose turn has come; every other is a task (`exchange`). Those that
-//! score go from bytes to bytes (`direct`); all others through tonic.
+//! ```text
+//! workers → connections → calls → router → service → engine
+//! ```
 //!
-//! What the words stand for: the *door* is how far the service has come, from its start to its end, and the counters
-//! of all who ask; a *pulse* is what has happened on a connection so far; what is *owed* is the work that its client
-//! made for nothing; a *place* is an address that connections come from; the *clerk* serves the line of a worker; and
-//! what is *noted* of an answer is its counters, its log line and its trace.
+//! - [`workers`], [`listeners`]: for each core a thread with its runtime and its listening socket.
+//! - `connections`: accepted, TLS, HTTP/2; limits, and what is done about clients that waste work.
+//! - `calls`: each from its headers to the end of its answer, bounded by [`admission`] and its deadline.
+//! - [`router`]: to our service, or to health and reflection.
+//! - `service`: the methods. Around it `codec` (bytes to messages), `convert` (messages to the domain and back),
+//!   `status` (errors) and [`pb`] (the generated contract).
+//! - [`server_state`], [`auth`], [`limits`]: what all of these share.
+//! - `echo`: a server that answers without scoring, to measure this one against.
 
-pub mod server_state;
-pub mod health;
-pub mod listeners;
 pub mod workers;
-pub mod limits;
-pub mod admission;
+pub mod listeners;
 mod connections;
-pub mod entry;
 mod calls;
+pub mod admission;
 pub mod router;
-mod codec;
 mod service;
-#[cfg(feature = "otlp")]
-mod traced;
+mod codec;
 mod convert;
 mod status;
-mod echo;
 pub mod pb;
+pub mod server_state;
+pub mod auth;
+pub mod limits;
+pub mod health;
+#[cfg(feature = "otlp")]
+mod traced;
+mod echo;
 
 use std::future::Future;
 use std::io;
@@ -44,8 +46,8 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use admission::Admission;
+use auth::Auth;
 use connections::Edge;
-use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
 use router::Router;
@@ -56,16 +58,16 @@ use service::Service;
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// How the edge serves.
+/// How the server serves.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How much clients may ask of it.
+    /// How much clients may ask for.
     pub limits: Limits,
-    /// Who gets in.
-    pub entry: Entry,
-    /// Whether tools may ask what is served.
+    /// Who may connect and call.
+    pub auth: Auth,
+    /// Whether the reflection service is offered.
     pub reflection: bool,
-    /// How long calls are still taken once shutdown was announced.
+    /// How long new calls are still taken once shutdown was announced.
     pub drain_grace: Duration,
     /// How long open calls may go on after that.
     pub drain_max: Duration,
@@ -75,7 +77,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            entry: Entry::default(),
+            auth: Auth::default(),
             reflection: true,
             drain_grace: Duration::ZERO,
             drain_max: DRAIN_MAX,
@@ -83,9 +85,9 @@ impl Default for Settings {
     }
 }
 
-/// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or the time for that has passed. While the `server_state` is closed every call is UNAVAILABLE, and
-/// so says the health service.
+/// Serves on one thread for each listener, until `shutdown` completes and the calls then open have ended, or
+/// `drain_max` has passed. Until the engine is set in `server_state`, every call is answered UNAVAILABLE, and
+/// the health service says the same.
 ///
 /// # Errors
 /// When a thread cannot start.
@@ -127,9 +129,8 @@ pub async fn serve_echo_on_workers(
     workers::run_each(listeners, serve, shutdown).await
 }
 
-/// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open
-/// then have ended, or the time for that has passed. Connections that are open beyond it live until the
-/// runtime does not.
+/// Serves on the current runtime, until `shutdown` completes and the calls then open have ended, or `drain_max`
+/// has passed. Connections still open then live until the runtime is dropped.
 pub async fn serve(
     listener: TcpListener,
     server_state: impl Into<ServerState>,
@@ -150,7 +151,7 @@ pub async fn serve(
     edge.serve(listener, services, stop).await;
 }
 
-/// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
+/// The service alone, without connections, health and authentication: for another server, or for a test.
 pub fn service(server_state: impl Into<ServerState>, limits: &Limits) -> RiskServer {
     let admission = Arc::new(Admission::new(limits, 1));
     RiskServer::new(
@@ -178,8 +179,8 @@ fn message_bytes_max(limits: &Limits) -> usize {
     usize::try_from(limits.message_bytes).unwrap_or(usize::MAX)
 }
 
-/// What tools ask for: health and reflection. Every thread shares them, for the descriptions that
-/// reflection answers from take megabytes and milliseconds to make.
+/// Health and reflection. All threads share them: the descriptions that reflection answers from take megabytes
+/// of memory, and milliseconds to build.
 fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
     let health = HealthService::from_health_reporter(health);
     let tools = Routes::new(HealthServer::new(health));
@@ -191,9 +192,9 @@ fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    // Both descriptor sets are constants that compilers wrote; a test asks the services.
+    // Both descriptor sets are constants made by compilers, and a test calls the services.
     let v1 = reflection().build_v1().expect("descriptors are valid");
-    // What Python's and older tools speak.
+    // Still spoken by Python's and older tools.
     let v1alpha = reflection().build_v1alpha().expect("descriptors are valid");
     tools.add_service(v1).add_service(v1alpha)
 }

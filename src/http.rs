@@ -22,7 +22,7 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::grpc::entry::Entry;
+use crate::grpc::auth::Auth;
 use crate::grpc::server_state::ServerState;
 use crate::telemetry::families::{BUILD, SNAPSHOT_INTERVAL};
 use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
@@ -56,7 +56,7 @@ pub struct Told {
     /// What calls go through.
     pub server_state: ServerState,
     /// What they, and connections, get in by.
-    pub entry: Entry,
+    pub auth: Auth,
     /// How changed files were taken.
     pub reloads: Arc<ReloadCounters>,
     /// After how long a snapshot is taken.
@@ -175,7 +175,7 @@ impl Told {
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
         self.process.put_on(&mut page);
         self.lines_lost.put_on(&mut page);
-        self.entry.put_on(&mut page);
+        self.auth.put_on(&mut page);
         self.reloads.put_on(&mut page);
         page.one(&SNAPSHOT_INTERVAL, self.snapshot_interval.as_secs());
         self.server_state.put_on(&mut page);

@@ -8,7 +8,7 @@ use super::{Ended, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Contents, OPEN_DOOR};
 use crate::engine::Engine;
-use crate::grpc::entry::Entry;
+use crate::grpc::auth::Auth;
 use crate::grpc::listeners::Listeners;
 use crate::grpc::server_state::ServerState;
 use crate::http::{Http, Told};
@@ -114,11 +114,11 @@ async fn serve(
     let traces = Traces::of(&config.log)?;
     let server_state = ServerState::logging(config.log.sample.sample());
     let settings = grpc_settings(&config);
-    let entry = settings.entry.clone();
+    let auth = settings.auth.clone();
     let counters = Arc::new(ReloadCounters::default());
     let told = Told {
         server_state: server_state.clone(),
-        entry: entry.clone(),
+        auth: auth.clone(),
         reloads: Arc::clone(&counters),
         snapshot_interval: config.snapshot_every.interval,
         lines_lost,
@@ -140,7 +140,7 @@ async fn serve(
     let reloads = Reloads {
         files: config.files.clone(),
         engine: Arc::clone(&engine),
-        entry,
+        auth,
         counters,
         tell_settings: settings_teller(&config, arguments),
     };
@@ -184,7 +184,7 @@ fn grpc_settings(config: &Config) -> grpc::Settings {
     let clock = Arc::new(SystemClock::start());
     grpc::Settings {
         limits: config.limits,
-        entry: Entry::new(access.clone(), tls.clone(), clock),
+        auth: Auth::new(access.clone(), tls.clone(), clock),
         reflection: config.reflection,
         drain_grace: config.drain_grace,
         drain_max: config.drain_deadline,

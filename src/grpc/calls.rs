@@ -17,8 +17,8 @@ use hyper::header::HeaderMap;
 use hyper::{Request, Response};
 
 use super::admission::{Admission, Queued};
+use super::auth::Auth;
 use super::connections::Activity;
-use super::entry::Entry;
 use super::pb::served::risk_service_server::SERVICE_NAME;
 use super::router::{Router, Serving};
 use super::server_state::ServerState;
@@ -58,7 +58,7 @@ pub(super) struct Calls(pub(super) Arc<Shared>);
 pub(super) struct Shared {
     pub(super) server_state: ServerState,
     pub(super) admission: Arc<Admission>,
-    pub(super) entry: Entry,
+    pub(super) auth: Auth,
     /// The fingerprint of the client's certificate, if it presented one.
     pub(super) certificate: Option<Fingerprint>,
     pub(super) activity: Arc<Activity>,
@@ -147,13 +147,13 @@ impl Calls {
     /// Whether a call may be made.
     fn admit(&self, call: &PendingCall, request: &Request<RequestBody>) -> Result<(), Fault> {
         let Shared {
-            entry,
+            auth,
             certificate,
             tools_open,
             ..
         } = &*self.0;
         protocol::check(request)?;
-        entry.admit(request, *certificate).map_err(Fault::Denied)?;
+        auth.admit(request, *certificate).map_err(Fault::Denied)?;
         if call.method.is_none() && tools_open.load(Ordering::Relaxed) > TOOLS_OPEN_MAX {
             return Err(Fault::Busy(CallRefused::InFlight));
         }

@@ -24,9 +24,9 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Settings;
 use super::admission::Admission;
+use super::auth::Auth;
 use super::calls::queue::{CallQueue, Scorer};
 use super::calls::{Calls, Shared, UnendedBodies};
-use super::entry::Entry;
 use super::limits::Limits;
 use super::router::Router;
 use super::server_state::ServerState;
@@ -89,7 +89,7 @@ impl Edge {
     ) {
         let Settings {
             limits,
-            ref entry,
+            ref auth,
             drain_max,
             ..
         } = self.settings;
@@ -106,7 +106,7 @@ impl Edge {
             queue,
             admission,
             server_state: self.server_state.clone(),
-            entry: entry.clone(),
+            auth: auth.clone(),
             limits,
         };
         let (drain, draining) = watch::channel(());
@@ -182,7 +182,7 @@ impl Connection {
             draining,
         };
         let closed = match prepare(&stream) {
-            Ok(()) => match server.entry.tls() {
+            Ok(()) => match server.auth.tls() {
                 None => server.await_preface(stream, None, peer).await,
                 Some(tls) => Box::pin(server.serve_tls(stream, tls, peer)).await,
             },
@@ -220,7 +220,7 @@ struct Server {
     queue: CallQueue,
     admission: Arc<Admission>,
     server_state: ServerState,
-    entry: Entry,
+    auth: Auth,
     limits: Limits,
 }
 
@@ -235,7 +235,7 @@ impl Server {
     ) -> ConnectionClosed {
         let within = Duration::from_millis(self.limits.handshake_ms);
         let agreed = tokio::select! {
-            agreed = self.entry.agree_on_tls(stream, tls, within) => agreed,
+            agreed = self.auth.accept_tls(stream, tls, within) => agreed,
             _ = peer.draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
@@ -298,7 +298,7 @@ impl Server {
         let shared = Shared {
             server_state: self.server_state,
             admission: self.admission,
-            entry: self.entry,
+            auth: self.auth,
             certificate,
             activity: Arc::clone(&activity),
             router: self.router,

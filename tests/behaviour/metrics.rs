@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
-use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::auth::Auth;
 use doublecheck::grpc::pb;
 use doublecheck::grpc::server_state::ServerState;
 use doublecheck::http::{Http, Told};
@@ -54,7 +54,7 @@ fn metrics(http: &Http) -> String {
 fn told(server_state: &ServerState) -> Told {
     Told {
         server_state: server_state.clone(),
-        entry: Entry::default(),
+        auth: Auth::default(),
         reloads: Arc::default(),
         snapshot_interval: Duration::from_secs(900),
         lines_lost: LinesLost::default(),

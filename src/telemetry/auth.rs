@@ -1,4 +1,4 @@
-//! Who was not let in, and why.
+//! Which connections and calls were not let in, and why.
 
 use std::array;
 use std::fmt;
@@ -11,15 +11,15 @@ use crate::scoring::payment::named;
 use crate::scoring::time::Timestamp;
 
 named! {
-    /// Why TLS was not agreed on.
+    /// Why a TLS handshake failed.
     HandshakeFailure {
-        /// The client showed no certificate.
+        /// The client sent no certificate.
         NoCertificate = "no_certificate",
-        /// The client's certificate is none that is let in.
+        /// The client's certificate is not accepted.
         BadCertificate = "bad_certificate",
-        /// The client did not like what it was shown.
+        /// The client does not accept the server's certificate.
         RefusedByClient = "refused_by_client",
-        /// What the client said is not TLS, or not the TLS that is spoken.
+        /// What the client sent is not TLS, or not a version that is supported.
         Protocol = "protocol",
         /// The client left.
         BrokenOff = "broken_off",
@@ -28,14 +28,14 @@ named! {
     }
 }
 
-/// Counts of who was not let in.
+/// Counters of what was not let in.
 #[derive(Debug)]
-pub struct EntryCounters {
+pub struct AuthCounters {
     failures: [AtomicU64; HandshakeFailure::ALL.len()],
     denials: [AtomicU64; Denial::REASONS.len()],
 }
 
-impl Default for EntryCounters {
+impl Default for AuthCounters {
     fn default() -> Self {
         Self {
             failures: array::from_fn(|_| AtomicU64::new(0)),
@@ -44,13 +44,13 @@ impl Default for EntryCounters {
     }
 }
 
-impl EntryCounters {
-    /// Counts a connection without agreement on TLS.
+impl AuthCounters {
+    /// Counts a TLS handshake that failed.
     pub fn add_failure(&self, failure: HandshakeFailure) {
         self.failures[failure as usize].fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Counts a call that was not allowed.
+    /// Counts a call that was denied.
     pub fn add_denial(&self, denial: Denial) {
         let mut reasons = Denial::REASONS.iter();
         if let Some(nth) = reasons.position(|reason| *reason == denial.reason()) {
@@ -58,7 +58,7 @@ impl EntryCounters {
         }
     }
 
-    /// Puts them on a page, with when the certificate ends where there is one.
+    /// Puts them on a page, with the end of the certificate's validity if there is one.
     pub fn put_on(&self, page: &mut Page, valid_to: Option<Timestamp>) {
         let mut samples = page.family(&HANDSHAKES_FAILED);
         for (failure, count) in HandshakeFailure::ALL.iter().zip(&self.failures) {

@@ -1,4 +1,5 @@
-//! Who gets in: TLS for connections, tokens and certificates for calls. Both change while calls go on.
+//! Authentication and authorization: TLS for connections, tokens and certificates for calls. Both can be
+//! replaced while calls go on.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,47 +16,48 @@ use super::pb::served::risk_service_server::SERVICE_NAME;
 use crate::access::{Access, Credentials, Denial, Fingerprint, Need, Role};
 use crate::clock::{Clock, SystemClock};
 use crate::scoring::time::Timestamp;
-use crate::telemetry::{EntryCounters, HandshakeFailure, Page};
+use crate::telemetry::{AuthCounters, HandshakeFailure, Page};
 use crate::tls::Tls;
 
-/// What the health service is called.
+/// The name of the standard health service.
 const HEALTH: &str = "grpc.health.v1.Health";
 
-/// The entrance, the same for every connection. As it is by default, it is open to everybody.
+/// What connections and calls are checked against, shared by all. By default everybody may do everything,
+/// without TLS.
 #[derive(Debug, Clone)]
-pub struct Entry(Arc<Guard>);
+pub struct Auth(Arc<Guard>);
 
 #[derive(Debug)]
 struct Guard {
     clock: Arc<dyn Clock>,
     access: ArcSwapOption<Access>,
     tls: ArcSwapOption<Tls>,
-    counters: EntryCounters,
+    counters: AuthCounters,
 }
 
-impl Entry {
-    /// An entrance at which `access` is asked for, by TLS; `None`: by nobody, and not.
+impl Auth {
+    /// Checks calls against `access` if given, and speaks TLS if `tls` is given.
     #[must_use]
     pub fn new(access: Option<Access>, tls: Option<Tls>, clock: Arc<dyn Clock>) -> Self {
         Self(Arc::new(Guard {
             clock,
             access: ArcSwapOption::from_pointee(access),
             tls: ArcSwapOption::from_pointee(tls),
-            counters: EntryCounters::default(),
+            counters: AuthCounters::default(),
         }))
     }
 
-    /// Asks for other tokens and certificates from the next call on.
+    /// Replaces the tokens and certificates that calls are checked against, from the next call on.
     pub fn change_access(&self, access: Access) {
         self.0.access.store(Some(Arc::new(access)));
     }
 
-    /// Agrees on TLS with other certificates from the next connection on. Those that are open go on.
+    /// Replaces the server's certificate, from the next connection on. Open connections stay.
     pub fn change_tls(&self, tls: Tls) {
         self.0.tls.store(Some(Arc::new(tls)));
     }
 
-    /// Whether clients that connect are shown a certificate that is good at this moment.
+    /// Whether the server's certificate is valid at this moment; `false` without TLS.
     #[must_use]
     pub fn shows_good_certificate_at(&self, now: Timestamp) -> bool {
         let tls = self.0.tls.load();
@@ -69,7 +71,7 @@ impl Entry {
         self.0.counters.put_on(page, valid_to);
     }
 
-    /// Whether the call may be made: by its path and what it shows alone, before anything of it is read.
+    /// Whether a call may be made: judged by its path and credentials alone, before its message is read.
     pub(super) fn admit<B>(
         &self,
         call: &Request<B>,
@@ -89,14 +91,14 @@ impl Entry {
         admitted.inspect_err(|denial| self.0.counters.add_denial(*denial))
     }
 
-    /// What a connection that begins now agrees on TLS with, if it is to.
+    /// The TLS configuration for a new connection; `None` without TLS.
     pub(super) fn tls(&self) -> Option<Arc<ServerConfig>> {
         let tls = self.0.tls.load();
         tls.as_ref().map(|tls| Arc::clone(tls.server()))
     }
 
-    /// Agrees on TLS, within bounds of time. Returns what is spoken through, and the client's certificate.
-    pub(super) async fn agree_on_tls(
+    /// Does the TLS handshake within a time limit. Returns the encrypted stream, and the client's certificate.
+    pub(super) async fn accept_tls(
         &self,
         stream: TcpStream,
         tls: Arc<ServerConfig>,
@@ -115,14 +117,14 @@ impl Entry {
     }
 }
 
-impl Default for Entry {
+impl Default for Auth {
     fn default() -> Self {
         Self::new(None, None, Arc::new(SystemClock::start()))
     }
 }
 
-/// What a call to `path` needs. Health is for probes, which have no token, and tells only whether the
-/// service is well. Whatever is not named here needs some token: nothing is open by oversight.
+/// What a call to `path` needs. Health is for probes, which have no token, and only tells whether the service
+/// is well. Whatever is not named here needs some token: nothing is open by oversight.
 fn needs(path: &str) -> Need {
     let Some((service, method)) = path.trim_start_matches('/').split_once('/') else {
         return Need::Any;
