@@ -1,8 +1,9 @@
 //! Connections, from accept to close.
 //!
 //! Each takes a slot ([`slots`]), is served on a task of its own, and gives the slot back. On it: TLS if configured,
-//! the HTTP/2 connection preface ([`preface`]), then HTTP/2 ([`http2`]) on a [watched socket](WatchedSocket) that counts
-//! what the client sends ([`activity`], [`frames`]) and throttles a client whose requests come to nothing ([`waste`]).
+//! the HTTP/2 connection preface ([`preface`]), then HTTP/2 ([`http2`]) on a [watched socket](WatchedSocket) that
+//! counts what the client sends ([`activity`], [`frames`]) and throttles a client whose requests come to nothing
+//! ([`waste`]).
 //! Idle and old connections are asked to leave ([`lifetime`]), and so are all of them at shutdown.
 
 use std::convert::Infallible;

@@ -26,7 +26,8 @@ use super::{PendingCall, QueuedRequest};
 use crate::engine::CHUNK_CALLS_MAX;
 use crate::grpc::pb;
 use crate::grpc::router::Serving;
-use crate::grpc::service::{Answered, Asked, RiskServer, ScoringChunk, scored, unary};
+use crate::grpc::service::score::{Answered, Asked, ScoringChunk, scored};
+use crate::grpc::service::{RiskServer, unary};
 
 /// The queue of one worker. While it holds more calls than are scored in one turn, connections are not read
 /// from: reading calls takes as long as scoring them, and those in the queue would wait until they are refused.
@@ -231,9 +232,9 @@ impl Scorer {
             }
         }
         let payments = asked.iter().flatten().flatten().map(|(payment, _)| payment);
-        let mut begin_chunk = self.server.service().begin_chunk(payments);
+        let mut chunk = self.server.service().begin_chunk(payments);
         for (mut call, asked) in calls.into_iter().zip(&asked) {
-            let left = answer(&mut call, asked, &mut begin_chunk);
+            let left = answer(&mut call, asked, &mut chunk);
             call.end_turn(left);
         }
     }
@@ -246,7 +247,7 @@ type Rest = BoxFuture<Response<Body>, Infallible>;
 fn answer<'a>(
     call: &mut QueuedCall,
     asked: &'a Result<Asked, Status>,
-    begin_chunk: &mut ScoringChunk<'a>,
+    chunk: &mut ScoringChunk<'a>,
 ) -> Option<Rest> {
     if let Err(fault) = call.pending.may_go_on(&call.waiting) {
         let answer = call.pending.refuse(fault);
@@ -256,7 +257,7 @@ fn answer<'a>(
     let answer = match asked {
         Ok(asked) => {
             let arrival = call.pending.arrival();
-            match begin_chunk.score(call.waiting.headers(), arrival, asked) {
+            match chunk.score(call.waiting.headers(), arrival, asked) {
                 Answered::Now(answer) => answer.and_then(encoded),
                 Answered::Later(left) => return Some(left),
             }

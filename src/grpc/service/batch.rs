@@ -4,20 +4,48 @@
 //! therefore end in between, at its deadline or because its client left: what was scored stays, and a retry
 //! gets it again, as for any payment; the rest is not scored, for nobody would hear of it.
 
+use hyper::HeaderMap;
 use tokio::task::yield_now;
-use tonic::Code;
+use tonic::{Code, Status};
 
-use super::decision_log::DecisionLog;
+use super::Service;
+use super::decision_log::{DecisionLog, trace_of};
+use super::routing::RoutedBy;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Kept, Receipt};
 use crate::grpc::admission::Admission;
-use crate::grpc::codec::raw::ScorePaymentRequest;
+use crate::grpc::calls::deadline::Arrival;
+use crate::grpc::codec::raw::{BatchScorePaymentsRequest, ScorePaymentRequest};
 use crate::grpc::convert::{InvalidRequest, request, response};
+use crate::grpc::pb;
 use crate::grpc::pb::batch_score_payments_response::{Result as BatchResult, result::Answer};
 use crate::grpc::status::Fault;
 use crate::scoring::payment::Payment;
+use crate::telemetry::Method;
+
+impl Service {
+    /// Scores the payments of a batch.
+    pub(in crate::grpc) async fn score_batch(
+        &self,
+        headers: &HeaderMap,
+        arrival: Arrival,
+        message: BatchScorePaymentsRequest<'_>,
+    ) -> Result<pb::BatchScorePaymentsResponse, Status> {
+        self.counted(Method::BatchScorePayments, arrival, async {
+            let _in_flight = self.enter()?;
+            let engine = self.server_state.engine_with_room()?;
+            let items = request::batch(message).map_err(Fault::Invalid)?;
+            RoutedBy::of(headers).check_all(&items)?;
+            let log = self.decision_log(engine, trace_of(headers));
+            let (mut results, receipt) = results(log, &self.admission, &items).await;
+            note_kept(&mut results, engine.committed(receipt).await);
+            Ok(pb::BatchScorePaymentsResponse { results })
+        })
+        .await
+    }
+}
 
 /// The result for each item, and what the answer has to wait for. A batch of a single chunk does not yield.
-pub(in crate::grpc) async fn results(
+async fn results(
     log: DecisionLog<'_>,
     admission: &Admission,
     items: &[ScorePaymentRequest<'_>],
@@ -59,7 +87,7 @@ impl UselessItems {
 }
 
 /// Says in the results whether a restart may forget them.
-pub(in crate::grpc) fn note_kept(results: &mut [BatchResult], kept: Kept) {
+fn note_kept(results: &mut [BatchResult], kept: Kept) {
     for result in results {
         if let Some(Answer::Assessment(assessment)) = &mut result.answer {
             response::note_kept(assessment, kept);

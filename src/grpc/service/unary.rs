@@ -20,8 +20,9 @@ use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
+use super::Service;
 use super::batch::UselessItems;
-use super::{Asked, Service};
+use super::score::Asked;
 use crate::grpc::calls::deadline::Arrival;
 use crate::grpc::codec::{self, HEAD_BYTES, length};
 use crate::grpc::convert::request;
