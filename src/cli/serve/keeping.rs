@@ -65,7 +65,7 @@ fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> boo
         };
         if !engine.keeps_its_promise() {
             // It failed and was told; it still fails until it does not.
-            if let Err(fault) = engine.mend_journal(rest) {
+            if let Err(fault) = engine.restart_journal(rest) {
                 tracing::debug!(target: "doublecheck", %fault, "the journal still fails");
             }
             continue;

@@ -37,7 +37,7 @@ impl Account {
     ///
     /// # Errors
     /// [`Refusal`] when it contradicts an earlier one.
-    pub fn take_in(
+    pub fn import(
         &mut self,
         policies: &Policies,
         payment: &Payment,

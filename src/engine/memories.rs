@@ -1,24 +1,20 @@
-//! Payees' and devices' memories are told what happened to an account, within its step, and the journal
-//! within theirs.
+//! Updates the memories of payees and devices within the step of an account, and appends to the journal within
+//! theirs.
 
 use std::borrow::Cow;
 
-use super::logged::Logged;
+use super::keys::{SoughtDevice, SoughtPayee};
 use super::{Engine, OutcomeReport};
 use crate::journal::event::{Event, OutcomeReported, PaymentScored, Taught};
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 use crate::scoring::confirmation::PresentedToken;
-use crate::scoring::memory::{DeviceMemory, PayeeMemory, Payer, Surroundings};
-use crate::scoring::payment::{DeviceId, PayeeId, Payment};
+use crate::scoring::memory::{PayeeMemory, Payer, Surroundings};
+use crate::scoring::payment::Payment;
 use crate::scoring::policy::Policy;
 use crate::scoring::time::Timestamp;
-use crate::store::Sought;
 
-type SoughtPayee<'a> = Sought<'a, PayeeId, Logged<PayeeMemory>>;
-type SoughtDevice<'a> = Sought<'a, DeviceId, Logged<DeviceMemory>>;
-
-/// What the memory of its payee learns of a payment that was let through.
+/// What a payee's memory learns of a payment that was allowed.
 pub(super) fn teach_payee(
     memory: &mut PayeeMemory,
     payment: &Payment,
@@ -29,7 +25,7 @@ pub(super) fn teach_payee(
     memory.note_amount(payment.money, above_doublings);
 }
 
-/// What the memory of a payee learns of a report.
+/// What a payee's memory learns of a reported outcome.
 pub(super) fn teach_payee_outcome(
     memory: &mut PayeeMemory,
     policy: &Policy,
@@ -55,9 +51,9 @@ pub(super) fn teach_payee_outcome(
 }
 
 impl Engine {
-    /// Tells of a payment that was scored. Returns the sequence number that `append` gave it, within the
-    /// last step.
-    pub(super) fn tell_memories<'a>(
+    /// Updates the memories after a payment was scored. `append` is called within the innermost step; its
+    /// sequence number is returned.
+    pub(super) fn teach_memories<'a>(
         &'a self,
         payment: &Payment,
         scored: &Scored,
@@ -85,9 +81,9 @@ impl Engine {
         }
     }
 
-    /// Tells the payee what a report taught, at `now` by the account's time. Returns the sequence number of
-    /// the event.
-    pub(super) fn tell_reported(
+    /// Updates the payee's memory after a report, at the account's time `now`, and appends the event. Returns
+    /// its sequence number.
+    pub(super) fn teach_reported(
         &self,
         report: &OutcomeReport,
         taught: Taught<'_>,

@@ -1,59 +1,62 @@
-//! Doing again on all cores: every key has its lane, and each lane does what happened to its keys, in order.
-//! What happened to one key depends on no other, as the record of an event says what it read of them.
+//! Redoing on all cores. Keys are partitioned; each thread redoes what happened to its keys, in order. What
+//! happened to one key depends on no other, as events record what they read of others.
 
 use std::num::NonZeroUsize;
 use std::{io, thread};
 
-use super::Engine;
 use super::redo::{Redo, Redone};
-use super::snapshots::Begun;
+use crate::engine::Engine;
+use crate::engine::snapshots::LoadedSnapshot;
 use crate::journal::{JournalFault, Reader};
 
 mod feed;
 
 use feed::Feed;
 
-/// How many events are handed to the lanes at once, at the least.
+/// The least number of events that are handed out at once.
 const BATCH_EVENTS: usize = 256;
 
-/// One of several lanes.
+/// One of several partitions of the keys.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Lane {
+pub(super) struct Partition {
     nth: usize,
     of: usize,
 }
 
-impl Lane {
-    /// Whether the key is this lane's. A checksum is the quickest that spreads keys: every lane asks of all
-    /// of them, and uneven lanes would cost nothing but time.
+impl Partition {
+    /// Whether the key belongs to this partition. A checksum is the cheapest hash, and every thread hashes all
+    /// keys; partitions of uneven size would only cost time.
     pub(super) fn has(self, key: &str) -> bool {
         crc32c::crc32c(key.as_bytes()) as usize % self.of == self.nth
     }
 }
 
-/// Does again what `reader` has, on top of a snapshot where there is one. `tell` is told now and then how
-/// many events that were.
+/// Redoes what `reader` yields, on top of a snapshot if there is one. `tell` is told the number of events so
+/// far.
 pub(super) fn redo(
     engine: &Engine,
-    begun: Option<&Begun>,
+    loaded: Option<&LoadedSnapshot>,
     reader: &mut Reader,
     mut tell: impl FnMut(u64) + Send,
 ) -> Result<Redone, JournalFault> {
-    let lanes = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let partitions = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut events = 0;
-    let feed = Feed::new(lanes, || {
+    let feed = Feed::new(partitions, || {
         let batch = reader.read_batch(BATCH_EVENTS)?;
         events += batch.len() as u64;
         tell(events);
         Ok(batch)
     });
     let redone = thread::scope(|scope| {
-        let threads = (0..lanes).map(|nth| {
-            let lane = Lane { nth, of: lanes };
-            let (mut redo, inbox) = (Redo::new(engine, lane), feed.inbox(nth));
+        let threads = (0..partitions).map(|nth| {
+            let partition = Partition {
+                nth,
+                of: partitions,
+            };
+            let (mut redo, inbox) = (Redo::new(engine, partition), feed.inbox(nth));
             let work = move || {
-                if let Some(begun) = begun {
-                    redo.begin_from(begun);
+                if let Some(loaded) = loaded {
+                    redo.start_from(loaded);
                 }
                 inbox.for_each(|batch| redo.events(&batch));
                 redo.finish()

@@ -1,13 +1,13 @@
-//! The state, made again from what the journal says was done: by the same steps that did it.
+//! Redoes what the journal says was done, by the same steps that did it.
 
 use std::sync::Arc;
 
-use super::Engine;
-use super::chunk::CHUNK_CALLS_MAX;
-use super::keys::{SoughtAccount, SoughtDevice, SoughtPayee};
-use super::lanes::Lane;
-use super::snapshots::Begun;
-use super::tell::{teach_payee, teach_payee_outcome};
+use super::partitions::Partition;
+use crate::engine::Engine;
+use crate::engine::chunk::CHUNK_CALLS_MAX;
+use crate::engine::keys::{SoughtAccount, SoughtDevice, SoughtPayee};
+use crate::engine::memories::{teach_payee, teach_payee_outcome};
+use crate::engine::snapshots::LoadedSnapshot;
 use crate::journal::event::{
     Event, Evicted, EvictedKey, OutcomeReported, PaymentScored, PolicyInForce, PolicyText, Taught,
 };
@@ -18,41 +18,41 @@ use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 use crate::store::Store;
 
-/// Does again, event by event.
+/// Redoes the events of one partition, one after the other.
 #[derive(Debug)]
 pub(super) struct Redo<'a> {
     engine: &'a Engine,
-    lane: Lane,
-    /// What holds before any came into force.
+    partition: Partition,
+    /// The policies that hold before the first event of them.
     configured: Arc<Policies>,
-    /// The policies in force at the event; `None` before the first.
+    /// The policies in force at the current event; `None` before the first.
     policies: Option<Policies>,
-    /// Those before them, each at its number.
+    /// The policies before them, indexed by their number.
     superseded: Vec<Policies>,
-    /// All that have been, as the journal has them.
+    /// All of them, as journalled.
     policies_in_force: Vec<PolicyInForce>,
-    /// From which event on every decision must come out as it did. Before it a key that was forgotten
-    /// meanwhile may be missing from the snapshot, and what is made of it is forgotten again.
+    /// From this event on every decision must come out as recorded. Before it, a key that was evicted later may
+    /// be missing from the snapshot; what is rebuilt of it is evicted again.
     certain_from: u64,
     latest: Timestamp,
     counts: Recovered,
 }
 
-/// What was found when the state was made again.
+/// What recovery found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovered {
-    /// Accounts that were in the snapshot.
+    /// Accounts in the snapshot.
     pub snapshot_accounts: u64,
-    /// Events that were done again.
+    /// Redone events.
     pub events: u64,
-    /// Payments that would be answered otherwise now than they were: another version of this program
-    /// answered them. What was answered stands.
+    /// Payments that this program would have answered differently: another version answered them. What was
+    /// answered stands.
     pub disagreements: u64,
-    /// Policies in force then that this program would read otherwise.
+    /// Policies that this program reads differently than the one that had them in force.
     pub policies_changed: u64,
 }
 
-/// What doing again came to.
+/// The result of redoing.
 #[derive(Debug)]
 pub(super) struct Redone {
     pub(super) policies: Option<Policies>,
@@ -62,14 +62,14 @@ pub(super) struct Redone {
 }
 
 impl Redone {
-    /// What two lanes came to.
+    /// The result of two partitions together.
     pub(super) fn and(mut self, other: Self) -> Self {
         self.counts.disagreements += other.counts.disagreements;
         self
     }
 }
 
-/// Those keys of an event that are one lane's.
+/// The keys of an event that belong to this partition.
 #[derive(Debug, Default)]
 struct OwnKeys<'e> {
     account: Option<SoughtAccount<'e>>,
@@ -104,10 +104,10 @@ impl<'e> OwnKeys<'e> {
 }
 
 impl<'a> Redo<'a> {
-    pub(super) fn new(engine: &'a Engine, lane: Lane) -> Self {
+    pub(super) fn new(engine: &'a Engine, partition: Partition) -> Self {
         Self {
             engine,
-            lane,
+            partition,
             configured: engine.policies(),
             policies: None,
             superseded: Vec::new(),
@@ -118,18 +118,18 @@ impl<'a> Redo<'a> {
         }
     }
 
-    /// Goes on from a snapshot.
-    pub(super) fn begin_from(&mut self, begun: &Begun) {
-        begun
+    /// Continues from a snapshot.
+    pub(super) fn start_from(&mut self, loaded: &LoadedSnapshot) {
+        loaded
             .policies
             .iter()
             .for_each(|policy| self.policy_in_force(policy));
-        self.certain_from = begun.summary.journal_to;
-        self.latest = begun.latest;
-        self.counts.snapshot_accounts = begun.summary.counts.accounts;
+        self.certain_from = loaded.summary.journal_to;
+        self.latest = loaded.latest;
+        self.counts.snapshot_accounts = loaded.summary.counts.accounts;
     }
 
-    /// Does again what these events say was done to the keys of this lane.
+    /// Redoes what happened to the keys of this partition.
     pub(super) fn events(&mut self, events: &[(u64, Event<'_>)]) {
         let engine = self.engine;
         for events in events.chunks(CHUNK_CALLS_MAX) {
@@ -143,7 +143,7 @@ impl<'a> Redo<'a> {
         }
     }
 
-    /// The keys of the event that are this lane's.
+    /// The keys of the event that belong to this partition.
     fn own<'e>(&self, event: &'e Event<'_>) -> OwnKeys<'e>
     where
         'a: 'e,
@@ -151,17 +151,17 @@ impl<'a> Redo<'a> {
         let Event::PaymentScored(scored) = event else {
             return OwnKeys::default();
         };
-        let (engine, lane) = (self.engine, self.lane);
+        let (engine, partition) = (self.engine, self.partition);
         let payment = &*scored.payment;
         let device_id = payment.device_id.as_ref();
         OwnKeys {
-            account: lane
+            account: partition
                 .has(payment.account_id.as_str())
                 .then(|| engine.accounts.seek(&payment.account_id)),
-            payee: (scored.decision == Decision::Allow && lane.has(payment.payee.id.as_str()))
+            payee: (scored.decision == Decision::Allow && partition.has(payment.payee.id.as_str()))
                 .then(|| engine.payees.seek(&payment.payee.id)),
             device: device_id
-                .filter(|device_id| lane.has(device_id.as_str()))
+                .filter(|device_id| partition.has(device_id.as_str()))
                 .map(|device_id| engine.devices.seek(device_id)),
         }
     }
@@ -190,7 +190,8 @@ impl<'a> Redo<'a> {
     }
 
     fn policy_in_force(&mut self, in_force: &PolicyInForce) {
-        // A snapshot that was taken as it came into force has it, and so has the journal behind.
+        // A policy that came into force while the snapshot was taken is both in it and in the journal behind
+        // it.
         if usize::from(in_force.number) < self.policies_in_force.len() {
             return;
         }
@@ -214,8 +215,7 @@ impl<'a> Redo<'a> {
         self.policies = Some(policies.called(Arc::clone(&in_force.policy.version)));
     }
 
-    /// The policies that a payment was decided under: those in force, but where others came into force
-    /// while it was under way.
+    /// The policies a payment was decided under: those in force, unless they changed while it was under way.
     fn policies_of(&self, number: u16) -> &Policies {
         let superseded = self.superseded.get(usize::from(number));
         superseded.unwrap_or_else(|| self.policies())
@@ -299,7 +299,7 @@ impl<'a> Redo<'a> {
             ..
         } = reported;
         let policy = self.policies().primary();
-        if *taught != Taught::Late && self.lane.has(account_id.as_str()) {
+        if *taught != Taught::Late && self.partition.has(account_id.as_str()) {
             accounts.with(&mut accounts.seek(&**account_id), |account| {
                 account.apply(sequence, |account| {
                     account.report_outcome(policy, payment_id, *outcome, *time)
@@ -307,7 +307,7 @@ impl<'a> Redo<'a> {
             });
         }
         if let Some(payee_id) = reported.taught_payee()
-            && self.lane.has(payee_id.as_str())
+            && self.partition.has(payee_id.as_str())
         {
             payees.with(&mut payees.seek(payee_id), |payee| {
                 payee.apply(sequence, |payee| {
@@ -325,13 +325,13 @@ impl<'a> Redo<'a> {
             ..
         } = self.engine;
         match what {
-            EvictedKey::Account(id) if self.lane.has(id.as_str()) => {
+            EvictedKey::Account(id) if self.partition.has(id.as_str()) => {
                 accounts.forget_if(id, |held| held.applied < sequence);
             }
-            EvictedKey::Payee(id) if self.lane.has(id.as_str()) => {
+            EvictedKey::Payee(id) if self.partition.has(id.as_str()) => {
                 payees.forget_if(id, |held| held.applied < sequence);
             }
-            EvictedKey::Device(id) if self.lane.has(id.as_str()) => {
+            EvictedKey::Device(id) if self.partition.has(id.as_str()) => {
                 devices.forget_if(id, |held| held.applied < sequence);
             }
             EvictedKey::Account(_) | EvictedKey::Payee(_) | EvictedKey::Device(_) => {}

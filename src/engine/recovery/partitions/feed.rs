@@ -1,6 +1,6 @@
-//! What all lanes are fed from. A lane that comes for more reads on for all of them where one will soon have
-//! nothing to do: so the cores are all at work, however unlike the lanes are, and no thread beyond them is
-//! needed.
+//! Feeds the partitions' threads with batches of events. There is no reading thread: a thread that comes for
+//! its next batch reads ahead for all of them when one is about to run out. So all cores are at work, however
+//! uneven the partitions are.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,40 +10,40 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::panicked;
 use crate::journal::JournalFault;
 
-/// How many batches may wait for a lane. Four times as many are no quicker, and take some 30 MB more.
+/// How many batches may be queued for a thread. Four times as many are no faster, and take 30 MB more.
 const BATCHES_AHEAD: usize = 8;
 
-/// How many batches a lane should have before it. It takes one while another lane reads the next.
+/// Reading ahead starts when a thread has fewer batches than this before it.
 const BATCHES_AT_HAND: usize = 2;
 
-/// All that `read` gives, batch by batch until one is empty, to each of several lanes.
+/// Hands every batch that `read` yields, until an empty one, to each of several threads.
 pub(super) struct Feed<R, T> {
     state: Mutex<State<R, T>>,
     changed: Condvar,
 }
 
 struct State<R, T> {
-    /// Nobody's while a lane reads.
+    /// `None` while a thread is reading.
     read: Option<R>,
-    /// What was read and not yet taken, of every lane.
+    /// For each thread the batches that it has not taken yet.
     queues: Vec<VecDeque<Arc<Vec<T>>>>,
     /// How reading ended, once it has.
     end: Option<Result<(), JournalFault>>,
 }
 
-/// The batches of one lane, in order.
+/// The batches for one thread, in order.
 pub(super) struct Inbox<'f, R, T> {
     feed: &'f Feed<R, T>,
-    lane: usize,
-    /// What this lane has read. It is freed where it was made, which costs less than anywhere else.
+    partition: usize,
+    /// The batches that this thread has read. They are freed by the thread that made them, which is cheapest.
     own: VecDeque<Arc<Vec<T>>>,
 }
 
 impl<R, T> Feed<R, T> {
-    pub(super) fn new(lanes: usize, read: R) -> Self {
+    pub(super) fn new(partitions: usize, read: R) -> Self {
         let state = State {
             read: Some(read),
-            queues: (0..lanes).map(|_| VecDeque::new()).collect(),
+            queues: (0..partitions).map(|_| VecDeque::new()).collect(),
             end: None,
         };
         Self {
@@ -52,11 +52,11 @@ impl<R, T> Feed<R, T> {
         }
     }
 
-    /// That of a lane: one for each, and all of them are to be taken from.
-    pub(super) const fn inbox(&self, lane: usize) -> Inbox<'_, R, T> {
+    /// The inbox of a partition. Each must have one, and all must be emptied.
+    pub(super) const fn inbox(&self, partition: usize) -> Inbox<'_, R, T> {
         Inbox {
             feed: self,
-            lane,
+            partition,
             own: VecDeque::new(),
         }
     }
@@ -68,7 +68,7 @@ impl<R, T> Feed<R, T> {
 }
 
 impl<R, T> State<R, T> {
-    /// What to read on with, if somebody will soon need it, nobody reads and nobody is too far behind.
+    /// Takes the right to read, if a thread will soon run out, nobody is reading, and none is too far behind.
     fn may_read(&mut self) -> Option<R> {
         let mut waiting = self.queues.iter().map(VecDeque::len);
         let least = waiting.clone().min()?;
@@ -91,8 +91,8 @@ where
         loop {
             if let Some(read) = state.may_read() {
                 self.read_on(&mut state, read);
-            } else if let Some(batch) = state.queues.get_mut(self.lane)?.pop_front() {
-                // Somebody may be waiting for that room.
+            } else if let Some(batch) = state.queues.get_mut(self.partition)?.pop_front() {
+                // A thread may be waiting for the room.
                 self.feed.changed.notify_all();
                 return Some(batch);
             } else if state.end.is_some() {
@@ -108,7 +108,7 @@ impl<R, T> Inbox<'_, R, T>
 where
     R: FnMut() -> Result<Vec<T>, JournalFault>,
 {
-    /// Reads on for all lanes, which go on with what they have meanwhile.
+    /// Reads the next batch for all threads, which meanwhile go on with what they have.
     fn read_on(&mut self, state: &mut MutexGuard<'_, State<R, T>>, mut read: R) {
         let batch = MutexGuard::unlocked(state, || {
             while self
@@ -137,7 +137,7 @@ where
 
 impl<R, T> Drop for Inbox<'_, R, T> {
     fn drop(&mut self) {
-        // A lane that panicked: the others would wait for it for ever.
+        // If this thread panicked, the others would wait for it for ever.
         let mut state = self.feed.state.lock();
         state.end.get_or_insert_with(|| Err(panicked()));
         self.feed.changed.notify_all();
@@ -166,11 +166,11 @@ mod tests {
 
     #[test]
     fn every_lane_gets_everything_in_order_however_slow_one_is() {
-        for lanes in [1, 2, 3, 40] {
-            let feed = Feed::new(lanes, counting(|| Ok(Vec::new())));
+        for partitions in [1, 2, 3, 40] {
+            let feed = Feed::new(partitions, counting(|| Ok(Vec::new())));
             thread::scope(|scope| {
-                for lane in 0..lanes {
-                    let inbox = feed.inbox(lane);
+                for partition in 0..partitions {
+                    let inbox = feed.inbox(partition);
                     scope.spawn(move || {
                         let mut next = 0;
                         for batch in inbox {
@@ -178,7 +178,7 @@ mod tests {
                                 assert_eq!(*number, next);
                                 next += 1;
                             }
-                            if lane == 0 {
+                            if partition == 0 {
                                 thread::yield_now();
                             }
                         }
@@ -195,9 +195,9 @@ mod tests {
         let fault = || Err(JournalFault::storage("reading")(io::Error::other("gone")));
         let feed = Feed::new(2, counting(fault));
         thread::scope(|scope| {
-            let taken = [0, 1].map(|lane| {
+            let taken = [0, 1].map(|partition| {
                 scope.spawn({
-                    let inbox = feed.inbox(lane);
+                    let inbox = feed.inbox(partition);
                     move || inbox.count()
                 })
             });
@@ -219,13 +219,14 @@ mod tests {
                 count()
             });
             thread::scope(|scope| {
-                let lanes = [0, 1, 2].map(|lane| {
-                    let inbox = feed.inbox(lane);
+                let partitions = [0, 1, 2].map(|partition| {
+                    let inbox = feed.inbox(partition);
                     scope.spawn(move || {
-                        inbox.for_each(|_| assert!(panics_reading || lane != 1, "while doing"));
+                        inbox
+                            .for_each(|_| assert!(panics_reading || partition != 1, "while doing"));
                     })
                 });
-                let panicked = lanes.map(|lane| lane.join().is_err());
+                let panicked = partitions.map(|partition| partition.join().is_err());
                 assert_eq!(panicked.iter().filter(|panicked| **panicked).count(), 1);
             });
             assert!(feed.end().unwrap_err().to_string().contains("panicked"));
