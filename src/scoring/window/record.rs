@@ -162,7 +162,7 @@ impl<'a> RecordRef<'a> {
 
     /// Whether the token that it handed out has been spent.
     #[must_use]
-    pub fn was_token_spent(self) -> bool {
+    fn was_token_spent(self) -> bool {
         self.entry().token_spent
     }
 
