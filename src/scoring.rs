@@ -1,8 +1,8 @@
 //! The domain: how risky a payment is, and why. Pure: no IO, no clock, no async, no wire types.
 //!
 //! # Modules
-//! - What is asked and answered: [`payment`], [`money`], [`time`], [`confirmation`], [`assessment`], [`outcome`], and the
-//!   sentences for people in [`text`].
+//! - What is asked and answered: [`payment`], [`money`], [`time`], [`confirmation`], [`assessment`], [`outcome`], and
+//!   the sentences for people in [`text`].
 //! - What is remembered: an [`account`] is its recent payments ([`window`]) and its habits ([`profile`]); [`memory`] is
 //!   what all accounts together know of a payee or a device.
 //! - How it is judged: [`assess`] asks every [`signal`] (one file each) and combines what they found (`findings`), as

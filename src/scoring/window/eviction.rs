@@ -1,19 +1,19 @@
-//! Room for one more payment where an account has made as many as are kept.
+//! Which payment is forgotten early when an account has made as many as are kept.
 
 use super::entry::Entry;
 use super::totals::Tally;
-use super::{Dropped, RETENTION, Window, WindowIndex};
 use crate::scoring::assessment::Decision;
 use crate::scoring::outcome::Standing;
 use crate::scoring::time::Timestamp;
+use crate::scoring::window::{Dropped, RETENTION, Window, WindowIndex};
 
-/// Which part of the places the attempts keep that no money moved for, however many payments stand: what is
-/// counted of them over minutes (30 payments a minute, ten declined in an hour) must not be gone with the
-/// next payment of a busy account, nor what a retry of them was answered.
+/// Attempts that moved no money keep one part in this many, however many payments were made: what is counted of
+/// them over minutes (30 payments a minute, ten declined in an hour) must not vanish with the next payment of a
+/// busy account, nor the answer to their retries.
 const ATTEMPTS_PART: usize = 4;
 
 impl Window {
-    /// Forgets payments until fewer than `payments_max` are left. Until they would have expired the memory
+    /// Forgets payments until fewer than `payments_max` are left. Until they would have expired, the history
     /// counts as cut short.
     pub(super) fn make_room(&mut self, payments_max: u32, now: Timestamp) -> Dropped {
         let mut dropped = Dropped::default();
@@ -36,10 +36,10 @@ impl Window {
         dropped
     }
 
-    /// The place of the record that is missed least. A payment that stands is what another may be a duplicate
-    /// of: trying on and on must not push it out, or it is let through again. So where attempts have more
-    /// than their part, the oldest of them goes: first one that nothing is counted by and that is not
-    /// waited for, then one whose payer has not answered in time. Else the oldest of all goes.
+    /// The index of the record that is missed least. A payment that was made is what another may duplicate:
+    /// repeated attempts must not push it out, or the duplicate would be allowed. So if attempts exceed their
+    /// part, the oldest of them is forgotten: first one that came to nothing, then one that was not confirmed
+    /// in time. Otherwise the oldest record of all is.
     fn least_missed(&self, payments_max: usize, now: Timestamp) -> usize {
         let paid = self.totals(WindowIndex::Day).paid() as usize;
         if self.len().saturating_sub(paid) <= payments_max / ATTEMPTS_PART {
@@ -51,7 +51,7 @@ impl Window {
         nothing.or_else(unanswered).unwrap_or(0)
     }
 
-    /// Whether the payer was asked about the payment in this place and can no longer say yes.
+    /// Whether the payer was asked to confirm this payment, and no longer can.
     fn is_question_over(&self, nth: usize, now: Timestamp) -> bool {
         self.at(nth).is_some_and(|record| {
             !record.standing().may_be_paid()
@@ -60,7 +60,7 @@ impl Window {
     }
 }
 
-/// Whether no money moved and nobody is asked: it was blocked, or reported as not paid.
+/// Whether no money moved and no confirmation is awaited: it was blocked, or reported as not paid.
 const fn came_to_nothing(standing: Standing) -> bool {
     let is_asked = matches!(standing.decision, Decision::Confirm) && standing.outcome.is_none();
     !standing.may_be_paid() && !is_asked
