@@ -1,4 +1,4 @@
-//! A remembered payment: as the window keeps it, and taken out whole.
+//! A remembered payment: read in place, or taken out as a whole.
 
 use std::sync::Arc;
 
@@ -17,8 +17,8 @@ use crate::scoring::payment::{
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::{Span, Timestamp};
 
-/// How far apart payments lie that were made on different days, whatever hour a day begins at: nearly a day, as
-/// the same errand is run now earlier, now later.
+/// Payments at least this far apart are of different days, at whatever hour a day begins. Less than a day, as
+/// the same errand is run a little earlier or later each day.
 const DAYS_APART: Span = Span::from_hours(20);
 
 /// A payment as it is remembered.
@@ -38,7 +38,7 @@ pub struct Record {
     pub confirmed_by: Option<ConfirmationToken>,
 }
 
-/// A payment that has just been decided, to be remembered.
+/// A payment that was just decided, to be remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'a> {
     /// What was asked.
@@ -55,16 +55,16 @@ pub struct Decided<'a> {
     pub payee_was_known: bool,
 }
 
-/// A remembered payment, looked at where it lies.
+/// A remembered payment, read in place.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {
     pub(super) packed: &'a Packed,
-    /// Where it lies.
+    /// The window that it is in.
     pub(super) window: &'a Window,
 }
 
 impl<'a> RecordRef<'a> {
-    /// Of which mostly one field is wanted, and no more is unpacked.
+    /// Mostly a single field is used, and the compiler unpacks no more than that.
     #[inline]
     fn entry(self) -> Entry {
         Entry::unpack(self.packed)
@@ -90,13 +90,13 @@ impl<'a> RecordRef<'a> {
         self.standing().outcome
     }
 
-    /// Whether it was unknown what became of it, before it was known to be paid.
+    /// Whether it succeeded after its outcome was unknown.
     #[must_use]
     pub fn was_paid_after_doubt(self) -> bool {
         self.entry().paid_after_doubt
     }
 
-    /// How long after the score it was reported what became of it, if that is known.
+    /// How long after scoring its outcome was reported, if it is known.
     pub(super) fn settled_after(self) -> Option<Span> {
         let entry = self.entry();
         let is_known = !matches!(entry.outcome, None | Some(Outcome::Unknown));
@@ -123,14 +123,15 @@ impl<'a> RecordRef<'a> {
         self.entry().held_against_another
     }
 
-    /// Whether the payer, asked about a repeat, said that it was meant. Whoever tries again after a time-out
-    /// says no such thing.
+    /// Whether the payer confirmed that a repeat was meant. Confirming a new try after a time-out does not say
+    /// so.
     #[must_use]
     pub fn is_repeat_that_was_meant(self) -> bool {
         self.was_confirmed() && self.repeats_what_was_paid()
     }
 
-    /// Whether it was held against an earlier payment that was paid, not only one of which nobody knew yet.
+    /// Whether it was held against an earlier payment that was paid, not only against one with an unknown
+    /// outcome.
     pub(in crate::scoring) fn repeats_what_was_paid(self) -> bool {
         let answer = || {
             let decision = self.standing().decision;
@@ -140,8 +141,8 @@ impl<'a> RecordRef<'a> {
             && answer().is_some_and(|answer| answer.names_what_was_paid())
     }
 
-    /// Whether it repeats what was paid shortly before, as no other that is remembered of its day did: one
-    /// day, one vote.
+    /// Whether it repeats what was paid shortly before, as the first that is remembered of its day: each day
+    /// counts once.
     #[must_use]
     pub fn is_first_repeat_of_its_day(self) -> bool {
         let is_another = |other: RecordRef<'_>| {
@@ -160,13 +161,13 @@ impl<'a> RecordRef<'a> {
         self.entry().learnt
     }
 
-    /// Whether the token that it handed out has been spent.
+    /// Whether the token that it handed out was spent.
     #[must_use]
     fn was_token_spent(self) -> bool {
         self.entry().token_spent
     }
 
-    /// Whether the payer was asked about it and has said neither yes nor no, as far as is known.
+    /// Whether the payer was asked to confirm it, and neither did nor refused, as far as is known.
     #[must_use]
     pub fn is_question_open(self) -> bool {
         let Standing { decision, outcome } = self.standing();
@@ -175,13 +176,13 @@ impl<'a> RecordRef<'a> {
             && !self.was_token_spent()
     }
 
-    /// Whether the payer was asked about it and nothing was heard since: it was not even sent.
+    /// The same, and no outcome was reported: the payment was not even sent.
     #[must_use]
     pub fn was_left_unanswered(self) -> bool {
         self.is_question_open() && self.outcome().is_none()
     }
 
-    /// Whether the time to answer is over, if the payer was asked about it.
+    /// Whether the time to confirm is over, if the payer was asked to.
     pub(super) fn is_question_expired(self, now: Timestamp) -> bool {
         let asked = self.detail().and_then(|detail| detail.question());
         asked.is_some_and(|asked| asked.expire_time <= now)
@@ -196,7 +197,7 @@ impl<'a> RecordRef<'a> {
                 .is_some_and(|detail| detail.confirmed_by == Some(token))
     }
 
-    /// Whether the payer was asked about it and said yes.
+    /// Whether the payer confirmed it.
     #[must_use]
     pub fn was_confirmed(self) -> bool {
         detail::is_confirmed(self.detail_bytes())
@@ -215,7 +216,7 @@ impl<'a> RecordRef<'a> {
             .is_some_and(|detail| detail.payment_id == payment_id.id())
     }
 
-    /// Whether it pays the same payee the same sum.
+    /// Whether it pays the same amount to the same payee.
     #[must_use]
     #[inline]
     pub fn pays_the_same_as(self, submission: &Submission<'_>) -> bool {
@@ -229,7 +230,7 @@ impl<'a> RecordRef<'a> {
         self.payee_tag() == submission.payee_id.tag && self.has_payee_of(submission)
     }
 
-    /// The same, whatever the tags say. Out of line: the tags of most differ.
+    /// The same without comparing tags first. Out of line, as most tags differ.
     #[inline(never)]
     fn has_payee_of(self, submission: &Submission<'_>) -> bool {
         let payee_type = submission.payment.payee.payee_type;
@@ -266,7 +267,7 @@ impl<'a> RecordRef<'a> {
         self.entry().device_tag != 0
     }
 
-    /// Whether it came from another device, where both are known.
+    /// Whether it came from another device, if both devices are known.
     #[must_use]
     pub fn came_from_another_device_than(self, submission: &Submission<'_>) -> bool {
         let Some(device_id) = &submission.device_id else {
@@ -322,7 +323,7 @@ impl<'a> RecordRef<'a> {
         })
     }
 
-    /// The whole record. `version` tells a policy's version by its number.
+    /// The whole record. `version` gives a policy's version by its number.
     #[must_use]
     pub fn record(
         self,
@@ -346,12 +347,12 @@ impl<'a> RecordRef<'a> {
         Entry::payee_tag_of(self.packed)
     }
 
-    /// The payee as it was laid down.
+    /// The payee, packed.
     pub(in crate::scoring) fn packed_payee(self) -> Option<(PayeeType, PackedId<'a>)> {
         detail::payee(self.detail_bytes())
     }
 
-    /// The device, if one is known, as it was laid down, and the tag of its id.
+    /// The device, packed, and the tag of its id, if it is known.
     pub(in crate::scoring) fn packed_device(self) -> Option<(u16, PackedId<'a>)> {
         Some((self.entry().device_tag, self.device_id()?))
     }
@@ -368,7 +369,7 @@ impl<'a> RecordRef<'a> {
         Detail::read(self.detail_bytes())
     }
 
-    /// Found only where it is asked for: most records are passed over.
+    /// Looked up only when needed: most records are passed over.
     fn detail_bytes(self) -> &'a [u8] {
         self.window.detail_at(Entry::detail_of(self.packed))
     }
