@@ -1,4 +1,4 @@
-//! Whether the disk answers. One that fails says so; one that hangs says nothing, and nobody may wait for it.
+//! A watchdog for the disk. One that fails says so; one that hangs says nothing, and nobody may wait for it.
 
 use std::io;
 use std::sync::{Arc, mpsc};
@@ -10,23 +10,24 @@ use parking_lot::Mutex;
 use super::Shared;
 use crate::clock::Stopwatch;
 
-/// How often within its patience it is looked whether that has ended.
-const LOOKS: u32 = 4;
+/// How many checks there are within the disk's patience.
+const CHECKS: u32 = 4;
 
-/// Watches over the writer while it waits for the disk.
+/// Watches the writer while it waits for the disk.
 #[derive(Debug, Default)]
-pub(super) struct Watch(Mutex<State>);
+pub(super) struct Watchdog(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    /// Since when the writer has waited; `None` where it does not.
+    /// Since when the writer has waited; `None` if it does not.
     waiting: Option<Stopwatch>,
-    /// Whether it waited for too long: nobody waits for it any more.
+    /// Whether it waited for too long, so that nobody waits for it any more.
     given_up: bool,
 }
 
-impl Watch {
-    /// Runs what waits for the disk. Returns, with its result, whether the writer was given up meanwhile.
+impl Watchdog {
+    /// Does `work`, which waits for the disk. Returns its result, and whether the writer was given up
+    /// meanwhile.
     pub(super) fn over<T>(&self, work: impl FnOnce() -> T) -> (T, bool) {
         self.0.lock().waiting = Some(Stopwatch::start());
         let result = work();
@@ -40,13 +41,13 @@ impl Watch {
         self.0.lock().given_up
     }
 
-    /// The writer is back, and has let go of what it waited for.
+    /// The writer is back, and has dropped the files that it waited for.
     pub(super) fn begin_again(&self) {
         self.0.lock().given_up = false;
     }
 
-    /// Gives the writer up where it has waited for longer than `patience`, and does what that takes before
-    /// the writer can go on.
+    /// Gives the writer up if it has waited for longer than `patience`; `give_up` is done before the writer can
+    /// go on.
     fn give_up_after(&self, patience: Duration, give_up: impl FnOnce()) {
         let mut state = self.0.lock();
         let is_over = |waiting: Stopwatch| waiting.elapsed() >= patience;
@@ -57,22 +58,22 @@ impl Watch {
     }
 }
 
-/// What is told of a disk that does not answer.
+/// The error for a disk that does not answer.
 pub(super) fn not_answering() -> io::Error {
     io::Error::new(io::ErrorKind::TimedOut, "the disk does not answer")
 }
 
-/// Starts a thread that looks after the writer for as long as what it returns is held.
+/// Starts the watchdog's thread, which runs as long as the returned sender is held.
 pub(super) fn start(shared: Arc<Shared>) -> io::Result<mpsc::Sender<()>> {
     let (held, ended) = mpsc::channel();
     let patience = shared.settings.patience;
     let goes_on =
-        move || ended.recv_timeout(patience / LOOKS) == Err(mpsc::RecvTimeoutError::Timeout);
+        move || ended.recv_timeout(patience / CHECKS) == Err(mpsc::RecvTimeoutError::Timeout);
     thread::Builder::new()
         .name("journal-watch".to_owned())
         .spawn(move || {
             while goes_on() {
-                shared.watch.give_up_after(patience, || shared.hang());
+                shared.watchdog.give_up_after(patience, || shared.hang());
             }
         })?;
     Ok(held)
@@ -84,23 +85,23 @@ mod tests {
 
     #[test]
     fn who_waits_too_long_is_given_up_once_until_it_is_back() {
-        let watch = Watch::default();
+        let watchdog = Watchdog::default();
         let given_up = |patience| {
             let mut told = false;
-            watch.give_up_after(patience, || told = true);
+            watchdog.give_up_after(patience, || told = true);
             told
         };
         assert!(!given_up(Duration::ZERO), "it does not wait");
-        let ((), too_late) = watch.over(|| assert!(!given_up(Duration::MAX)));
-        assert!(!too_late && !watch.has_given_up());
-        let ((), too_late) = watch.over(|| {
+        let ((), too_late) = watchdog.over(|| assert!(!given_up(Duration::MAX)));
+        assert!(!too_late && !watchdog.has_given_up());
+        let ((), too_late) = watchdog.over(|| {
             assert!(given_up(Duration::ZERO));
             assert!(!given_up(Duration::ZERO));
         });
-        assert!(too_late && watch.has_given_up());
+        assert!(too_late && watchdog.has_given_up());
         assert!(!given_up(Duration::ZERO));
-        watch.begin_again();
-        assert!(!watch.has_given_up());
-        assert!(watch.over(|| given_up(Duration::ZERO)).0);
+        watchdog.begin_again();
+        assert!(!watchdog.has_given_up());
+        assert!(watchdog.over(|| given_up(Duration::ZERO)).0);
     }
 }

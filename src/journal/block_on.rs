@@ -1,11 +1,11 @@
-//! Waiting without a runtime.
+//! Waiting for a future without a runtime.
 
 use std::future::Future;
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-/// Wakes a thread that is parked.
+/// Wakes a parked thread.
 struct Unpark(Thread);
 
 impl Wake for Unpark {
@@ -14,7 +14,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Parks this thread until the future is done.
+/// Blocks this thread until the future is ready.
 pub(super) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(Arc::new(Unpark(thread::current())));
     let mut context = Context::from_waker(&waker);
