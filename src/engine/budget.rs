@@ -441,7 +441,7 @@ mod tests {
             fullest = engine.memory_fullness();
         }
         assert!((0.95..1.05).contains(&fullest), "{fullest}");
-        // Of strangers, places are used up long before all of the budget is.
+        // Of strangers, slots are used up long before all of the budget is.
         assert!(engine.memory_bytes() < BUDGET_BYTES * 3 / 4);
     }
 

@@ -1,4 +1,4 @@
-//! What the health service says: whether calls are taken, and whether the journal works.
+//! What the health service reports: whether calls are taken, and whether the journal works.
 
 use std::future::Future;
 use std::time::Duration;

@@ -1,5 +1,5 @@
-//! A span for each call whose caller records a trace, for an OpenTelemetry collector. It says which method
-//! was called and how that ended, never whom it was about. Of a stream it is the beginning.
+//! A span for each call whose caller records a trace, sent to an OpenTelemetry collector. It says which method
+//! was called and how that ended, never whom it was about. For a stream it covers only its beginning.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -53,7 +53,7 @@ pub(in crate::grpc) struct Arrival {
 }
 
 impl Arrival {
-    /// As noted for the request; otherwise it comes now, without a deadline.
+    /// As attached to the request; otherwise it comes now, without a deadline.
     pub(in crate::grpc) fn of(extensions: &Extensions) -> Self {
         extensions.get().copied().unwrap_or_else(|| Self {
             since: Stopwatch::start(),

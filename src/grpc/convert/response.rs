@@ -1,4 +1,4 @@
-//! What leaves: answers of the domain in the words of the wire.
+//! Responses: results of the domain as messages of the wire.
 
 use super::page_token;
 use crate::engine::{Kept, Listing, Remembered};
