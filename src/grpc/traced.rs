@@ -16,10 +16,10 @@ use tonic::server::NamedService;
 use super::service::decision_log::trace_of;
 use crate::telemetry::{Method, TraceContext};
 
-/// What may fail by the service's own fault, by number: what a collector is to see as an error.
+/// Codes of failures that are the service's own: a collector shows these as errors.
 const OWN_FAULTS: [i64; 6] = [2, 4, 8, 13, 14, 15];
 
-/// A service, and its calls traced.
+/// A service with a span for each traced call.
 #[derive(Debug, Clone)]
 pub(super) struct Traced<S>(pub(super) S);
 

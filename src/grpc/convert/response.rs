@@ -46,7 +46,7 @@ fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb:
     }
 }
 
-/// How a report was taken.
+/// The answer to a report.
 pub(in crate::grpc) const fn outcome_accepted(remembered: Remembered) -> pb::OutcomeAccepted {
     pb::OutcomeAccepted {
         remembered: match remembered {
@@ -78,8 +78,8 @@ pub(in crate::grpc) fn page(
     }
 }
 
-/// The evidence for one payment. Without its confirmation token: that lets a payment through, and
-/// who reads evidence is not who pays.
+/// The evidence for one payment, without its confirmation token: that would let a payment through, and whoever reads
+/// evidence is not the payer.
 pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
     let answered = pb::Assessment {
         confirmation: None,
