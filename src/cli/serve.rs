@@ -17,7 +17,7 @@ use crate::scoring::time::Timestamp;
 use crate::telemetry::{LinesLost, LogFormat, Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
-mod keeping;
+mod housekeeping;
 mod open_files;
 mod opening;
 mod reloading;
@@ -28,7 +28,7 @@ mod time_of_day;
 mod traces;
 mod warnings;
 
-use keeping::Keeping;
+use housekeeping::Housekeeping;
 pub(super) use open_files::OpenFiles;
 use reloading::{Reloading, Reloads, Watched};
 use signals::Hangups;
@@ -228,7 +228,7 @@ fn settings_teller(config: &Config, arguments: &ServeArguments) -> Box<dyn Fn() 
 /// The threads that work behind the back of the calls, for as long as this value lives.
 struct Threads {
     _sweeping: Sweeping,
-    _keeping: Keeping,
+    _keeping: Housekeeping,
 }
 
 impl Threads {
@@ -236,7 +236,8 @@ impl Threads {
         let failed = |error| Failure::at_work("starting a thread", &error);
         Ok(Self {
             _sweeping: Sweeping::start(Arc::clone(engine)).map_err(failed)?,
-            _keeping: Keeping::start(Arc::clone(engine), config.snapshot_every).map_err(failed)?,
+            _keeping: Housekeeping::start(Arc::clone(engine), config.snapshot_every)
+                .map_err(failed)?,
         })
     }
 }

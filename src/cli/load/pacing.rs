@@ -1,5 +1,5 @@
-//! When calls leave. In a closed loop as soon as there is room for one more; in an open loop when they
-//! are due, however many are unanswered.
+//! When calls are sent: in a closed loop as soon as another was answered, in an open loop when they are due,
+//! however many are unanswered.
 
 use std::cell::Cell;
 use std::iter;
@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::arrivals::Arrivals;
+use super::poisson::PoissonArrivals;
 use crate::clock::Stopwatch;
 
-/// A call that is to leave.
+/// A call that is to be sent.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Departure {
+pub(super) struct DueCall {
     /// When it is due, counted from the start.
     pub(super) due: Duration,
     /// How many payments it carries.
@@ -43,17 +43,17 @@ impl Bounds {
 }
 
 #[derive(Debug)]
-pub(super) enum Departures {
+pub(super) enum Pacing {
     Closed {
         stopwatch: Arc<Stopwatch>,
         duration: Duration,
         payments_left: Cell<u64>,
         call_payments: u64,
     },
-    Open(Mutex<mpsc::UnboundedReceiver<Departure>>),
+    Open(Mutex<mpsc::UnboundedReceiver<DueCall>>),
 }
 
-impl Departures {
+impl Pacing {
     pub(super) const fn closed(
         stopwatch: Arc<Stopwatch>,
         bounds: Bounds,
@@ -72,15 +72,15 @@ impl Departures {
         stopwatch: Arc<Stopwatch>,
         bounds: Bounds,
         call_payments: u64,
-        arrivals: Arrivals,
+        arrivals: PoissonArrivals,
     ) -> std::io::Result<Self> {
         let (sender, receiver) = mpsc::unbounded_channel();
         thread::Builder::new()
             .name("arrivals".to_owned())
             .spawn(move || {
-                for departure in departures(arrivals, bounds, call_payments) {
-                    thread::sleep(departure.due.saturating_sub(stopwatch.elapsed()));
-                    if sender.send(departure).is_err() {
+                for due_call in pacing(arrivals, bounds, call_payments) {
+                    thread::sleep(due_call.due.saturating_sub(stopwatch.elapsed()));
+                    if sender.send(due_call).is_err() {
                         return;
                     }
                 }
@@ -88,8 +88,8 @@ impl Departures {
         Ok(Self::Open(Mutex::new(receiver)))
     }
 
-    /// Waits for the next call that is to leave; none once the load is over.
-    pub(super) async fn next(&self) -> Option<Departure> {
+    /// Waits for the next call to send; `None` once the load is over.
+    pub(super) async fn next(&self) -> Option<DueCall> {
         match self {
             Self::Closed {
                 stopwatch,
@@ -100,14 +100,14 @@ impl Departures {
                 let due = stopwatch.elapsed();
                 let payments = payments_left.get().min(*call_payments);
                 payments_left.set(payments_left.get() - payments);
-                (payments > 0 && due < *duration).then_some(Departure { due, payments })
+                (payments > 0 && due < *duration).then_some(DueCall { due, payments })
             }
             Self::Open(due) => due.lock().await.recv().await,
         }
     }
 
-    /// How many payments have not left although they were due, or although only their number was to end the
-    /// load. Takes them away.
+    /// How many payments were not sent although they were due, or although only their number was to end the
+    /// load. Removes them.
     pub(super) fn left(&self) -> u64 {
         match self {
             Self::Closed {
@@ -122,26 +122,26 @@ impl Departures {
                     return 0;
                 };
                 iter::from_fn(|| due.try_recv().ok())
-                    .map(|departure| departure.payments)
+                    .map(|due_call| due_call.payments)
                     .sum()
             }
         }
     }
 }
 
-/// The calls of an open loop.
-fn departures(
-    arrivals: Arrivals,
+/// The calls of an open loop, each when it is due.
+fn pacing(
+    arrivals: PoissonArrivals,
     bounds: Bounds,
     call_payments: u64,
-) -> impl Iterator<Item = Departure> {
+) -> impl Iterator<Item = DueCall> {
     let mut payments_left = bounds.payments;
     arrivals
         .take_while(move |due| *due < bounds.duration)
         .map_while(move |due| {
             let payments = payments_left.min(call_payments);
             payments_left -= payments;
-            (payments > 0).then_some(Departure { due, payments })
+            (payments > 0).then_some(DueCall { due, payments })
         })
 }
 
@@ -173,8 +173,8 @@ mod tests {
     #[test]
     fn an_open_loop_ends_at_its_count_or_at_its_time() {
         let ended = |bounds, call_payments| {
-            let arrivals = Arrivals::new(Random::stream(1, 0), 1_000.0);
-            departures(arrivals, bounds, call_payments).collect::<Vec<_>>()
+            let arrivals = PoissonArrivals::new(Random::stream(1, 0), 1_000.0);
+            pacing(arrivals, bounds, call_payments).collect::<Vec<_>>()
         };
         let counted = ended(bounds(Duration::MAX, 100), 64);
         let payments: Vec<u64> = counted.iter().map(|call| call.payments).collect();
@@ -186,7 +186,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_closed_loop_ends_at_its_count_or_at_its_time() {
-        let closed = |bounds| Departures::closed(Arc::new(Stopwatch::start()), bounds, 64);
+        let closed = |bounds| Pacing::closed(Arc::new(Stopwatch::start()), bounds, 64);
         let counted = closed(bounds(Duration::MAX, 100));
         assert_eq!(counted.next().await.unwrap().payments, 64);
         assert_eq!(counted.next().await.unwrap().payments, 36);

@@ -1,4 +1,4 @@
-//! Who sends the load: some threads, each with connections and a runtime of its own.
+//! The threads that send the load, each with connections and a runtime of its own.
 
 use std::error::Error;
 use std::io;
@@ -11,13 +11,13 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::LocalSet;
 use tonic::transport::Endpoint;
 
-use super::arrivals::Arrivals;
 use super::check::Twin;
-use super::departures::{Bounds, Departures};
-use super::desk::Desk;
 use super::interruption::Interruption;
+use super::pacing::{Bounds, Pacing};
 use super::payer::{Payer, Population};
+use super::poisson::PoissonArrivals;
 use super::progress::Progress;
+use super::sender_context::SenderContext;
 use super::tally::Tally;
 use super::{batch, stream, unary};
 use crate::cli::Failure;
@@ -26,11 +26,11 @@ use crate::cli::client::Credentials;
 use crate::clock::Stopwatch;
 use crate::random::Random;
 
-/// Calls of an open loop that may be unanswered per connection. What is due beyond waits for its turn,
-/// and the wait counts. Servers take about as many calls at once over one connection.
+/// How many calls of an open loop may be unanswered per connection. Further calls that are due wait, and the
+/// wait counts. Servers handle about as many calls at once over one connection.
 pub(super) const OPEN_IN_FLIGHT: usize = 256;
 
-/// How payments are put into calls.
+/// How payments are packed into calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mode {
     Unary,
@@ -39,7 +39,7 @@ pub(super) enum Mode {
 }
 
 impl Mode {
-    /// How many payments a call carries, or what leaves at once on a stream.
+    /// How many payments are in a call, or sent at once on a stream.
     pub(super) const fn call_payments(self) -> u64 {
         match self {
             Self::Unary | Self::Stream => 1,
@@ -48,10 +48,10 @@ impl Mode {
     }
 }
 
-/// What decides when a call leaves.
+/// What decides when a call is sent.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Pace {
-    /// The answer to an earlier one.
+    /// The answer to an earlier call.
     Closed { in_flight: usize },
     /// The time.
     Open { payments_per_second: f64 },
@@ -79,7 +79,7 @@ pub(super) struct Phase {
     pub(super) number: u64,
 }
 
-/// What came of a phase, and how long it took.
+/// The result of a phase, and how long it took.
 #[derive(Debug)]
 pub(super) struct Ran {
     pub(super) tally: Tally,
@@ -88,7 +88,7 @@ pub(super) struct Ran {
 
 /// The threads that send to one server.
 #[derive(Debug)]
-pub(super) struct Crew {
+pub(super) struct Senders {
     senders: Vec<Sender>,
     interruption: Interruption,
 }
@@ -99,7 +99,7 @@ struct Sender {
     clients: Vec<Client>,
 }
 
-impl Crew {
+impl Senders {
     /// Opens `connections` to a server, shared out among `threads`.
     pub(super) fn connect(
         endpoint: &Endpoint,
@@ -180,7 +180,7 @@ impl Crew {
 }
 
 impl Phase {
-    /// What the thread numbered `nth` sends of it, out of `threads`.
+    /// The part of it that thread `nth` of `threads` sends.
     fn share(&self, nth: usize, threads: usize) -> Self {
         let (nth, threads) = (nth as u64, threads as u64);
         let mut share = *self;
@@ -199,17 +199,18 @@ impl Phase {
         share
     }
 
-    fn departures(&self, stopwatch: Arc<Stopwatch>) -> io::Result<Departures> {
+    fn pacing(&self, stopwatch: Arc<Stopwatch>) -> io::Result<Pacing> {
         let call_payments = self.mode.call_payments();
         match self.pace {
-            Pace::Closed { .. } => Ok(Departures::closed(stopwatch, self.bounds, call_payments)),
+            Pace::Closed { .. } => Ok(Pacing::closed(stopwatch, self.bounds, call_payments)),
             Pace::Open {
                 payments_per_second,
             } => {
-                // A stream of the seed's own, whatever the payments draw.
+                // A random stream of its own, independent of the payments.
                 let random = Random::stream(!self.seed, self.number);
-                let arrivals = Arrivals::new(random, payments_per_second / call_payments as f64);
-                Departures::open(stopwatch, self.bounds, call_payments, arrivals)
+                let arrivals =
+                    PoissonArrivals::new(random, payments_per_second / call_payments as f64);
+                Pacing::open(stopwatch, self.bounds, call_payments, arrivals)
             }
         }
     }
@@ -232,12 +233,12 @@ impl Sender {
         tally: &Arc<Mutex<Tally>>,
         interruption: &Interruption,
     ) -> Result<Duration, Failure> {
-        let departures = phase
-            .departures(Arc::clone(&stopwatch))
+        let pacing = phase
+            .pacing(Arc::clone(&stopwatch))
             .map_err(|error| Failure::at_work("starting a thread", &error))?;
         let payer = Payer::new(phase.population, phase.seed, phase.number);
-        let desk = Desk::new(Arc::clone(&stopwatch), departures, payer, Arc::clone(tally));
-        let desk = Rc::new(desk);
+        let context = SenderContext::new(Arc::clone(&stopwatch), pacing, payer, Arc::clone(tally));
+        let context = Rc::new(context);
         let lanes = LocalSet::new();
         for client in &self.clients {
             let in_flight = phase.pace.in_flight();
@@ -246,26 +247,26 @@ impl Sender {
                 Mode::Stream => 1,
             };
             for _ in 0..spread {
-                let (desk, client) = (Rc::clone(&desk), client.clone());
+                let (context, client) = (Rc::clone(&context), client.clone());
                 match phase.mode {
-                    Mode::Unary => lanes.spawn_local(unary::lane(desk, client)),
-                    Mode::Batch { .. } => lanes.spawn_local(batch::lane(desk, client)),
-                    Mode::Stream => lanes.spawn_local(stream::lane(desk, client, in_flight)),
+                    Mode::Unary => lanes.spawn_local(unary::lane(context, client)),
+                    Mode::Batch { .. } => lanes.spawn_local(batch::lane(context, client)),
+                    Mode::Stream => lanes.spawn_local(stream::lane(context, client, in_flight)),
                 };
             }
         }
         let end = self.runtime.block_on(async {
             tokio::select! {
                 () = lanes => End::Whole,
-                () = desk.out_of_patience(phase.bounds) => End::GivenUp,
+                () = context.out_of_patience(phase.bounds) => End::GivenUp,
                 () = interruption.clone().told() => End::Interrupted,
             }
         });
         match end {
             End::Whole => return Ok(stopwatch.elapsed()),
-            End::GivenUp => desk.give_up(),
+            End::GivenUp => context.give_up(),
             End::Interrupted => {}
         }
-        Ok(phase.bounds.loaded(desk.heard(), stopwatch.elapsed()))
+        Ok(phase.bounds.loaded(context.heard(), stopwatch.elapsed()))
     }
 }

@@ -1,18 +1,18 @@
-//! When payers come: one by one, knowing nothing of each other. A Poisson process.
+//! A Poisson process: calls that come independently of each other.
 
 use std::time::Duration;
 
 use crate::random::Random;
 
-/// The moments at which calls are due, counted from the start; without end.
+/// The times at which calls are due, counted from the start, without end.
 #[derive(Debug)]
-pub(super) struct Arrivals {
+pub(super) struct PoissonArrivals {
     random: Random,
     gap_seconds_mean: f64,
     at_seconds: f64,
 }
 
-impl Arrivals {
+impl PoissonArrivals {
     pub(super) const fn new(random: Random, rate_per_second: f64) -> Self {
         Self {
             random,
@@ -22,7 +22,7 @@ impl Arrivals {
     }
 }
 
-impl Iterator for Arrivals {
+impl Iterator for PoissonArrivals {
     type Item = Duration;
 
     fn next(&mut self) -> Option<Duration> {
@@ -38,7 +38,7 @@ mod tests {
 
     #[test]
     fn gaps_are_exponential_and_counts_are_poisson() {
-        let arrivals: Vec<f64> = Arrivals::new(Random::stream(11, 0), 1_000.0)
+        let arrivals: Vec<f64> = PoissonArrivals::new(Random::stream(11, 0), 1_000.0)
             .take(100_000)
             .map(|at| at.as_secs_f64())
             .collect();
@@ -67,7 +67,7 @@ mod tests {
 
     #[test]
     fn time_never_goes_back() {
-        let arrivals: Vec<Duration> = Arrivals::new(Random::stream(2, 0), 1e6)
+        let arrivals: Vec<Duration> = PoissonArrivals::new(Random::stream(2, 0), 1e6)
             .take(10_000)
             .collect();
         assert!(arrivals.is_sorted());

@@ -1,5 +1,4 @@
-//! Snapshots from time to time, a journal that has failed begun anew, and a look at the machine's time of day,
-//! behind the back of the calls.
+//! In the background: takes snapshots, restarts a journal that has failed, and compares the machine's clock.
 
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -11,7 +10,7 @@ use crate::clock::Stopwatch;
 use crate::config::SnapshotEvery;
 use crate::engine::Engine;
 
-/// How often it is looked whether there is anything to do.
+/// How often to check whether there is anything to do.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// After how many states it rests, and how long: so that a snapshot takes a core for part of the time, and
@@ -19,13 +18,13 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const STATES_IN_A_RUN: u32 = 256;
 const REST: Duration = Duration::from_micros(500);
 
-/// A thread that keeps the journal short and sound for as long as this value lives.
-pub(super) struct Keeping {
+/// The thread that does this, as long as this value lives.
+pub(super) struct Housekeeping {
     stop: Option<mpsc::Sender<()>>,
     thread: Option<thread::JoinHandle<()>>,
 }
 
-impl Keeping {
+impl Housekeeping {
     pub(super) fn start(engine: Arc<Engine>, every: SnapshotEvery) -> std::io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let goes_on =
@@ -40,12 +39,12 @@ impl Keeping {
     }
 }
 
-impl Drop for Keeping {
-    /// Waits until it has ended: two snapshots at once would be in each other's way.
+impl Drop for Housekeeping {
+    /// Waits until it has ended: two snapshots must not be taken at once.
     fn drop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
-            // Had it panicked, the journal would be as good without it.
+            // If it panicked, the journal is no worse for it.
             let _ = thread.join();
         }
     }
@@ -53,7 +52,8 @@ impl Drop for Keeping {
 
 fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> bool) {
     let mut since = Stopwatch::start();
-    // What the start had to read counts: one process after the other may be killed before its time.
+    // What the start had to read counts too: or processes that are killed early, one after the other, would
+    // never snapshot.
     let mut bytes_then = 0;
     let mut ahead = Ahead::at_start(engine.now());
     while goes_on(LOOK_EVERY) {
@@ -64,7 +64,7 @@ fn keep(engine: &Engine, every: SnapshotEvery, goes_on: impl Fn(Duration) -> boo
             !states.is_multiple_of(STATES_IN_A_RUN) || goes_on(REST)
         };
         if !engine.keeps_its_promise() {
-            // It failed and was told; it still fails until it does not.
+            // The failure was reported, and lasts until it works again.
             if let Err(fault) = engine.restart_journal(rest) {
                 tracing::debug!(target: "doublecheck", %fault, "the journal still fails");
             }

@@ -1,4 +1,4 @@
-//! What the lanes of one thread share: when to send, what to send, and where answers are counted.
+//! What the tasks of one sending thread share: when to send, what to send, and where answers are counted.
 
 use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,37 +7,37 @@ use std::time::Duration;
 use tonic::Code;
 
 use super::check::Wrong;
-use super::departures::{Bounds, Departure, Departures};
+use super::pacing::{Bounds, DueCall, Pacing};
 use super::payer::{Asked, Payer};
 use super::tally::Tally;
 use crate::clock::Stopwatch;
 use crate::grpc::pb;
 
 #[derive(Debug)]
-pub(super) struct Desk {
+pub(super) struct SenderContext {
     stopwatch: Arc<Stopwatch>,
-    departures: Departures,
+    pacing: Pacing,
     payer: RefCell<Payer>,
     /// Read by whoever shows the progress, and by nobody else meanwhile.
     tally: Arc<Mutex<Tally>>,
-    /// Payments that were made up and have come to nothing yet.
+    /// Payments that are neither answered nor failed.
     under_way: Cell<u64>,
-    /// When one of them came to something last.
+    /// When one of them last was.
     heard: Cell<Duration>,
     /// Since when there are any, or one of them came to something.
     waiting_since: Cell<Duration>,
 }
 
-impl Desk {
+impl SenderContext {
     pub(super) const fn new(
         stopwatch: Arc<Stopwatch>,
-        departures: Departures,
+        pacing: Pacing,
         payer: Payer,
         tally: Arc<Mutex<Tally>>,
     ) -> Self {
         Self {
             stopwatch,
-            departures,
+            pacing,
             payer: RefCell::new(payer),
             tally,
             under_way: Cell::new(0),
@@ -46,8 +46,8 @@ impl Desk {
         }
     }
 
-    pub(super) async fn next(&self) -> Option<Departure> {
-        self.departures.next().await
+    pub(super) async fn next(&self) -> Option<DueCall> {
+        self.pacing.next().await
     }
 
     pub(super) fn now(&self) -> Duration {
@@ -121,7 +121,7 @@ impl Desk {
 
     /// Answers are not waited for any longer: counts what did not get one, and what was not even sent.
     pub(super) fn give_up(&self) {
-        let unsent = self.departures.left();
+        let unsent = self.pacing.left();
         self.tally().give_up(self.under_way.get(), unsent);
     }
 
