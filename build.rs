@@ -34,7 +34,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // Read and checked in one go.
         .extern_path(
             ".doublecheck.v1.StreamPaymentsRequest",
-            "crate::grpc::stream::Taken",
+            "crate::grpc::service::CheckedItem",
         )
         .out_dir(served)
         .compile_fds(files)?;

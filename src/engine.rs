@@ -1,25 +1,24 @@
-//! Clock, store and policy put together: what the edge calls.
+//! The engine: what the gRPC service and the command line call. Puts together the clock, the policies, what is
+//! remembered of accounts, payees and devices, and the journal.
 //!
-//! Every call, or chunk of calls, reads the clock once, and every call takes one exclusive step on the
-//! account. Payee and device memories are read before that step, in smaller ones of their own, and told
-//! within it, in this order: so the one place that an event has in the journal is its place in the life
-//! of its account, of its payee and of its device, and what is made again from the journal is the same.
+//! Each call, or chunk of calls, reads the clock once and takes one exclusive step on its account. What other
+//! accounts did to the payee and the device is read before that step; both are updated within it, and last the
+//! event is appended to the journal. So an event has the same place in the journal and in the history of its
+//! account, its payee and its device, and recovery rebuilds the same state.
 
 mod budget;
 mod chunk;
 mod evidence;
 mod import;
 mod keys;
-mod lanes;
 mod logged;
 mod observed;
 mod policies;
 mod receipt;
 mod recovery;
-mod redo;
 mod snapshots;
 mod states;
-mod tell;
+mod memories;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -48,17 +47,15 @@ use logged::Logged;
 use policies::InForce;
 pub use policies::{PolicyChange, PolicyRefusal};
 pub use receipt::{Kept, Receipt};
-pub use recovery::{Durability, Progress};
-pub use redo::Recovered;
+pub use recovery::{Durability, Progress, Recovered};
 
-/// After how long without a payment a device's memory says nothing any more.
+/// A device that made no payment for this long is forgotten.
 const DEVICE_IDLE_MAX: Span = Span::from_hours(48);
 
-/// How far behind the clock a sweep stays: far longer than a call takes from looking at the clock to its
-/// step.
+/// How far behind the clock a sweep stays: far longer than a call takes from reading the clock to its step.
 const SWEEP_BEHIND: Span = Span::from_secs(60);
 
-/// The service without its edge.
+/// Everything but the network.
 #[derive(Debug)]
 pub struct Engine {
     clock: Arc<dyn Clock>,
@@ -69,9 +66,9 @@ pub struct Engine {
     devices: Store<DeviceId, Logged<DeviceMemory>>,
     /// `None`: nothing outlives the process.
     journal: Option<Journal>,
-    /// How much of the journal the start had to read.
+    /// How many bytes of journal recovery had to read.
     journal_bytes_read: u64,
-    /// What it took to be what the journal had.
+    /// What recovery found.
     recovered: Recovered,
     budget: Budget,
     scores: ScoreCounters,
@@ -83,17 +80,17 @@ pub struct Engine {
 /// A report of what became of a payment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeReport {
-    /// Whose payment.
+    /// The account that made it.
     pub account_id: AccountId,
-    /// Which payment.
+    /// The payment.
     pub payment_id: PaymentId,
     /// What became of it.
     pub outcome: Outcome,
-    /// Who received it: lets a report that comes after the account's window still teach payee risk.
+    /// The payee. With it, a report that comes after the account's window still counts for the payee's risk.
     pub payee_id: Option<PayeeId>,
 }
 
-/// Whether the payment of an accepted report was still in the account's window.
+/// Whether the reported payment was still in the account's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remembered {
     /// It was.
@@ -102,12 +99,12 @@ pub enum Remembered {
     No,
 }
 
-/// There is no such payment in the account's window.
+/// The payment is not in the account's window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UnknownPayment;
 
 impl Engine {
-    /// An engine with nothing remembered, under a policy or under one with another in its shadow.
+    /// An engine that remembers nothing, under a policy, or a policy with a shadow policy beside it.
     #[must_use]
     pub fn new(policies: impl Into<Policies>, clock: Arc<dyn Clock>, token_key: TokenKey) -> Self {
         Self {
@@ -128,13 +125,14 @@ impl Engine {
         }
     }
 
-    /// The name under which an account, a payee or a device is logged.
+    /// The alias under which an account, a payee or a device is logged.
     #[must_use]
     pub fn alias(&self, id: &str) -> Alias {
         self.token_key.alias(id)
     }
 
-    /// Scores a payment and remembers it. `token` is what the payer's "yes" is presented with.
+    /// Scores a payment and remembers it. `token` is the confirmation token, if the payer was asked and said
+    /// yes.
     ///
     /// # Errors
     /// [`Refusal`] when the payment contradicts an earlier submission or the token is no good; nothing
@@ -144,7 +142,7 @@ impl Engine {
         Ok(scored)
     }
 
-    /// As [`score`](Self::score), with what the answer waits for.
+    /// Like [`score`](Self::score), and returns what the answer has to wait for.
     ///
     /// # Errors
     /// As there.
@@ -153,7 +151,7 @@ impl Engine {
         payment: &Payment,
         token: Option<&str>,
     ) -> Result<(Scored, Receipt), Refusal> {
-        let keys = self.bring(payment);
+        let keys = self.find_and_fetch(payment);
         self.score_at(keys, token, self.clock.now())
     }
 
@@ -179,7 +177,7 @@ impl Engine {
         self.step(keys, presented, now, decide)
     }
 
-    /// Takes the step on a payment's account, and on its payee and device: `decide` is the heart of it.
+    /// The step on a payment's account, payee and device. `decide` does what belongs to the account.
     fn step<'a>(
         &'a self,
         mut keys: Keys<'a>,
@@ -204,9 +202,9 @@ impl Engine {
                     || self.append_scored(payment, presented, &surroundings, number, &scored);
                 let policy = policies.primary();
                 account.applied =
-                    self.tell_memories(policy, payment, &scored, payee, device, append);
+                    self.teach_memories(policy, payment, &scored, payee, device, append);
             }
-            // An answer that is given again waits for what the first one waits for.
+            // A replayed answer waits for the same as the first one.
             Ok((scored, Receipt(account.applied)))
         })?;
         self.count_cost(scored.bounds);
@@ -225,7 +223,7 @@ impl Engine {
         Ok((scored, receipt))
     }
 
-    /// Notes what became of a payment. The same report again changes nothing.
+    /// Records what became of a payment. The same report again changes nothing.
     ///
     /// # Errors
     /// [`UnknownPayment`] when the account does not remember the payment and the report names no payee.
@@ -234,7 +232,7 @@ impl Engine {
         Ok(remembered)
     }
 
-    /// As [`report_outcome`](Self::report_outcome), with what the answer waits for.
+    /// Like [`report_outcome`](Self::report_outcome), and returns what the answer has to wait for.
     ///
     /// # Errors
     /// As there.
@@ -250,7 +248,7 @@ impl Engine {
         report: &OutcomeReport,
         now: Timestamp,
     ) -> Result<(Remembered, Receipt), UnknownPayment> {
-        let mut sought = self.accounts.bring(&report.account_id);
+        let mut sought = self.accounts.find_and_fetch(&report.account_id);
         let noted = self.accounts.with_existing(&mut sought, |account| {
             let policies = self.in_force.now();
             let noted = account.state.report_outcome(
@@ -272,13 +270,13 @@ impl Engine {
             let taught = risk_change.map_or(Taught::Nothing, |change| {
                 Taught::Change(Cow::Owned(payee.id), change)
             });
-            account.applied = self.tell_reported(report, taught, time);
+            account.applied = self.teach_reported(report, taught, time);
             Some(account.applied)
         });
         let (remembered, sequence) = match noted.flatten() {
             Some(sequence) => (Remembered::Yes, sequence),
             None if report.payee_id.is_some() => {
-                let sequence = self.tell_reported(report, Taught::Late, now);
+                let sequence = self.teach_reported(report, Taught::Late, now);
                 (Remembered::No, sequence)
             }
             None => return Err(UnknownPayment),
@@ -288,7 +286,7 @@ impl Engine {
         Ok((remembered, Receipt(sequence)))
     }
 
-    /// The time by which payments are decided.
+    /// The current time, as payments are decided by it.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
@@ -300,27 +298,28 @@ impl Engine {
         self.accounts.len()
     }
 
-    /// What the bounds on memory cost so far.
+    /// What the bounds on memory have cost so far.
     #[must_use]
     pub fn bounds_counts(&self) -> BoundsCounts {
         self.bounds.counts()
     }
 
-    /// How often the shadow policy agreed and disagreed so far.
+    /// How often the shadow policy has agreed and disagreed so far.
     #[must_use]
     pub fn shadow_counts(&self) -> ShadowCounts {
         self.shadow.counts()
     }
 
-    /// Lets go of what is too old, of accounts that make no payments as well. No answer depends on it.
+    /// Forgets what is too old, also of accounts that make no more payments. No answer depends on it.
     pub fn sweep(&self) {
         self.sweep_in_runs(|| true);
     }
 
-    /// The same, in runs that take a fraction of a millisecond each, with a `rest` after each of them;
-    /// where that says `false`, it ends. Trims what is remembered to the memory budget as it goes.
+    /// The same in runs of a fraction of a millisecond, with a call of `rest` after each, which ends the sweep
+    /// by returning `false`. Also forgets what exceeds the memory budget.
     pub fn sweep_in_runs(&self, mut rest: impl FnMut() -> bool) {
-        // Who has looked at the clock and still waits for an account must not find it swept for later.
+        // A call that has read the clock and still waits for its account must not find it swept up to a later
+        // time.
         let now = self.clock.now().minus(SWEEP_BEHIND);
         self.forget_old(now, || {
             self.trim_to_budget(now);
@@ -331,14 +330,19 @@ impl Engine {
 
     fn forget_old(&self, now: Timestamp, mut rest: impl FnMut() -> bool) {
         let bring_up = |_: &AccountId, account: &mut Logged<Account>| {
-            let (_, bounds) = account.state.advance(self.in_force.now().primary(), now);
-            self.count_cost(bounds);
+            self.advance(&mut account.state, &self.in_force.now(), now);
             !account.state.is_blank()
         };
         self.accounts.sweep_in_runs(bring_up, &mut rest);
         let is_used = |device: &DeviceMemory| now.since(device.last_used()) < DEVICE_IDLE_MAX;
         self.devices
             .sweep_in_runs(|_, device| is_used(&device.state), rest);
+    }
+
+    /// Brings an account up to `now`, and counts what its bounds cost.
+    fn advance(&self, account: &mut Account, policies: &Policies, now: Timestamp) {
+        let (_, cost) = account.advance(policies.primary(), now);
+        self.count_cost(cost);
     }
 
     fn count_cost(&self, cost: BoundsCost) {

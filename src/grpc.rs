@@ -1,49 +1,39 @@
-//! The edge: gRPC in, gRPC out. No decisions are made here.
+//! The gRPC server. It decides nothing about payments.
 //!
-//! A call is decoded, converted, scored and encoded in one go on the one thread of its connection: nothing is
-//! handed over in between, so a slow client slows only itself.
+//! A request is decoded, scored and answered in one go on the thread of its connection: nothing is handed over in
+//! between, so a slow client slows only itself.
 //!
-//! A connection has a place (`places`) and a life (`connections`), and what it sends for nothing is held
-//! against it (`owed`); its calls (`calls`) are let in or refused (`admission`), and given up at their deadline
-//! (`deadline`), before their service (`services`) sees them or while it waits. Those that score one payment stand
-//! in line (`line`), and are scored with others whose turn has come; every other is a task (`exchange`). Those that
-//! score go from bytes to bytes (`direct`); all others through tonic.
+//! ```text
+//! workers → connections → calls → router → service → engine
+//! ```
 //!
-//! What the words stand for: the *door* is how far the service has come, from its start to its end, and the counters
-//! of all who ask; a *pulse* is what has happened on a connection so far; what is *owed* is the work that its client
-//! made for nothing; a *place* is an address that connections come from; the *clerk* serves the line of a worker; and
-//! what is *noted* of an answer is its counters, its log line and its trace.
+//! - [`workers`], [`listeners`]: for each core a thread with its runtime and its listening socket.
+//! - `connections`: accepted, TLS, HTTP/2; limits, and what is done about clients that waste work.
+//! - `calls`: each from its headers to the end of its answer, bounded by [`admission`] and its deadline.
+//! - [`router`]: to our service, or to health and reflection.
+//! - `service`: the methods. Around it `codec` (bytes to messages), `convert` (messages to the domain and back),
+//!   `status` (errors) and [`pb`] (the generated contract).
+//! - [`server_state`], [`auth`], [`limits`]: what all of these share.
+//! - `echo`: a server that answers without scoring, to measure this one against.
 
-pub mod door;
-pub mod health;
-pub mod listeners;
 pub mod workers;
-pub mod limits;
-pub mod admission;
-mod owed;
-mod places;
+pub mod listeners;
 mod connections;
-pub mod entry;
-mod received;
 mod calls;
-mod line;
-mod exchange;
-pub mod services;
-mod inbound;
-mod deadline;
-mod codec;
-mod direct;
+pub mod admission;
+pub mod router;
 mod service;
-mod batch;
-mod noted;
-mod routed;
-#[cfg(feature = "otlp")]
-mod traced;
-mod stream;
+mod codec;
 mod convert;
 mod status;
-mod echo;
 pub mod pb;
+pub mod server_state;
+pub mod auth;
+pub mod limits;
+pub mod health;
+#[cfg(feature = "otlp")]
+mod traced;
+mod echo;
 
 use std::future::Future;
 use std::io;
@@ -56,28 +46,28 @@ use tonic_health::pb::health_server::HealthServer;
 use tonic_health::server::{HealthReporter, HealthService};
 
 use admission::Admission;
+use auth::Auth;
 use connections::Edge;
-pub use direct::Direct;
-use door::Door;
-use entry::Entry;
 use limits::Limits;
 use listeners::Listeners;
+use router::Router;
+use server_state::ServerState;
+pub use service::RiskServer;
 use service::Service;
-use services::Services;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// How the edge serves.
+/// How the server serves.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// How much clients may ask of it.
+    /// How much clients may ask for.
     pub limits: Limits,
-    /// Who gets in.
-    pub entry: Entry,
-    /// Whether tools may ask what is served.
+    /// Who may connect and call.
+    pub auth: Auth,
+    /// Whether the reflection service is offered.
     pub reflection: bool,
-    /// How long calls are still taken once shutdown was announced.
+    /// How long new calls are still taken once shutdown was announced.
     pub drain_grace: Duration,
     /// How long open calls may go on after that.
     pub drain_max: Duration,
@@ -87,7 +77,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::default(),
-            entry: Entry::default(),
+            auth: Auth::default(),
             reflection: true,
             drain_grace: Duration::ZERO,
             drain_max: DRAIN_MAX,
@@ -95,25 +85,31 @@ impl Default for Settings {
     }
 }
 
-/// Serves on one thread for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or the time for that has passed. While the `door` is closed every call is UNAVAILABLE, and
-/// so says the health service.
+/// Serves on one thread for each listener, until `shutdown` completes and the calls then open have ended, or
+/// `drain_max` has passed. Until the engine is set in `server_state`, every call is answered UNAVAILABLE, and
+/// the health service says the same.
 ///
 /// # Errors
 /// When a thread cannot start.
 pub async fn serve_on_workers(
     listeners: Listeners,
-    door: impl Into<Door>,
+    server_state: impl Into<ServerState>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let door = door.into();
+    let server_state = server_state.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let stop = health::tell(
+        shutdown,
+        server_state.clone(),
+        health.clone(),
+        settings.drain_grace,
+    );
     let tools = tools(health, settings.reflection);
-    let edge = door.clone();
+    let edge = server_state.clone();
     let limits = settings.limits;
-    let services = move |admission| services(&limits, door.clone(), admission, tools.clone());
+    let services =
+        move |admission| services(&limits, server_state.clone(), admission, tools.clone());
     workers::run(listeners, edge, services, settings, stop).await
 }
 
@@ -133,46 +129,58 @@ pub async fn serve_echo_on_workers(
     workers::run_each(listeners, serve, shutdown).await
 }
 
-/// Serves on the runtime that this is called on, until `shutdown` completes and the calls that are open
-/// then have ended, or the time for that has passed. Connections that are open beyond it live until the
-/// runtime does not.
+/// Serves on the current runtime, until `shutdown` completes and the calls then open have ended, or `drain_max`
+/// has passed. Connections still open then live until the runtime is dropped.
 pub async fn serve(
     listener: TcpListener,
-    door: impl Into<Door>,
+    server_state: impl Into<ServerState>,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) {
-    let door = door.into();
+    let server_state = server_state.into();
     let health = health::outside().await;
-    let stop = health::tell(shutdown, door.clone(), health.clone(), settings.drain_grace);
+    let stop = health::tell(
+        shutdown,
+        server_state.clone(),
+        health.clone(),
+        settings.drain_grace,
+    );
     let (limits, tools) = (settings.limits, tools(health, settings.reflection));
-    let edge = Edge::new(door.clone(), settings, 1);
-    let services = |admission| services(&limits, door, admission, tools);
+    let edge = Edge::new(server_state.clone(), settings, 1);
+    let services = |admission| services(&limits, server_state, admission, tools);
     edge.serve(listener, services, stop).await;
 }
 
-/// The service by itself, for a server or a test of one's own: without connections, health and who gets in.
-pub fn service(door: impl Into<Door>, limits: &Limits) -> Direct {
+/// The service alone, without connections, health and authentication: for another server, or for a test.
+pub fn service(server_state: impl Into<ServerState>, limits: &Limits) -> RiskServer {
     let admission = Arc::new(Admission::new(limits, 1));
-    Direct::new(
-        Service::new(door.into(), admission),
+    RiskServer::new(
+        Service::new(server_state.into(), admission),
         message_bytes_max(limits),
     )
 }
 
-fn services(limits: &Limits, door: Door, admission: Arc<Admission>, tools: Routes) -> Services {
-    let risk = Direct::new(Service::new(door, admission), message_bytes_max(limits));
+fn services(
+    limits: &Limits,
+    server_state: ServerState,
+    admission: Arc<Admission>,
+    tools: Routes,
+) -> Router {
+    let risk = RiskServer::new(
+        Service::new(server_state, admission),
+        message_bytes_max(limits),
+    );
     #[cfg(feature = "otlp")]
     let risk = traced::Traced(risk);
-    Services::new(risk, tools)
+    Router::new(risk, tools)
 }
 
 fn message_bytes_max(limits: &Limits) -> usize {
     usize::try_from(limits.message_bytes).unwrap_or(usize::MAX)
 }
 
-/// What tools ask for: health and reflection. Every thread shares them, for the descriptions that
-/// reflection answers from take megabytes and milliseconds to make.
+/// Health and reflection. All threads share them: the descriptions that reflection answers from take megabytes
+/// of memory, and milliseconds to build.
 fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
     let health = HealthService::from_health_reporter(health);
     let tools = Routes::new(HealthServer::new(health));
@@ -184,9 +192,9 @@ fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
             .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    // Both descriptor sets are constants that compilers wrote; a test asks the services.
+    // Both descriptor sets are constants made by compilers, and a test calls the services.
     let v1 = reflection().build_v1().expect("descriptors are valid");
-    // What Python's and older tools speak.
+    // Still spoken by Python's and older tools.
     let v1alpha = reflection().build_v1alpha().expect("descriptors are valid");
     tools.add_service(v1).add_service(v1alpha)
 }

@@ -22,8 +22,8 @@ use tokio::runtime;
 use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
-use crate::grpc::door::Door;
-use crate::grpc::entry::Entry;
+use crate::grpc::auth::Auth;
+use crate::grpc::server_state::ServerState;
 use crate::telemetry::families::{BUILD, SNAPSHOT_INTERVAL};
 use crate::telemetry::{LinesLost, Page, Process, ReloadCounters};
 
@@ -54,9 +54,9 @@ pub struct Http {
 #[derive(Debug)]
 pub struct Told {
     /// What calls go through.
-    pub door: Door,
+    pub server_state: ServerState,
     /// What they, and connections, get in by.
-    pub entry: Entry,
+    pub auth: Auth,
     /// How changed files were taken.
     pub reloads: Arc<ReloadCounters>,
     /// After how long a snapshot is taken.
@@ -159,7 +159,7 @@ impl Told {
                 response
             }
             "/healthz" => text(StatusCode::OK, "ok\n"),
-            "/readyz" => match self.door.welcomes_calls() {
+            "/readyz" => match self.server_state.is_ready() {
                 true => text(StatusCode::OK, "ready\n"),
                 false => text(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             },
@@ -175,10 +175,10 @@ impl Told {
         page.family(&BUILD).put(&[env!("CARGO_PKG_VERSION")], 1);
         self.process.put_on(&mut page);
         self.lines_lost.put_on(&mut page);
-        self.entry.put_on(&mut page);
+        self.auth.put_on(&mut page);
         self.reloads.put_on(&mut page);
         page.one(&SNAPSHOT_INTERVAL, self.snapshot_interval.as_secs());
-        self.door.put_on(&mut page);
+        self.server_state.put_on(&mut page);
         page.finish()
     }
 }

@@ -1,28 +1,26 @@
-//! The journal: what changed the state, in order, on disk. What a restart reads to be what it was.
+//! The journal: the log, on disk, of every event that changed the state. A restart rebuilds the state from it.
 //!
 //! # What is promised
-//! [`Ack`] says what an answer waits for. Killing the process loses nothing that was `written`; losing
-//! power loses nothing that was `synced`, and of what was only written no more than the last
-//! [`Settings::sync_interval`] and what was appended while it was being synced: always an end of the
-//! journal, never something out of its middle.
+//! [`Ack`] says what an answer waits for. Killing the process loses nothing that was `written`. Losing power loses
+//! nothing that was `synced`; of what was only written it loses no more than the last [`Settings::sync_interval`] and
+//! what was appended while that was synced, and always from the end of the journal, never out of its middle.
 //!
-//! # How it is kept
-//! Appending copies a record into a queue, under the lock of the account that it is about: the order
-//! there is the order of each account's steps. A thread of its own takes all that has come together,
-//! writes it as one frame, syncs it where that is promised, and wakes who waits.
+//! # How it works
+//! Appending copies a record into a `queue`, under the lock of its account, so records are in the order of each
+//! account's steps. One thread (`writer`) takes all that has queued up, writes it as one `frame`, syncs it if promised,
+//! and wakes the calls that wait (`commits`).
 //!
 //! # When it fails
-//! A disk that does not answer within [`Settings::patience`] has failed like one that says so. After any
-//! failed write or sync the files are given up, not tried again: what the system could not write it
-//! forgets, and says so only once. Scoring goes on; nobody waits any more, and what is appended
-//! is counted and dropped ([`Condition::Degraded`]). [`Journal::recover`] begins a new segment once the
-//! storage works again; what is written there counts from the moment that a snapshot stands in the
-//! place of what was dropped ([`Journal::snapshot_taken`]), and for a reader as well.
+//! A disk that does not answer within [`Settings::patience`] counts as failed (`watchdog`). After a failed write or
+//! sync the files are given up, not tried again: the system forgets what it could not write, and reports it only once.
+//! Scoring goes on; nobody waits any more, and what is appended is counted and dropped ([`Condition::Degraded`]). Once
+//! the storage works again [`Journal::recover`] begins a new segment. It counts, also for a reader, from the moment at
+//! which a snapshot replaces what was dropped ([`Journal::snapshot_taken`]).
 //!
-//! # What is found again
-//! [`Reader`] hands out every event in order and tells how the journal ends. A torn tail is cut off and
-//! told; damage anywhere else is an error that names file, byte and what is lost.
-//! [`snapshot`] keeps the state itself, so that only the end of the journal has to be read.
+//! # How it is read
+//! [`Reader`] yields every event in order, and how the journal ends. A torn tail is cut off, and reported; damage
+//! anywhere else is an error that names the file, the byte, and what is lost. With a [`snapshot`] of the state only the
+//! end of the journal has to be read.
 
 use std::fmt;
 use std::io;
@@ -48,8 +46,8 @@ mod queue;
 mod commits;
 mod syncer;
 mod writer;
-mod watch;
-mod parking;
+mod watchdog;
+mod block_on;
 
 pub use codec::{DecodeError, DecodeFault};
 pub use commits::Kept;
@@ -64,13 +62,13 @@ pub use settings::{Ack, Settings};
 use crate::clock::Clock;
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
+use block_on::block_on;
 use commits::Commits;
 use event::Event;
 use frame::first_of_segment;
 use log::{Log, Standing};
-use parking::block_on;
 use queue::Queue;
-use watch::Watch;
+use watchdog::Watchdog;
 use writer::{Request, Writer};
 
 /// Whether the journal works.
@@ -120,14 +118,14 @@ pub struct Journal {
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// Who is told of every change of a journal's condition.
+/// Is called with every change of the journal's condition.
 pub type Observer = Box<dyn Fn(&Condition) + Send + Sync>;
 
 struct Shared {
     settings: Settings,
     queue: Queue<Request>,
     commits: Commits,
-    watch: Watch,
+    watchdog: Watchdog,
     clock: Arc<dyn Clock>,
     condition: Mutex<Condition>,
     observer: Observer,
@@ -178,17 +176,17 @@ impl Shared {
         self.stop(self.degraded(reason));
     }
 
-    /// Refuses to wait for a disk that does not answer.
+    /// Fails instead of waiting for a disk that does not answer.
     fn check_answers(&self) -> Result<(), JournalFault> {
-        if self.watch.has_given_up() {
+        if self.watchdog.has_given_up() {
             return Err(JournalFault::storage("writing the journal")(
-                watch::not_answering(),
+                watchdog::not_answering(),
             ));
         }
         Ok(())
     }
 
-    /// From now on nothing is kept and nobody waits.
+    /// From now on nothing is kept, and nobody waits.
     fn stop(&self, condition: Condition) {
         self.queue.drop_all();
         self.set_condition(condition);
@@ -197,8 +195,8 @@ impl Shared {
 }
 
 impl Journal {
-    /// Goes on with the journal that ends like this, in a new segment. What is torn is cut off first, and
-    /// what is damaged is set aside.
+    /// Continues a journal that ends like this, in a new segment. A torn tail is cut off first, and damage is
+    /// set aside.
     ///
     /// # Errors
     /// When the directory cannot be written to.
@@ -228,7 +226,7 @@ impl Journal {
             settings,
             queue: Queue::new(next),
             commits: Commits::new(last),
-            watch: Watch::default(),
+            watchdog: Watchdog::default(),
             clock,
             condition: Mutex::new(Condition::Sound),
             observer,
@@ -251,36 +249,36 @@ impl Journal {
         })
     }
 
-    /// Whether another call may be admitted. To be asked before anything is done for it: what was done has
-    /// to be appended.
+    /// Whether another call may be admitted. Asked before anything is done for it, as everything that is done
+    /// has to be appended.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.shared.queue.bytes() < self.shared.settings.queue_bytes_max
     }
 
-    /// Appends an event; returns its sequence number. Never waits. To be called under the lock of what
-    /// the event is about.
+    /// Appends an event, without waiting; returns its sequence number. Called under the lock of what the event
+    /// is about.
     pub fn append(&self, event: &Event<'_>) -> u64 {
         self.shared.queue.append(event)
     }
 
-    /// Waits until the record is kept as far as [`Ack`] says, or never will be.
+    /// Waits until the record is kept as [`Ack`] says, or never will be.
     pub async fn committed(&self, sequence: u64) -> Kept {
         self.shared.commits.wait(sequence).await
     }
 
-    /// Whether the record is kept, where that is known by now.
+    /// Whether the record is kept, if that is known already.
     #[must_use]
     pub fn known(&self, sequence: u64) -> Option<Kept> {
         self.shared.commits.known(sequence)
     }
 
-    /// The same, for who cannot await.
+    /// The same, blocking.
     pub fn wait_until_committed(&self, sequence: u64) -> Kept {
         block_on(self.committed(sequence))
     }
 
-    /// Where it is.
+    /// Its directory.
     #[must_use]
     pub const fn directory(&self) -> &Arc<dyn Directory> {
         &self.directory
@@ -310,10 +308,10 @@ impl Journal {
         }
     }
 
-    /// Begins anew after a failure, if the storage works again. Returns the sequence number of the first
-    /// record that is written again: a snapshot has to hold everything before it, see
-    /// [`snapshot_taken`](Self::snapshot_taken). `None` where nothing has failed. Waits for the disk, as
-    /// patiently as for a write.
+    /// Begins a new segment after a failure, if the storage works again. Returns the sequence number of its
+    /// first record: a snapshot has to hold everything before it (see
+    /// [`snapshot_taken`](Self::snapshot_taken)). `None` if nothing has failed. Waits for the disk, as long as
+    /// for a write.
     ///
     /// # Errors
     /// When the storage still fails, or does not answer.
@@ -323,16 +321,15 @@ impl Journal {
         Ok(first.and_then(NonZeroU64::new))
     }
 
-    /// Takes note that a snapshot is on the disk which holds everything before the sequence number
-    /// `before`. Returns whether the journal is sound: where it had failed, it is again if that covers all
-    /// that was dropped.
+    /// A snapshot with everything before the sequence number `before` is on the disk. Returns whether the
+    /// journal is sound: after a failure it is again if the snapshot covers all that was dropped.
     pub fn snapshot_taken(&self, before: u64) -> bool {
         let told = self.ask(|reply| Request::Vouch(before, reply));
         matches!(told, Ok(Some(true)))
     }
 
-    /// Removes the segments all of whose records stand before the sequence number `before`, and are in a
-    /// snapshot. Returns how many.
+    /// Removes the segments whose records all stand before the sequence number `before`, and are in a snapshot.
+    /// Returns how many.
     ///
     /// # Errors
     /// When one cannot be removed.
@@ -349,13 +346,13 @@ impl Journal {
         Ok(forgotten)
     }
 
-    /// Writes and syncs what was appended, and closes the journal. What is appended afterwards is dropped.
+    /// Writes and syncs what was appended, and closes the journal. What is appended later is dropped.
     ///
     /// # Errors
     /// When the storage fails, or does not answer: then at once.
     pub fn close(&self) -> Result<(), JournalFault> {
         if let Err(hangs) = self.shared.check_answers() {
-            // It ends once it is back.
+            // It ends once the disk answers.
             let (reply, _) = mpsc::channel();
             self.shared.queue.ask(Request::Close(reply));
             return Err(hangs);
@@ -370,7 +367,7 @@ impl Journal {
         closed
     }
 
-    /// Asks the writer; `None` where there is none any more.
+    /// Sends the writer a request; `None` if there is no writer any more.
     ///
     /// # Errors
     /// When the disk does not answer it: then it does what it was asked for once it is back, for nobody.
@@ -392,7 +389,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // Who wants to know whether it closed well calls `close`.
+        // Callers that want to know whether it closed well call `close`.
         let _ = self.close();
     }
 }

@@ -1,38 +1,51 @@
-//! The domain: what a payment's risk is, and why. Pure: no IO, no clock, no async, no wire types.
+//! The domain: how risky a payment is, and why. Pure: no IO, no clock, no async, no wire types.
+//!
+//! # Modules
+//! - What is asked and answered: [`payment`], [`money`], [`time`], [`confirmation`], [`assessment`], [`outcome`], and
+//!   the sentences for people in [`text`].
+//! - What is remembered: an [`account`] is its recent payments ([`window`]) and its habits ([`profile`]); [`memory`] is
+//!   what all accounts together know of a payee or a device.
+//! - How it is judged: [`assess`] asks every [`signal`] (one file each), which sees a `context` and returns a
+//!   `measure`, and combines what they found (`findings`), as the [`policy`] says. Amounts are judged against a
+//!   statistical model of what is usual (`expected`, `roundness`); devices and payees are on `trial` for a day.
+//! - How it is kept small: ids packed once per payment ([`submission`], `packing`), state as bytes ([`image`]), and
+//!   `hash` and `heap` (sizes of allocations).
 //!
 //! # Invariants
-//! - Everything a decision depends on is an argument. Same state, policy, surroundings, payment and
-//!   moment: same assessment, to the last bit.
-//! - No float comes from the platform's mathematical library; additions, multiplications, divisions
-//!   and comparisons only, whose results IEEE 754 fixes.
+//! - Everything a decision depends on is an argument. Same state, policy, surroundings, payment and time: same
+//!   assessment, to the last bit.
+//! - No float comes from the platform's mathematical library; additions, multiplications, divisions and comparisons
+//!   only, whose results IEEE 754 fixes.
 //! - Nothing here can fail at run time: constructors reject what is invalid, arithmetic saturates.
 #![warn(clippy::arithmetic_side_effects, clippy::indexing_slicing)]
 
-pub mod account;
-pub mod assessment;
-pub mod confirmation;
-pub mod memory;
-pub mod money;
-pub mod outcome;
 pub mod payment;
-pub mod policy;
-pub mod profile;
-pub mod signal;
-pub mod submission;
-pub mod text;
+pub mod money;
 pub mod time;
+pub mod confirmation;
+pub mod assessment;
+pub mod outcome;
+pub mod text;
+
+pub mod account;
 pub mod window;
+pub mod profile;
+pub mod memory;
+
+pub mod signal;
+pub mod policy;
 mod context;
+mod trial;
 mod expected;
+mod roundness;
+mod measure;
 mod findings;
-mod fnv;
+
+pub mod submission;
+pub(crate) mod packing;
+pub mod image;
 mod hash;
 mod heap;
-mod measure;
-mod roundness;
-mod trial;
-pub mod image;
-pub(crate) mod packing;
 
 use account::Account;
 use assessment::{Assessment, Challenge, Decision, History};

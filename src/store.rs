@@ -1,10 +1,10 @@
-//! State by key, one exclusive step at a time. The only place that knows the map.
+//! State in memory by key, changed in one exclusive step at a time. (Files are [`storage`](crate::storage).)
 //!
-//! Callers hand in a closure and get its result; no guard leaves this module, and a closure must not
-//! come back to the same store. The map says in which slot the state of a key lies, and each slot has a
-//! lock of its own: a key waits for no other. In front of the map stand hints that say the same without a
-//! lock, so that the states of many keys can be [asked for](Store::find) at once: waiting for memory is
-//! most of what a step costs, and waits without locks between them overlap.
+//! Callers pass a closure and get its result. No lock guard leaves this module, and a closure must not use the
+//! same store. A concurrent map says in which slot the state of a key is, and each slot has a lock of its own,
+//! so no key waits for another. In front of the map are hints that say the same without a lock, so that the
+//! states of many keys can be [requested](Store::find) from memory at once: most of a step is waiting for
+//! memory, and these waits overlap.
 
 use std::borrow::Borrow;
 use std::fmt;
@@ -28,11 +28,11 @@ use hints::Hints;
 use identity::{Hashing, Identity, PlaceHasher};
 use slab::{Guard, Held, Slab, Slot};
 
-/// How many parts the map has. Each grows on its own, and whoever looks for a key in it waits meanwhile:
-/// with so many, the one that grows is small even among tens of millions of keys.
+/// The number of shards of the map. Each grows by itself, and lookups in it wait meanwhile; with so many, a
+/// shard is small even with tens of millions of keys.
 const MAP_PARTS: usize = 1_024;
 
-/// A key and where to look for it: hashed once and looked up once, however often it is stepped on.
+/// A key and where its state is: hashed and looked up once, for any number of steps.
 #[derive(Debug)]
 pub struct Sought<'a, K, V> {
     key: &'a K,
@@ -43,11 +43,11 @@ pub struct Sought<'a, K, V> {
 /// Where the state of a key was last found.
 #[derive(Debug)]
 enum Whereabouts<'a, K, V> {
-    /// The hints were not asked yet.
+    /// Not looked up yet.
     Unknown,
-    /// They name no slot: most likely the key is new.
+    /// No hint: most likely the key is new.
     Nowhere,
-    /// There; another key's may be there by now.
+    /// In this slot, unless it was reused for another key since.
     In(&'a Slot<K, V>),
 }
 
@@ -60,26 +60,26 @@ impl<'a, K, V> Whereabouts<'a, K, V> {
     }
 }
 
-/// What a state, or a key, holds beside itself.
+/// The memory that a state, or a key, has allocated.
 pub trait Footprint {
-    /// Whether a step reads much of what it has allocated.
+    /// Whether a step reads much of it.
     const READS_HEAP: bool = false;
 
-    /// How many bytes it has allocated.
+    /// Its size in bytes.
     fn heap_bytes(&self) -> usize;
 
-    /// Asks for what it has allocated and a step will read, and waits for none of it.
+    /// Requests from memory what a step will read of it, without waiting.
     fn fetch(&self) {}
 }
 
-/// State of type `V` for each key.
+/// A state of type `V` for each key.
 ///
-/// A key is known by 128 bits that stand for it: the texts of keys lie elsewhere in memory, and comparing
-/// them would be one more wait for it in every step.
+/// A key is identified by 128 bits of its hash: its text lies elsewhere in memory, and comparing it would add
+/// one more wait to every step.
 pub struct Store<K, V> {
     hashing: Hashing,
-    slots: DashMap<Identity, u32, BuildHasherDefault<PlaceHasher>>,
-    /// How many bytes each part of the map takes.
+    map: DashMap<Identity, u32, BuildHasherDefault<PlaceHasher>>,
+    /// How many bytes each shard of the map takes.
     part_bytes: Box<[AtomicU32]>,
     map_bytes: AtomicUsize,
     hints: Hints,
@@ -87,7 +87,7 @@ pub struct Store<K, V> {
     counts: Counts,
 }
 
-/// What changes all the time, on a cache line of its own: what lies beside it is read by every step.
+/// What changes with every key, on a cache line of its own: what lies beside it is read by every step.
 #[derive(Default)]
 #[repr(align(64))]
 struct Counts {
@@ -101,7 +101,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     pub fn new() -> Self {
         Self {
             hashing: Hashing::new(),
-            slots: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), MAP_PARTS),
+            map: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), MAP_PARTS),
             part_bytes: (0..MAP_PARTS).map(|_| AtomicU32::new(0)).collect(),
             map_bytes: AtomicUsize::new(0),
             hints: Hints::new(),
@@ -110,8 +110,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Hashes `key`, and asks for the hint that says where its state is: several keys that are sought before
-    /// the first is [found](Self::find) wait for that together.
+    /// Hashes `key`, and requests the hint that says where its state is. For several keys that are sought
+    /// before the first is [found](Self::find), these waits overlap.
     pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K, V> {
         let identity = self.hashing.identity_of(key.borrow());
         self.hints.fetch(identity.place());
@@ -122,8 +122,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Looks up where the state of the key likely is, and asks for it. The first may have to wait for memory:
-    /// who finds several keys, one right after the other, waits for all of them at once.
+    /// Looks up where the state of the key most likely is, and requests it. For several keys found one right
+    /// after the other, the waits overlap.
     pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
         match self.hinted(sought.identity).next() {
             Some(slot) => {
@@ -131,25 +131,25 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
                 sought.slot = Whereabouts::In(slot);
             }
             None => {
-                // The map will be asked for a place.
+                // The key will be looked up in the map.
                 self.fetch_part(sought.identity.place());
                 sought.slot = Whereabouts::Nowhere;
             }
         }
     }
 
-    /// Asks for the part of the map in which a key of this hash has its place.
+    /// Requests the shard of the map for a key with this hash.
     fn fetch_part(&self, hash: u64) {
-        prefetch_one(self.slots.shards(), self.part_of(hash));
+        prefetch_one(self.map.shards(), self.part_of(hash));
     }
 
-    /// The part of the map in which a key of this hash has its place.
+    /// The shard of the map for a key with this hash.
     fn part_of(&self, hash: u64) -> usize {
-        self.slots.determine_shard(self.slots.hash_usize(&hash))
+        self.map.determine_shard(self.map.hash_usize(&hash))
     }
 
-    /// Asks for what the state that was found has allocated. This waits for the state itself: find the others
-    /// first.
+    /// Requests what the state that was found has allocated. This waits for the state itself, so find all
+    /// others first.
     pub fn fetch_heap(sought: &Sought<'_, K, V>) {
         if V::READS_HEAP
             && let Some(held) = sought.slot.slot().and_then(Slot::try_lock)
@@ -158,24 +158,24 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Hashes `key`, finds its state and fetches all of it: for who steps on this one alone.
-    pub fn bring<'a>(&'a self, key: &'a K) -> Sought<'a, K, V> {
+    /// Hashes `key`, finds its state and fetches all of it: for a step on a single key.
+    pub fn find_and_fetch<'a>(&'a self, key: &'a K) -> Sought<'a, K, V> {
         let mut sought = self.seek(key);
         self.find(&mut sought);
         Self::fetch_heap(&sought);
         sought
     }
 
-    /// Runs `step` on the state of the key, made new if there is none. Nobody else sees or changes that
-    /// state meanwhile.
+    /// Runs `step` on the state of the key, which is created if there is none. Nobody else reads or changes
+    /// that state meanwhile.
     pub fn with<'a, T>(
         &'a self,
         sought: &mut Sought<'a, K, V>,
         step: impl FnOnce(&mut V) -> T,
     ) -> T {
         loop {
-            // Whoever is not hinted at is most likely new. To ask the map whether it is, and then again for a
-            // place in it, is to wait twice.
+            // A key without a hint is most likely new. Asking the map first, and then again for a place, would
+            // be to wait twice.
             let found = self.hold_hinted(sought).or_else(|| self.insert(sought));
             if let Some(mut held) = found.or_else(|| self.hold_mapped(sought)) {
                 return self.step(&mut held, step);
@@ -183,7 +183,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Gives the key this state. For keys that most likely have none: a state is not looked for first.
+    /// Sets the state of a key. Optimized for keys that most likely have none.
     pub fn place(&self, key: &K, value: V) {
         let mut sought = self.seek(key);
         loop {
@@ -193,7 +193,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Runs `step` on the state of the key, if there is any.
+    /// Runs `step` on the state of the key, if there is one.
     pub fn with_existing<'a, T>(
         &'a self,
         sought: &mut Sought<'a, K, V>,
@@ -203,7 +203,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         Some(self.step(&mut held, step))
     }
 
-    /// Runs `read` on the state of the key, if there is any.
+    /// Runs `read` on the state of the key, if there is one.
     pub fn read<'a, T>(
         &'a self,
         sought: &mut Sought<'a, K, V>,
@@ -212,11 +212,11 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         self.with_existing(sought, |value| read(value))
     }
 
-    /// Forgets the state of the key, if there is any and `is_gone` says so.
+    /// Forgets the state of the key if `is_gone` returns `true` for it.
     pub fn forget_if(&self, key: &K, is_gone: impl FnOnce(&V) -> bool) {
         let identity = self.hashing.identity_of(key.borrow());
-        // The guard of the map is gone before the slot is waited for.
-        let Some(number) = self.slots.get(&identity).map(|number| *number) else {
+        // The map's guard is dropped before the slot's lock is waited for.
+        let Some(number) = self.map.get(&identity).map(|number| *number) else {
             return;
         };
         if let Some(mut held) = self.slab.at(number).map(Slot::lock)
@@ -228,24 +228,24 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Holds the slot of the key, if it has one.
+    /// Locks the slot of the key, if it has one.
     fn hold<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let found = self.hold_hinted(sought);
         found.or_else(|| self.hold_mapped(sought))
     }
 
-    /// Holds the slot of the key where it was found before, or where a hint says that it is.
+    /// Locks the slot of the key where it was found before, or where a hint says it is.
     fn hold_hinted<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let held = match sought.slot {
             Whereabouts::In(slot) => hold_if_of(slot, sought.identity),
             Whereabouts::Unknown => None,
-            // Whoever made it since has put it in the map.
+            // If the key was created since, the map has it.
             Whereabouts::Nowhere => return None,
         };
         held.or_else(|| self.follow_hints(sought))
     }
 
-    /// The same, wherever the key was found before. Out of line, so that the usual way stays short.
+    /// The same by hints alone. Out of line, so that the common path stays short.
     #[inline(never)]
     fn follow_hints<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
@@ -256,34 +256,34 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         })
     }
 
-    /// Holds the slot of the key where the map says that it is, if it has one.
+    /// Locks the slot of the key where the map says it is, if it has one.
     #[inline(never)]
     fn hold_mapped<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
         loop {
-            // The guard of the map is gone before the slot is waited for.
-            let number = self.slots.get(&identity).map(|number| *number)?;
+            // The map's guard is dropped before the slot's lock is waited for.
+            let number = self.map.get(&identity).map(|number| *number)?;
             let slot = self.slab.at(number)?;
             if let Some(held) = hold_if_of(slot, identity) {
                 self.hints.put(identity.place(), number);
                 sought.slot = Whereabouts::In(slot);
                 return Some(held);
             }
-            // It was forgotten between the map and the slot: look again.
+            // The key was forgotten between the two lookups: look again.
         }
     }
 
-    /// Makes new state for the key and holds its slot; `None` if somebody else was quicker.
+    /// Creates a state for the key and locks its slot; `None` if another thread was quicker.
     fn insert<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
         let Some(number) = self.slab.take() else {
-            // All that there can be are taken: what is forgotten next makes room.
+            // There are no more slots. Wait for one to be freed.
             std::thread::yield_now();
             return None;
         };
         let slot = self.slab.at(number)?;
         let mut held = slot.lock();
-        match self.slots.entry(identity) {
+        match self.map.entry(identity) {
             Entry::Occupied(_) => {
                 drop(held);
                 self.slab.give_back(number);
@@ -302,7 +302,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         Some(held)
     }
 
-    /// The slots in which the state of the key likely is.
+    /// The slots in which the state of the key most likely is.
     fn hinted(&self, identity: Identity) -> impl Iterator<Item = &Slot<K, V>> {
         let slots = self.hints.slots(identity.place());
         slots.filter_map(|slot| self.slab.at(slot))
@@ -316,7 +316,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     }
 
     fn empty(&self, slot: u32, held: &mut Held<K, V>, heap_bytes: usize) {
-        self.slots.remove(&held.identity);
+        self.map.remove(&held.identity);
         *held = Held::default();
         self.counts.keys.fetch_sub(1, Ordering::Relaxed);
         self.count_heap(heap_bytes, 0);
@@ -330,7 +330,7 @@ impl<K: Footprint, V: Footprint> Held<K, V> {
     }
 }
 
-/// Holds the slot if the state in it is that of the key of this identity.
+/// Locks the slot if the state in it is that of this key.
 fn hold_if_of<K, V>(slot: &Slot<K, V>, identity: Identity) -> Option<Guard<'_, K, V>> {
     let held = slot.lock();
     held.is_of(identity).then_some(held)

@@ -61,6 +61,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     (
         "engine",
         &[
+            "engine",
             "store",
             "clock",
             "random",

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_server::{RiskService, RiskServiceServer};
+use doublecheck::grpc::server_state::ServerState;
 use doublecheck::grpc::{Settings, pb, workers};
 use redis::aio::MultiplexedConnection;
 use std::num::NonZeroUsize;
@@ -40,7 +40,7 @@ pub fn serve(redis_url: &str, script: &str) -> String {
             let never = std::future::pending();
             workers::run(
                 listeners,
-                Door::closed(),
+                ServerState::recovering(),
                 services,
                 Settings::default(),
                 never,

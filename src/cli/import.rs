@@ -68,7 +68,7 @@ pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
     replay.run(file, &mut |_, _| Ok(()))?;
     progress.finish_and_clear();
     let (summary, engine) = replay.finish(stopwatch.elapsed());
-    let snapshot = engine.found(&directory).map_err(|fault| {
+    let snapshot = engine.write_first_snapshot(&directory).map_err(|fault| {
         Failure::at_work(format!("writing {}", arguments.data_dir.display()), &fault)
     })?;
     writeln!(out, "{summary}")?;

@@ -84,21 +84,21 @@ pub fn run(arguments: &JournalArguments, out: &mut dyn Write) -> Ended {
     }
 }
 
-/// How often it is looked anew where files went away meanwhile.
+/// How often to look again where files were removed meanwhile.
 const LOOKS_MAX: usize = 10;
 
-/// What a `look` at a journal comes to. A service that writes it removes what newer snapshots stand for: a file that
-/// was listed may be gone before it is opened, which is no damage. Where some went away and what was found
-/// `is_whole` not, it is looked again.
+/// The result of a `look` at a journal that may be in use. The service removes files that newer snapshots replace, so
+/// one that was listed may be gone before it is opened, which is no damage. Looks again if the result is not whole
+/// and files were removed meanwhile.
 fn look_until_whole<T>(
     directory: &Path,
     look: impl Fn() -> Result<T, Failure>,
-    is_whole: impl Fn(&T) -> bool,
+    is_whole: impl Fn(&Result<T, Failure>) -> bool,
 ) -> Result<T, Failure> {
     for _ in 0..LOOKS_MAX {
         let before = kept_names(directory)?;
         let found = look();
-        if found.as_ref().is_ok_and(&is_whole) {
+        if is_whole(&found) {
             return found;
         }
         let after = kept_names(directory)?;

@@ -9,20 +9,20 @@ use serde_json::json;
 
 use super::{Ended, Failure};
 
-mod arrivals;
+mod poisson;
 mod accounts;
 mod mistakes;
 mod payer;
 mod check;
 mod latency;
 mod tally;
-mod departures;
-mod desk;
+mod pacing;
+mod sender_context;
 mod unary;
 mod batch;
 mod stream;
 mod interruption;
-mod crew;
+mod senders;
 mod cpu;
 mod temporary;
 mod server;

@@ -8,16 +8,16 @@ use super::{Ended, Failure};
 use crate::clock::{Clock as _, SystemClock};
 use crate::config::{Config, Contents, OPEN_DOOR};
 use crate::engine::Engine;
-use crate::grpc::door::Door;
-use crate::grpc::entry::Entry;
+use crate::grpc::auth::Auth;
 use crate::grpc::listeners::Listeners;
+use crate::grpc::server_state::ServerState;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
 use crate::telemetry::{LinesLost, LogFormat, Process, ReloadCounters};
 use crate::{grpc, telemetry};
 
-mod keeping;
+mod housekeeping;
 mod open_files;
 mod opening;
 mod reloading;
@@ -28,7 +28,7 @@ mod time_of_day;
 mod traces;
 mod warnings;
 
-use keeping::Keeping;
+use housekeeping::Housekeeping;
 pub(super) use open_files::OpenFiles;
 use reloading::{Reloading, Reloads, Watched};
 use signals::Hangups;
@@ -112,20 +112,20 @@ async fn serve(
 
     #[cfg(feature = "otlp")]
     let traces = Traces::of(&config.log)?;
-    let door = Door::logging(config.log.sample.sample());
+    let server_state = ServerState::logging(config.log.sample.sample());
     let settings = grpc_settings(&config);
-    let entry = settings.entry.clone();
+    let auth = settings.auth.clone();
     let counters = Arc::new(ReloadCounters::default());
     let told = Told {
-        door: door.clone(),
-        entry: entry.clone(),
+        server_state: server_state.clone(),
+        auth: auth.clone(),
         reloads: Arc::clone(&counters),
         snapshot_interval: config.snapshot_every.interval,
         lines_lost,
         process: Process { started },
     };
     let http = start_http(&config, told)?;
-    let serving = grpc::serve_on_workers(listeners, door.clone(), settings, stop);
+    let serving = grpc::serve_on_workers(listeners, server_state.clone(), settings, stop);
     let mut serving = std::pin::pin!(serving);
     let opening = opening::open(&config, arguments.set_damage_aside);
     let ended = |result: std::io::Result<()>| {
@@ -140,14 +140,14 @@ async fn serve(
     let reloads = Reloads {
         files: config.files.clone(),
         engine: Arc::clone(&engine),
-        entry,
+        auth,
         counters,
         tell_settings: settings_teller(&config, arguments),
     };
     let reloading = Reloading::start(reloads, watched)
         .map_err(|error| Failure::at_work("starting a thread", &error))?;
     reloading.ask_at(hangups);
-    door.open(Arc::clone(&engine));
+    server_state.set_engine(Arc::clone(&engine));
     tell_ready(&config, &engine, address, http.address());
     arguments.starter.tell(address, config.journal_ack);
     let mut hurried = false;
@@ -184,7 +184,7 @@ fn grpc_settings(config: &Config) -> grpc::Settings {
     let clock = Arc::new(SystemClock::start());
     grpc::Settings {
         limits: config.limits,
-        entry: Entry::new(access.clone(), tls.clone(), clock),
+        auth: Auth::new(access.clone(), tls.clone(), clock),
         reflection: config.reflection,
         drain_grace: config.drain_grace,
         drain_max: config.drain_deadline,
@@ -228,7 +228,7 @@ fn settings_teller(config: &Config, arguments: &ServeArguments) -> Box<dyn Fn() 
 /// The threads that work behind the back of the calls, for as long as this value lives.
 struct Threads {
     _sweeping: Sweeping,
-    _keeping: Keeping,
+    _keeping: Housekeeping,
 }
 
 impl Threads {
@@ -236,7 +236,8 @@ impl Threads {
         let failed = |error| Failure::at_work("starting a thread", &error);
         Ok(Self {
             _sweeping: Sweeping::start(Arc::clone(engine)).map_err(failed)?,
-            _keeping: Keeping::start(Arc::clone(engine), config.snapshot_every).map_err(failed)?,
+            _keeping: Housekeeping::start(Arc::clone(engine), config.snapshot_every)
+                .map_err(failed)?,
         })
     }
 }

@@ -1,4 +1,4 @@
-//! Memory within a budget: what is missed least is forgotten first.
+//! The memory budget: when it is used up, what is missed least is forgotten first.
 
 use std::borrow::{Borrow, Cow};
 use std::mem;
@@ -14,31 +14,31 @@ use crate::scoring::time::Timestamp;
 use crate::store::{Footprint, Store};
 use crate::telemetry::Evicted;
 
-/// How many random numbers there are to find 16 with: where three places in four are free, enough.
-const DRAWN: u64 = 64;
+/// How many random numbers are drawn to find 16 keys: enough where three slots in four are free.
+const DRAWS: u64 = 64;
 
-/// Of how many parts of the budget one may go to places for keys, given back by a start alone: if a flood
-/// of strangers took all, nothing would be left for what regulars remember when they come back. A regular
-/// of four payments takes as much for its places as for its payments.
-const PLACES_PART: u64 = 2;
+/// Slots for keys may take one part in this many of the budget, as only a start gives them back: if a flood of
+/// unknown accounts took all of it, nothing would be left for what known ones remember when they come back. An
+/// account of four payments takes as much for its slots as for its payments.
+const SLOTS_PART: u64 = 2;
 
-/// How many places of a kind are kept free once the budget is used up, and of how many there are: as many
-/// calls may be between taking one and freeing one. Were it a single one, each call that finds the one that
-/// another has freed would free none for its own, and places would grow for as long as calls race.
+/// How many slots of a kind are kept free once the budget is used up, and which part of all. This many calls
+/// may be between taking a slot and freeing one. With a single free slot, a call that finds the one that
+/// another has freed would free none itself, and slots would grow for as long as calls race.
 const FREE_MIN: usize = 64;
 const FREE_PART: usize = 16;
 
-/// How many of a kind are forgotten at most for one call that may have brought a new one: one for its place,
-/// and one for those that are still to be free.
+/// How many keys of a kind one call may forget that may have brought a new one: one for that key, and one
+/// towards the slots to be kept free.
 const FORGOTTEN_MAX: u32 = 2;
 
-/// How many accounts are forgotten at most for one call, because others have grown.
+/// How many accounts one call may forget because others have grown.
 const EVICTIONS_MAX: u32 = 4;
 
-/// How many are forgotten at most at one stop of a sweep.
+/// How many one run of a sweep may forget.
 const TRIMMED_MAX: u32 = 256;
 
-/// How much memory may be used.
+/// The limit on memory, and the random numbers that choose what to forget.
 #[derive(Debug)]
 pub(super) struct Budget {
     bytes_max: u64,
@@ -62,30 +62,30 @@ impl Budget {
         self.bytes_max == u64::MAX
     }
 
-    /// How many of them places for keys may take.
-    const fn places_bytes_max(&self) -> u64 {
-        self.bytes_max / PLACES_PART
+    /// How many bytes of it slots for keys may take.
+    const fn slots_bytes_max(&self) -> u64 {
+        self.bytes_max / SLOTS_PART
     }
 
     fn candidates(&self) -> impl Iterator<Item = u64> + Clone {
-        let from = self.random.fetch_add(DRAWN, Ordering::Relaxed);
-        (from..from.wrapping_add(DRAWN)).map(random::nth)
+        let from = self.random.fetch_add(DRAWS, Ordering::Relaxed);
+        (from..from.wrapping_add(DRAWS)).map(random::nth)
     }
 }
 
-/// How many bytes what is remembered takes, by kind.
+/// How many bytes the remembered state takes, by kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct MemoryUse {
-    /// What accounts take.
+    /// Accounts.
     pub accounts_bytes: u64,
-    /// What payees take, for all accounts.
+    /// Payees, for all accounts.
     pub payees_bytes: u64,
-    /// What devices take, for all accounts.
+    /// Devices, for all accounts.
     pub devices_bytes: u64,
 }
 
 impl MemoryUse {
-    /// What all of it takes.
+    /// All of it.
     #[must_use]
     pub const fn bytes(&self) -> u64 {
         self.accounts_bytes + self.payees_bytes + self.devices_bytes
@@ -93,19 +93,19 @@ impl MemoryUse {
 }
 
 impl Engine {
-    /// The same, keeping to so many bytes of memory: what is missed least is forgotten first. What is
-    /// remembered already and does not fit is forgotten at once, which takes some microseconds a key.
+    /// The same engine with a memory budget. What does not fit is forgotten at once, which takes some
+    /// microseconds a key.
     #[must_use]
     pub fn with_memory_budget(mut self, bytes_max: u64) -> Self {
         self.budget = Budget::of(bytes_max);
         let now = self.clock.now();
-        if self.has_too_many_places() {
-            // Those of keys that were forgotten while the journal was read back are free.
+        if self.has_too_many_slots() {
+            // Keys that were forgotten during recovery left free slots.
             self.compact();
         }
-        if self.has_too_many_places() {
+        if self.has_too_many_slots() {
             let (accounts, payees, devices) = (&self.accounts, &self.payees, &self.devices);
-            let keys_max = [accounts.places(), payees.places(), devices.places()];
+            let keys_max = [accounts.slots(), payees.slots(), devices.slots()];
             let [accounts_max, payees_max, devices_max] = keys_max.map(|keys| self.part_of(keys));
             self.shrink(|it| &mut it.accounts, accounts_max, Self::evict_account);
             self.shrink(|it| &mut it.payees, payees_max, Self::evict_payee);
@@ -118,18 +118,18 @@ impl Engine {
         self
     }
 
-    /// Whether places take a quarter more than their part of the budget: so much more, a start may need for the
-    /// same keys.
-    fn has_too_many_places(&self) -> bool {
-        let bytes_max = self.budget.places_bytes_max();
-        self.places_bytes() > bytes_max.saturating_add(bytes_max / 4)
+    /// Whether slots take more than a quarter beyond their part of the budget, which is what another start may
+    /// need for the same keys.
+    fn has_too_many_slots(&self) -> bool {
+        let bytes_max = self.budget.slots_bytes_max();
+        self.slots_bytes() > bytes_max.saturating_add(bytes_max / 4)
     }
 
-    /// How many of so many keys may stay for places to keep to their part of the budget: a tenth less than it
-    /// is of what they take, for places are made many at a time.
+    /// How many of this many keys may stay for slots to keep to their part of the budget. A tenth less than in
+    /// proportion, as slots are allocated many at a time.
     fn part_of(&self, keys: usize) -> usize {
-        let bytes_max = u128::from(self.budget.places_bytes_max());
-        let part = keys as u128 * bytes_max * 9 / 10 / u128::from(self.places_bytes().max(1));
+        let bytes_max = u128::from(self.budget.slots_bytes_max());
+        let part = keys as u128 * bytes_max * 9 / 10 / u128::from(self.slots_bytes().max(1));
         usize::try_from(part).unwrap_or(keys)
     }
 
@@ -139,8 +139,8 @@ impl Engine {
         self.devices = mem::take(&mut self.devices).compacted();
     }
 
-    /// Forgets keys until so many are left, and gives back the places of the others. For a start, while nobody
-    /// else does anything.
+    /// Forgets keys until `keys_max` are left, and gives back the slots of the others. Only during a start,
+    /// when nobody else uses the store.
     fn shrink<K, V>(
         &mut self,
         store_of: impl Fn(&mut Self) -> &mut Store<K, V>,
@@ -153,8 +153,8 @@ impl Engine {
         let now = self.clock.now();
         while store_of(self).len() > keys_max {
             let store = store_of(self);
-            // Where most places are free, too few are found among which to choose.
-            let fewer = keys_max.max(store.places() / 3);
+            // Where most slots are free, random picks would find too few keys to choose from.
+            let fewer = keys_max.max(store.slots() / 3);
             for _ in fewer..store.len() {
                 evict(self, now);
                 self.wait_for_journal();
@@ -173,7 +173,7 @@ impl Engine {
         }
     }
 
-    /// How many bytes what is remembered takes, by kind.
+    /// How many bytes the remembered state takes, by kind.
     #[must_use]
     pub fn memory_use(&self) -> MemoryUse {
         MemoryUse {
@@ -183,7 +183,7 @@ impl Engine {
         }
     }
 
-    /// How many bytes it may take; `None` where any number.
+    /// The memory budget; `None` without one.
     #[must_use]
     pub const fn memory_budget_bytes(&self) -> Option<u64> {
         match self.budget.is_unlimited() {
@@ -192,55 +192,55 @@ impl Engine {
         }
     }
 
-    /// How many bytes all that is remembered takes.
+    /// How many bytes the remembered state takes.
     #[must_use]
     pub fn memory_bytes(&self) -> u64 {
         self.memory_use().bytes()
     }
 
-    /// How full the budget is, or the part of it for places if that is fuller: beyond 1 it is used up. 0 where
-    /// there is none.
+    /// How full the budget is, or the part of it for slots if that is fuller; above 1 it is used up. 0 without
+    /// a budget.
     #[must_use]
     pub fn memory_fullness(&self) -> f64 {
         if self.budget.is_unlimited() {
             return 0.0;
         }
         let full = |bytes: u64, bytes_max: u64| bytes as f64 / bytes_max.max(1) as f64;
-        let places = full(self.places_bytes(), self.budget.places_bytes_max());
-        places.max(full(self.memory_bytes(), self.budget.bytes_max))
+        let slots = full(self.slots_bytes(), self.budget.slots_bytes_max());
+        slots.max(full(self.memory_bytes(), self.budget.bytes_max))
     }
 
-    /// Once the budget is used up, or the part of it for places: forgets some of each kind, until new ones find
-    /// places without more memory. Where known accounts have grown, it forgets more accounts, as many as one
-    /// call may be made to wait for.
+    /// Once the budget, or the part of it for slots, is used up: forgets some keys of each kind, so that new
+    /// ones find slots without more memory; and, where known accounts have grown, as many accounts as one call
+    /// may have to wait for.
     pub(super) fn keep_to_budget(&self, now: Timestamp) {
         if !self.is_used_up() {
             return;
         }
-        free_places(&self.payees, || self.evict_payee(now));
-        free_places(&self.devices, || self.evict_device(now));
-        free_places(&self.accounts, || self.evict_account(now));
+        free_slots(&self.payees, || self.evict_payee(now));
+        free_slots(&self.devices, || self.evict_device(now));
+        free_slots(&self.accounts, || self.evict_account(now));
         self.evict_accounts(EVICTIONS_MAX, now);
     }
 
-    /// Forgets accounts until the budget is kept, or as many as one stop of a sweep may take.
+    /// Forgets accounts until the budget is kept, or as many as one run of a sweep may.
     pub(super) fn trim_to_budget(&self, now: Timestamp) {
         self.evict_accounts(TRIMMED_MAX, now);
     }
 
-    /// Whether the budget is used up, or the part of it for places.
+    /// Whether the budget, or the part of it for slots, is used up.
     fn is_used_up(&self) -> bool {
         if self.budget.is_unlimited() {
             return false;
         }
-        let places_bytes = self.places_bytes();
-        places_bytes > self.budget.places_bytes_max()
-            || places_bytes + self.heap_bytes() > self.budget.bytes_max
+        let slots_bytes = self.slots_bytes();
+        slots_bytes > self.budget.slots_bytes_max()
+            || slots_bytes + self.heap_bytes() > self.budget.bytes_max
     }
 
-    fn places_bytes(&self) -> u64 {
+    fn slots_bytes(&self) -> u64 {
         let (accounts, payees, devices) = (&self.accounts, &self.payees, &self.devices);
-        (accounts.places_bytes() + payees.places_bytes() + devices.places_bytes()) as u64
+        (accounts.slots_bytes() + payees.slots_bytes() + devices.slots_bytes()) as u64
     }
 
     fn heap_bytes(&self) -> u64 {
@@ -303,15 +303,15 @@ impl Engine {
     }
 }
 
-/// Forgets keys until enough places are free, or as many as one call may forget.
-fn free_places<K, V>(store: &Store<K, V>, evict: impl Fn())
+/// Forgets keys until enough slots are free, or as many as one call may.
+fn free_slots<K, V>(store: &Store<K, V>, evict: impl Fn())
 where
     K: Borrow<str> + Clone + Footprint,
     V: Default + Footprint,
 {
-    let free_min = (store.places() / FREE_PART).clamp(1, FREE_MIN);
+    let free_min = (store.slots() / FREE_PART).clamp(1, FREE_MIN);
     for _ in 0..FORGOTTEN_MAX {
-        if store.places_free() >= free_min {
+        if store.slots_free() >= free_min {
             return;
         }
         evict();
@@ -441,7 +441,7 @@ mod tests {
             fullest = engine.memory_fullness();
         }
         assert!((0.95..1.05).contains(&fullest), "{fullest}");
-        // Of strangers, places are used up long before all of the budget is.
+        // Of strangers, slots are used up long before all of the budget is.
         assert!(engine.memory_bytes() < BUDGET_BYTES * 3 / 4);
     }
 

@@ -1,4 +1,4 @@
-//! Calls that come together are done together.
+//! Calls that arrive together are done together, so that their waits for memory overlap.
 
 use std::iter::Peekable;
 use std::ptr;
@@ -10,30 +10,29 @@ use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::scoring::time::Timestamp;
 
-/// The most calls in a chunk. Enough for their waits for memory to overlap; few enough that what they
-/// fetch, a few kB an account, is still in the core's own cache when its turn comes, and that the first
-/// answer waits for no more than some dozen microseconds.
+/// The most calls in a chunk. Enough for their waits for memory to overlap; few enough that the few kB fetched
+/// for each account are still in the core's own cache when its turn comes, and that the first answer waits for
+/// some dozen microseconds at most.
 pub const CHUNK_CALLS_MAX: usize = 64;
 
-/// Calls that came together: each is done as it would be alone, in the order of the calls to this, all of
-/// them at the moment that the chunk began.
+/// Calls that are done one after the other, each as it would be alone, all at the time at which the chunk
+/// began.
 #[derive(Debug)]
 pub struct Chunk<'a> {
     engine: &'a Engine,
-    /// Of the payments that are still to be scored.
+    /// The keys of the payments that are still to be scored.
     keys: Peekable<IntoIter<Keys<'a>>>,
     now: Timestamp,
     receipt: Receipt,
 }
 
 impl Engine {
-    /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, about `payments` among others, in their order.
-    /// Their accounts are fetched from memory before the first one is scored: one after the other they
-    /// would each wait.
+    /// Begins a chunk of at most [`CHUNK_CALLS_MAX`] calls, among them these payments, in this order. Their
+    /// accounts are fetched from memory before the first is scored; one by one, each would wait for its own.
     pub fn chunk<'a>(&'a self, payments: impl IntoIterator<Item = &'a Payment>) -> Chunk<'a> {
         let payments = payments.into_iter().take(CHUNK_CALLS_MAX);
         let mut keys: Vec<_> = payments.map(|payment| self.seek(payment)).collect();
-        // All are asked for before the first answer is used.
+        // All are requested before the first is used.
         keys.iter_mut().for_each(|keys| self.find(keys));
         keys.iter().for_each(Keys::fetch_heap);
         Chunk {
@@ -46,7 +45,7 @@ impl Engine {
 }
 
 impl<'a> Chunk<'a> {
-    /// As [`Engine::score`]. A payment whose turn it is not among those of the chunk is looked for anew.
+    /// Like [`Engine::score`]. A payment that is not the next of the chunk is looked up anew.
     ///
     /// # Errors
     /// As there.
@@ -55,7 +54,7 @@ impl<'a> Chunk<'a> {
         Ok(scored)
     }
 
-    /// As [`score`](Self::score), with what its answer waits for.
+    /// Like [`score`](Self::score), and returns what the answer has to wait for.
     ///
     /// # Errors
     /// As there.
@@ -71,7 +70,7 @@ impl<'a> Chunk<'a> {
         Ok((scored, receipt))
     }
 
-    /// As [`Engine::report_outcome`].
+    /// Like [`Engine::report_outcome`].
     ///
     /// # Errors
     /// As there.
@@ -81,7 +80,7 @@ impl<'a> Chunk<'a> {
         Ok(remembered)
     }
 
-    /// What the answers to the calls so far wait for.
+    /// What the answers so far have to wait for.
     #[must_use]
     pub const fn receipt(&self) -> Receipt {
         self.receipt

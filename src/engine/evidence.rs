@@ -1,4 +1,4 @@
-//! What is remembered, for people to read.
+//! Reading what is remembered of payments, for the evidence methods.
 
 use std::sync::Arc;
 
@@ -12,32 +12,29 @@ use crate::scoring::window::{Record, RecordRef};
 /// Which of an account's payments to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Whose payments.
+    /// The account.
     pub account_id: AccountId,
-    /// Only those that were held against an earlier one.
+    /// Only payments that were held against an earlier one.
     pub duplicates_only: bool,
-    /// Only those listed after this one: its time and id.
+    /// Only payments listed after this one, given by its time and id.
     pub after: Option<(Timestamp, PaymentId)>,
     /// How many at most.
     pub limit: usize,
 }
 
 impl Engine {
-    /// What is remembered of one payment.
+    /// One payment, if it is remembered.
     #[must_use]
     pub fn payment(&self, account_id: &AccountId, payment_id: &PaymentId) -> Option<Record> {
         let now = self.clock.now();
+        let find = |Logged { state: account, .. }: &mut Logged<Account>| {
+            let policies = self.in_force.now();
+            self.advance(account, &policies, now);
+            let record = account.record(payment_id)?;
+            record.record(account_id, |number| policies.version(number))
+        };
         self.accounts
-            .with_existing(
-                &mut self.accounts.seek(account_id),
-                |Logged { state: account, .. }| {
-                    let policies = self.in_force.now();
-                    let (_, cost) = account.advance(policies.primary(), now);
-                    self.count_cost(cost);
-                    let record = account.record(payment_id)?;
-                    record.record(account_id, |number| policies.version(number))
-                },
-            )
+            .with_existing(&mut self.accounts.seek(account_id), find)
             .flatten()
     }
 
@@ -47,8 +44,7 @@ impl Engine {
         let now = self.clock.now();
         let list = |Logged { state: account, .. }: &mut Logged<Account>| {
             let policies = self.in_force.now();
-            let (_, cost) = account.advance(policies.primary(), now);
-            self.count_cost(cost);
+            self.advance(account, &policies, now);
             listed(account, listing, |number| policies.version(number))
         };
         self.accounts
@@ -64,10 +60,10 @@ fn listed(account: &Account, listing: &Listing, version: impl Fn(u16) -> Arc<str
             Some(score_time) if score_time == *time => {
                 records.find(|record| record.payment_id().as_ref() == Some(payment_id));
             }
-            // It was decided anew meanwhile and is the newest now. What was scored in the same
-            // millisecond is listed twice rather than not at all.
+            // It was decided anew meanwhile, and is the newest now. Payments scored in the same millisecond are
+            // listed twice rather than not at all.
             Some(_) => while records.next_if(|r| r.score_time() > *time).is_some() {},
-            // It was forgotten meanwhile, and with it everything older.
+            // It was forgotten meanwhile, and everything older too.
             None => while records.next_if(|r| r.score_time() >= *time).is_some() {},
         }
     }

@@ -1,4 +1,4 @@
-//! A state made of what happened before anybody asked.
+//! Importing past payments, so that a first deployment starts with some history.
 
 use std::sync::Arc;
 
@@ -10,30 +10,33 @@ use crate::scoring::account::{Refusal, Scored};
 use crate::scoring::payment::Payment;
 use crate::storage::Directory;
 
-/// The number of the first event that is journalled on top of what was imported. Not 1: a journal that goes back
-/// to number 1 has all there was, and this one has not.
+/// The number of the first journalled event after an import. Not 1: a journal that starts at 1 holds the whole
+/// history, and this one does not.
 const JOURNAL_FROM: u64 = 2;
 
 impl Engine {
-    /// Remembers a payment that was made before anybody asked about it. What the policy says to it is noted
-    /// and decides nothing.
+    /// Remembers a payment that was made before the service existed. The policy's decision is recorded, and
+    /// changes nothing.
     ///
     /// # Errors
     /// [`Refusal`] when the payment contradicts an earlier one; nothing is remembered then.
     pub fn import(&self, payment: &Payment) -> Result<Scored, Refusal> {
-        let keys = self.bring(payment);
+        let keys = self.find_and_fetch(payment);
         let now = self.clock.now();
         let (scored, _) = self.step(keys, None, now, |policies, account, surroundings| {
-            account.take_in(policies, payment, surroundings, now)
+            account.import(policies, payment, surroundings, now)
         })?;
         Ok(scored)
     }
 
-    /// Writes all that is remembered to a directory that is still empty, for an engine to begin from.
+    /// Writes everything that is remembered to an empty directory, as a snapshot for an engine to start from.
     ///
     /// # Errors
     /// When the storage fails.
-    pub fn found(&self, directory: &Arc<dyn Directory>) -> Result<SnapshotSummary, JournalFault> {
+    pub fn write_first_snapshot(
+        &self,
+        directory: &Arc<dyn Directory>,
+    ) -> Result<SnapshotSummary, JournalFault> {
         let in_force = PolicyInForce::of(&self.in_force.now(), self.clock.now());
         *self.in_force.journalled() = vec![in_force];
         let mut writer = self.begin_snapshot(directory, JOURNAL_FROM)?;

@@ -1,4 +1,4 @@
-//! The keys that a payment is about, and where their states are.
+//! The keys of a payment (account, payee, device) and where the stores have their states.
 
 use super::Engine;
 use super::logged::Logged;
@@ -11,7 +11,7 @@ pub(super) type SoughtAccount<'a> = Sought<'a, AccountId, Logged<Account>>;
 pub(super) type SoughtPayee<'a> = Sought<'a, PayeeId, Logged<PayeeMemory>>;
 pub(super) type SoughtDevice<'a> = Sought<'a, DeviceId, Logged<DeviceMemory>>;
 
-/// A payment and its account, payee and device, each hashed once.
+/// A payment and its keys, each hashed once.
 #[derive(Debug)]
 pub(super) struct Keys<'a> {
     pub(super) payment: &'a Payment,
@@ -31,15 +31,15 @@ impl Engine {
         }
     }
 
-    /// Finds the states of the keys of one payment and fetches all of them, so that their waits overlap.
-    pub(super) fn bring<'a>(&'a self, payment: &'a Payment) -> Keys<'a> {
+    /// Finds the states of all keys and fetches them, so that the waits for memory overlap.
+    pub(super) fn find_and_fetch<'a>(&'a self, payment: &'a Payment) -> Keys<'a> {
         let mut keys = self.seek(payment);
         self.find(&mut keys);
         keys.fetch_heap();
         keys
     }
 
-    /// Finds the states and asks for them. Several keys that are looked for together wait together.
+    /// Finds the states and requests them from memory. For several payments together the waits overlap.
     pub(super) fn find<'a>(&'a self, keys: &mut Keys<'a>) {
         self.accounts.find(&mut keys.account);
         self.payees.find(&mut keys.payee);
@@ -50,7 +50,7 @@ impl Engine {
 }
 
 impl Keys<'_> {
-    /// Asks for what the states that were found have allocated.
+    /// Requests what the found states have allocated.
     pub(super) fn fetch_heap(&self) {
         Store::fetch_heap(&self.account);
         Store::fetch_heap(&self.payee);

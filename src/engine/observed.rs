@@ -1,4 +1,4 @@
-//! What an engine tells whoever watches it.
+//! The engine's metrics.
 
 use super::{Engine, MemoryUse};
 use crate::clock::{Clock as _, SystemClock};
@@ -53,13 +53,13 @@ impl Engine {
         page.one(&MEMORY_FULLNESS, self.memory_fullness());
     }
 
-    /// Without a journal nothing is promised, and nothing is broken: all of it is 0.
+    /// Without a journal nothing is promised, and nothing is broken: everything is 0.
     fn put_journal_on(&self, page: &mut Page) {
         let journal = self.journal.as_ref();
         let condition = journal.map_or(Condition::Sound, |journal| journal.condition());
         let is_degraded = matches!(condition, Condition::Degraded { .. });
         let counts = journal.map_or_else(JournalCounts::default, |journal| journal.counts());
-        // They are read one after the other, while more is written.
+        // The counters are read one after the other, while more is written.
         let behind = |to: u64| counts.appended_to.saturating_sub(to);
         page.one(&JOURNAL_DEGRADED, u8::from(is_degraded));
         page.one(&JOURNAL_APPENDED, counts.appended_to);

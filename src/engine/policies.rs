@@ -1,8 +1,8 @@
-//! The policies in force, and how others come into force while calls go on.
+//! The policies in force, and how they are replaced while calls go on.
 //!
-//! A payment is decided under the policies that are in force when its account's turn comes, and its record
-//! says by number which those were: one that was under way when others came into force may stand behind
-//! them in the journal. All else that happens to a state depends on settings that no change touches.
+//! A payment is decided under the policies in force when its account's turn comes, and its record names them by
+//! number: a payment that was under way during a change may stand behind the change in the journal. Everything
+//! else depends only on settings that cannot be changed without a restart.
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,30 +14,30 @@ use super::Engine;
 use crate::journal::event::{Event, PolicyInForce};
 use crate::scoring::policy::Policies;
 
-/// The policies in force, and all that have been.
+/// The policies in force, and those before them.
 #[derive(Debug)]
 pub(super) struct InForce {
     now: ArcSwap<Policies>,
-    /// As the journal has them. Held while one is appended there, so that whoever reads it finds all that
-    /// have been appended before.
+    /// All of them, as journalled. Locked while one is appended to the journal, so that a reader sees all that
+    /// were appended before.
     journalled: Mutex<Vec<PolicyInForce>>,
 }
 
-/// What asking for other policies came to.
+/// The result of asking for other policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PolicyChange {
-    /// They are in force.
+    /// They are in force now.
     Made,
-    /// They were already.
+    /// They were in force already.
     None,
 }
 
-/// Why other policies did not come into force.
+/// Why the policies were not changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PolicyRefusal {
-    /// They differ in settings that hold from a start on, for they say how accounts remember.
+    /// They differ in settings that say how accounts remember, which only a restart can change.
     NeedsRestart(Vec<String>),
-    /// There have been as many as records can tell apart.
+    /// There were as many policies as records can tell apart.
     TooMany,
 }
 
@@ -46,7 +46,7 @@ impl InForce {
         Self::after(policies, Vec::new())
     }
 
-    /// `policies` in force, the last of those that the journal has.
+    /// With `policies` in force, the last of those that are journalled.
     pub(super) fn after(policies: Policies, journalled: Vec<PolicyInForce>) -> Self {
         Self {
             now: ArcSwap::from_pointee(policies),
@@ -58,7 +58,7 @@ impl InForce {
         self.now.load()
     }
 
-    /// All that have been in force, as the journal has them.
+    /// All policies that have been in force, as journalled.
     pub(super) fn journalled(&self) -> MutexGuard<'_, Vec<PolicyInForce>> {
         self.journalled.lock()
     }
@@ -71,8 +71,8 @@ impl Engine {
         self.in_force.now.load_full()
     }
 
-    /// Brings other policies into force, while calls go on. Payments whose turn comes from now on are
-    /// decided under them, and so they are when a restart does them again.
+    /// Brings other policies into force while calls go on: payments whose turn comes from now on are decided
+    /// under them, also when recovery redoes them.
     ///
     /// # Errors
     /// When only a restart can bring them into force; those before stay then.
@@ -92,7 +92,7 @@ impl Engine {
         }
         let after = before.succeeded_by(asked.primary().clone(), asked.shadow().cloned());
         let in_force = PolicyInForce::of(&after, time);
-        // Before anything is decided under them.
+        // It must stand before anything that is decided under them.
         if let Some(journal) = &self.journal {
             journal.append(&Event::PolicyInForce(in_force.clone()));
         }

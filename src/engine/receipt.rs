@@ -1,15 +1,15 @@
-//! When an answer may leave: once the journal has what it says.
+//! When an answer may be sent: once the journal has what it says.
 
 use super::Engine;
 use crate::journal::Condition;
 pub use crate::journal::Kept;
 
-/// What of the journal an answer waits for before it may leave. The greater of two waits for both.
+/// How far the journal must have got before an answer may be sent. The greater of two receipts covers both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub struct Receipt(pub(super) u64);
 
 impl Engine {
-    /// Whether what is asked now can be written down: to be asked before a call is taken up.
+    /// Whether the journal has room for another event. Asked before a call is begun.
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.journal
@@ -17,15 +17,15 @@ impl Engine {
             .is_none_or(|journal| journal.has_room())
     }
 
-    /// Whether a restart will remember what is answered now. Without a journal nothing is promised, and
-    /// nothing is broken.
+    /// Whether a restart will remember what is answered now, as configured. Always `true` without a journal,
+    /// which promises nothing.
     #[must_use]
     pub fn keeps_its_promise(&self) -> bool {
         let journal = self.journal.as_ref();
         journal.is_none_or(|journal| matches!(journal.condition(), Condition::Sound))
     }
 
-    /// How many bytes have been written to the journal so far, those included that the start had to read.
+    /// How many bytes the journal has, including those that recovery read.
     #[must_use]
     pub fn journal_bytes(&self) -> u64 {
         let journal = self.journal.as_ref();
@@ -33,8 +33,8 @@ impl Engine {
         self.journal_bytes_read + written
     }
 
-    /// Whether the journal has what the receipt stands for, or never will; `None` where that is to be
-    /// [waited for](Self::committed).
+    /// Whether the journal has what the receipt stands for (or never will); `None` if that has to be
+    /// [awaited](Self::committed).
     #[must_use]
     pub fn kept(&self, Receipt(sequence): Receipt) -> Option<Kept> {
         let journal = self.journal.as_ref();

@@ -1,14 +1,15 @@
-//! An engine that goes on where its journal ends.
+//! Recovery: an engine from what the data directory holds.
+//!
+//! The newest snapshot that is whole is loaded, then the journal beyond it is redone ([`redo`]), on all cores
+//! ([`partitions`]). Damage stops recovery, unless it is to be set aside.
 
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::Engine;
-use super::lanes;
 use super::policies::InForce;
-use super::redo::{Recovered, Redone};
-use super::snapshots::Begun;
+use super::snapshots::LoadedSnapshot;
 use crate::clock::{Clock, ManualClock};
 use crate::journal::event::{Event, PolicyInForce};
 use crate::journal::snapshot::{SnapshotSummary, snapshots};
@@ -21,40 +22,45 @@ use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
 use crate::token::{KEY_FILE, TokenKey};
 
-/// After how many events it is told how far the recovery is.
+mod partitions;
+mod redo;
+
+pub use redo::Recovered;
+use redo::Redone;
+
+/// After how many events progress is told.
 const TOLD_EVERY: u64 = 1 << 18;
 
-/// The number of the first event that a journal has, unless something was imported before.
+/// The number of the first event of a journal, unless something was imported before it.
 const FIRST: u64 = 1;
 
 /// Where and how the state is kept.
 #[derive(Debug)]
 pub struct Durability {
-    /// Where: open to this process alone.
+    /// The data directory, open to this process alone.
     pub directory: Arc<dyn Directory>,
-    /// How.
+    /// How the journal is written.
     pub settings: Settings,
-    /// Whether to go on with what stands before damage, where there is any.
+    /// Whether damage is set aside, to go on with what stands before it.
     pub sets_damage_aside: bool,
 }
 
-/// How far a recovery is.
+/// The progress of a recovery.
 #[derive(Debug)]
 pub enum Progress {
-    /// A snapshot is damaged. Nothing is lost where an older one, or the whole journal, can be read; nothing is
-    /// started where neither can.
+    /// This snapshot is damaged. An older one, or the whole journal, may do instead; if not, recovery fails.
     PassedOver(SnapshotDamage),
-    /// A snapshot with so many accounts has been read.
+    /// A snapshot with this many accounts was loaded.
     Begun(u64),
-    /// So many events of the journal have been done again.
+    /// This many events of the journal were redone.
     Redone(u64),
-    /// All of them have; this is how the journal ended.
+    /// All events were redone. This is what was found, and how the journal ended.
     Ended(Recovered, Tail),
 }
 
 impl Engine {
-    /// The engine that snapshot and journal remember, or a new one where there is none. It goes on under
-    /// `policies`, on the clock that `clock_from` makes: one that does not start before what was written.
+    /// The engine that snapshot and journal hold, or a new one if there is neither. It continues under
+    /// `policies`, on the clock that `clock_from` makes, which must not start before the time it is given.
     ///
     /// # Errors
     /// When the directory cannot be read or written to, or is damaged.
@@ -92,12 +98,12 @@ impl Engine {
         )?;
         engine.go_on(policies, redone, journal);
         if was_set_aside {
-            engine.stand_on_a_snapshot()?;
+            engine.snapshot_past_damage()?;
         }
         Ok(engine)
     }
 
-    /// Writes down what is still to be, and closes the journal. What is scored afterwards is not kept.
+    /// Writes what is not written yet, and closes the journal. What is scored afterwards is lost.
     ///
     /// # Errors
     /// When the storage fails.
@@ -128,7 +134,7 @@ impl Engine {
     }
 }
 
-/// The key that tokens are signed with. One that is damaged cannot be mended, and nobody else has it.
+/// The key that signs tokens. A damaged one cannot be repaired, and nobody else has it.
 fn token_key(durability: &Durability) -> io::Result<TokenKey> {
     let directory = &*durability.directory;
     match TokenKey::kept_in(directory) {
@@ -147,27 +153,27 @@ fn token_key(durability: &Durability) -> io::Result<TokenKey> {
     }
 }
 
-/// What the journal is read on top of.
+/// What the journal is redone on top of.
 enum Base {
     /// A snapshot.
-    Snapshot(Begun),
-    /// Nothing: there was none.
+    Snapshot(LoadedSnapshot),
+    /// An empty state: there was no snapshot.
     Nothing,
-    /// Nothing, although there were snapshots, all of them damaged. The oldest of them, and from where the journal
-    /// had to be read on top of it.
+    /// An empty state, although there were snapshots, all of them damaged. The oldest, and from where the
+    /// journal would have continued it.
     Damaged(SnapshotDamage, u64),
 }
 
 impl Base {
-    const fn begun(&self) -> Option<&Begun> {
+    const fn loaded(&self) -> Option<&LoadedSnapshot> {
         match self {
-            Self::Snapshot(begun) => Some(begun),
+            Self::Snapshot(loaded) => Some(loaded),
             Self::Nothing | Self::Damaged(..) => None,
         }
     }
 
-    /// That nothing is lost of a snapshot that is damaged: the journal goes back to the first event, and there was
-    /// none before what the snapshot held. What was imported stands in no journal.
+    /// Fails unless the journal holds everything that a damaged snapshot held: it must go back to the first
+    /// event. Imported payments are in no journal.
     fn check_is_elsewhere(
         &self,
         journal: impl FnOnce() -> Result<Reader, JournalFault>,
@@ -190,7 +196,7 @@ impl Base {
     }
 }
 
-/// The engine of the newest snapshot that is whole, or an empty one.
+/// An engine with the newest whole snapshot, or an empty one.
 fn from_newest_snapshot(
     empty: &dyn Fn() -> Engine,
     directory: &dyn Directory,
@@ -200,10 +206,10 @@ fn from_newest_snapshot(
     let mut base = Base::Nothing;
     for file in snapshots(directory)? {
         let engine = empty();
-        match engine.begin_from(directory, &file, threads) {
-            Ok(begun) => {
-                progress(Progress::Begun(begun.summary.counts.accounts));
-                return Ok((engine, Base::Snapshot(begun)));
+        match engine.load_snapshot(directory, &file, threads) {
+            Ok(loaded) => {
+                progress(Progress::Begun(loaded.summary.counts.accounts));
+                return Ok((engine, Base::Snapshot(loaded)));
             }
             Err(JournalFault::Snapshot(damage)) => {
                 base = Base::Damaged(damage.clone(), file.journal_from);
@@ -215,17 +221,17 @@ fn from_newest_snapshot(
     Ok((empty(), base))
 }
 
-/// Does again what the journal has beyond the snapshot. Tells how it ends, and how many bytes it took.
+/// Redoes the journal beyond the snapshot. Returns how it ended, and how many bytes were read.
 fn redo_rest(
     engine: &Engine,
     base: &Base,
     durability: &Durability,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<(Redone, Ending, u64), JournalFault> {
-    let begun = base.begun();
+    let loaded = base.loaded();
     let (mut reader, missing) = reader_beyond(base, durability)?;
     let mut told = 0;
-    let redone = lanes::redo(engine, begun, &mut reader, |events| {
+    let redone = partitions::redo(engine, loaded, &mut reader, |events| {
         if events - told >= TOLD_EVERY {
             told = events;
             progress(Progress::Redone(events));
@@ -235,11 +241,11 @@ fn redo_rest(
     if let Some(missing) = missing {
         ending.tail = Tail::SetAside(missing);
     }
-    if let Some(begun) = begun {
-        reach(&mut ending, &begun.summary, durability.sets_damage_aside)?;
+    if let Some(loaded) = loaded {
+        reach(&mut ending, &loaded.summary, durability.sets_damage_aside)?;
     }
     if matches!(ending.tail, Tail::SetAside(_)) {
-        // A snapshot that was passed over must not be newer by its name than the one taken next.
+        // The next snapshot must be newer by its name than a damaged one that was skipped.
         let newest = snapshots(&*durability.directory)?.into_iter().next();
         let newest = newest.map_or(0, |newest| newest.journal_from);
         ending.next = ending.next.max(newest);
@@ -249,22 +255,22 @@ fn redo_rest(
     Ok((redone, ending, journal_bytes))
 }
 
-/// What reads the journal beyond the snapshot; and, where its beginning is missing and damage is set aside,
-/// what that says.
+/// A reader of the journal beyond the snapshot. If the beginning is missing and damage is to be set aside, also
+/// that damage.
 fn reader_beyond(
     base: &Base,
     durability: &Durability,
 ) -> Result<(Reader, Option<Damage>), JournalFault> {
     let directory = || Arc::clone(&durability.directory);
-    let begun = base.begun();
-    let from = begun.map_or(FIRST, |begun| begun.summary.journal_from);
+    let loaded = base.loaded();
+    let from = loaded.map_or(FIRST, |loaded| loaded.summary.journal_from);
     let whole = || Reader::whole(directory());
     let elsewhere = base.check_is_elsewhere(whole);
     let (reader, missing) = match elsewhere.and_then(|()| Reader::from(directory(), from)) {
         Err(JournalFault::Damage(missing)) if durability.sets_damage_aside => {
-            let reader = match begun {
+            let reader = match loaded {
                 Some(_) => Reader::past_all(directory(), from)?,
-                // Where its beginning was forgotten there was a snapshot once: without it that is lost.
+                // The beginning was removed once a snapshot covered it, and that snapshot is lost.
                 None => whole()?,
             };
             (reader, Some(missing))
@@ -277,7 +283,7 @@ fn reader_beyond(
     }
 }
 
-/// That the journal reaches as far as the snapshot.
+/// Checks that the journal reaches as far as the snapshot.
 fn reach(
     ending: &mut Ending,
     snapshot: &SnapshotSummary,

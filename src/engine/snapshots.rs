@@ -1,4 +1,4 @@
-//! Snapshots: taken while calls go on, and begun from.
+//! Taking snapshots while calls go on, and loading them.
 
 use std::io;
 use std::sync::Arc;
@@ -23,28 +23,28 @@ use crate::scoring::time::Timestamp;
 use crate::storage::Directory;
 use crate::token::KEY_FILE;
 
-/// How many snapshots are kept: the one before the newest is there if that one is damaged. Of the first there is
-/// none: until there are two, the journal before it is what it stands for.
+/// How many snapshots are kept: if the newest is damaged, the one before it is used. Until there are two, the
+/// journal is kept from its beginning.
 const KEPT: usize = 2;
 
-/// How often it is looked whether the journal is on the disk as far as a snapshot has it.
+/// How often to check whether the journal is synced as far as the snapshot needs it.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// How often at most: it is synced every second, unless the storage has failed once more.
+/// How many times at most. The journal is synced every second, unless the storage fails again.
 const LOOKS_MAX: usize = 500;
 
-/// What a snapshot gave.
+/// What a snapshot held, besides the states.
 #[derive(Debug)]
-pub(super) struct Begun {
+pub(super) struct LoadedSnapshot {
     pub(super) summary: SnapshotSummary,
     pub(super) policies: Vec<PolicyInForce>,
-    /// The latest moment that an account in it has seen.
+    /// The latest time that any of its accounts has seen.
     pub(super) latest: Timestamp,
 }
 
 impl Engine {
-    /// Takes a snapshot while calls go on; what the journal has before it is then forgotten. `rest` is
-    /// called again and again; where that says `false`, or without a journal, none is taken.
+    /// Takes a snapshot while calls go on, and removes what is not needed any more. `rest` is called again and
+    /// again; no snapshot is taken if it returns `false`, or without a journal.
     ///
     /// # Errors
     /// When the storage fails.
@@ -53,41 +53,42 @@ impl Engine {
         rest: impl FnMut() -> bool,
     ) -> Result<Option<SnapshotSummary>, JournalFault> {
         match &self.journal {
-            Some(journal) => self.snapshot_beside(journal, KEPT, rest),
+            Some(journal) => self.snapshot_keeping(journal, KEPT, rest),
             None => Ok(None),
         }
     }
 
-    /// Where the journal has failed: begins it anew, if the storage works again. A snapshot stands for what
-    /// was dropped meanwhile. Returns whether it is sound now.
+    /// Restarts a journal that has failed, if the storage works again. A snapshot makes up for what was dropped
+    /// meanwhile. Returns whether the journal is sound now.
     ///
     /// # Errors
     /// When the storage still fails.
-    pub fn mend_journal(&self, rest: impl FnMut() -> bool) -> Result<bool, JournalFault> {
+    pub fn restart_journal(&self, rest: impl FnMut() -> bool) -> Result<bool, JournalFault> {
         let Some(journal) = &self.journal else {
             return Ok(true);
         };
         if journal.recover()?.is_some() {
-            // Where the directory was made anew: what is asked from now on is to be answered after a restart.
+            // The directory may have been made anew: a restart needs the key for tokens that are handed out
+            // from now on.
             let kept = self.token_key.keep_in(&**journal.directory());
             kept.map_err(JournalFault::storage(KEY_FILE))?;
-            // What is older lacks what was dropped.
-            self.snapshot_beside(journal, 1, rest)?;
+            // Older snapshots lack what was dropped.
+            self.snapshot_keeping(journal, 1, rest)?;
         }
         Ok(self.keeps_its_promise())
     }
 
-    /// Takes a snapshot in the place of what was set aside. Without it, the next start would look for that
-    /// again, and for nothing that is answered from now on.
+    /// Takes a snapshot in place of what was set aside. Without it the next start would look for that again,
+    /// and miss everything that is answered from now on.
     ///
     /// # Errors
     /// When none can be taken: then nothing is to be answered.
-    pub(super) fn stand_on_a_snapshot(&self) -> Result<(), JournalFault> {
+    pub(super) fn snapshot_past_damage(&self) -> Result<(), JournalFault> {
         let Some(journal) = &self.journal else {
             return Ok(());
         };
-        // What is older needs what was set aside.
-        match self.snapshot_beside(journal, 1, || true)? {
+        // Older snapshots need what was set aside.
+        match self.snapshot_keeping(journal, 1, || true)? {
             Some(_) => Ok(()),
             None => {
                 let unsynced = io::Error::other("the journal does not get to the disk");
@@ -97,7 +98,7 @@ impl Engine {
         }
     }
 
-    fn snapshot_beside(
+    fn snapshot_keeping(
         &self,
         journal: &Journal,
         kept: usize,
@@ -119,16 +120,16 @@ impl Engine {
         let mut writer = self.begin_snapshot(directory, journal_from)?;
         let all = self.put_states(&mut writer, &mut rest)?;
         let journal_to = journal.counts().appended_to + 1;
-        if !all || !is_synced(journal, journal_to, &mut rest) {
+        if !all || !wait_until_synced(journal, journal_to, &mut rest) {
             return Ok(None);
         }
-        // What it stands for is let go of: it has to be there, and not only to have been written.
+        // What the snapshot replaces is removed next, so it has to be readable, not only written.
         let is_whole = |file: &str| snapshot::verify_in_runs(&**directory, file, &mut rest);
         let Some(summary) = writer.finish_if(journal_to, is_whole)? else {
             return Ok(None);
         };
         journal.snapshot_taken(journal_from);
-        forget_what_is_kept_twice(journal, kept, &summary.file, rest)?;
+        prune(journal, kept, &summary.file, rest)?;
         Ok(Some(summary))
     }
 
@@ -145,7 +146,7 @@ impl Engine {
         Ok(writer)
     }
 
-    /// Puts in every state; returns whether `rest` let it.
+    /// Writes every state; returns whether `rest` let it finish.
     pub(super) fn put_states(
         &self,
         writer: &mut SnapshotWriter,
@@ -161,21 +162,21 @@ impl Engine {
         put.map(|()| goes_on)
     }
 
-    /// Takes over what a snapshot holds, on so many threads. Where that fails, so has this engine: what it
-    /// has is nothing whole.
-    pub(super) fn begin_from(
+    /// Loads a snapshot on this many threads. If that fails, this engine has loaded a part of it and must not
+    /// be used.
+    pub(super) fn load_snapshot(
         &self,
         directory: &dyn Directory,
         file: &SnapshotFile,
         threads: usize,
-    ) -> Result<Begun, JournalFault> {
+    ) -> Result<LoadedSnapshot, JournalFault> {
         let policies = Mutex::new(Vec::new());
         let latest = AtomicI64::new(Timestamp::default().unix_ms());
         let reader = SnapshotReader::open(directory, &file.name)?;
         let summary = reader.read(threads, |entry| {
             match entry {
                 Entry::State(state) => {
-                    let seen = self.take_over(&state)?;
+                    let seen = self.load_state(&state)?;
                     latest.fetch_max(seen.unix_ms(), Ordering::Relaxed);
                 }
                 Entry::Policy(policy) => policies.lock().push(policy),
@@ -184,15 +185,15 @@ impl Engine {
         })?;
         let mut policies = policies.into_inner();
         policies.sort_by_key(|policy| policy.number);
-        Ok(Begun {
+        Ok(LoadedSnapshot {
             summary,
             policies,
             latest: Timestamp::from_unix_ms(latest.into_inner()),
         })
     }
 
-    /// Takes over one state; returns the latest moment it has seen.
-    fn take_over(&self, state: &State<'_>) -> Result<Timestamp, ImageFault> {
+    /// Loads one state; returns the latest time it has seen.
+    fn load_state(&self, state: &State<'_>) -> Result<Timestamp, ImageFault> {
         let State {
             key,
             applied,
@@ -226,10 +227,10 @@ impl Engine {
     }
 }
 
-/// Forgets all snapshots but the newest so many, and what the journal has before the oldest of these. Where there
-/// are fewer, all stays as it is. The one that is `proven` has just been read; any other may have been damaged since it
-/// was, and is read again: what it is kept for is about to go.
-fn forget_what_is_kept_twice(
+/// Removes all snapshots but the newest `kept`, and the journal before the oldest of these; nothing where there
+/// are fewer. `proven` was just verified. Any other may have been damaged since it was written, and is read
+/// again before what could replace it is removed.
+fn prune(
     journal: &Journal,
     kept: usize,
     proven: &str,
@@ -246,8 +247,8 @@ fn forget_what_is_kept_twice(
     Ok(())
 }
 
-/// Whether a snapshot can be read; `None` where `rest` leaves no time to find out. Its images were looked at when it
-/// was written: what is damaged since, checksums tell.
+/// Whether a snapshot can be read; `None` if `rest` leaves no time to find out. Its states were checked when it
+/// was written; damage since then shows in the checksums.
 fn is_whole(directory: &dyn Directory, file: &str, rest: impl FnMut() -> bool) -> Option<bool> {
     let read = SnapshotReader::open(directory, file)
         .and_then(|reader| reader.read_in_runs(|_| Ok(()), rest));
@@ -263,14 +264,14 @@ fn is_whole(directory: &dyn Directory, file: &str, rest: impl FnMut() -> bool) -
     }
 }
 
-/// Waits until the journal is on the disk before the sequence number `journal_to`: a snapshot must not know
-/// what the journal may still lose, or numbers would be given out twice.
-fn is_synced(journal: &Journal, journal_to: u64, mut rest: impl FnMut() -> bool) -> bool {
+/// Waits until the journal is synced up to `journal_to`: a snapshot must not know of events that the journal
+/// may still lose, or their numbers would be given out twice.
+fn wait_until_synced(journal: &Journal, journal_to: u64, mut rest: impl FnMut() -> bool) -> bool {
     for _ in 0..LOOKS_MAX {
         if journal.counts().synced_to + 1 >= journal_to {
             return true;
         }
-        // Of what was dropped, nothing gets to the disk once it is closed.
+        // Events that were dropped are never synced once the journal is closed.
         if journal.condition() == Condition::Closed || !rest() {
             return false;
         }

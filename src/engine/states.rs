@@ -1,4 +1,4 @@
-//! Every state that is remembered, one after the other.
+//! Visits every state that is remembered.
 
 use sha2::{Digest as _, Sha256};
 
@@ -6,8 +6,8 @@ use super::Engine;
 use crate::journal::snapshot::{Key, State};
 
 impl Engine {
-    /// Runs `visit` on every state, as it is when its turn comes; where that says `false`, it ends. Nobody
-    /// waits for it, but for the state that is just being copied.
+    /// Calls `visit` with a copy of every state, until it returns `false`. Nobody has to wait but for the state
+    /// that is being copied.
     pub(super) fn visit_states(&self, mut visit: impl FnMut(&State<'_>) -> bool) {
         let mut goes_on = true;
         macro_rules! visit_store {
@@ -40,8 +40,8 @@ impl Engine {
         visit_store!(devices, Device);
     }
 
-    /// A hash of all that is remembered, brought up to the present moment: the same for engines that have
-    /// the same state, in whatever order they came to it.
+    /// A hash of everything that is remembered, brought up to the present: the same for engines with the same
+    /// state, however they came to it.
     #[must_use]
     pub fn state_hash(&self) -> u64 {
         self.forget_old(self.clock.now(), || true);
@@ -55,7 +55,7 @@ impl Engine {
             let mut hash = Sha256::new();
             hash.update([kind]);
             hash.update(key);
-            // No key has a zero byte in it.
+            // No key contains a zero byte.
             hash.update([0]);
             hash.update(state.image);
             let [a, b, c, d, e, f, g, h, ..] = hash.finalize().0;

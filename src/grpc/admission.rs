@@ -1,12 +1,11 @@
-//! Which calls are let in when there are more than can be answered in time.
+//! Admission control: which calls are let in when there are more than can be answered in time.
 //!
-//! A call is scored in one go, so calls do not wait for each other in a queue of ours: they wait for the
-//! journal, and for their turn on their thread. Both are bounded here, for each worker by itself, so that
-//! no two cores fight for a number. What relieves the service, or says how it is, is let in all the same:
-//! reports of outcomes, without which payments that failed look like duplicates; health; reflection. Reports
-//! are journalled too, so a journal that is behind refuses them as it does payments. A stream is bounded by
-//! its client: what was not answered is not read on. The room of messages that are not whole is bounded for
-//! all.
+//! A call is scored in one go, so what calls wait for is the journal, and their turn on their thread. Both are
+//! bounded here, for each worker by itself, so that cores do not contend for a counter. Always let in is what
+//! relieves the service, or tells how it is: reports of outcomes, without which failed payments look like
+//! duplicates; health; reflection. Reports are journalled too, so a journal that is behind refuses them like
+//! payments. A stream is bounded by its client: while answers are not read, items are not read either. The
+//! memory of unfinished messages is bounded for all methods.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -17,15 +16,15 @@ use super::status::Fault;
 use crate::clock::Stopwatch;
 use crate::telemetry::{CallRefused, Method};
 
-/// How much of what a turn takes is the latest one, when it is told how long turns take of late: few say
-/// little, as one of them may have been a batch of 1,000.
+/// The average length of a turn moves by one part in this many with each turn: few turns say little, as one may
+/// have been a batch of 1,000.
 const LATEST_SHARE: u64 = 16;
 
-/// What a turn is taken for at most: longer than the longest batch takes, and a thread that was away for
+/// The longest that a turn is believed to take: longer than the longest batch. A thread that was away for
 /// longer was not busy with calls.
 const TURN_NS_MAX: u64 = 10_000_000;
 
-/// What one worker lets in.
+/// What one worker admits.
 #[derive(Debug)]
 pub struct Admission {
     in_flight_max: usize,
@@ -44,16 +43,16 @@ pub struct Admission {
 struct Queue {
     running: Stopwatch,
     waiting: AtomicU64,
-    /// The batches that have begun and give way to others, and how many chunks of them are to be done.
+    /// The batches that have begun and yield to others, and how many chunks of them are left.
     batches: AtomicU64,
     chunks: AtomicU64,
-    /// When the latest turn was taken, in nanoseconds since `running`.
+    /// When the last turn began, in nanoseconds since `running`.
     turned_ns: AtomicU64,
-    /// How long turns that followed each other took of late, in nanoseconds.
+    /// The moving average of how long a turn takes, in nanoseconds.
     turn_ns: AtomicU64,
 }
 
-/// A call in the queue of its thread, until this is dropped.
+/// A call that waits for its turn on its thread, until this is dropped.
 #[derive(Debug)]
 pub(super) struct Queued {
     admission: Arc<Admission>,
@@ -82,8 +81,9 @@ impl Queue {
         in_ns(self.running.elapsed())
     }
 
-    /// How long a call of this method that comes now would wait, in nanoseconds. One that has begun gives way to
-    /// each that comes; but a batch would take its time from those that have begun, until none is in time.
+    /// How long a call of this method would wait if it came now, in nanoseconds. A batch that has begun yields
+    /// once to each new call; but a new batch would delay those that have begun with every chunk, until none is
+    /// in time.
     fn wait_ns(&self, method: Option<Method>) -> u64 {
         let begun = match method {
             Some(Method::BatchScorePayments) => &self.chunks,
@@ -93,11 +93,11 @@ impl Queue {
         waiting.saturating_mul(self.turn_ns.load(Ordering::Relaxed))
     }
 
-    /// Notes a turn at `now_ns` of a call that has waited so long. Only this thread does.
+    /// Records a turn at `now_ns`, of a call that has waited this long. Called by this thread only.
     fn turn(&self, now_ns: u64, waited_ns: u64) {
         let took_ns = now_ns.saturating_sub(self.turned_ns.load(Ordering::Relaxed));
         self.turned_ns.store(now_ns, Ordering::Relaxed);
-        // One that came after the turn before says nothing of how long that took.
+        // If the call came after the last turn began, the thread may have been idle in between.
         if took_ns <= waited_ns {
             let (turn_ns, took_ns) = (
                 self.turn_ns.load(Ordering::Relaxed),
@@ -114,7 +114,7 @@ fn in_ns(time: Duration) -> u64 {
 }
 
 impl Admission {
-    /// The share of one of so many workers.
+    /// The share of one worker out of `workers`.
     pub(super) fn new(limits: &Limits, workers: usize) -> Self {
         let number = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
         let share = |limit: u64| number(limit).div_ceil(workers.max(1));
@@ -122,7 +122,7 @@ impl Admission {
             in_flight_max: share(limits.in_flight),
             in_flight: AtomicUsize::new(0),
             queue_max: Duration::from_millis(limits.queue_ms),
-            // The longest message must have room.
+            // There must be room for the longest message.
             held_bytes_max: share(limits.unfinished_bytes).max(number(limits.message_bytes)),
             message_bytes_max: number(limits.message_bytes),
             held_bytes: AtomicUsize::new(0),
@@ -143,7 +143,7 @@ impl Admission {
         }
     }
 
-    /// Lets a call of this method, which came at `since`, wait for its turn, unless it would wait too long.
+    /// Queues a call of this method that came at `since`, unless it would wait too long.
     pub(super) fn queue(
         self: &Arc<Self>,
         method: Option<Method>,
@@ -160,13 +160,13 @@ impl Admission {
         })
     }
 
-    /// Calls are called to have their turns, one after the other: what has passed since the turn before was not theirs.
+    /// Turns are taken one after the other from now on: the time since the last one was not spent on them.
     pub(super) fn begin_turns(&self) {
         let now_ns = self.queue.now_ns();
         self.queue.turned_ns.store(now_ns, Ordering::Relaxed);
     }
 
-    /// Whether a call of this method goes on whose turn has come: asked before its message is looked at.
+    /// Whether a call may go on, now that its turn has come. Asked before its message is looked at.
     pub(super) fn turn(&self, queued: &Queued, method: Option<Method>) -> Result<(), Fault> {
         let now_ns = self.queue.now_ns();
         let waited_ns = now_ns.saturating_sub(queued.since_ns);
@@ -177,7 +177,7 @@ impl Admission {
         self.let_on(Duration::from_nanos(waited_ns))
     }
 
-    /// Whether a call goes on that has `waited` for its turn.
+    /// Whether a call that has `waited` this long may go on.
     fn let_on(&self, waited: Duration) -> Result<(), Fault> {
         if waited > self.queue_max {
             return Err(Fault::Busy(CallRefused::Queue));
@@ -188,7 +188,7 @@ impl Admission {
         Ok(())
     }
 
-    /// Lets a call in whose message is there: one that never sends it takes no place.
+    /// Admits a call whose message has come. A call whose message never comes does not count.
     pub(super) fn enter(&self) -> Result<InFlight<'_>, Fault> {
         let in_flight = InFlight(&self.in_flight);
         if self.in_flight.fetch_add(1, Ordering::Relaxed) >= self.in_flight_max {
@@ -197,9 +197,9 @@ impl Admission {
         Ok(in_flight)
     }
 
-    /// Begins a batch of so many chunks.
+    /// Begins a batch of this many chunks.
     pub(super) fn begin(&self, chunks: usize) -> Unfinished<'_> {
-        // One chunk is one turn, and that has come.
+        // The first chunk is the turn that has just come.
         let chunks_left = (chunks as u64).saturating_sub(1);
         if chunks_left > 0 {
             self.queue.batches.fetch_add(1, Ordering::Relaxed);
@@ -216,17 +216,18 @@ impl Admission {
         self.message_bytes_max
     }
 
-    /// Within how long a message must have come whole.
+    /// Within what time a message must be whole.
     pub(super) const fn message_time_max(&self) -> Duration {
         self.message_time_max
     }
 
-    /// For how long an answer may wait for its client to have room for more of it.
+    /// For how long an answer may wait for its client to read any of it.
     pub(super) const fn unread_max(&self) -> Duration {
         self.unread_max
     }
 
-    /// Holds the room of a message that is not whole, until it is released; whether there is room for it.
+    /// Counts this many bytes of unfinished messages as held, until they are released. Returns whether there is
+    /// room; otherwise nothing is counted.
     pub(super) fn hold(&self, bytes: usize) -> bool {
         let held = self.held_bytes.fetch_add(bytes, Ordering::Relaxed);
         let has_room = held + bytes <= self.held_bytes_max;
@@ -245,7 +246,7 @@ impl Admission {
 #[derive(Debug)]
 pub(super) struct Unfinished<'a> {
     queue: &'a Queue,
-    /// Since when the next chunk waits for its turn, or longer.
+    /// The next chunk waits for its turn since then, or longer.
     since_ns: u64,
     chunks_left: u64,
 }
@@ -277,12 +278,12 @@ impl Drop for Unfinished<'_> {
     }
 }
 
-/// As [`InFlight`], for who goes on by itself.
+/// Like [`InFlight`], but owning its counter, for a call that goes on as a task of its own.
 #[derive(Debug)]
 pub(super) struct StillInFlight(Arc<Admission>);
 
 impl InFlight<'_> {
-    /// Goes on elsewhere.
+    /// The same for a call that goes on as a task of its own.
     pub(super) fn go_on(self, admission: &Arc<Admission>) -> StillInFlight {
         self.0.fetch_add(1, Ordering::Relaxed);
         StillInFlight(Arc::clone(admission))
@@ -295,7 +296,7 @@ impl Drop for StillInFlight {
     }
 }
 
-/// A call that was let in, until this is dropped.
+/// An admitted call, until this is dropped.
 #[derive(Debug)]
 pub(super) struct InFlight<'a>(&'a AtomicUsize);
 
@@ -330,7 +331,7 @@ mod tests {
         assert_eq!(admission.in_flight.load(Ordering::Relaxed), 0);
     }
 
-    /// One call after another takes its turn, each so long after the one before and each waited for.
+    /// Calls take their turns one after the other, this far apart, each having waited.
     fn turns(queue: &Queue, count: u64, took_ns: u64) {
         for _ in 0..count {
             let now_ns = queue.turned_ns.load(Ordering::Relaxed) + took_ns;
@@ -390,7 +391,7 @@ mod tests {
         assert!((390..=400).contains(&turn_us(&queue)));
         turns(&queue, 200, 10_000);
         assert!((9..=11).contains(&turn_us(&queue)));
-        // A thread that was away for long, and a call that nobody was before.
+        // The thread was away for long; and a call with nobody before it.
         turns(&queue, 1, 3_000_000_000);
         assert!((600..700).contains(&turn_us(&queue)));
         let before = turn_us(&queue);

@@ -1,7 +1,7 @@
-//! Messages as gRPC frames them, each decoded from the one piece of memory that it stands in.
+//! Messages in gRPC's framing, each decoded from one contiguous slice.
 //!
-//! tonic's own codec lets prost read through a buffer that might be in many pieces, which takes it almost twice
-//! as long. Payments to score are not read by prost at all, but [raw].
+//! tonic's own codec lets prost read through a buffer that may be in many pieces, which takes almost twice as
+//! long. Payments to score are not decoded by prost at all, but [borrowed](raw).
 
 use std::marker::PhantomData;
 
@@ -11,27 +11,27 @@ use tonic::Status;
 use tonic::codec::{Codec, DecodeBuf, Decoder};
 use tonic_prost::ProstEncoder;
 
-mod mended;
+mod utf8_repair;
 pub(super) mod raw;
 
-use mended::mended;
 use raw::Raw;
+use utf8_repair::with_valid_utf8;
 
-/// The flag and the length before each message.
+/// The length prefix of each message: a flag and four bytes of length.
 pub(super) const HEAD_BYTES: usize = 5;
 
-/// How long the message behind this head is, the head included.
+/// The length of a message and its prefix.
 pub(super) const fn framed_bytes(head: [u8; HEAD_BYTES]) -> usize {
     let [_, a, b, c, d] = head;
     HEAD_BYTES + u32::from_be_bytes([a, b, c, d]) as usize
 }
 
-/// How long a message is with its head, once that is there.
+/// The same, once the prefix has come.
 pub(super) fn length(framed: &[u8]) -> Option<usize> {
     framed.first_chunk().copied().map(framed_bytes)
 }
 
-/// Encodes as tonic does, and decodes slices.
+/// Encodes as tonic does, and decodes from slices.
 #[derive(Debug)]
 pub(super) struct SliceCodec<T, U>(PhantomData<(T, U)>);
 
@@ -60,7 +60,7 @@ where
     }
 }
 
-/// Decodes slices.
+/// Decodes from slices.
 #[derive(Debug)]
 pub(super) struct SliceDecoder<U>(PhantomData<U>);
 
@@ -70,7 +70,7 @@ impl<U: Decoded> Decoder for SliceDecoder<U> {
 
     fn decode(&mut self, buf: &mut DecodeBuf<'_>) -> Result<Option<U>, Status> {
         let length = buf.remaining();
-        // tonic gathers a message in one piece before it asks for this.
+        // tonic has gathered the message in one piece by now.
         let message = match buf.chunk() {
             whole if whole.len() == length => U::decoded(whole)?,
             _ => U::decoded(&buf.copy_to_bytes(length))?,
@@ -80,22 +80,24 @@ impl<U: Decoded> Decoder for SliceDecoder<U> {
     }
 }
 
-/// What a message says.
+/// A decoded message.
 pub(super) trait Decoded: Sized {
-    /// What the message of these bytes says. What is no message is the client's fault, and ends its call so.
+    /// Decodes a message. One that cannot be decoded is the client's fault, and its call ends so.
     fn decoded(message: &[u8]) -> Result<Self, Status>;
 }
 
-/// With text that breaks the contract for text that is not UTF-8.
+/// Text that is not UTF-8 is replaced by text that the contract does not allow.
 impl<M: Name + Default> Decoded for M {
     fn decoded(message: &[u8]) -> Result<Self, Status> {
         M::decode(message)
-            .or_else(|error| M::decode(&*mended(&M::full_name(), message)).map_err(|_| error))
+            .or_else(|error| {
+                M::decode(&*with_valid_utf8(&M::full_name(), message)).map_err(|_| error)
+            })
             .map_err(no_message)
     }
 }
 
-/// The message that these bytes are, its text unread.
+/// Decodes a message without looking at its text.
 pub(super) fn read<'a, M: Raw<'a>>(message: &'a [u8]) -> Result<M, Status> {
     M::read(message).map_err(no_message)
 }

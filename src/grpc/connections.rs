@@ -1,4 +1,10 @@
-//! Connections: accepted, given a place, served on a task of their own, and asked to leave at the end.
+//! Connections, from accept to close.
+//!
+//! Each takes a slot ([`slots`]), is served on a task of its own, and gives the slot back. On it: TLS if configured,
+//! the HTTP/2 connection preface ([`preface`]), then HTTP/2 ([`http2`]) on a [watched socket](WatchedSocket) that
+//! counts what the client sends ([`activity`], [`frames`]) and throttles a client whose requests come to nothing
+//! ([`waste`]).
+//! Idle and old connections are asked to leave ([`lifetime`]), and so are all of them at shutdown.
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
@@ -19,89 +25,89 @@ use tokio_rustls::rustls::ServerConfig;
 
 use super::Settings;
 use super::admission::Admission;
-use super::calls::{Calls, Shared};
-use super::door::Door;
-use super::entry::Entry;
+use super::auth::Auth;
+use super::calls::queue::{CallQueue, Scorer};
+use super::calls::{Calls, Shared, UnendedBodies};
 use super::limits::Limits;
-use super::line::{Clerk, Line};
-use super::places::{Place, Places};
-use super::received::Endings;
-use super::services::Services;
+use super::router::Router;
+use super::server_state::ServerState;
 use crate::access::Fingerprint;
 use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
+use slots::{Slot, Slots};
 
-mod conversation;
+mod slots;
+mod http2;
 mod frames;
-mod greeting;
-mod life;
-mod pulse;
+mod preface;
+mod lifetime;
+mod activity;
 mod waste;
+mod leaky_bucket;
 
-use conversation::Conversation;
-pub(super) use conversation::begin_now;
-use greeting::{Greeted, Ungreeted};
-use life::{Life, Verdict};
-pub(super) use pulse::Pulse;
-use pulse::Watched;
+pub(super) use activity::Activity;
+use activity::WatchedSocket;
+use http2::Http2Connection;
+pub(super) use http2::spawn_unless_ready;
+use lifetime::{Lifetime, Verdict};
+use preface::{NoPreface, Rewound};
 use waste::Waste;
 
-/// After how long it is tried again to accept a connection, where the process has no more files.
+/// How long to wait before accepting again after an error: most likely the process is out of file descriptors.
 const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
 
-/// After how long of silence, how often and how many times the kernel asks whether the other end is there.
+/// TCP keepalive: after how long of silence, how often, and how many times the kernel probes the other end.
 const KEEPALIVE_AFTER: Duration = Duration::from_secs(60);
 const KEEPALIVE_EVERY: Duration = Duration::from_secs(10);
-const KEEPALIVE_ASKS: u32 = 3;
+const KEEPALIVE_PROBES: u32 = 3;
 
-/// What the workers share of the edge.
+/// What all workers share: settings, connection slots and counters.
 #[derive(Debug, Clone)]
 pub(super) struct Edge {
-    door: Door,
+    server_state: ServerState,
     settings: Settings,
     workers: usize,
-    places: Arc<Places>,
+    slots: Arc<Slots>,
 }
 
 impl Edge {
-    /// The edge of so many workers, counted at the `door`.
-    pub(super) fn new(door: Door, settings: Settings, workers: usize) -> Self {
+    /// The edge for this many workers; `server_state` holds the counters.
+    pub(super) fn new(server_state: ServerState, settings: Settings, workers: usize) -> Self {
         Self {
-            door,
+            server_state,
             workers,
-            places: Places::new(&settings.limits),
+            slots: Slots::new(&settings.limits),
             settings,
         }
     }
 
-    /// Serves as one of the workers, on this runtime, until `stop` completes and the calls that are open
-    /// then have ended, or the time for that has passed. Connections that are open beyond it live until
-    /// the runtime does not.
+    /// Serves as one of the workers, on this runtime, until `stop` completes and the calls then open have
+    /// ended, or `drain_max` has passed. Connections still open then live until the runtime is dropped.
     pub(super) async fn serve(
         &self,
         listener: TcpListener,
-        services: impl FnOnce(Arc<Admission>) -> Services,
+        router: impl FnOnce(Arc<Admission>) -> Router,
         stop: impl Future<Output = ()>,
     ) {
         let Settings {
             limits,
-            ref entry,
+            ref auth,
             drain_max,
             ..
         } = self.settings;
         let admission = Arc::new(Admission::new(&limits, self.workers));
-        let services = services(Arc::clone(&admission));
-        let line = Line::default();
-        // Ends with this.
-        let mut clerk = JoinSet::new();
-        if let Some(direct) = services.direct() {
-            clerk.spawn(Clerk::new(line.clone(), direct.clone()));
+        let router = router(Arc::clone(&admission));
+        let queue = CallQueue::default();
+        // A set, so that the task ends when this function does.
+        let mut scorer = JoinSet::new();
+        if let Some(server) = router.risk_server() {
+            scorer.spawn(Scorer::new(queue.clone(), server.clone()));
         }
         let server = Server {
-            services,
-            line,
+            router,
+            queue,
             admission,
-            door: self.door.clone(),
-            entry: entry.clone(),
+            server_state: self.server_state.clone(),
+            auth: auth.clone(),
             limits,
         };
         let (drain, draining) = watch::channel(());
@@ -109,7 +115,7 @@ impl Edge {
             () = stop => {}
             never = self.accept(&listener, &server, &draining) => match never {},
         }
-        // Who comes now is refused at once, not left waiting.
+        // Closes the listener, so that new clients are refused at once instead of left waiting.
         drop((listener, draining));
         drain.send_replace(());
         let drained = tokio::time::timeout(drain_max, drain.closed());
@@ -125,7 +131,7 @@ impl Edge {
         server: &Server,
         draining: &watch::Receiver<()>,
     ) -> Infallible {
-        let counters = self.door.edge();
+        let counters = self.server_state.edge();
         loop {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
@@ -136,21 +142,21 @@ impl Edge {
                     continue;
                 }
             };
-            match self.places.take(address.ip()) {
-                Ok(place) => {
+            match self.slots.take(address.ip()) {
+                Ok(slot) => {
                     counters.accepted();
                     let connection = Connection { stream, address };
-                    let serving = connection.serve(server.clone(), draining.clone(), place);
+                    let serving = connection.serve(server.clone(), draining.clone(), slot);
                     tokio::spawn(serving);
                 }
-                // Dropping it closes it.
+                // Dropping the stream closes the connection.
                 Err(why) => counters.refused(why),
             }
         }
     }
 }
 
-/// A connection that was accepted.
+/// An accepted connection.
 #[derive(Debug)]
 struct Connection {
     stream: TcpStream,
@@ -158,70 +164,71 @@ struct Connection {
 }
 
 impl Connection {
-    /// Serves it until the client leaves, or is asked to and its calls have ended; then gives back its
-    /// place. One whose address owes much for nothing waits first.
-    async fn serve(self, server: Server, mut draining: watch::Receiver<()>, place: Place) {
+    /// Serves it until the client leaves, or is asked to leave and its calls have ended; then gives back its
+    /// slot. Where the address is in debt for wasted work, the connection waits first.
+    async fn serve(self, server: Server, mut draining: watch::Receiver<()>, slot: Slot) {
         let Self { stream, address } = self;
-        let door = server.door.clone();
-        if let Some(time) = waste::time_to_wait(&place, address.port()) {
-            door.edge().held(ConnectionHeld::Begin);
+        let server_state = server.server_state.clone();
+        if let Some(time) = waste::delay_for_debt(&slot, address.port()) {
+            server_state.edge().held(ConnectionHeld::Begin);
             tokio::select! {
                 () = sleep(time) => {}
-                _ = draining.changed() => return door.edge().closed(ConnectionClosed::Shutdown),
+                _ = draining.changed() => return server_state.edge().closed(ConnectionClosed::Shutdown),
             }
         }
-        let place = Arc::new(place);
+        let slot = Arc::new(slot);
         let peer = Peer {
             address,
-            place: Arc::clone(&place),
+            slot: Arc::clone(&slot),
             draining,
         };
         let closed = match prepare(&stream) {
-            Ok(()) => match server.entry.tls() {
-                None => server.welcome(stream, None, peer).await,
-                Some(tls) => Box::pin(server.converse_by_tls(stream, tls, peer)).await,
+            Ok(()) => match server.auth.tls() {
+                None => server.await_preface(stream, None, peer).await,
+                Some(tls) => Box::pin(server.serve_tls(stream, tls, peer)).await,
             },
             Err(_) => ConnectionClosed::Broken,
         };
-        door.edge().closed(closed);
+        server_state.edge().closed(closed);
         tracing::debug!(target: "doublecheck", %address, why = %closed, "a connection ended");
-        drop(place);
+        drop(slot);
     }
 }
 
 fn prepare(stream: &TcpStream) -> io::Result<()> {
-    // A small answer must not wait for more to come.
+    // A small answer must not wait to be sent with the next one.
     stream.set_nodelay(true)?;
-    // A client that vanished without a word would keep its place and its streams for long.
+    // A client that vanished without closing would keep its slot and its streams for long.
     let keepalive = TcpKeepalive::new()
         .with_time(KEEPALIVE_AFTER)
         .with_interval(KEEPALIVE_EVERY)
-        .with_retries(KEEPALIVE_ASKS);
+        .with_retries(KEEPALIVE_PROBES);
     SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
-/// Who is at the other end, and until when.
+/// The other end of a connection, its slot, and the signal that the service is draining.
 #[derive(Debug)]
 struct Peer {
     address: SocketAddr,
-    place: Arc<Place>,
+    slot: Arc<Slot>,
     draining: watch::Receiver<()>,
 }
 
-/// What connections are served with.
+/// What one worker serves its connections with.
 #[derive(Debug, Clone)]
 struct Server {
-    services: Services,
-    line: Line,
+    router: Router,
+    queue: CallQueue,
     admission: Arc<Admission>,
-    door: Door,
-    entry: Entry,
+    server_state: ServerState,
+    auth: Auth,
     limits: Limits,
 }
 
 impl Server {
-    /// Agrees on TLS first: on this task that holds nobody up.
-    async fn converse_by_tls(
+    /// Does the TLS handshake, then goes on as [`await_preface`](Self::await_preface). It runs on the
+    /// connection's own task, so a slow client holds nobody up.
+    async fn serve_tls(
         self,
         stream: TcpStream,
         tls: Arc<ServerConfig>,
@@ -229,13 +236,13 @@ impl Server {
     ) -> ConnectionClosed {
         let within = Duration::from_millis(self.limits.handshake_ms);
         let agreed = tokio::select! {
-            agreed = self.entry.agree_on_tls(stream, tls, within) => agreed,
+            agreed = self.auth.accept_tls(stream, tls, within) => agreed,
             _ = peer.draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
-            Ok((io, certificate)) => self.welcome(io, certificate, peer).await,
+            Ok((io, certificate)) => self.await_preface(io, certificate, peer).await,
             Err(failure) => {
-                waste::handshake(&peer.place);
+                waste::charge_failed_handshake(&peer.slot);
                 match failure {
                     HandshakeFailure::Timeout => ConnectionClosed::Handshake,
                     _ => ConnectionClosed::Broken,
@@ -244,83 +251,83 @@ impl Server {
         }
     }
 
-    /// Waits for the greeting on `io`, and makes nothing for the connection before.
-    async fn welcome(
+    /// Waits for the HTTP/2 preface on `io`. Nothing is allocated for the connection before it is whole.
+    async fn await_preface(
         self,
         io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
         peer: Peer,
     ) -> ConnectionClosed {
         let mut handshake = Box::pin(sleep(Duration::from_millis(self.limits.handshake_ms)));
-        // At the end of the service too: what was accepted before it is heard, and then asked to leave.
-        let greeted = tokio::select! {
+        // During shutdown too: a connection accepted before it is served, and then asked to leave.
+        let preface = tokio::select! {
             biased;
-            greeted = greeting::read(io) => greeted,
-            () = &mut handshake => Err(Ungreeted::Slow),
+            preface = preface::read(io) => preface,
+            () = &mut handshake => Err(NoPreface::Slow),
         };
-        let closed = match greeted {
-            // In a box of its own: while the greeting is waited for there is no room for it either.
+        let closed = match preface {
+            // Boxed, so that the large future takes no memory while the preface is waited for.
             Ok(io) => {
-                return Box::pin(self.converse(io, certificate, peer, handshake)).await;
+                return Box::pin(self.serve_http2(io, certificate, peer, handshake)).await;
             }
-            Err(Ungreeted::NotHttp2) => ConnectionClosed::NotHttp2,
-            Err(Ungreeted::Left) => ConnectionClosed::Broken,
-            Err(Ungreeted::Slow) => ConnectionClosed::Handshake,
+            Err(NoPreface::NotHttp2) => ConnectionClosed::NotHttp2,
+            Err(NoPreface::Left) => ConnectionClosed::Broken,
+            Err(NoPreface::Slow) => ConnectionClosed::Handshake,
         };
-        waste::silent(&peer.place);
+        waste::charge_no_preface(&peer.slot);
         closed
     }
 
-    /// Speaks HTTP/2 on `io` until it ends, is to be closed, or the client has left when asked to. It has what is
-    /// left of its `handshake` for its settings.
-    async fn converse(
+    /// Serves HTTP/2 on `io` until the client closes it, it has to be closed, or the client has left after being
+    /// asked to. The client's SETTINGS must come before what is left of the `handshake` timer runs out.
+    async fn serve_http2(
         self,
-        io: Greeted<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        io: Rewound<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
         certificate: Option<Fingerprint>,
         peer: Peer,
         handshake: Pin<Box<Sleep>>,
     ) -> ConnectionClosed {
         let Peer {
             address,
-            place,
+            slot,
             mut draining,
         } = peer;
-        let mut life = Life::new(&self.limits, address.port());
-        let pulse = Arc::new(Pulse::default());
-        let waste = Waste::new(place, self.door.clone(), Arc::clone(&pulse));
-        let io = Watched::new(io, Arc::clone(&pulse), waste, self.line.clone());
+        let mut lifetime = Lifetime::new(&self.limits, address.port());
+        let activity = Arc::new(Activity::default());
+        let waste = Waste::new(slot, self.server_state.clone(), Arc::clone(&activity));
+        let io = WatchedSocket::new(io, Arc::clone(&activity), waste, self.queue.clone());
         let shared = Shared {
-            door: self.door,
+            server_state: self.server_state,
             admission: self.admission,
-            entry: self.entry,
+            auth: self.auth,
             certificate,
-            pulse: Arc::clone(&pulse),
-            services: self.services,
-            line: self.line,
-            endings: Endings::default(),
+            activity: Arc::clone(&activity),
+            router: self.router,
+            queue: self.queue,
+            unended: UnendedBodies::default(),
             tools_open: AtomicUsize::new(0),
-            going_by: AtomicUsize::new(0),
+            discarding: AtomicUsize::new(0),
         };
         let calls = Calls(Arc::new(shared));
-        let mut conversation = Conversation::new(io, &self.limits, calls);
-        let mut look = handshake;
+        let mut http2 = Http2Connection::new(io, &self.limits, calls);
+        let mut check = handshake;
         loop {
             let turn = poll_fn(|cx| {
-                pulse.begin_turn();
-                Pin::new(&mut conversation).poll(cx)
+                activity.begin_turn();
+                Pin::new(&mut http2).poll(cx)
             });
             tokio::select! {
                 biased;
-                ended = turn => return how_ended(ended.is_ok(), &life, &pulse),
-                _ = draining.changed(), if life.leaving().is_none() => {
-                    conversation.end();
-                    look.as_mut().set(sleep(life.drain()));
+                ended = turn => return how_ended(ended.is_ok(), &lifetime, &activity),
+                _ = draining.changed(), if lifetime.leaving().is_none() => {
+                    http2.end();
+                    check.as_mut().set(sleep(lifetime.drain()));
                 }
-                () = &mut look => match life.look(&pulse) {
-                    Verdict::Live(time) => look.as_mut().set(sleep(time)),
+                () = &mut check => match lifetime.check(&activity) {
+                    Verdict::Live(time) => check.as_mut().set(sleep(time)),
                     Verdict::AskToLeave(time) => {
-                        conversation.end();
-                        look.as_mut().set(sleep(time));
+                        http2.end();
+                        check.as_mut().set(sleep(time));
                     }
                     Verdict::Close(why) => return why,
                 },
@@ -329,9 +336,9 @@ impl Server {
     }
 }
 
-fn how_ended(well: bool, life: &Life, pulse: &Pulse) -> ConnectionClosed {
-    match life.leaving() {
-        _ if pulse.is_flooded() => ConnectionClosed::Flood,
+fn how_ended(well: bool, lifetime: &Lifetime, activity: &Activity) -> ConnectionClosed {
+    match lifetime.leaving() {
+        _ if activity.is_flooded() => ConnectionClosed::Flood,
         Some(why) => why,
         None if well => ConnectionClosed::Client,
         None => ConnectionClosed::Broken,

@@ -1,4 +1,5 @@
-//! Between the wire and the domain: all validation of what arrives is here, and no wire type goes past.
+//! Conversion between the wire and the domain. All validation of requests is here, and no wire type goes
+//! further.
 
 pub(super) mod request;
 pub(super) mod response;

@@ -1,6 +1,6 @@
-//! The echo twin: the same messages on the same runtime, and nothing behind them. Every payment is allowed,
-//! unread. What the service costs beyond its twin is what scoring costs, and what limits, admission and
-//! deadlines do.
+//! The echo twin, to measure against: the same messages on the same runtime, and nothing behind them. Every
+//! payment is allowed, unread. What the service costs more is the cost of scoring, limits, admission and
+//! deadlines.
 
 use std::io;
 use std::pin::Pin;
@@ -20,11 +20,10 @@ use super::pb::risk_service_server::{RiskService, RiskServiceServer};
 use super::pb::{self, stream_payments_request, stream_payments_response};
 use super::workers::Stop;
 
-/// As long as the version of the policy `balanced`, so that answers are of one size.
+/// As long as the version of the policy `balanced`, so that answers have the same size.
 const POLICY_VERSION: &str = "balanced-00000000";
 
-/// Serves as one worker, by tonic's own server: nothing of ours is in the way. What is open after
-/// `drain_max` is closed.
+/// Serves as one worker, with tonic's own server and nothing of ours. What is open after `drain_max` is closed.
 pub(super) async fn serve(
     listener: TcpListener,
     limits: Limits,

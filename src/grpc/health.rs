@@ -1,56 +1,54 @@
-//! What the health service says: whether calls are taken, and whether the journal works.
+//! What the health service reports: whether calls are taken, and whether the journal works.
 
 use std::future::Future;
 use std::time::Duration;
 
-use tonic::server::NamedService;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use super::door::Door;
-use super::pb::risk_service_server::RiskServiceServer;
-use super::service::Service;
+use super::pb::risk_service_server::SERVICE_NAME;
+use super::server_state::ServerState;
 
-/// What the health service calls the whole server, and the one service in it.
-const NAMES: [&str; 2] = ["", RiskServiceServer::<Service>::NAME];
+/// The names under which the health service knows the whole server, and our service.
+const NAMES: [&str; 2] = ["", SERVICE_NAME];
 
-/// What it calls the journal: not serving while a restart may forget what is answered.
+/// Its name for the journal: not serving while a restart may forget what is answered.
 pub const JOURNAL: &str = "doublecheck.Journal";
 
-/// How often it is looked whether the journal works.
+/// How often the journal is checked.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
-/// Health as it is before the door opens.
+/// Not serving, as before the engine has recovered.
 pub(super) async fn outside() -> HealthReporter {
     let health = HealthReporter::new();
     report(&health, &NAMES, ServingStatus::NotServing).await;
     health
 }
 
-/// Tells health until `shutdown` completes, everybody who asks is told that, and `grace` has passed: whoever
-/// watches turns away before connections close. Then nobody watches any more.
+/// Reports until `shutdown` completes; then reports not serving, and waits for `grace`, so that clients that watch
+/// turn away before connections close. Then ends all watches.
 pub(super) async fn tell(
     shutdown: impl Future<Output = ()>,
-    door: Door,
+    server_state: ServerState,
     mut health: HealthReporter,
     grace: Duration,
 ) {
     tokio::select! {
         () = shutdown => {}
-        () = follow(&door, &health) => {}
+        () = follow(&server_state, &health) => {}
     }
-    door.begin_to_close();
+    server_state.begin_draining();
     report(&health, &NAMES, ServingStatus::NotServing).await;
     tokio::time::sleep(grace).await;
-    // A watch ends with what it watches, and what was reported last is still told first.
+    // A watch ends when what it watches is removed, after it was sent the last report.
     for name in NAMES.iter().chain(&[JOURNAL]) {
         health.clear_service_status(name).await;
     }
 }
 
-/// Serving once the door opens; and from then on as the journal is.
-async fn follow(door: &Door, health: &HealthReporter) {
-    let engine = door.opened().await;
+/// Serving once the engine has recovered; from then on follows the journal.
+async fn follow(server_state: &ServerState, health: &HealthReporter) {
+    let engine = server_state.ready().await;
     report(health, &NAMES, ServingStatus::Serving).await;
     let mut known = None;
     loop {

@@ -1,4 +1,4 @@
-//! One address, a listener for each thread that serves it.
+//! The listening sockets of one address, one for each thread.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -7,7 +7,7 @@ use std::num::NonZeroUsize;
 /// How many connections may wait to be accepted by each listener.
 const BACKLOG_CONNECTIONS: u32 = 1_024;
 
-/// Listeners of one address. A connection goes to one of them and stays there.
+/// Listening sockets of one address. A connection goes to one of them and stays there.
 #[derive(Debug)]
 pub struct Listeners {
     address: SocketAddr,
@@ -15,8 +15,8 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Listens on `host_and_port` for `threads`. With port 0, the first listener picks a free port and
-    /// the others take the same. Needs a runtime around it, for the names that hosts go by.
+    /// Listens on `host_and_port` for `threads`. With port 0, the first socket picks a free port and the others
+    /// take the same. Needs a runtime, to resolve host names.
     ///
     /// # Errors
     /// When the host is not known or the port is taken.
@@ -43,7 +43,7 @@ impl Listeners {
     }
 }
 
-/// Listeners that the kernel deals connections out to, by a hash of both ends' addresses.
+/// Sockets among which the kernel distributes connections, by a hash of both ends' addresses.
 #[cfg(target_os = "linux")]
 fn listen(address: SocketAddr, threads: NonZeroUsize) -> io::Result<Vec<TcpListener>> {
     use tokio::net::TcpSocket;
@@ -59,8 +59,8 @@ fn listen(address: SocketAddr, threads: NonZeroUsize) -> io::Result<Vec<TcpListe
         io::Result::Ok(socket)
     };
     let first = socket_of(address)?;
-    // Bound first and shared after: two processes on one port would each remember half of the payments,
-    // so a port that another process has is refused.
+    // Shared only after it is bound: two processes on one port would each remember half of the payments, so a
+    // port that another process has must be refused.
     first.bind(address)?;
     first.set_reuseport(true)?;
     let address = first.local_addr()?;
@@ -77,8 +77,8 @@ fn listen(address: SocketAddr, threads: NonZeroUsize) -> io::Result<Vec<TcpListe
         .collect()
 }
 
-/// One listener in the hands of all: elsewhere SO_REUSEPORT is missing, or gives one of the listeners
-/// every connection. Whichever thread is free accepts.
+/// One socket for all threads: elsewhere SO_REUSEPORT is missing, or gives one of the sockets every connection.
+/// Whichever thread is free accepts.
 #[cfg(not(target_os = "linux"))]
 fn listen(address: SocketAddr, threads: NonZeroUsize) -> io::Result<Vec<TcpListener>> {
     let first = TcpListener::bind(address)?;

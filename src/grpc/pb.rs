@@ -8,7 +8,7 @@
 
 tonic::include_proto!("doublecheck.v1");
 
-/// The server, with a codec of our own. The one above is as tonic has it, and our echo twin's.
+/// The server again, generated with our own codec. The one above uses tonic's, for the echo twin.
 pub(super) mod served {
     include!(concat!(env!("OUT_DIR"), "/served/doublecheck.v1.rs"));
 }

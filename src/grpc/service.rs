@@ -1,74 +1,84 @@
-//! The RPCs: convert, ask the engine, wait until the journal has the answer, convert. Scoring is done in
-//! place: it takes microseconds and waits for nothing, so there is nothing to hand to another task.
+//! The RPCs. Each converts the request, asks the engine, waits until the journal has the answer, and converts
+//! that.
+//!
+//! Scoring is done in place: it takes microseconds and waits for nothing, so there is nothing to hand to
+//! another task.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
-use hyper::{HeaderMap, Response as HttpResponse};
 use prost::Message as _;
-use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
-use super::batch;
+use super::calls::deadline::{self, Arrival};
 use super::codec;
-use super::codec::raw::BatchScorePaymentsRequest;
-use super::convert::{InvalidRequest, request, response};
-use super::deadline::{self, Came};
-use super::direct;
-use super::door::Door;
-use super::noted::{Noted, trace_of};
+use super::convert::{request, response};
 use super::pb;
 use super::pb::served::risk_service_server::RiskService;
-use super::routed::RoutedBy;
+use super::server_state::ServerState;
 use super::status::Fault;
-use super::stream::{Answers, Taken};
-use crate::clock::Deadline;
-use crate::engine::{Chunk, Engine, Kept, Receipt};
-use crate::scoring::account::{Refusal, Scored};
-use crate::scoring::payment::Payment;
+use crate::engine::Engine;
 use crate::telemetry::{Call, CallCounters, Method, TraceContext};
 
-/// The service: the engine behind the wire contract.
+pub(super) mod unary;
+pub(super) mod score;
+pub(super) mod batch;
+mod stream;
+pub(super) mod routing;
+pub(super) mod decision_log;
+
+use decision_log::DecisionLog;
+use routing::RoutedBy;
+use stream::Answers;
+pub(super) use stream::CheckedItem;
+pub use unary::RiskServer;
+
+/// The service of the wire contract, on top of the engine.
 #[derive(Debug)]
 pub(super) struct Service {
-    door: Door,
+    server_state: ServerState,
     admission: Arc<Admission>,
 }
 
 impl Service {
-    pub(super) const fn new(door: Door, admission: Arc<Admission>) -> Self {
-        Self { door, admission }
+    pub(super) const fn new(server_state: ServerState, admission: Arc<Admission>) -> Self {
+        Self {
+            server_state,
+            admission,
+        }
     }
 
-    /// Lets a call in, and counts it where it is not.
+    /// Admits a call; a refusal is counted.
     fn enter(&self) -> Result<InFlight<'_>, Fault> {
         let entered = self.admission.enter();
         if let Err(Fault::Busy(why)) = entered {
-            self.door.edge().calls_refused(why, 1);
+            self.server_state.edge().calls_refused(why, 1);
         }
         entered
     }
 
-    fn noted<'a>(&'a self, engine: &'a Engine, trace: Option<TraceContext>) -> Noted<'a> {
-        let door = &self.door;
-        Noted {
-            door,
+    fn decision_log<'a>(
+        &'a self,
+        engine: &'a Engine,
+        trace: Option<TraceContext>,
+    ) -> DecisionLog<'a> {
+        let server_state = &self.server_state;
+        DecisionLog {
+            server_state,
             engine,
             trace,
         }
     }
 
-    /// Answers a call before its deadline, and counts it.
+    /// Awaits the answer to a call until its deadline, and counts the call.
     async fn counted<T>(
         &self,
         method: Method,
-        came: Came,
+        arrival: Arrival,
         answer: impl Future<Output = Result<T, Status>>,
     ) -> Result<T, Status> {
-        let call = Call::begun(&self.door, method, came.since);
-        let answer = deadline::within(came.deadline, answer).await;
+        let call = Call::begun(&self.server_state, method, arrival.since);
+        let answer = deadline::within(arrival.deadline, answer).await;
         end(call, &answer);
         answer
     }
@@ -81,227 +91,24 @@ fn end<T>(mut call: Call<impl AsRef<CallCounters>>, answer: &Result<T, Status>) 
     }
 }
 
-/// A payment as a call asks about it, with the token of a "yes".
-pub(super) type Asked = Result<(Payment, Option<String>), InvalidRequest>;
-
-/// A payment that is scored, and whose answer may wait for the journal.
-struct Scoring<'a> {
-    engine: &'a Arc<Engine>,
-    assessment: pb::Assessment,
-    receipt: Receipt,
-    in_flight: InFlight<'a>,
-}
-
-impl Scoring<'_> {
-    async fn kept(self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
-        match self.engine.kept(self.receipt) {
-            Some(kept) => Ok(told(self.assessment, kept)),
-            None => committed(self.engine, self.receipt, deadline, self.assessment).await,
-        }
-    }
-}
-
-/// The answer, with what became of it on disk.
-const fn told(mut assessment: pb::Assessment, kept: Kept) -> pb::Assessment {
-    assessment.degraded = matches!(kept, Kept::No);
-    assessment
-}
-
-/// The answer once the journal has it.
-async fn committed(
-    engine: &Engine,
-    receipt: Receipt,
-    deadline: Option<Deadline>,
-    assessment: pb::Assessment,
-) -> Result<pb::Assessment, Status> {
-    let committed = async { Ok(engine.committed(receipt).await) };
-    let kept = deadline::within(deadline, committed).await?;
-    Ok(told(assessment, kept))
-}
-
-/// What scoring a payment among others comes to.
-pub(super) enum Told {
-    Now(Result<pb::Assessment, Status>),
-    /// Once the journal has it.
-    Later(BoxFuture<HttpResponse<Body>, Infallible>),
-}
-
-/// Payments of calls that are scored one after the other.
-pub(super) struct Together<'a> {
-    service: &'a Service,
-    /// `None`: there was no engine when it began.
-    chunk: Option<Chunk<'a>>,
-}
-
-impl<'a> Together<'a> {
-    /// Scores the next one, for a client that has sent these headers.
-    pub(super) fn score(
-        &mut self,
-        headers: &HeaderMap,
-        Came { since, deadline }: Came,
-        asked: &'a Asked,
-    ) -> Told {
-        let Self { service, chunk } = self;
-        let call = Call::begun(&service.door, Method::ScorePayment, since);
-        let scoring =
-            service.begin_score(
-                headers,
-                deadline,
-                asked,
-                |engine, payment, token| match chunk {
-                    Some(chunk) => chunk.score_with_receipt(payment, token),
-                    None => engine.score_with_receipt(payment, token),
-                },
-            );
-        let scoring = match scoring {
-            Ok(scoring) => scoring,
-            Err(fault) => {
-                let answer = Err(fault.into());
-                end(call, &answer);
-                return Told::Now(answer);
-            }
-        };
-        match scoring.engine.kept(scoring.receipt) {
-            Some(kept) => {
-                let answer = Ok(told(scoring.assessment, kept));
-                end(call, &answer);
-                Told::Now(answer)
-            }
-            None => Told::Later(service.later(scoring, call, deadline)),
-        }
-    }
-}
-
-impl Service {
-    /// Calls have their turns now, one after the other.
-    pub(super) fn begin_turns(&self) {
-        self.admission.begin_turns();
-    }
-
-    /// Begins to score payments that were asked about together, in their order.
-    pub(super) fn together<'a>(
-        &'a self,
-        payments: impl IntoIterator<Item = &'a Payment>,
-    ) -> Together<'a> {
-        let engine = self.door.engine().ok();
-        Together {
-            service: self,
-            chunk: engine.map(|engine| engine.chunk(payments)),
-        }
-    }
-
-    /// The rest of a call that waits for the journal.
-    fn later(
-        &self,
-        scoring: Scoring<'_>,
-        call: Call<&Door>,
-        deadline: Option<Deadline>,
-    ) -> BoxFuture<HttpResponse<Body>, Infallible> {
-        let Scoring {
-            engine,
-            assessment,
-            receipt,
-            in_flight,
-        } = scoring;
-        let engine = Arc::clone(engine);
-        let in_flight = in_flight.go_on(&self.admission);
-        let call = call.counted_by(self.door.clone());
-        Box::pin(async move {
-            let answer = committed(&engine, receipt, deadline, assessment).await;
-            drop(in_flight);
-            end(call, &answer);
-            let response = answer.and_then(|assessment| direct::encoded(&scored(assessment)));
-            Ok(response.unwrap_or_else(Status::into_http))
-        })
-    }
-
-    /// Scores a payment for a client that has sent these headers.
-    pub(super) async fn score(
-        &self,
-        headers: &HeaderMap,
-        Came { since, deadline }: Came,
-        asked: Asked,
-    ) -> Result<pb::ScorePaymentResponse, Status> {
-        let call = Call::begun(&self.door, Method::ScorePayment, since);
-        let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
-            engine.score_with_receipt(payment, token)
-        });
-        let answer = match scoring {
-            Ok(scoring) => scoring.kept(deadline).await,
-            Err(fault) => Err(fault.into()),
-        };
-        end(call, &answer);
-        answer.map(scored)
-    }
-
-    /// All but the wait: a future would carry it from place to place.
-    fn begin_score<'a>(
-        &self,
-        headers: &HeaderMap,
-        deadline: Option<Deadline>,
-        asked: &'a Asked,
-        score: impl FnOnce(&Engine, &'a Payment, Option<&str>) -> Result<(Scored, Receipt), Refusal>,
-    ) -> Result<Scoring<'_>, Fault> {
-        deadline::check(deadline)?;
-        let in_flight = self.enter()?;
-        let engine = self.door.engine_with_room()?;
-        let (payment, token) = asked.as_ref().map_err(InvalidRequest::clone)?;
-        RoutedBy::of(headers).check(&payment.account_id)?;
-        let (scored, receipt) = score(engine, payment, token.as_deref())?;
-        self.noted(engine, trace_of(headers)).note(payment, &scored);
-        Ok(Scoring {
-            engine,
-            assessment: response::scored(payment, &scored, Kept::Yes),
-            receipt,
-            in_flight,
-        })
-    }
-
-    /// Scores some payments together.
-    pub(super) async fn score_batch(
-        &self,
-        headers: &HeaderMap,
-        came: Came,
-        message: BatchScorePaymentsRequest<'_>,
-    ) -> Result<pb::BatchScorePaymentsResponse, Status> {
-        self.counted(Method::BatchScorePayments, came, async {
-            let _in_flight = self.enter()?;
-            let engine = self.door.engine_with_room()?;
-            let items = request::batch(message).map_err(Fault::Invalid)?;
-            RoutedBy::of(headers).check_all(&items)?;
-            let noted = self.noted(engine, trace_of(headers));
-            let (mut results, receipt) = batch::results(noted, &self.admission, &items).await;
-            batch::note_kept(&mut results, engine.committed(receipt).await);
-            Ok(pb::BatchScorePaymentsResponse { results })
-        })
-        .await
-    }
-}
-
-pub(super) const fn scored(assessment: pb::Assessment) -> pb::ScorePaymentResponse {
-    pb::ScorePaymentResponse {
-        assessment: Some(assessment),
-    }
-}
-
-fn came<T>(request: &Request<T>) -> Came {
-    Came::of(request.extensions())
+fn arrival<T>(request: &Request<T>) -> Arrival {
+    Arrival::of(request.extensions())
 }
 
 #[tonic::async_trait]
 impl RiskService for Service {
     type StreamPaymentsStream = Answers;
 
-    // Plain calls of one message do not come here: see `direct`.
+    // Ordinary calls do not come here but to `unary`.
     async fn score_payment(
         &self,
         request: Request<pb::ScorePaymentRequest>,
     ) -> Result<Response<pb::ScorePaymentResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let came = Came::of(&extensions);
+        let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
-        let asked = direct::asked(&message)?;
-        let answer = self.score(metadata.as_ref(), came, asked).await;
+        let asked = unary::asked(&message)?;
+        let answer = self.score(metadata.as_ref(), arrival, asked).await;
         answer.map(Response::new)
     }
 
@@ -310,20 +117,20 @@ impl RiskService for Service {
         request: Request<pb::BatchScorePaymentsRequest>,
     ) -> Result<Response<pb::BatchScorePaymentsResponse>, Status> {
         let (metadata, extensions, message) = request.into_parts();
-        let came = Came::of(&extensions);
+        let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
         let asked = codec::read(&message)?;
-        let answer = self.score_batch(metadata.as_ref(), came, asked).await;
+        let answer = self.score_batch(metadata.as_ref(), arrival, asked).await;
         answer.map(Response::new)
     }
 
     async fn stream_payments(
         &self,
-        request: Request<Streaming<Taken>>,
+        request: Request<Streaming<CheckedItem>>,
     ) -> Result<Response<Answers>, Status> {
-        let Came { since, deadline } = came(&request);
-        let mut call = Call::begun(self.door.clone(), Method::StreamPayments, since);
-        match self.door.engine() {
+        let Arrival { since, deadline } = arrival(&request);
+        let mut call = Call::begun(self.server_state.clone(), Method::StreamPayments, since);
+        match self.server_state.engine() {
             Ok(engine) => {
                 let engine = Arc::clone(engine);
                 let answers = Answers::new(engine, request, deadline, call);
@@ -341,16 +148,16 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ReportOutcomeRequest>,
     ) -> Result<Response<pb::ReportOutcomeResponse>, Status> {
-        self.counted(Method::ReportOutcome, came(&request), async {
-            let engine = self.door.engine_with_room()?;
+        self.counted(Method::ReportOutcome, arrival(&request), async {
+            let engine = self.server_state.engine_with_room()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let report = request::outcome_report(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&report.account_id)?;
-            let noted = engine.report_outcome_with_receipt(&report);
-            let (noted, receipt) = noted.map_err(Fault::from)?;
+            let reported = engine.report_outcome_with_receipt(&report);
+            let (remembered, receipt) = reported.map_err(Fault::from)?;
             engine.committed(receipt).await;
             Ok(pb::ReportOutcomeResponse {
-                accepted: Some(response::outcome_accepted(noted)),
+                accepted: Some(response::outcome_accepted(remembered)),
             })
         })
         .await
@@ -361,13 +168,16 @@ impl RiskService for Service {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::GetPaymentResponse>, Status> {
-        self.counted(Method::GetPayment, came(&request), async {
+        self.counted(Method::GetPayment, arrival(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let (account_id, payment_id) =
                 request::payment_name(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&account_id)?;
-            let record = self.door.engine()?.payment(&account_id, &payment_id);
+            let record = self
+                .server_state
+                .engine()?
+                .payment(&account_id, &payment_id);
             let record = record.ok_or(Fault::Unknown)?;
             Ok(pb::GetPaymentResponse {
                 record: Some(response::record(&record)),
@@ -381,61 +191,17 @@ impl RiskService for Service {
         &self,
         request: Request<pb::ListPaymentsRequest>,
     ) -> Result<Response<pb::ListPaymentsResponse>, Status> {
-        self.counted(Method::ListPayments, came(&request), async {
+        self.counted(Method::ListPayments, arrival(&request), async {
             let _in_flight = self.enter()?;
             let routed_by = RoutedBy::of(request.metadata().as_ref());
             let listing = request::listing(request.into_inner()).map_err(Fault::Invalid)?;
             routed_by.check(&listing.account_id)?;
-            let engine = self.door.engine()?;
+            let engine = self.server_state.engine()?;
             let records = engine.payments(&listing);
             let alias = engine.alias(listing.account_id.as_str());
             Ok(response::page(&listing, &records, alias.to_string()))
         })
         .await
         .map(Response::new)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::iter;
-    use std::thread::sleep;
-    use std::time::Duration;
-
-    use super::*;
-    use crate::clock::{ManualClock, Stopwatch};
-    use crate::grpc::limits::Limits;
-    use crate::scoring::policy::Policy;
-    use crate::scoring::time::Timestamp;
-    use crate::telemetry::Page;
-    use crate::token::TokenKey;
-
-    #[test]
-    fn a_call_that_waited_for_its_turn_took_its_time_from_when_it_came() {
-        let clock = ManualClock::at(Timestamp::from_unix_ms(1_700_000_000_000));
-        let key = TokenKey::from_bytes(&[7; 32]);
-        let engine = Engine::new(Policy::default(), Arc::new(clock), key);
-        let door = Door::from(Arc::new(engine));
-        let admission = Arc::new(Admission::new(&Limits::DEFAULT, 1));
-        let service = Service::new(door.clone(), admission);
-        let came = Came {
-            since: Stopwatch::start(),
-            deadline: None,
-        };
-        sleep(Duration::from_millis(2));
-        let asked = Err(InvalidRequest::field("payment", "must be set"));
-        let mut together = service.together(iter::empty());
-        let told = together.score(&HeaderMap::new(), came, &asked);
-        assert!(matches!(told, Told::Now(Err(_))));
-        let mut page = Page::default();
-        door.put_on(&mut page);
-        let labels = "grpc_type=\"unary\",grpc_service=\"doublecheck.v1.RiskService\",\
-            grpc_method=\"ScorePayment\"";
-        let page = page.finish();
-        for (bound, calls) in [("0.001", 0), ("+Inf", 1)] {
-            let sample =
-                format!("grpc_server_handling_seconds_bucket{{{labels},le=\"{bound}\"}} {calls}\n");
-            assert!(page.contains(&sample), "{sample}");
-        }
     }
 }

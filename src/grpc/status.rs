@@ -1,4 +1,4 @@
-//! What goes wrong, as gRPC says it: one `google.rpc.Status`, whether it ends a call or answers an item.
+//! Errors as gRPC reports them: one `google.rpc.Status`, whether it ends a call or answers an item.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tonic::metadata::MetadataValue;
 use tonic_types::{BadRequest, ErrorInfo, RetryInfo, Status, pb};
 
 use super::convert::InvalidRequest;
-use super::routed::HEADER;
+use super::service::routing::HEADER;
 use crate::access::Denial;
 use crate::engine::UnknownPayment;
 use crate::scoring::account::Refusal;
@@ -24,16 +24,16 @@ use crate::telemetry::CallRefused;
 /// The `domain` of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "doublecheck";
 
-/// When it makes sense to try again where the service needs a moment.
+/// When to try again, where the service only needs a moment.
 const RETRY_DELAY_MS: i32 = 100;
 
-/// How clients of gRPC are told, which then try again by themselves.
+/// The metadata by which gRPC clients are told to retry by themselves.
 const RETRY_PUSHBACK: &str = "grpc-retry-pushback-ms";
 
-/// The method of HTTP by which all calls come.
+/// The HTTP method of all gRPC calls.
 const POST: HeaderValue = HeaderValue::from_static("POST");
 
-/// Why a request gets no answer.
+/// Why a request was not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Fault {
     /// It breaks the contract.
@@ -46,22 +46,22 @@ pub(super) enum Fault {
     Denied(Denial),
     /// The engine still reads its journal back.
     Recovering,
-    /// There is more to do than can be done in time.
+    /// There are more calls than can be answered in time.
     Busy(CallRefused),
-    /// The client waits no longer.
+    /// The client's deadline has passed.
     DeadlineExceeded,
     /// Its message has not come whole within this time.
     Unfinished(Duration),
-    /// It is of another account than the one that it was routed by.
+    /// It is about another account than the one by which it was routed.
     Misrouted,
-    /// It came by another method of HTTP than those of gRPC do.
+    /// Its HTTP method is not that of gRPC calls.
     NotPosted,
-    /// What it brings is not gRPC's, or not of Protocol Buffers.
+    /// Its content type is not that of gRPC with Protocol Buffers.
     NotGrpc,
 }
 
 impl Fault {
-    /// Whether a call ends with it for what the call is, before anything was done for it.
+    /// Whether the call itself is at fault, and nothing was done for it.
     pub(super) const fn is_the_calls(&self) -> bool {
         match self {
             Self::Invalid(_) | Self::Denied(_) | Self::NotPosted | Self::NotGrpc => true,
@@ -75,7 +75,7 @@ impl Fault {
         }
     }
 
-    /// What HTTP says of it: who does not speak gRPC understands that alone.
+    /// The HTTP status, for clients that do not speak gRPC.
     const fn http(&self) -> StatusCode {
         match self {
             Self::NotPosted => StatusCode::METHOD_NOT_ALLOWED,
@@ -84,7 +84,7 @@ impl Fault {
         }
     }
 
-    /// The answer to a call that ends with it, and its code.
+    /// The answer that ends a call with this error, and its code.
     pub(super) fn into_answer(self) -> (Code, Response<Body>) {
         let Self::Busy(why) = self else {
             let http = self.http();
@@ -102,8 +102,8 @@ impl Fault {
     }
 }
 
-/// The headers of answers to calls that are refused because there is too much to do: then is no time to make
-/// them, and each is the same text for all threads, of which none counts its users.
+/// The headers of refusals under overload, made once, as there is no time then. They are static text, so that
+/// threads share no reference counts.
 static BUSY: LazyLock<Vec<HeaderMap>> = LazyLock::new(|| {
     let headers = |why: &CallRefused| {
         let answer: Response<Body> = tonic::Status::from(Fault::Busy(*why)).into_http();
@@ -221,7 +221,7 @@ impl From<Fault> for tonic::Status {
     }
 }
 
-/// Whether a call that ends so had a message that cannot be read: nothing else is said without details.
+/// Whether a call that ended like this had a message that could not be read: only then are there no details.
 pub(super) const fn is_unread(code: Code, has_details: bool) -> bool {
     let may_be = matches!(
         code,
@@ -273,7 +273,7 @@ fn invalid(request: InvalidRequest) -> Status {
     status(Code::InvalidArgument, said.join("; "), detail)
 }
 
-/// `fields`, where any are to blame, are named in the metadata.
+/// `fields` that are at fault are named in the metadata.
 fn refused(code: Code, message: String, reason: &str, fields: String) -> Status {
     let named = (!fields.is_empty()).then_some(("fields", fields));
     refused_naming(code, message, reason, named)
@@ -298,7 +298,7 @@ fn refused_naming(
     status(code, message, detail)
 }
 
-/// The same, with when it makes sense to try again.
+/// Adds when to try again.
 fn later(mut status: Status) -> Status {
     let value = pb::RetryInfo {
         retry_delay: Some(prost_types::Duration {

@@ -1,5 +1,5 @@
-//! A span for each call whose caller records a trace, for an OpenTelemetry collector. It says which method
-//! was called and how that ended, never whom it was about. Of a stream it is the beginning.
+//! A span for each call whose caller records a trace, sent to an OpenTelemetry collector. It says which method
+//! was called and how that ended, never whom it was about. For a stream it covers only its beginning.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -13,12 +13,13 @@ use tonic::Status;
 use tonic::codegen::{Service, http};
 use tonic::server::NamedService;
 
-use crate::telemetry::{Method, TRACEPARENT, TraceContext};
+use super::service::decision_log::trace_of;
+use crate::telemetry::{Method, TraceContext};
 
-/// What may fail by the service's own fault, by number: what a collector is to see as an error.
+/// Codes of failures that are the service's own: a collector shows these as errors.
 const OWN_FAULTS: [i64; 6] = [2, 4, 8, 13, 14, 15];
 
-/// A service, and its calls traced.
+/// A service with a span for each traced call.
 #[derive(Debug, Clone)]
 pub(super) struct Traced<S>(pub(super) S);
 
@@ -47,8 +48,7 @@ where
     }
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
-        let header = request.headers().get(TRACEPARENT);
-        let trace = header.and_then(|header| TraceContext::sampled(header.to_str().ok()?));
+        let trace = trace_of(request.headers());
         let name = request.uri().path().rsplit('/').next();
         let method = Method::named(name.unwrap_or_default());
         Tracing {

@@ -1,8 +1,8 @@
 //! Workers: threads that each have a runtime and a listener of their own.
 //!
-//! A connection, its calls and their memory stay on the thread that accepted it. Nothing is stolen or
-//! handed over, which costs half of what a runtime over several threads does. The price: one connection
-//! is served by one core.
+//! A connection, its calls and their memory stay on the thread that accepted it. Nothing is stolen or handed
+//! over, which would cost half of what a runtime over several threads does. The price: one connection is served
+//! by one core.
 
 use std::future::Future;
 use std::io;
@@ -17,30 +17,30 @@ use tokio::task::JoinSet;
 use super::Settings;
 use super::admission::Admission;
 use super::connections::Edge;
-use super::door::Door;
 use super::listeners::Listeners;
-use super::services::Services;
+use super::router::Router;
+use super::server_state::ServerState;
 
-/// After how many turns of tasks a worker looks who else has something to say. tokio's own 61 are too many
-/// where a turn may be a batch: whoever comes would wait for all of them.
+/// After how many polls of tasks a worker looks for new events. tokio's default of 61 is too many where a poll
+/// may be a batch: whatever arrives would wait for all of them.
 const TURNS_BETWEEN_LOOKS: u32 = 8;
 
-/// Serves on one worker for each listener until `shutdown` completes and the calls that are open then
-/// have ended, or the time for that has passed; what is open beyond it is closed.
+/// Serves on one worker for each listener until `shutdown` completes and the calls then open have ended, or
+/// `drain_max` has passed; what is open then is closed.
 ///
-/// Connections are counted at the `door`. `services` is called on each worker: what it makes anew, such as
-/// reference counts, no two cores share.
+/// Connections are counted in `server_state`. `services` is called on each worker, so that what it creates,
+/// such as reference counts, is not shared between cores.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
 pub async fn run(
     listeners: Listeners,
-    door: Door,
-    services: impl Fn(Arc<Admission>) -> Services + Clone + Send + 'static,
+    server_state: ServerState,
+    services: impl Fn(Arc<Admission>) -> Router + Clone + Send + 'static,
     settings: Settings,
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
-    let edge = Edge::new(door, settings, listeners.each.len());
+    let edge = Edge::new(server_state, settings, listeners.each.len());
     let serve = move |listener, stop: Stop| async move {
         edge.serve(listener, services, stop.asked()).await;
         Ok(())
@@ -50,7 +50,7 @@ pub async fn run(
 
 /// Lets each worker `serve` its listener, and tells it to stop when `shutdown` completes.
 ///
-/// A worker that fails takes the others with it, for half of a service would look like a whole one.
+/// A worker that fails takes the others with it: half a service would look like a whole one.
 ///
 /// # Errors
 /// When a worker cannot start, or fails.
@@ -93,14 +93,14 @@ where
 pub(super) struct Stop(watch::Receiver<()>);
 
 impl Stop {
-    /// Waits until it is asked to.
+    /// Waits until the worker is to stop.
     pub(super) async fn asked(mut self) {
         // Nothing is ever sent: this is the error of a dropped sender.
         let _ = self.0.changed().await;
     }
 }
 
-/// One worker's life.
+/// The life of one worker.
 fn work<F: Future<Output = io::Result<()>>>(
     listener: TcpListener,
     serve: impl FnOnce(tokio::net::TcpListener, Stop) -> F,

@@ -1,8 +1,8 @@
-//! Who waits for what to be kept, and how they are told.
+//! Waiting until records are kept, and waking the calls that wait.
 //!
-//! Thousands of calls wait on one write. Waking each from the writer's thread would cost a system call
-//! for most of them, as each may be the first for its worker. So they stand in lines, one or so for each
-//! worker; the writer wakes whoever stands first, and that one, on its own thread, wakes those behind it.
+//! Thousands of calls wait for one write. If the writer's thread woke each, most would cost it a system call,
+//! as each may be the first for its worker's thread. So they wait in lines, about one for each worker; the
+//! writer wakes the first of a line, and that one, on its own thread, wakes those behind it.
 
 use std::cell::Cell;
 use std::collections::VecDeque;
@@ -13,7 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use parking_lot::Mutex;
 
-/// How many lines there are. Threads beyond that share one.
+/// How many lines there are. With more threads than that, some share one.
 const LINES: usize = 16;
 
 /// Whether an answer will survive what the journal promises to survive.
@@ -30,12 +30,12 @@ pub enum Kept {
 pub(super) struct Commits {
     /// The last sequence number that is kept, with everything before it.
     kept_to: AtomicU64,
-    /// Whether nobody is to wait.
+    /// Whether nobody has to wait.
     degraded: AtomicBool,
     lines: [Mutex<Line>; LINES],
 }
 
-/// Who waits, ordered by what for.
+/// Calls that wait, ordered by the sequence number they wait for.
 #[derive(Debug, Default)]
 struct Line {
     waiting: VecDeque<Waiting>,
@@ -50,7 +50,7 @@ struct Waiting {
 }
 
 impl Line {
-    /// Joins the line, almost always at its end: numbers are handed out in order.
+    /// Joins the line, almost always at its end: sequence numbers are handed out in order.
     fn join(&mut self, sequence: u64, waker: &Waker) -> u64 {
         self.tickets += 1;
         let ticket = self.tickets;
@@ -68,7 +68,7 @@ impl Line {
         ticket
     }
 
-    /// Where whoever waits for `sequence` with this ticket stands; `None` once it was woken.
+    /// The position of the call that waits for `sequence` with this ticket; `None` once it was woken.
     fn place(&self, sequence: u64, ticket: u64) -> Option<usize> {
         let from = self
             .waiting
@@ -80,7 +80,7 @@ impl Line {
         Some(from + nth)
     }
 
-    /// Takes whoever is first and done.
+    /// Removes the first call, if what it waits for is kept.
     fn leave(&mut self, done_to: u64) -> Option<Waker> {
         let first = self.waiting.front()?;
         if first.sequence > done_to {
@@ -94,7 +94,7 @@ thread_local! {
     static OWN_LINE: Cell<Option<usize>> = const { Cell::new(None) };
 }
 
-/// The line of this thread.
+/// The line of the current thread.
 fn own_line() -> usize {
     static NEXT: AtomicUsize = AtomicUsize::new(0);
     OWN_LINE.get().unwrap_or_else(|| {
@@ -121,7 +121,7 @@ impl Commits {
         self.degraded.load(Ordering::Acquire)
     }
 
-    /// What is known of `sequence`; `None` where it has to be waited for.
+    /// Whether `sequence` is kept; `None` if that has to be waited for.
     pub(super) fn known(&self, sequence: u64) -> Option<Kept> {
         if self.kept_to() >= sequence {
             return Some(Kept::Yes);
@@ -129,19 +129,19 @@ impl Commits {
         self.is_degraded().then_some(Kept::No)
     }
 
-    /// Everything up to `kept_to` is kept.
+    /// Everything up to `kept_to` is kept: wakes those that wait for it.
     pub(super) fn publish(&self, kept_to: u64) {
         self.kept_to.fetch_max(kept_to, Ordering::AcqRel);
         self.wake_the_first(self.kept_to());
     }
 
-    /// Nobody waits any more.
+    /// Nobody has to wait any more.
     pub(super) fn degrade(&self) {
         self.degraded.store(true, Ordering::Release);
         self.wake_the_first(u64::MAX);
     }
 
-    /// Everything up to `kept_to` is kept, and what comes will be waited for again.
+    /// Everything up to `kept_to` is kept, and later records are waited for again.
     pub(super) fn restore(&self, kept_to: u64) {
         self.publish(kept_to);
         self.degraded.store(false, Ordering::Release);
@@ -149,7 +149,7 @@ impl Commits {
 
     fn wake_the_first(&self, done_to: u64) {
         for line in &self.lines {
-            // Who joins the line after this looks at what is known once more, under the same lock.
+            // A call that joins after this looks at what is kept again, under the same lock.
             let first = line.lock().leave(done_to);
             if let Some(first) = first {
                 first.wake();
@@ -166,7 +166,7 @@ impl Commits {
         }
     }
 
-    /// Wakes whoever stands in `line` and is done, as the one does that was first.
+    /// Wakes the calls of `line` whose records are kept; done by the one that was first.
     fn pass_on(&self, line: usize) {
         let Some(line) = self.lines.get(line) else {
             return;
@@ -191,16 +191,16 @@ impl Commits {
 pub(super) struct Committed<'a> {
     commits: &'a Commits,
     sequence: u64,
-    /// Its line and ticket; `None` before it has to wait and after it was told.
+    /// Its line and ticket; `None` before it has to wait, and after it was woken.
     place: Option<(usize, u64)>,
 }
 
 impl Committed<'_> {
-    /// Keeps or takes a place in a line; what is known by then after all.
+    /// Joins a line or stays in it; returns what is known by then, if it need not wait.
     fn stand(&mut self, waker: &Waker) -> Option<Kept> {
         let number = self.place.map_or_else(own_line, |(number, _)| number);
         let mut line = self.commits.lines.get(number)?.lock();
-        // Whoever publishes does so before it takes this lock.
+        // The writer publishes what is kept before it takes this lock.
         if let Some(kept) = self.commits.known(self.sequence) {
             return Some(kept);
         }
@@ -213,8 +213,8 @@ impl Committed<'_> {
         None
     }
 
-    /// Leaves the line. It may have been woken as the first: those behind it must not wait for it, even
-    /// where it was given up and is not going to look.
+    /// Leaves the line. If it was woken as the first, it must wake those behind it, even if it was dropped and
+    /// does not look any more.
     fn step_out(&mut self) {
         let Some((number, ticket)) = self.place.take() else {
             return;

@@ -1,8 +1,8 @@
-//! What happened: facts, each one a change of the state.
+//! Events: the facts that the journal records, each a change of the state.
 //!
-//! They say what was asked, answered and reported, and when. The state is a fold over them by the code
+//! They say what was asked, answered and reported, and when. The state is a fold over them by the same code
 //! that decides live: [`Account::score`] with the recorded time, token and surroundings gives the recorded
-//! decision and the account as it was.
+//! decision, and the account as it was.
 //!
 //! [`Account::score`]: crate::scoring::account::Account::score
 
@@ -18,19 +18,19 @@ use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
 use crate::scoring::policy::{Policies, Policy, Preset, Value};
 use crate::scoring::time::Timestamp;
 
-/// One thing that happened. Borrowed where it is written down, owned where it is read back.
+/// Something that happened. Borrowed when it is written, owned when it is read.
 #[derive(Debug, Clone, PartialEq)]
 #[expect(
     clippy::large_enum_variant,
     reason = "almost all of them are payments, and each is looked at once"
 )]
 pub enum Event<'a> {
-    /// A payment was scored, for the first time or anew after the payer's "yes". A retry that got its
-    /// answer again changed nothing and is no event.
+    /// A payment was scored, for the first time or again after the payer confirmed. A retry that got the same
+    /// answer changed nothing, and is no event.
     PaymentScored(PaymentScored<'a>),
-    /// It was reported what became of a payment.
+    /// An outcome was reported.
     OutcomeReported(OutcomeReported<'a>),
-    /// Something was forgotten, because memory is bounded.
+    /// Something was forgotten to keep memory bounded.
     Evicted(Evicted<'a>),
     /// A policy came into force.
     PolicyInForce(PolicyInForce),

@@ -1,9 +1,9 @@
 //! Segments and frames as bytes.
 //!
-//! A segment is a header and frames; a frame is what one write brought. Both begin with bytes that no
-//! UTF-8 holds, so that nothing a gateway sends looks like one, and both say up to where the journal was
-//! synced when they were written: behind a power cut, what is unreadable from there on was torn, and what
-//! is unreadable before it is damaged.
+//! A segment is a header and frames; a frame holds the records of one write. Both begin with bytes that are not
+//! UTF-8, so that nothing a gateway sends looks like one. Both say up to where the journal was synced when they
+//! were written: after a power cut, unreadable bytes behind that point were torn, and unreadable bytes before
+//! it are damage.
 //!
 //! ```text
 //! segment  magic 8 · version 4 · first sequence number 8 · synced to 8 · checksum 4
@@ -29,8 +29,8 @@ pub(super) const SEGMENT_HEADER_BYTES: usize = FileKind::<2>::HEADER_BYTES;
 /// How many bytes a frame's header has.
 pub(super) const FRAME_HEADER_BYTES: usize = 32;
 
-/// From how many bytes on a frame takes no more records: some hundred payments. What is read back of one is
-/// still in a core's own cache when it is done again.
+/// With this many bytes a frame takes no more records: some hundred payments. What is read of one frame is
+/// still in a core's own cache when it is redone.
 pub(super) const PAYLOAD_BYTES_FULL: usize = 1 << 15;
 
 /// The most bytes the records of a frame have: what makes it full, or once did, and one more record.

@@ -1,4 +1,4 @@
-//! How each file of a data directory begins: what it is, in which version, and what it says of itself.
+//! The beginning of each file in a data directory: what it is, in which version, and a few fields.
 //!
 //! ```text
 //! magic 8 · version 4 · fields, 8 each · checksum 4

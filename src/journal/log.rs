@@ -1,6 +1,6 @@
-//! The files that are written to: one segment after the other, each at its end.
+//! The files of a journal that is being written: one segment after the other.
 //!
-//! Nothing here waits or decides when to sync. After an error a log is dropped, never continued.
+//! Nothing here waits, or decides when to sync. After an error a log is dropped, never continued.
 
 use std::fmt;
 use std::io;
@@ -13,7 +13,7 @@ use super::queue::Batch;
 use super::reader::{Cut, Ending, segments_of};
 use crate::storage::{Directory, File};
 
-/// What is set aside has this behind its name.
+/// The suffix of files that were set aside.
 const ASIDE_SUFFIX: &str = ".damaged";
 
 /// The files of a journal that is being written.
@@ -39,7 +39,7 @@ pub(super) struct Log {
 pub(super) struct Standing {
     /// Up to where everything is on the disk.
     pub(super) synced_to: u64,
-    /// Whether what comes before the log is there, or a snapshot in its place. Until then nothing in it is
+    /// Whether everything before the log is there, or a snapshot in its place. Until then nothing in it is
     /// promised, and no frame says that anything is synced.
     pub(super) vouched: bool,
 }
@@ -194,9 +194,9 @@ impl Log {
         !self.unsynced.is_empty()
     }
 
-    /// That the newest file is still to be found under its name. One that was removed, or whose directory was, can
-    /// be written to and synced without an error, and no start will see it. Nor will one see what another process
-    /// writes over.
+    /// Checks that the newest file is still found under its name. A file that was removed, or whose directory
+    /// was, can be written and synced without an error, and no start will see it; nor what another process
+    /// overwrites.
     ///
     /// # Errors
     /// When it is not, or another process has opened the directory.
@@ -238,8 +238,8 @@ impl Log {
     }
 }
 
-/// Cuts off what is torn, sets aside what is damaged, and closes what is left open, so that the journal
-/// can go on in a new segment.
+/// Cuts off a torn tail, sets damage aside and closes what is open, so that the journal can continue in a new
+/// segment.
 pub(super) fn mend(directory: &dyn Directory, ending: &Ending) -> Result<(), JournalFault> {
     for cut in &ending.cuts {
         let file = match cut {
@@ -257,7 +257,7 @@ pub(super) fn mend(directory: &dyn Directory, ending: &Ending) -> Result<(), Jou
             })
             .map_err(JournalFault::storage(format_args!("closing {file}")))?;
     }
-    // What was read may have got no further than the system. It is on the disk before the journal says so.
+    // What was read may not be on the disk yet. It must be before the journal says so.
     for name in segments_of(directory)? {
         directory
             .append(&name)
@@ -295,7 +295,7 @@ fn make_cut(directory: &dyn Directory, cut: &Cut) -> io::Result<()> {
     directory.sync()
 }
 
-/// Gives a file that is damaged a name under which nothing looks for it.
+/// Gives a damaged file a name that nothing looks for.
 ///
 /// # Errors
 /// When the directory cannot be written to.

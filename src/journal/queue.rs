@@ -1,7 +1,7 @@
-//! What was appended and is still to be written.
+//! Records that were appended and are not written yet.
 //!
-//! Whoever appends holds an account's lock: the order here is the order of each account's steps. So
-//! appending copies some hundred bytes and never waits; whether there is room is asked beforehand.
+//! Appending happens under an account's lock, which makes the order here the order of each account's steps. So
+//! it copies some hundred bytes and never waits; whether there is room is asked beforehand.
 
 use std::cell::RefCell;
 use std::collections::VecDeque;
@@ -42,7 +42,7 @@ pub(super) struct Queue<R> {
 struct State<R> {
     batches: VecDeque<Batch>,
     spares: Vec<Vec<u8>>,
-    /// What the writer is asked to do once all of them are written.
+    /// What the writer is to do once all records are written.
     requests: VecDeque<R>,
     /// The sequence number of the next record.
     next: u64,
@@ -50,9 +50,9 @@ struct State<R> {
     drops: bool,
     dropped: u64,
     writer_waits: bool,
-    /// Whether the writer is to look around, though there may be nothing to write.
+    /// Whether the writer is to wake up even if there is nothing to write.
     poked: bool,
-    /// Whether there is no writer any more.
+    /// Whether the writer has ended.
     closed: bool,
 }
 
@@ -64,7 +64,7 @@ pub(super) struct Work<R> {
 }
 
 thread_local! {
-    /// Where a record is encoded before it is its turn.
+    /// Where a record is encoded before the lock is taken.
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -129,20 +129,20 @@ impl<R> Queue<R> {
         self.filled.notify_one();
     }
 
-    /// There is no writer any more.
+    /// The writer has ended.
     pub(super) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
         state.requests.clear();
     }
 
-    /// Lets the writer look around, though there may be nothing to do.
+    /// Wakes the writer even if there is nothing to do.
     pub(super) fn wake_writer(&self) {
         self.state.lock().poked = true;
         self.filled.notify_one();
     }
 
-    /// Takes all there is to do; waits for it, but no longer than `patience` where that is limited.
+    /// Takes everything there is to do. Waits for it, but no longer than `patience` if that is limited.
     pub(super) fn take(&self, patience: Option<Duration>) -> Work<R> {
         let mut state = self.state.lock();
         let poked = mem::take(&mut state.poked);
@@ -163,7 +163,7 @@ impl<R> Queue<R> {
         }
     }
 
-    /// Gives a buffer back.
+    /// Returns a buffer for reuse.
     pub(super) fn recycle(&self, batch: Batch) {
         let mut state = self.state.lock();
         if state.spares.len() < SPARES_MAX {
@@ -176,7 +176,7 @@ impl<R> Queue<R> {
         self.state.lock().dropped += count;
     }
 
-    /// From now on records are counted and dropped, as are those that wait.
+    /// From now on records are counted and dropped, and so are those in the queue.
     pub(super) fn drop_all(&self) {
         let mut state = self.state.lock();
         let waiting = mem::take(&mut state.batches);
@@ -185,8 +185,8 @@ impl<R> Queue<R> {
         self.bytes.store(0, Ordering::Relaxed);
     }
 
-    /// From now on records are kept again; returns the sequence number of the first that will be. One is
-    /// passed over, so that no segment has begun with it before.
+    /// From now on records are kept again; returns the sequence number of the first. One number is skipped, so
+    /// that no earlier segment begins with the same.
     pub(super) fn keep_again(&self) -> u64 {
         let mut state = self.state.lock();
         state.drops = false;

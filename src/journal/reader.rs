@@ -1,9 +1,9 @@
-//! Everything that a journal holds, in order, and how it ends.
+//! Reads all events of a journal in order, and how it ends.
 //!
-//! A journal that was not closed ends where its process or its machine stopped, and a torn tail is
-//! ordinary: it is cut, and told. Anything else that is unreadable or missing is damage. They are told
-//! apart by what can still be read behind: a frame that says that the journal had been synced beyond the
-//! place proves that what stood there is lost.
+//! A journal that was not closed ends where its process or its machine stopped. A torn tail is ordinary: it is
+//! cut off, and reported. Everything else that is unreadable or missing is damage. What can be read behind it
+//! tells which: a frame saying that the journal was synced beyond that place proves that what stood there is
+//! lost.
 
 use std::collections::VecDeque;
 use std::io::Read as _;

@@ -1,5 +1,4 @@
-//! A thread that syncs behind the writer's back: where answers do not wait for the disk, the writer must
-//! not either.
+//! Syncs in the background, where answers do not wait for the disk, and so the writer must not either.
 
 use std::io;
 use std::sync::Arc;

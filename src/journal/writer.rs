@@ -1,4 +1,4 @@
-//! The thread that writes: takes what was appended, writes it, and says so.
+//! The thread that writes the journal: takes what was appended, writes it, and reports how far it is kept.
 
 use std::collections::VecDeque;
 use std::io;
@@ -13,29 +13,29 @@ use super::frame::{FrameKind, segment_name};
 use super::log::{Log, Standing};
 use super::queue::{Batch, Work, records_in};
 use super::syncer::Syncer;
-use super::{Ack, Condition, Shared, watch};
+use super::{Ack, Condition, Shared, watchdog};
 use crate::clock::Stopwatch;
 use crate::storage::Directory;
 
-/// What the writer is asked for.
+/// A request to the writer.
 #[derive(Debug)]
 pub(super) enum Request {
     /// Begin anew after a failure.
     Recover(mpsc::Sender<Result<Option<u64>, JournalFault>>),
-    /// A snapshot holds everything before this sequence number: whether that is enough.
+    /// A snapshot holds everything before this sequence number. Is that enough?
     Vouch(u64, mpsc::Sender<bool>),
-    /// Close the journal in peace.
+    /// Close the journal in an orderly way.
     Close(mpsc::Sender<Result<(), JournalFault>>),
 }
 
-/// Writes a journal. Only this touches its files.
+/// Writes a journal. Nothing else touches its files.
 #[derive(Debug)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
     directory: Arc<dyn Directory>,
-    /// What is written to; `None` after a failure.
+    /// The files that are written to; `None` after a failure.
     log: Option<Log>,
-    /// Syncs behind the writer's back, where nobody waits for it.
+    /// Syncs in the background, where answers do not wait for it.
     syncer: Option<Syncer>,
     since_sync: Stopwatch,
     /// Ends who watches over this.
@@ -49,7 +49,7 @@ impl Writer {
         log: Log,
     ) -> io::Result<Self> {
         let syncer = syncer(&shared)?;
-        let watched = watch::start(Arc::clone(&shared))?;
+        let watched = watchdog::start(Arc::clone(&shared))?;
         Ok(Self {
             shared,
             directory,
@@ -68,7 +68,7 @@ impl Writer {
             for request in requests {
                 match request {
                     Request::Recover(reply) => {
-                        // Who asked may have left; then nobody wants to know.
+                        // The sender may not wait for the answer any more.
                         let _ = reply.send(self.recover());
                     }
                     Request::Vouch(before, reply) => {
@@ -90,34 +90,36 @@ impl Writer {
         let log = self.log.as_ref()?;
         let interval = self.shared.settings.sync_interval;
         let left = interval.saturating_sub(self.since_sync.elapsed());
-        // A sync that is under way is looked after when the next is due.
+        // A running sync is looked after when the next one is due.
         let left = if left.is_zero() { interval } else { left };
         (self.syncer.is_some() && log.has_unsynced()).then_some(left)
     }
 
-    /// Writes them, and says so.
+    /// Writes these records, and reports it.
     fn keep(&mut self, batches: VecDeque<Batch>) {
         let shared = Arc::clone(&self.shared);
         let records = records_in(&batches);
-        match shared.watch.over(|| self.write(batches)) {
+        match shared.watchdog.over(|| self.write(batches)) {
             (Ok(Some(kept_to)), false) => shared.commits.publish(kept_to),
             (Ok(None), false) => {}
             (Err(error), false) => {
                 self.let_go();
                 shared.fail(&error.to_string());
             }
-            // Nobody waited to the end. What has come since is dropped, so no more may follow in this log.
+            // The writer was given up meanwhile, and what came since is dropped: no more may follow in this
+            // log.
             (written, true) => {
                 if written.is_ok() {
                     shared.queue.note_dropped(records);
                 }
                 self.let_go();
-                shared.watch.begin_again();
+                shared.watchdog.begin_again();
             }
         }
     }
 
-    /// Writes them, and syncs what is due. Returns up to where everything is kept, where that is news.
+    /// Writes these records, and syncs what is due. Returns up to where everything is kept, if that has
+    /// changed.
     fn write(&mut self, mut batches: VecDeque<Batch>) -> io::Result<Option<u64>> {
         let Some(log) = &mut self.log else {
             return Ok(None);
@@ -163,15 +165,15 @@ impl Writer {
         Ok((is_news && log.is_vouched()).then(|| log.last()))
     }
 
-    /// Gives up on the files. What was not synced may be lost, and no further sync would tell: they are
-    /// never touched again.
+    /// Gives up on the files, which are never touched again: what was not synced may be lost, and no further
+    /// sync would report it.
     fn let_go(&mut self) {
         self.log = None;
         self.syncer = None;
     }
 
-    /// Begins a new segment after a failure, and sees that it gets to the disk. What comes meanwhile waits for
-    /// it, so it may take no longer than a write.
+    /// Begins a new segment after a failure, and syncs it. Records wait meanwhile, so it may take no longer
+    /// than a write.
     fn recover(&mut self) -> Result<Option<u64>, JournalFault> {
         if let Some(log) = &self.log {
             return Ok((!log.is_vouched()).then_some(log.first()));
@@ -180,16 +182,17 @@ impl Writer {
         let name = segment_name(first);
         let begin = || {
             let begun = self.begin_unvouched(first);
-            // What is left of it does no harm: it holds nothing.
+            // What is left of the segment does no harm: it is empty.
             begun.inspect_err(|_| drop(self.directory.remove(&name)))
         };
-        let begun = match self.shared.watch.over(begin) {
+        let begun = match self.shared.watchdog.over(begin) {
             (begun, false) => begun,
-            // Nobody waited to the end. What came meanwhile is dropped, so no more may follow in this segment.
+            // The writer was given up meanwhile, and what came since is dropped: no more may follow in this
+            // segment.
             (_, true) => {
                 let _ = self.directory.remove(&name);
-                self.shared.watch.begin_again();
-                Err(watch::not_answering())
+                self.shared.watchdog.begin_again();
+                Err(watchdog::not_answering())
             }
         };
         let (log, syncer) = begun.map_err(|error| {
@@ -198,7 +201,7 @@ impl Writer {
         })?;
         self.log = Some(log);
         self.syncer = syncer;
-        // Of what was dropped nothing more will get to the disk.
+        // What was dropped will never be on the disk.
         let counters = &self.shared.counters;
         counters.synced_to.fetch_max(first - 1, Ordering::Relaxed);
         Ok(Some(first))
@@ -215,7 +218,7 @@ impl Writer {
         Ok((log, syncer(&self.shared)?))
     }
 
-    /// Takes note that a snapshot holds everything before the sequence number `before`.
+    /// A snapshot holds everything before the sequence number `before`.
     fn vouch(&mut self, before: u64) -> bool {
         let Some(log) = &mut self.log else {
             return false;
@@ -254,7 +257,7 @@ impl Writer {
 }
 
 impl Drop for Writer {
-    /// With nobody left to write, nobody is to wait.
+    /// Without a writer, nobody must wait.
     fn drop(&mut self) {
         self.shared.queue.close();
         self.shared.stop(if thread::panicking() {

@@ -27,47 +27,47 @@ pub use again::{Agreement, Answered};
 pub struct Account {
     window: Window,
     profile: Profile,
-    /// The latest moment this account has seen: its time never goes backwards.
+    /// The latest time this account has seen: its time never goes backwards.
     latest: Timestamp,
 }
 
-/// What is lost by forgetting an account; the least loss stands first.
+/// What would be lost by forgetting an account. Ordered: the least loss first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Loss {
-    /// The guard against its latest payment being made twice.
+    /// Protection against its latest payment being made twice.
     pub guard: bool,
-    /// More than a single payment: a stranger's guard goes before that of a regular.
+    /// More than a single payment. So an account seen once is forgotten before a known one.
     pub history: bool,
     /// When it was last active.
     pub latest: Timestamp,
 }
 
-/// What scoring a payment came to.
+/// The result of scoring a payment.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scored {
     /// The answer.
     pub assessment: Assessment,
-    /// Whether it was given before: nothing moved.
+    /// Whether this answer was given before, so that nothing was changed.
     pub replayed: bool,
     /// When it was decided.
     pub score_time: Timestamp,
-    /// What the account's bounds cost.
+    /// What was lost to the account's bounds.
     pub bounds: BoundsCost,
-    /// By how many doublings its amount lay above what was to be expected, for the payee's memory to
-    /// learn from; `None` where it teaches nothing.
+    /// By how many doublings the amount lay above what was expected, for the payee's memory to learn from;
+    /// `None` if it is not to learn.
     pub above_doublings: Option<f64>,
-    /// What the shadow policy would have answered; `None` too where this answer was given before.
+    /// What the shadow policy would have answered; `None` without one, and for a replayed answer.
     pub shadow: Option<Box<Assessment>>,
 }
 
-/// What a step lost to the bounds of one account, time among them.
+/// What a step lost to the bounds of one account, in memory and time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct BoundsCost {
     /// Payments.
     pub dropped: Dropped,
     /// Payees and devices.
     pub forgotten: Forgotten,
-    /// Questions that the payer had not answered when their payment settled.
+    /// Payments that were to be confirmed, and were not by the time that they settled.
     pub questions_expired: u32,
 }
 
@@ -83,22 +83,22 @@ impl BoundsCost {
 pub enum Refusal {
     /// The same `payment_id` was submitted before with other content.
     Conflict(Vec<ContentField>),
-    /// The confirmation token is no good.
+    /// The confirmation token is not valid for this payment.
     Token(TokenFault),
 }
 
-/// What reporting an outcome came to.
+/// The result of reporting an outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutcomeNoted {
     /// When, by the account's time.
     pub time: Timestamp,
     /// The payee of the payment.
     pub payee: Payee,
-    /// What that means for the payee; `None` if it changes nothing.
+    /// What it changes for the payee's risk, if anything.
     pub risk_change: Option<RiskChange>,
-    /// Whether the payer thereby said no to a question.
+    /// Whether the payer thereby refused to confirm.
     pub says_no: bool,
-    /// What the account's bounds cost.
+    /// What was lost to the account's bounds.
     pub bounds: BoundsCost,
 }
 
@@ -115,7 +115,7 @@ impl Account {
         &self.profile
     }
 
-    /// Asks for the memory that the next step will read, and waits for none of it.
+    /// Requests from memory what the next step will read, without waiting.
     pub fn fetch(&self) {
         self.window.fetch();
         self.profile.fetch();
@@ -129,7 +129,7 @@ impl Account {
             .saturating_add(self.profile.heap_bytes())
     }
 
-    /// What is lost by forgetting it at `now`, where a repeat is looked for `guard` after a payment.
+    /// What would be lost by forgetting it at `now`, if payments are guarded against repetition for `guard`.
     #[must_use]
     pub fn loss(&self, guard: Span, now: Timestamp) -> Loss {
         let newest = self.window.newest_first().next();
@@ -139,19 +139,20 @@ impl Account {
             .saturating_add(self.profile.payments_learnt() as usize);
         Loss {
             guard: newest.is_some_and(|newest| newest.score_time().within(guard, now)),
-            // A payment counts twice here once it has been learnt.
+            // A payment that was learnt is both in the window and in the profile.
             history: payments > 2,
             latest: self.latest,
         }
     }
 
-    /// The latest moment it has seen.
+    /// The latest time it has seen.
     #[must_use]
     pub const fn latest(&self) -> Timestamp {
         self.latest
     }
 
-    /// Scores `payment` at `now` and remembers it. A payment submitted before gets its answer again.
+    /// Scores `payment` at `now` and remembers it. A payment that was submitted before gets the same answer
+    /// again.
     ///
     /// `mint` makes the token for a question that ends at the given moment. What the shadow policy
     /// says is noted beside the answer and decides nothing.
@@ -239,8 +240,8 @@ impl Account {
         })
     }
 
-    /// Notes what became of a payment; `None` if it is not remembered. The same report again, or one
-    /// that later news overtook, changes nothing.
+    /// Records what became of a payment; `None` if the payment is not remembered. The same report again, or one
+    /// that a later outcome overrides, changes nothing.
     pub fn report_outcome(
         &mut self,
         policy: &Policy,
@@ -295,8 +296,8 @@ impl Account {
         })
     }
 
-    /// Brings the account up to `now`: what has gone ten minutes without bad news is learnt, what is
-    /// too old is forgotten. Doing so early or late makes no difference to any later answer.
+    /// Brings the account up to `now`: payments that settled without bad news are learnt, and what is too old
+    /// is forgotten. Whether this is done early or late makes no difference to any later answer.
     pub fn advance(&mut self, policy: &Policy, now: Timestamp) -> (Timestamp, BoundsCost) {
         self.latest = self.latest.max(now);
         let mut bounds = BoundsCost::default();
@@ -317,13 +318,13 @@ impl Account {
         }
         self.window.expire(self.latest);
         if self.is_blank() {
-            // A pace may be left of payments that came to nothing.
+            // The pace may still know of payments that came to nothing.
             self.profile = Profile::default();
         }
         (self.latest, bounds)
     }
 
-    /// Whether, as of the last [`advance`](Self::advance), it says no more than an account never seen.
+    /// Whether, as of the last [`advance`](Self::advance), it is the same as an account never seen.
     #[must_use]
     pub fn is_blank(&self) -> bool {
         self.window.is_empty() && self.profile.payments_learnt() == 0

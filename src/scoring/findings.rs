@@ -1,11 +1,11 @@
-//! What the signals found, taken together: how likely it is that something is wrong, and why.
+//! What the signals found, combined: how likely it is that something is wrong, and why.
 
 use super::assessment::{Evidence, Reason, ReasonCode};
 use super::policy::Policy;
 use super::signal::{Family, Measure, Nature, Signal};
 use super::time::Span;
 
-/// How likely it is that something is wrong. Each 0–1.
+/// How likely it is that something is wrong; each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Risk {
     /// By everything that was found.
@@ -14,16 +14,16 @@ pub(super) struct Risk {
     pub(super) abuse: f64,
     /// By these, and by signs that this may not be the payer.
     pub(super) doubt: f64,
-    /// By those alone that say when trying again makes sense: where pace is the trouble.
+    /// By the signals that say when trying again makes sense, because payments come too fast.
     pub(super) pace: f64,
 }
 
 /// What the signals found so far. Where none found anything, nothing is allocated.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Findings {
-    /// By the strongest signal of each family.
+    /// The strongest signal of each family.
     families: [Risk; Family::ALL.len()],
-    /// When none of those that say so stands against trying again.
+    /// After how long all of the signals that say so allow another try.
     pub(super) retry_after: Option<Span>,
     /// In the order of the contract.
     reasons: Vec<Reason>,
@@ -97,7 +97,7 @@ impl Findings {
     }
 }
 
-/// The part that a signal of this strength and weight has in the score, 0–1.
+/// What a signal of this strength and weight contributes, from 0 to 1.
 fn contribution(strength: f64, weight: f64) -> f64 {
     strength / 100.0 * weight
 }

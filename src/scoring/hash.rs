@@ -1,5 +1,5 @@
-//! Hashes of ids: the same on every machine and in every version. They guard nothing: what is found by
-//! one is compared in full, and who makes ids collide only slows or blurs what is known of themselves.
+//! Hashes that are the same on every machine and in every version. They protect nothing: what is found by one
+//! is compared in full, and whoever makes ids collide only slows or blurs what is known of themselves.
 
 /// A hash of `bytes`, eight bytes at a time: multiply and rotate, as in Firefox's and rustc's FxHash, with
 /// the final mix of MurmurHash3 (Appleby), which spreads every bit over all.
@@ -10,7 +10,7 @@ pub(super) fn hash_of(bytes: &[u8]) -> u64 {
     hash ^ hash >> 33
 }
 
-/// Sixteen bits of a hash of a packed id, never zero: enough to pass over almost everything else.
+/// Sixteen bits of a hash of a packed id, never zero: enough to rule out almost every other id.
 pub(super) fn tag_of(form: u8, bytes: &[u8]) -> u16 {
     // The highest bits of a product depend on all below, and need no more mixing.
     let [.., low, high] = folded(form.into(), bytes).to_le_bytes();
@@ -30,6 +30,27 @@ fn folded(seed: u64, bytes: &[u8]) -> u64 {
         .rev()
         .fold(0, |word, byte| word << 8 | u64::from(*byte));
     add(hash, last)
+}
+
+/// FNV-1a with 64 bits, for texts. Source: Fowler, Noll and Vo; the constants are those of the 64-bit variant.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fnv(u64);
+
+impl Fnv {
+    /// Nothing written yet.
+    pub(super) const fn new() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+
+    pub(super) fn write(&mut self, text: &str) {
+        for byte in text.bytes() {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    pub(super) const fn finish(self) -> u64 {
+        self.0
+    }
 }
 
 #[cfg(test)]

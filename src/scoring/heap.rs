@@ -1,25 +1,25 @@
-//! How much memory an allocation takes.
+//! How much memory an allocation really takes.
 
-/// How many bytes the vector or text of `capacity` items of `T` takes.
+/// The size of the allocation of a vector or text with this capacity.
 pub(super) const fn bytes_of<T>(capacity: usize) -> usize {
     taken_bytes(capacity.wrapping_mul(size_of::<T>()))
 }
 
-/// How many bytes an allocation of `bytes` takes: allocators round up to one of a few sizes, four between
-/// each power of two and the next. Source: mimalloc's `mi_bin`; jemalloc has the same sizes.
+/// What an allocation of `bytes` takes: allocators round up to one of a few sizes, four between each power of
+/// two and the next. Source: mimalloc's `mi_bin`; jemalloc has the same sizes.
 ///
 /// No allocation has more than `isize::MAX` bytes, so nothing wraps here.
 const fn taken_bytes(bytes: usize) -> usize {
     const SMALL_MAX: usize = 64;
-    // The sizes lie a quarter of the power of two below them apart, and 16 where they are small.
+    // Between two powers of two the sizes are a quarter of the lower one apart; small ones are 16 apart.
     let power = bytes.saturating_sub(1) | SMALL_MAX;
     let below_step = usize::MAX.wrapping_shr(power.leading_zeros().wrapping_add(3));
     bytes.wrapping_add(below_step) & !below_step
 }
 
-/// How many bytes to allocate for what has `bytes` now and may grow: the next of sizes of which there are two
-/// between each power of two and the next, all of them sizes of allocators. With few sizes, what one account
-/// has outgrown is soon what another needs.
+/// How many bytes to allocate for `bytes` that may grow: the next of the allocator's sizes, but only two
+/// between each power of two and the next. With few sizes, an allocation that one account has outgrown soon
+/// fits another.
 pub(super) fn roomy_bytes(bytes: usize) -> usize {
     const LEAST: usize = 96;
     let power = bytes.max(LEAST).next_power_of_two();

@@ -1,8 +1,9 @@
-//! Images: what is remembered under one key as bytes, and back.
+//! Images: the state of a key as bytes, and back.
 //!
-//! An image is what was packed already, copied, and the rest as numbers of few bytes. It gives back
-//! exactly the state, and equal states have equal images. What can be counted or hashed again is not in
-//! it. What is read is checked: a fault is told with its place, and whatever is accepted can be used.
+//! What is packed already is copied; the rest is written as numbers of few bytes. Reading gives back exactly
+//! the same state, and equal states have equal images. What can be recomputed (counts, hashes) is left out.
+//! Everything is checked when it is read: a fault is reported with its position, and whatever is accepted can
+//! be used.
 //!
 //! # Format
 //! Images carry no version; who writes them to a file does. Their layout, the numbers of every closed set
@@ -16,7 +17,7 @@ use super::money::Currency;
 use super::packing::{Reader, put_signed};
 use super::time::Timestamp;
 
-/// Why bytes are no image.
+/// Why these bytes are no image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ImageFault {
     /// What was being read.
@@ -37,7 +38,7 @@ impl fmt::Display for ImageFault {
 
 impl std::error::Error for ImageFault {}
 
-/// An image that is read from front to back.
+/// An image, read from front to back.
 #[derive(Debug)]
 pub(super) struct Image<'a> {
     bytes: usize,
@@ -64,7 +65,7 @@ impl<'a> Image<'a> {
         })
     }
 
-    /// That nothing is left.
+    /// Checks that nothing is left.
     pub(super) fn end(mut self) -> Result<(), ImageFault> {
         self.part("end", |rest| (rest.len() == 0).then_some(()))
     }
@@ -78,7 +79,7 @@ pub(super) fn time(rest: &mut Reader<'_>) -> Option<Timestamp> {
     rest.signed().map(Timestamp::from_unix_ms)
 }
 
-/// Appends what there may be, and whether it is there.
+/// Appends an optional value, and whether it is there.
 pub(super) fn put_optional<T>(
     out: &mut Vec<u8>,
     value: Option<T>,
@@ -109,23 +110,23 @@ pub(super) fn currency(rest: &mut Reader<'_>) -> Option<Currency> {
     Currency::from_number(rest.byte()?)
 }
 
-/// A whole number that fits.
+/// A whole number that fits the type.
 pub(super) fn narrow<T: TryFrom<u64>>(rest: &mut Reader<'_>) -> Option<T> {
     T::try_from(rest.varint()?).ok()
 }
 
-/// What a number of payments or of accounts, or a sum in minor units, may be.
+/// The valid range of numbers of payments or accounts, and of sums in minor units.
 pub(super) const QUANTITY: RangeInclusive<f64> = 0.0..=1e20;
 
-/// How far amounts may lie apart, in doublings: squares of it are far from what a number holds.
+/// The valid range of distances between amounts, in doublings: far from overflow when squared.
 pub(super) const DOUBLINGS: RangeInclusive<f64> = -1e3..=1e3;
 
-/// A number of this range, as all have to be that are calculated with.
+/// A number within this range, as required of all that are calculated with.
 pub(super) fn number(rest: &mut Reader<'_>, range: RangeInclusive<f64>) -> Option<f64> {
     rest.float().filter(|number| range.contains(number))
 }
 
-/// The same, written from fewer bits.
+/// The same for a number of 32 bits.
 pub(super) fn number_f32(rest: &mut Reader<'_>, range: RangeInclusive<f64>) -> Option<f32> {
     let wide = number(rest, range)?;
     #[expect(

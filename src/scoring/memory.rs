@@ -1,7 +1,7 @@
-//! What all accounts together know of a payee or a device. A bounded number of bytes per key.
+//! What all accounts together know of a payee or a device, in a bounded number of bytes per key.
 //!
-//! These memories belong to other keys than the account's. A decision reads a few numbers from them
-//! before it looks at the account, and tells them what happened afterwards: never both at once.
+//! These memories belong to other keys than the account's: a decision reads a few numbers from them before it
+//! looks at the account, and they are updated after it.
 
 use super::hash::hash_of;
 use super::heap;
@@ -34,8 +34,8 @@ const PAYEE_PERIOD: Span = Span::from_days(3);
 /// How long a payee counts as new to everybody: what is usual for it is not known before.
 const PAYEE_YOUTH: Span = Span::from_days(14);
 
-/// What one decision reads of the payee's and the device's memory. An input of the decision, fixed in
-/// its record: accounts race each other on a busy payee, and no replay could find that order again.
+/// What a decision reads of the payee's and the device's memory. It is an input of the decision and part of its
+/// record: accounts race each other on a busy payee, and recovery could not find their order again.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Surroundings {
     /// Of the payee.
@@ -85,14 +85,14 @@ pub struct PayeeMemory {
     reports: FadingReports,
     reports_lately: FadingReports,
     paid: Paid,
-    /// Which account was the last to report a fraud.
+    /// The account that last reported a fraud.
     last_reporter: Option<Payer>,
-    /// Few payees have any.
+    /// Boxed, as few payees have any.
     known_reports: Option<Box<KnownReports>>,
     last_told: Timestamp,
 }
 
-/// What is lost by forgetting a payee's memory; the least loss stands first.
+/// What would be lost by forgetting a payee's memory. Ordered: the least loss first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct PayeeLoss {
     /// Whether it was reported.
@@ -101,7 +101,7 @@ pub struct PayeeLoss {
     pub last_told: Timestamp,
 }
 
-/// An account, as these memories know it.
+/// An account, as these memories know it: by a hash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Payer {
     hash: u64,
@@ -186,8 +186,8 @@ impl PayeeMemory {
         self.ever.insert(payer.hash);
     }
 
-    /// Learns that this payee is paid `money`, which lay so many doublings above what was to be expected
-    /// of its payer.
+    /// Learns that this payee was paid `money`, which lay this many doublings above what was expected of its
+    /// payer.
     pub fn note_amount(&mut self, money: Money, above_doublings: Option<f64>) {
         self.amounts.note(money);
         if let Some(above) = above_doublings {
@@ -195,8 +195,8 @@ impl PayeeMemory {
         }
     }
 
-    /// Learns that the outcome of one payment by `payer` to this payee changed. What was bad is remembered,
-    /// in case it is reported once more when the account's window no longer holds the payment.
+    /// Learns that the outcome of a payment by `payer` to this payee changed. Bad outcomes are remembered, in
+    /// case they are reported again when the account's window no longer holds the payment.
     pub fn note_outcome(
         &mut self,
         policy: &Policy,
@@ -215,9 +215,9 @@ impl PayeeMemory {
         self.know(Marked::of(payer, payment_id), known.filter(Known::is_bad));
     }
 
-    /// Learns from an outcome whose payment the account's window no longer holds. The same report again
-    /// changes nothing, and of two that differ the same one stands as [there](Outcome::gives_way_to), as
-    /// long as the payment is among the last few of this payee that were reported late or as bad.
+    /// Learns from an outcome whose payment the account's window no longer holds. The same report again changes
+    /// nothing, and of two different ones the same one wins as [in the window](Outcome::gives_way_to), as long
+    /// as the payment is among the last few of this payee that were reported late or as bad.
     pub fn note_late_outcome(
         &mut self,
         policy: &Policy,
@@ -246,7 +246,7 @@ impl PayeeMemory {
         self.know(marked, known);
     }
 
-    /// Counts what changed; returns what is then known of the payment, if anything.
+    /// Counts the change; returns what is known of the payment from now on, if anything.
     fn note_change(
         &mut self,
         policy: &Policy,
@@ -257,7 +257,7 @@ impl PayeeMemory {
         self.last_told = self.last_told.max(now);
         let memory = &policy.memory;
         if change.after == PayeeRisk::Strong && self.last_reporter.replace(payer) == Some(payer) {
-            // An account that was taken over reports all that was paid from it: one trouble, not many.
+            // A victim of a takeover reports everything that was paid from the account: one incident, not many.
             return Some(Known::MoreFraud);
         }
         self.reports.note(change, memory.reports_half_life_ms, now);

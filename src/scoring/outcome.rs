@@ -26,7 +26,7 @@ named! {
     }
 }
 
-/// How much an outcome says against the payee; the worst stands last.
+/// What an outcome says about the payee; ordered, the worst last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum PayeeRisk {
     /// Nothing either way.
@@ -62,10 +62,9 @@ impl Outcome {
         }
     }
 
-    /// Whether a report of `later` after this one changes what is known. Reports may come late, twice
-    /// and out of order: "unknown" and "succeeded" never take back what is known to have followed,
-    /// a mistake that was refunded stays so, and nothing takes back a fraud but the report that it was
-    /// never paid.
+    /// Whether a report of `later` after this one changes what is known. Reports may come late, twice and out
+    /// of order: "unknown" and "succeeded" never replace what is known to have followed, a mistake that was
+    /// refunded stays one, and a fraud is only withdrawn by the report that it was never paid.
     #[must_use]
     pub const fn gives_way_to(self, later: Self) -> bool {
         match (self, later) {
@@ -79,7 +78,7 @@ impl Outcome {
     }
 }
 
-/// Where a remembered payment stands: what was decided and what became of it.
+/// Where a remembered payment stands: the decision, and the outcome so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Standing {
     /// What Doublecheck said.
@@ -120,8 +119,8 @@ impl Standing {
         }
     }
 
-    /// Whether it counts among those that keep others out. One that was turned away does not: whoever goes
-    /// on trying would never get in again.
+    /// Whether it counts towards a limit that blocks. An attempt that was blocked does not, or whoever goes on
+    /// trying would stay blocked for ever.
     #[must_use]
     pub const fn keeps_others_out(self) -> bool {
         self.counts_in_velocity()

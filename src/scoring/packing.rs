@@ -1,8 +1,8 @@
-//! Bytes in and out: how what is remembered is laid down in little room.
+//! A compact encoding for what is remembered.
 //!
-//! Numbers take as many bytes as they need, ids are written in the shortest of three forms. What was
-//! written is read back by the same code in the same order, so nothing here carries names or versions;
-//! files and wires have formats of their own.
+//! Numbers take as many bytes as they need, and ids are written in the shortest of three forms. The same code
+//! reads what was written, in the same order, so there are no field names or versions here; files and the wire
+//! have formats of their own.
 
 use super::hash::tag_of;
 use super::payment::{ID_BYTES_MAX, is_id};
@@ -21,7 +21,7 @@ const UUID_HYPHENS: [usize; 4] = [8, 13, 18, 23];
 /// Where the halves of each eight digits stand.
 const UUID_DIGITS: [[usize; 2]; 4] = [[0, 4], [9, 14], [19, 24], [28, 32]];
 
-/// Appends a whole number, seven bits to a byte, lowest first (LEB128).
+/// Appends a whole number, seven bits per byte, lowest first (LEB128).
 pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     loop {
         let [low, ..] = value.to_le_bytes();
@@ -33,7 +33,7 @@ pub(crate) fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     }
 }
 
-/// Appends a whole number that may be negative: small ones of either sign are short (ZigZag).
+/// Appends a signed number; small ones of either sign are short (ZigZag).
 pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
     put_varint(out, (value << 1 ^ value >> 63).cast_unsigned());
 }
@@ -54,7 +54,7 @@ pub(super) fn put_id(out: &mut Vec<u8>, text: &str) {
     Packed::of(text).put(out);
 }
 
-/// An id, packed: the same text always gives the same bytes, so ids are compared by them.
+/// An id, packed. The same text always gives the same bytes, so ids are compared by these.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Packed<'a> {
     /// The form, and what is of that form where that is shorter than the text; zeros follow.
@@ -205,7 +205,7 @@ const fn hex_digit(value: u8) -> u8 {
     }
 }
 
-/// An id as it was laid down.
+/// A packed id, borrowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackedId<'a> {
     form: u8,
@@ -291,8 +291,8 @@ impl PackedId<'_> {
     }
 }
 
-/// Reads what was laid down, in the order in which it was. `None` where the bytes end too soon, which
-/// what this file wrote never does.
+/// Reads what was written, in the same order. `None` where the bytes end too soon, which what this file wrote
+/// never does.
 #[derive(Debug, Clone)]
 pub(super) struct Reader<'a>(&'a [u8]);
 

@@ -1,4 +1,4 @@
-//! A payment as it is looked at: its ids packed once, as what is remembered has them.
+//! A submitted payment, with its ids packed once, as records have them.
 
 use super::packing::{Packed, PackedId};
 use super::payment::Payment;
@@ -15,7 +15,7 @@ pub struct Submission<'a> {
 }
 
 impl<'a> Submission<'a> {
-    /// Looks at `payment`.
+    /// Packs the ids of `payment`.
     #[must_use]
     pub fn of(payment: &'a Payment) -> Self {
         Self {
@@ -32,7 +32,7 @@ impl<'a> Submission<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tagged<'a> {
     pub(super) packed: Packed<'a>,
-    /// Sixteen bits of its hash, never zero: enough to pass over almost everything else.
+    /// Sixteen bits of the id's hash, never zero: enough to rule out almost every other id.
     pub(super) tag: u16,
 }
 
@@ -50,7 +50,7 @@ impl<'a> Tagged<'a> {
     }
 }
 
-/// The tag of an id that there may be; 0 where there is none.
+/// The tag of an optional id; 0 where there is none.
 pub(super) fn tag_or_zero(id: Option<&Tagged<'_>>) -> u16 {
     id.map_or(0, |id| id.tag)
 }

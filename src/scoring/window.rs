@@ -1,10 +1,10 @@
-//! The payments an account made lately: exact, bounded, with running totals per sliding window.
+//! The payments that an account made lately: exact, bounded, with running totals per sliding window.
 //!
-//! Records stand in time order. Each of the [`WINDOWS`] keeps a cursor on its oldest record and a
-//! running total, so a window slides per payment, not in buckets, and reading a total costs the same
-//! with one payment in it as with hundreds. A record is a fixed part that decisions look at and a
-//! packed detail that evidence needs; the tags of ids stand apart, so that looking for one among
-//! hundreds of payments touches a few cache lines.
+//! Records are in time order. Each of the [`WINDOWS`] keeps the index of its oldest record and a running total,
+//! so it slides per payment, not in buckets, and reading a total costs the same with one payment as with
+//! hundreds. A record is a fixed-size entry that decisions look at, and a packed detail that
+//! is needed for evidence; the tags of ids are also kept side by side, so that looking for one among
+//! hundreds of payments touches few cache lines.
 
 use super::confirmation::ConfirmationToken;
 use super::outcome::Outcome;
@@ -20,8 +20,8 @@ mod image;
 mod recent;
 mod record;
 mod records;
+mod eviction;
 mod repeat;
-mod room;
 mod sliding;
 mod spans;
 mod tags;
@@ -36,16 +36,16 @@ use tags::{Tags, TagsApart};
 pub use totals::Totals;
 use totals::{Running, Tally};
 
-/// How many of the newest records are asked for ahead.
+/// How many of the newest records are prefetched.
 const FETCHED: usize = 8;
 
-/// Room for so much is kept when nothing is left.
+/// An allocation of at most this size is kept when the window becomes empty.
 const KEPT_BYTES: usize = 384;
 
-/// What a bound cost.
+/// What was lost to the bound.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Dropped {
-    /// Payments forgotten before their time, because the account made more than are kept.
+    /// Payments forgotten early, because the account made more than are kept.
     pub payments: u32,
 }
 
@@ -54,12 +54,12 @@ pub struct Dropped {
 pub struct Window {
     records: Records,
     tags: TagsApart,
-    /// How many bytes of details came before those that are kept; wraps around.
+    /// The total size of the details before the first that is kept; wraps around.
     details_before: u32,
     running: Running,
-    /// How many of the oldest records the profile has been asked about.
+    /// How many of the oldest records have been handed out by [`settle_next`](Window::settle_next).
     settled: u32,
-    /// Until when the memory is known to be cut short.
+    /// Until then, payments are missing that were forgotten early.
     cut_short_until: Timestamp,
 }
 
@@ -106,7 +106,7 @@ impl Window {
             .saturating_add(self.running.heap_bytes())
     }
 
-    /// Asks for the memory that the next step will read.
+    /// Requests from memory what the next step will read.
     pub fn fetch(&self) {
         self.records
             .newest(FETCHED, FETCHED * 64)
@@ -115,7 +115,7 @@ impl Window {
         prefetch(self.tags.as_slice());
     }
 
-    /// Whether payments of the last 24 h were forgotten for want of room.
+    /// Whether payments of the last 24 h were forgotten early.
     #[must_use]
     pub fn is_cut_short(&self, now: Timestamp) -> bool {
         now < self.cut_short_until
@@ -132,13 +132,13 @@ impl Window {
         self.recent().after(now.minus(span))
     }
 
-    /// The remembered payments of the same order, newest first; none, if it is of none.
+    /// The remembered payments of the same order, newest first; none if there is no order.
     pub fn of_the_order_of<'a>(
         &'a self,
         submission: &'a Submission<'_>,
     ) -> impl Iterator<Item = RecordRef<'a>> {
         let order_id = submission.order_id.as_ref();
-        // No record has this tag.
+        // No record has the tag 0.
         let tag = order_id.map_or(0, |id| id.tag);
         let places = if tag == 0 { 0..0 } else { 0..self.len() };
         places
@@ -148,13 +148,13 @@ impl Window {
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
 
-    /// The place of the record with this id, counted from the oldest.
+    /// The index of the record with this id; the oldest has index 0.
     #[must_use]
     pub fn find(&self, payment_id: &PaymentId) -> Option<usize> {
         self.find_tagged(&Tagged::of(payment_id.as_str()))
     }
 
-    /// The same for the id of a payment that is asked about.
+    /// The same for a submitted payment.
     #[must_use]
     pub fn find_again(&self, submission: &Submission<'_>) -> Option<usize> {
         self.find_tagged(&submission.payment_id)
@@ -163,7 +163,7 @@ impl Window {
     fn find_tagged(&self, payment_id: &Tagged<'_>) -> Option<usize> {
         let tag = payment_id.tag;
         let tags = self.tags.as_slice();
-        // Most are not there: one pass without a branch per record says so.
+        // Most are not found: a first pass without branches shows that.
         let is_there = if tags.is_empty() {
             let entries = self.records.entries().tags_from(0);
             entries.fold(false, |any, tags| any | (tags.payment_id == tag))
@@ -183,13 +183,13 @@ impl Window {
         })
     }
 
-    /// The tags of the record in this place, from where they lie closest together.
+    /// The tags of a record, from the more compact place if there.
     fn tags_at(&self, nth: usize) -> Option<Tags> {
         let apart = self.tags.as_slice().get(nth).copied();
         apart.or_else(|| Some(self.records.entries().get(nth)?.tags))
     }
 
-    /// The place of the newest record that handed out `token` or was confirmed by it.
+    /// The index of the newest record that handed out `token` or was confirmed by it.
     #[must_use]
     pub fn find_token(&self, token: ConfirmationToken) -> Option<usize> {
         (0..self.len()).rev().find(|nth| {
@@ -198,7 +198,7 @@ impl Window {
         })
     }
 
-    /// The record in this place, counted from the oldest.
+    /// The record with this index; the oldest has index 0.
     #[must_use]
     pub fn at(&self, nth: usize) -> Option<RecordRef<'_>> {
         let packed = self.records.entries().packed().get(nth)?;
@@ -208,7 +208,7 @@ impl Window {
         })
     }
 
-    /// Notes what became of the record in this place.
+    /// Records the outcome of a record.
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
         let changed = self.records.change(nth, |entry| {
             let after_ms = u32::try_from(now.since(entry.score_time).ms());
@@ -223,17 +223,17 @@ impl Window {
         }
     }
 
-    /// Notes that the token that the record in this place handed out has been spent.
+    /// Records that the token handed out with a record was spent.
     pub fn spend_token(&mut self, nth: usize) {
         self.records.change(nth, |entry| entry.token_spent = true);
     }
 
-    /// Notes whether the profile has learnt from the record in this place.
+    /// Records whether the profile has learnt from a record.
     pub fn set_learnt(&mut self, nth: usize, learnt: bool) {
         self.records.change(nth, |entry| entry.learnt = learnt);
     }
 
-    /// Forgets what is older than the retention and moves every window's tail up to `now`.
+    /// Forgets what is older than the retention, and slides every window up to `now`.
     pub fn expire(&mut self, now: Timestamp) {
         self.running.expire(self.records.entries(), now);
         let expired = self.running.tail(WindowIndex::Day);
@@ -242,8 +242,7 @@ impl Window {
         }
     }
 
-    /// Remembers a payment scored now, the newest of all. When there are `payments_max` already, one of
-    /// them makes room.
+    /// Remembers a payment scored now, as the newest. If there are `payments_max` already, one is forgotten.
     pub fn push(&mut self, decided: &Decided<'_>, payments_max: u32) -> Dropped {
         let dropped = self.make_room(payments_max, decided.score_time);
         let Decided {
@@ -277,7 +276,7 @@ impl Window {
         dropped
     }
 
-    /// Takes a record out, as if it had never been: it is about to be decided anew, or missed least.
+    /// Removes a record as if it had never been: because it is decided anew, or forgotten early.
     pub fn take(&mut self, nth: usize) {
         let begin = |nth: usize| Some(self.records.entries().get(nth)?.detail);
         let Some(from) = begin(nth) else {
@@ -296,8 +295,7 @@ impl Window {
         }
     }
 
-    /// The place of the oldest record that is older than `span` and has not been handed out here
-    /// before.
+    /// The index of the oldest record that is older than `span` and was not handed out here before.
     pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<usize> {
         let nth = self.settled as usize;
         let entry = self.records.entries().get(nth)?;
@@ -308,7 +306,7 @@ impl Window {
         Some(nth)
     }
 
-    /// Lets go of the oldest `count` records, which no total counts any more.
+    /// Forgets the oldest `count` records, which no total counts any more.
     fn forget_oldest(&mut self, count: usize) {
         self.tags.forget(count);
         let left_from = match self.records.entries().get(count) {
@@ -317,7 +315,7 @@ impl Window {
         };
         let freed = left_from.wrapping_sub(self.details_before);
         self.records.forget(count, freed as usize, KEPT_BYTES);
-        // An empty window is as one that never held anything, whenever it became empty.
+        // An empty window equals one that never held anything.
         self.details_before = match self.records.len() {
             0 => 0,
             _ => left_from,
@@ -340,7 +338,7 @@ impl Window {
         }
     }
 
-    /// The details from the one that begins here on, counted from the first byte ever.
+    /// The details from this position on, counted from the first byte ever.
     fn detail_at(&self, begin: u32) -> &[u8] {
         let from = begin.wrapping_sub(self.details_before) as usize;
         self.records.details().get(from..).unwrap_or_default()

@@ -1,11 +1,11 @@
-//! Where the state of a key was last found, without a lock.
+//! Where the states of keys were last found, readable without a lock.
 //!
-//! A hint is never trusted: whoever follows it looks at the key in the slot. So hints may be lost,
-//! overwritten and out of date, and nothing but speed depends on them.
+//! A hint is never trusted: the slot says which key it holds. So hints may be lost, overwritten or out of date,
+//! and nothing but speed depends on them.
 //!
-//! They grow by one page at a time, which takes half of what one of the others holds: linear hashing
-//! (Litwin, "Linear hashing: a new tool for file and table addressing", 1980). So there is never much more
-//! room than is needed, never a table that begins empty, and never a pause.
+//! The table grows page by page, each new page taking half of the hints of an old one: linear hashing (Litwin,
+//! "Linear hashing: a new tool for file and table addressing", 1980). So it is never much larger than needed,
+//! never starts empty, and never pauses.
 
 use std::array;
 use std::sync::OnceLock;
@@ -17,17 +17,17 @@ use crate::prefetch::prefetch_one;
 
 /// How many hints share a bucket: eight of eight bytes are one cache line.
 const BUCKET: usize = 8;
-/// How many buckets make a page: 32 kB. In smaller pieces, naming them all takes more than the core's own
-/// cache has to spare.
+/// How many buckets are in a page: 32 kB. With smaller pages the directory would not fit into the core's own
+/// cache.
 const PAGE: usize = 1 << PAGE_BITS;
 const PAGE_BITS: u32 = 9;
 
-/// How many keys there may be for each page. A page that is not split yet holds up to twice that, two thirds
-/// of its room: of its buckets, by then, few overflow. Whoever finds no hint goes to the map, which takes
-/// longer than all the rest.
+/// How many keys there may be per page. A page that is not split yet has up to twice as many, two thirds of its
+/// capacity, when few of its buckets overflow. A key without a hint has to be looked up in the map, which takes
+/// longer than everything else.
 const KEYS_A_PAGE: usize = PAGE * BUCKET / 3;
 
-/// Each part names as many pages as all before it: room for tens of billions of keys.
+/// Each part of the directory lists as many pages as all before it: room for tens of billions of keys.
 const PARTS: usize = 24;
 
 type Bucket = [AtomicU64; BUCKET];
@@ -35,8 +35,8 @@ static EMPTY: Bucket = [const { AtomicU64::new(0) }; BUCKET];
 
 type Page = Box<[Bucket; PAGE]>;
 
-/// Pages of hints, by the lowest bits of a hash: as many bits as it takes to number them, and one less for
-/// those whose number is not there yet.
+/// Pages of hints, selected by the lowest bits of a hash: as many bits as number all pages, or one fewer where
+/// that number does not exist yet.
 #[derive(Debug)]
 pub(super) struct Hints {
     parts: [OnceLock<Box<[OnceLock<Page>]>>; PARTS],
@@ -56,28 +56,28 @@ impl Hints {
         hints
     }
 
-    /// Asks for the bucket of this hash, and waits for nothing.
+    /// Requests the bucket for this hash from memory, without waiting.
     pub(super) fn fetch(&self, hash: u64) {
         if let Some((page, bucket)) = self.place(hash) {
             prefetch_one(page.as_slice(), bucket);
         }
     }
 
-    /// The slots in which the state of a key of this hash may be, likeliest first.
+    /// The slots in which the state of a key with this hash may be, most likely first.
     pub(super) fn slots(&self, hash: u64) -> impl Iterator<Item = u32> {
         let bucket = self.place(hash).and_then(|(page, bucket)| page.get(bucket));
         let hints = bucket.unwrap_or(&EMPTY).iter();
         hints.filter_map(move |hint| slot_of(hint.load(Ordering::Relaxed), hash))
     }
 
-    /// Notes that the state of a key of this hash is in `slot`.
+    /// Records that the state of a key with this hash is in `slot`.
     pub(super) fn put(&self, hash: u64, slot: u32) {
         let place = self.place(hash);
         let Some(bucket) = place.and_then(|(page, bucket)| page.get(bucket)) else {
             return;
         };
         let hint = hint_of(hash, slot);
-        // An empty place, or that of an older hint for the same hash; else one that the hash chooses.
+        // An empty entry, or that of an older hint for the same hash; otherwise one that the hash selects.
         let own = bucket.iter().find(|place| {
             let there = place.load(Ordering::Relaxed);
             there == 0 || there >> u32::BITS == hint >> u32::BITS
@@ -88,7 +88,7 @@ impl Hints {
         }
     }
 
-    /// Makes room for this many keys, if there is not enough.
+    /// Adds a page if there is not enough room for this many keys.
     pub(super) fn make_room(&self, keys: usize) {
         let pages = self.pages.load(Ordering::Relaxed);
         if keys > pages * KEYS_A_PAGE
@@ -99,23 +99,23 @@ impl Hints {
         }
     }
 
-    /// How many bytes all of it takes.
+    /// How many bytes the table takes.
     pub(super) fn bytes(&self) -> usize {
         let pages = self.pages.load(Ordering::Relaxed);
         let named = pages.next_power_of_two() * size_of::<OnceLock<Page>>();
         named + pages * size_of::<[Bucket; PAGE]>()
     }
 
-    /// Adds the page of this number, and moves to it what belongs there. One at a time.
+    /// Adds the page with this number, and moves the hints to it that belong there. One at a time.
     fn add_page(&self, number: usize) {
         let page: Page = Box::new(array::from_fn(|_| Bucket::default()));
-        // The highest of its bits tells it from the page that had its hints so far.
+        // The highest bit of the number distinguishes the page from the one that had its hints so far.
         let apart = number.checked_ilog2();
         let before = apart.and_then(|bit| self.page(number & !(1 << bit)));
         let Some((bit, before)) = apart.zip(before) else {
             return self.name_page(number, page);
         };
-        // Half of them move, at random: no branch foretells which.
+        // Half of them move, at random: branches would be mispredicted.
         let split = |hint: u64| {
             let moves = hint >> (u32::BITS + bit) & 1;
             let moved = hint & moves.wrapping_neg();
@@ -126,8 +126,8 @@ impl Hints {
             to.store(moved, Ordering::Relaxed);
         }
         self.name_page(number, page);
-        // Only now, so that whoever looks meanwhile finds them in one place or the other. What is put there
-        // just now may get lost.
+        // Only after the page is in place, so that readers find each hint in one page or the other. A hint that
+        // is put there just now may get lost.
         for from in before.as_flattened() {
             let (_, stays) = split(from.load(Ordering::Relaxed));
             from.store(stays, Ordering::Relaxed);
@@ -146,7 +146,7 @@ impl Hints {
         }
     }
 
-    /// The page in which hints of this hash stand, and which of its buckets.
+    /// The page and the bucket for hints of this hash.
     fn place(&self, hash: u64) -> Option<(&Page, usize)> {
         let pages = self.pages.load(Ordering::Acquire);
         let numbered = pages.next_power_of_two() - 1;
@@ -166,8 +166,8 @@ impl Hints {
     }
 }
 
-/// Which part names the page of this number, and as which of its pages: the first part names the first page,
-/// each further one those whose number has one bit more.
+/// Which part of the directory lists the page with this number, and at which index: the first part has the
+/// first page, each further part those whose number has one more bit.
 fn part_of(number: usize) -> (usize, usize) {
     match number.checked_ilog2() {
         None => (0, 0),
@@ -175,7 +175,7 @@ fn part_of(number: usize) -> (usize, usize) {
     }
 }
 
-/// The bits of the hash from those of the page on, and the slot. Never zero, which stands for no hint.
+/// The bits of the hash from those of the page on, and the slot. Never zero, which is an empty entry.
 const fn hint_of(hash: u64, slot: u32) -> u64 {
     (hash >> PAGE_BITS) << u32::BITS | (slot as u64 + 1)
 }

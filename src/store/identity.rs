@@ -1,19 +1,18 @@
-//! What a key is known by: 128 bits of a hash under a secret key.
+//! The identity of a key: 128 bits of its hash under a secret key.
 
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 
 use siphasher::sip128::{Hash128, SipHasher13};
 
-/// 128 bits that stand for a key.
+/// 128 bits that identify a key.
 ///
-/// Keys are chosen by outsiders, so this is SipHash-1-3 under a secret drawn at start, made to be a
-/// pseudo-random function: nobody can aim at one place of the map, or at another key's place. The second
-/// half tells keys apart that meet there by chance. That two of a billion keys have both in common has a
-/// chance of one in 10^21. Quicker hashes will not do: where texts are not compared it must be certain
-/// that no two can be found that often collide, and of aHash and foldhash such pairs are known (their
-/// issues 292 and 50).
+/// Keys are chosen by outsiders, so this is SipHash-1-3 under a secret drawn at the start, designed as a
+/// pseudo-random function: nobody can aim at one shard of the map, or at another key's identity. Among a
+/// billion keys two have the same identity with a probability of one in 10^21. Faster hashes will not do: as
+/// texts are not compared, nobody must be able to find keys that often collide, and for aHash and foldhash such
+/// keys are known (their issues 292 and 50).
 ///
-/// In halves, so that the map lays it beside the number of a slot without a gap.
+/// Stored as halves, so that the map needs no padding between it and the slot number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Identity {
     place: [u32; 2],
@@ -21,7 +20,7 @@ pub(super) struct Identity {
 }
 
 impl Identity {
-    /// Where in the map it is.
+    /// The half that the map is indexed by.
     pub(super) const fn place(self) -> u64 {
         let [low, high] = self.place;
         low as u64 | (high as u64) << u32::BITS
@@ -39,12 +38,11 @@ impl Hash for Identity {
     }
 }
 
-/// Makes identities.
+/// Computes identities.
 pub(super) struct Hashing(SipHasher13);
 
 impl Hashing {
-    /// Under a key of its own. What two of the library's hashers, keyed by the system's randomness, make
-    /// of nothing is as good as that.
+    /// With a secret key of its own, from the randomness that the standard library seeds its hashers with.
     pub(super) fn new() -> Self {
         let [low, high] = [(); 2].map(|()| RandomState::new().hash_one(()));
         Self(SipHasher13::new_with_keys(low, high))
@@ -59,7 +57,7 @@ impl Hashing {
     }
 }
 
-/// Gives the place of an identity as it is: it is a hash already.
+/// Passes on the first half of an identity, which is a hash already.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct PlaceHasher(u64);
 

@@ -1,41 +1,41 @@
-//! How much a store remembers, and how many bytes that takes.
+//! How many keys a store has, and how much memory it takes.
 
 use std::borrow::Borrow;
 use std::sync::atomic::Ordering;
 
 use super::{Footprint, Store};
 
-/// How many bytes a place for a key takes in a part of the map: the identity, the slot, a byte of its own,
-/// and what allocators round up to.
-const PLACE_BYTES: u32 = 24;
+/// How many bytes an entry takes in a shard of the map: identity, slot number, a control byte, and what
+/// allocators round up.
+const BUCKET_BYTES: u32 = 24;
 
 impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
-    /// How many places for keys there are, used or free.
-    pub fn places(&self) -> usize {
+    /// How many slots for keys there are, used or free.
+    pub fn slots(&self) -> usize {
         self.slab.taken() as usize
     }
 
-    /// How many of them are free: so many new keys find room without more memory.
-    pub fn places_free(&self) -> usize {
+    /// How many of them are free: this many new keys need no more memory.
+    pub fn slots_free(&self) -> usize {
         self.slab.free()
     }
 
-    /// How many keys have state.
+    /// How many keys there are.
     #[must_use]
     pub fn len(&self) -> usize {
         self.counts.keys.load(Ordering::Relaxed)
     }
 
-    /// Whether none has.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many bytes all of it takes.
+    /// How many bytes everything takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.places_bytes() + self.heap_bytes()
+        self.slots_bytes() + self.heap_bytes()
     }
 
     /// How many bytes keys and states have allocated.
@@ -44,31 +44,30 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         with_leftover(self.counts.heap_bytes.load(Ordering::Relaxed))
     }
 
-    /// How many bytes the places for keys take, used or free: they are given back only where it is
-    /// [compacted](Self::compacted).
+    /// How many bytes the slots take, used or free. Only [compacting](Self::compacted) gives free ones back.
     #[must_use]
-    pub fn places_bytes(&self) -> usize {
+    pub fn slots_bytes(&self) -> usize {
         let map = self.map_bytes.load(Ordering::Relaxed);
         with_leftover(self.slab.bytes() + self.hints.bytes() + map)
     }
 
-    /// Counts the part of the map in which a key of this hash has been put: it may have grown.
+    /// Counts the shard of the map to which a key of this hash was added: it may have grown.
     pub(super) fn count_part(&self, hash: u64) {
         let part = self.part_of(hash);
-        let table = self.slots.shards().get(part);
+        let table = self.map.shards().get(part);
         let (Some(table), Some(counted)) = (table, self.part_bytes.get(part)) else {
             return;
         };
         let table = table.read();
-        let places = u32::try_from(table.buckets()).unwrap_or(u32::MAX);
-        let bytes = places.saturating_mul(PLACE_BYTES);
-        // Tables never shrink: who has seen less has looked earlier.
+        let buckets = u32::try_from(table.buckets()).unwrap_or(u32::MAX);
+        let bytes = buckets.saturating_mul(BUCKET_BYTES);
+        // Shards never shrink: a smaller size was read earlier.
         let before = counted.fetch_max(bytes, Ordering::Relaxed);
         self.map_bytes
             .fetch_add(bytes.saturating_sub(before) as usize, Ordering::Relaxed);
     }
 
-    /// Counts that what was allocated has become more or less.
+    /// Counts a change of allocated memory.
     pub(super) fn count_heap(&self, before: usize, after: usize) {
         if after > before {
             self.counts
@@ -82,7 +81,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     }
 }
 
-/// What allocators take for `bytes`: a part in 32 is left over at the ends of their pages, as measured.
+/// What the process takes for `bytes`: measured, one part in 32 is unused at the ends of the allocator's pages.
 pub(super) const fn with_leftover(bytes: usize) -> usize {
     bytes + bytes / 32
 }

@@ -1,4 +1,4 @@
-//! Numbered slots, each with a lock of its own. Slots are made by the segment and never move.
+//! Numbered slots, each with its own lock. They are allocated in segments and never move.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,37 +8,36 @@ use parking_lot::{Mutex, MutexGuard};
 use super::identity::Identity;
 use crate::prefetch::prefetch_from;
 
-/// How much is made at once: little enough that making it is no pause, and so much that the directory of
-/// millions of slots stays in the core's own cache, for every step goes through it. Of this size mimalloc
-/// lays eighteen side by side and leaves little over. What it leaves over is resident all the same in huge
-/// pages.
+/// The size of a segment: small enough to be allocated without a pause, and large enough that the directory of
+/// millions of slots stays in the core's own cache, as every step goes through it. mimalloc puts eighteen of
+/// this size side by side and leaves little unused, which in huge pages would be resident all the same.
 const SEGMENT_BYTES: usize = 224 << 10;
-/// Segments named by one page of the directory, and pages in it: room for 224 GiB.
+/// How many segments a page of the directory lists, and how many pages there are: room for 224 GiB.
 const PAGE: u32 = 2_048;
 const PAGES: u32 = 512;
 
-/// A place for the state of one key at a time.
+/// Room for the state of one key at a time.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Slot<K, V> {
-    /// Tells where the slot is to who does not hold it. Nobody reads it.
+    /// Only its address is used, to find the slot in memory without locking it.
     begin: u64,
     held: Mutex<Held<K, V>>,
 }
 
-/// Such a slot, held.
+/// A locked slot.
 pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
 
 type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
-/// What a slot holds. The identity stands first, beside the lock: who holds the slot looks at it first.
+/// The content of a slot. The identity stands first, beside the lock, as it is compared first.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Held<K, V> {
-    /// Of the key, under which the map knows it.
+    /// The identity of the key, as in the map.
     pub(super) identity: Identity,
-    /// Whose state it is; `None`: the slot is free.
+    /// The key; `None` if the slot is free.
     pub(super) key: Option<K>,
     pub(super) value: V,
 }
@@ -63,7 +62,7 @@ impl<K, V: Default> Default for Slot<K, V> {
 }
 
 impl<K, V> Slot<K, V> {
-    /// Asks for all of it, and waits neither for memory nor for who holds it.
+    /// Requests all of it from memory, without waiting for memory or the lock.
     pub(super) fn fetch(&self) {
         prefetch_from(&self.begin, size_of::<Self>());
     }
@@ -78,13 +77,13 @@ impl<K, V> Slot<K, V> {
 }
 
 impl<K, V> Held<K, V> {
-    /// Whether it holds the state of the key of this identity.
+    /// Whether it holds the state of the key with this identity.
     pub(super) fn is_of(&self, identity: Identity) -> bool {
         self.identity == identity && self.key.is_some()
     }
 }
 
-/// The slots.
+/// All slots.
 pub(super) struct Slab<K, V> {
     pages: Box<[OnceLock<Page<K, V>>]>,
     /// How many slots have ever been taken.
@@ -94,7 +93,7 @@ pub(super) struct Slab<K, V> {
 }
 
 impl<K, V: Default> Slab<K, V> {
-    /// How many slots one segment has.
+    /// How many slots are in a segment.
     #[expect(clippy::cast_possible_truncation, reason = "at most four thousand")]
     const SEGMENT: u32 = {
         let slots = SEGMENT_BYTES / size_of::<Slot<K, V>>();
@@ -110,7 +109,7 @@ impl<K, V: Default> Slab<K, V> {
         }
     }
 
-    /// Takes a free slot; `None` when all that there can be are taken.
+    /// Takes a free slot; `None` when there are no more.
     pub(super) fn take(&self) -> Option<u32> {
         if let Some(slot) = self.free.lock().pop() {
             return Some(slot);
@@ -127,17 +126,17 @@ impl<K, V: Default> Slab<K, V> {
         Some(slot)
     }
 
-    /// How many slots that were taken before are free.
+    /// How many slots are free again.
     pub(super) fn free(&self) -> usize {
         self.free.lock().len()
     }
 
-    /// Says that a slot, emptied by its holder, is free again.
+    /// Returns a slot that its holder has emptied.
     pub(super) fn give_back(&self, slot: u32) {
         self.free.lock().push(slot);
     }
 
-    /// How many slots have ever been taken: numbers below it are slots.
+    /// How many slots have ever been taken. All numbers below are those of slots.
     pub(super) fn taken(&self) -> u32 {
         self.taken.load(Ordering::Relaxed)
     }
@@ -147,15 +146,14 @@ impl<K, V: Default> Slab<K, V> {
         self.taken().div_ceil(Self::SEGMENT) as usize * SEGMENT_BYTES
     }
 
-    /// What all slots hold, those of a segment at a time: each segment is given back before the next is
-    /// looked at.
+    /// The content of all slots. Each segment is freed before the next is read.
     pub(super) fn into_held(self) -> impl Iterator<Item = Held<K, V>> {
         let pages = self.pages.into_iter().filter_map(OnceLock::into_inner);
         let segments = pages.flat_map(|page| page.into_iter().filter_map(OnceLock::into_inner));
         segments.flat_map(|segment| segment.into_iter().map(|slot| slot.held.into_inner()))
     }
 
-    /// The slot of this number.
+    /// The slot with this number.
     pub(super) fn at(&self, slot: u32) -> Option<&Slot<K, V>> {
         let segment = slot / Self::SEGMENT;
         let page = self.pages.get((segment / PAGE) as usize)?.get()?;

@@ -90,7 +90,7 @@ fn a_state_is_placed_where_there_is_none_and_where_there_is_one() {
                 ..Count::default()
             },
         );
-        let found = store.read(&mut store.bring(&key), |count| count.times);
+        let found = store.read(&mut store.find_and_fetch(&key), |count| count.times);
         assert_eq!(found, Some(times));
         assert_eq!(store.len(), 1);
         assert_eq!(store.heap_bytes(), sizes::with_leftover(3 + 100));
@@ -101,7 +101,7 @@ fn a_state_is_placed_where_there_is_none_and_where_there_is_one() {
 }
 
 #[test]
-fn compacted_it_has_the_same_states_in_no_more_places_than_they_take() {
+fn compacted_it_has_the_same_states_in_no_more_slots_than_they_take() {
     let store: Store<Key, Count> = Store::new();
     for key in 0..KEYS {
         let grown = vec![0; 10];
@@ -118,14 +118,16 @@ fn compacted_it_has_the_same_states_in_no_more_places_than_they_take() {
     for key in (0..KEYS).filter(|key| key % 5 > 0) {
         store.forget_if(&Key::of(key), |_| true);
     }
-    let (places, bytes) = (store.places(), store.bytes());
+    let (slots, bytes) = (store.slots(), store.bytes());
     let store = store.compacted();
-    assert_eq!(store.len(), store.places());
-    assert_eq!(store.places_free(), 0);
-    assert!(store.places() * 4 < places && store.bytes() * 2 < bytes);
+    assert_eq!(store.len(), store.slots());
+    assert_eq!(store.slots_free(), 0);
+    assert!(store.slots() * 4 < slots && store.bytes() * 2 < bytes);
     assert_eq!(store.heap_bytes(), sizes::with_leftover(store.len() * 13));
     for key in 0..KEYS {
-        let found = store.read(&mut store.bring(&Key::of(key)), |count| count.times);
+        let found = store.read(&mut store.find_and_fetch(&Key::of(key)), |count| {
+            count.times
+        });
         assert_eq!(found, (key % 5 == 0).then_some(key), "{key}");
     }
 }
@@ -135,7 +137,7 @@ fn no_step_is_lost_or_runs_beside_another() {
     let store = Store::new();
     race(&store, |key| {
         let key = Key::of(key + 1);
-        store.bring(&key);
+        store.find_and_fetch(&key);
     });
     assert_eq!(store.len() as u64, KEYS);
     for key in 0..KEYS {
@@ -190,7 +192,7 @@ fn what_is_forgotten_while_others_step_on_it_is_forgotten_whole() {
     assert_eq!(store.counts.heap_bytes.load(Ordering::Relaxed), heap);
 
     store.sweep(|_, _| false);
-    assert_eq!((store.len(), store.slots.len()), (0, 0));
+    assert_eq!((store.len(), store.map.len()), (0, 0));
     assert_eq!(store.counts.heap_bytes.load(Ordering::Relaxed), 0);
 }
 

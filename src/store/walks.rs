@@ -1,24 +1,24 @@
-//! Going from state to state, whatever their keys: to sweep, to look, and to choose which to forget.
+//! Visits to all states, or to random ones: to sweep, to copy, and to choose which to forget.
 
 use std::borrow::Borrow;
 
 use super::{Footprint, Held, Slot, Store};
 
-/// How many are ranked to find the one to forget. Of 16 taken at random the least is among the lowest six
-/// in a hundred. Source: the sampling that Redis evicts by, with 5 to 10.
+/// How many states are ranked to choose the one to forget. The lowest of 16 random ones is among the lowest six
+/// per cent. Source: Redis evicts by such sampling, of 5 to 10.
 const RANKED_MAX: usize = 16;
 
-/// How many slots are swept in one go: a fraction of a millisecond.
+/// How many slots are swept in one run: a fraction of a millisecond.
 const RUN: u32 = 1_024;
 
 impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
-    /// Runs `step` on every state, one after the other, and forgets those for which it says `false`.
-    /// Nobody waits for more than one of these steps.
+    /// Runs `step` on every state, one after the other, and forgets those for which it returns `false`. Nobody
+    /// waits for more than one of these steps.
     pub fn sweep(&self, step: impl FnMut(&K, &mut V) -> bool) {
         self.sweep_in_runs(step, || true);
     }
 
-    /// The same, with a `rest` after every thousand or so; where that says `false`, it ends.
+    /// The same with a call of `rest` after each run; returning `false` ends the sweep.
     pub fn sweep_in_runs(
         &self,
         mut step: impl FnMut(&K, &mut V) -> bool,
@@ -42,8 +42,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// Runs `look` on every state, one after the other, and `after` it when nobody waits any more; where
-    /// that says `false`, it ends.
+    /// Runs `look` on every state, one after the other, and after each, with no lock held, `after`, which ends
+    /// the visit by returning `false`.
     pub fn visit(&self, mut look: impl FnMut(&K, &V), mut after: impl FnMut() -> bool) {
         for slot in 0..self.slab.taken() {
             let looked = self.slab.at(slot).is_some_and(|slot| {
@@ -57,7 +57,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         }
     }
 
-    /// The same state in no more places than it takes; the others are given back.
+    /// The same states in no more slots than they need; the others are freed.
     #[must_use]
     pub fn compacted(self) -> Self {
         let compacted = Self::new();
@@ -69,9 +69,9 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         compacted
     }
 
-    /// Of up to 16 states chosen by random numbers, forgets the one that `rank` puts lowest; returns its
-    /// rank, or `None` if none was found. Numbers beyond 16 stand in for those that hit upon nothing.
-    /// `farewell` is said to its key while nobody else can make it state anew.
+    /// Forgets the lowest by `rank` of up to 16 states that random numbers choose. Returns its rank, or `None`
+    /// if no state was hit. More than 16 numbers make up for those that hit no state. `farewell` is called with
+    /// the key while nobody can create its state anew.
     pub fn evict<R: Ord>(
         &self,
         random: impl Iterator<Item = u64> + Clone,
@@ -92,7 +92,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         });
         let (lowest, slot) = ranked.take(RANKED_MAX).min()?;
         let mut held = self.slab.at(slot)?.lock();
-        // It may have been used meanwhile, or have made room for another.
+        // It may have been used meanwhile, or its slot reused.
         let now = rank(&held.value);
         let key = held.key.as_ref().filter(|_| now <= lowest)?;
         farewell(key);

@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
-use doublecheck::grpc::door::Door;
-use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::auth::Auth;
 use doublecheck::grpc::pb;
+use doublecheck::grpc::server_state::ServerState;
 use doublecheck::http::{Http, Told};
 use doublecheck::random;
 use doublecheck::scoring::policy::{Policies, Policy, Preset};
@@ -50,11 +50,11 @@ fn metrics(http: &Http) -> String {
     page.to_owned()
 }
 
-/// What there is to tell of a service behind `door`.
-fn told(door: &Door) -> Told {
+/// What there is to tell of a service behind `server_state`.
+fn told(server_state: &ServerState) -> Told {
     Told {
-        door: door.clone(),
-        entry: Entry::default(),
+        server_state: server_state.clone(),
+        auth: Auth::default(),
         reloads: Arc::default(),
         snapshot_interval: Duration::from_secs(900),
         lines_lost: LinesLost::default(),
@@ -63,7 +63,7 @@ fn told(door: &Door) -> Told {
 }
 
 fn http_of(server: &Server) -> Http {
-    Http::start("127.0.0.1:0", told(&server.door)).unwrap()
+    Http::start("127.0.0.1:0", told(&server.server_state)).unwrap()
 }
 
 /// Every sample of a page without its number.
@@ -283,8 +283,8 @@ async fn policy_and_shadow_have_a_series_each() {
     let key = TokenKey::from_bytes(&[7; 32]);
     let shadow = Preset::Cautious.policy();
     let policies = Policies::new(Policy::default(), Some(shadow.clone()));
-    let door = Door::from(Arc::new(Engine::new(policies, clock, key)));
-    let http = Http::start("127.0.0.1:0", told(&door)).unwrap();
+    let server_state = ServerState::from(Arc::new(Engine::new(policies, clock, key)));
+    let http = Http::start("127.0.0.1:0", told(&server_state)).unwrap();
     let page = metrics(&http);
     let policy = Policy::default();
     for (role, version) in [("primary", policy.version()), ("shadow", shadow.version())] {
@@ -344,14 +344,14 @@ async fn strangers_add_no_series_and_leave_no_trace() {
 
 #[tokio::test]
 async fn ready_is_who_takes_calls() {
-    let door = Door::closed();
-    let http = Http::start("127.0.0.1:0", told(&door)).unwrap();
+    let server_state = ServerState::recovering();
+    let http = Http::start("127.0.0.1:0", told(&server_state)).unwrap();
     assert_eq!(get(&http, "/healthz").0, "HTTP/1.1 200 OK");
     assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 503 Service Unavailable");
     assert!(!metrics(&http).contains("doublecheck_accounts"));
     let clock = Arc::new(ManualClock::at(START));
     let key = TokenKey::from_bytes(&[7; 32]);
-    door.open(Arc::new(Engine::new(Policy::default(), clock, key)));
+    server_state.set_engine(Arc::new(Engine::new(Policy::default(), clock, key)));
     assert_eq!(get(&http, "/readyz").0, "HTTP/1.1 200 OK");
     assert_eq!(number(&metrics(&http), "doublecheck_accounts"), 0.0);
 

@@ -10,11 +10,11 @@ use std::time::Duration;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::{Durability, Engine};
 use doublecheck::grpc;
-use doublecheck::grpc::door::Door;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::pb::{self, batch_score_payments_response::result::Answer};
+use doublecheck::grpc::server_state::ServerState;
 use doublecheck::journal::{Ack, Settings};
 use doublecheck::scoring::policy::Policy;
 use doublecheck::scoring::time::{Span, Timestamp};
@@ -56,7 +56,7 @@ type Stop = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) client: RiskServiceClient<Channel>,
-    pub(crate) door: Door,
+    pub(crate) server_state: ServerState,
     clock: Arc<ManualClock>,
     shutdown: oneshot::Sender<()>,
     served: JoinHandle<io::Result<()>>,
@@ -79,8 +79,8 @@ impl Server {
     pub(crate) async fn start_with_settings(settings: grpc::Settings) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let serve = async move |door, stop| {
-            grpc::serve(listener, door, settings, stop).await;
+        let serve = async move |server_state, stop| {
+            grpc::serve(listener, server_state, settings, stop).await;
             Ok(())
         };
         Self::start_with(address, serve).await
@@ -96,8 +96,9 @@ impl Server {
             limits: PATIENT,
             ..Default::default()
         };
-        let serve =
-            async move |door, stop| grpc::serve_on_workers(listeners, door, settings, stop).await;
+        let serve = async move |server_state, stop| {
+            grpc::serve_on_workers(listeners, server_state, settings, stop).await
+        };
         Self::start_with(address, serve).await
     }
 
@@ -145,14 +146,14 @@ impl Server {
             limits,
             ..Default::default()
         };
-        let serve = async move |door, stop| {
-            grpc::serve(listener, door, settings, stop).await;
+        let serve = async move |server_state, stop| {
+            grpc::serve(listener, server_state, settings, stop).await;
             Ok(())
         };
         Self::start_engine(address, clock, engine, serve).await
     }
 
-    async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(Door, Stop) -> F) -> Self
+    async fn start_with<F>(address: SocketAddr, serve: impl FnOnce(ServerState, Stop) -> F) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
@@ -166,19 +167,19 @@ impl Server {
         address: SocketAddr,
         clock: Arc<ManualClock>,
         engine: Engine,
-        serve: impl FnOnce(Door, Stop) -> F,
+        serve: impl FnOnce(ServerState, Stop) -> F,
     ) -> Self
     where
         F: Future<Output = io::Result<()>> + Send + 'static,
     {
-        let door = Door::from(Arc::new(engine));
+        let server_state = ServerState::from(Arc::new(engine));
         let (shutdown, stop) = oneshot::channel();
         let stop: Stop = Box::pin(async { stop.await.unwrap_or_default() });
-        let served = tokio::spawn(serve(door.clone(), stop));
+        let served = tokio::spawn(serve(server_state.clone(), stop));
         Self {
             address,
             client: RiskServiceClient::new(connect(address).await),
-            door,
+            server_state,
             clock,
             shutdown,
             served,
@@ -188,7 +189,7 @@ impl Server {
     /// What a sample of the metrics is now.
     pub(crate) fn metric(&self, sample: &str) -> u64 {
         let mut page = Page::default();
-        self.door.put_on(&mut page);
+        self.server_state.put_on(&mut page);
         let page = page.finish();
         let number = page.lines().find_map(|line| line.strip_prefix(sample));
         number.unwrap().trim().parse().unwrap()

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use doublecheck::access::Access;
 use doublecheck::clock::SystemClock;
 use doublecheck::grpc;
-use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::auth::Auth;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb;
 use h2::Reason;
@@ -164,14 +164,14 @@ async fn who_may_not_call_is_read_from_slowly() {
 
 /// A server that nobody may ask to score.
 async fn server_for_nobody(limits: Limits) -> Server {
-    let nobody = Entry::new(
+    let nobody = Auth::new(
         Some(Access::default()),
         None,
         Arc::new(SystemClock::start()),
     );
     Server::start_with_settings(grpc::Settings {
         limits,
-        entry: nobody,
+        auth: nobody,
         ..Default::default()
     })
     .await

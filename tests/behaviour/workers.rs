@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use doublecheck::grpc::door::Door;
 use doublecheck::grpc::listeners::Listeners;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
-use doublecheck::grpc::services::Services;
+use doublecheck::grpc::router::Router;
+use doublecheck::grpc::server_state::ServerState;
 use doublecheck::grpc::{DRAIN_MAX, Settings, workers};
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::StreamExt as _;
@@ -34,7 +34,7 @@ async fn listeners() -> Listeners {
 }
 
 /// A service that counts its calls.
-fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Services {
+fn counting(calls: impl Fn() + Clone + Send + Sync + 'static) -> Router {
     let health = HealthService::from_health_reporter(HealthReporter::new());
     let count = move |request| {
         calls();
@@ -60,7 +60,7 @@ async fn connections_are_spread_over_the_workers() {
     let stopped = async { stopped.await.unwrap_or_default() };
     let served = tokio::spawn(workers::run(
         listeners,
-        Door::closed(),
+        ServerState::recovering(),
         services,
         Settings::default(),
         stopped,
@@ -141,7 +141,7 @@ async fn a_worker_that_fails_takes_the_others_with_it() {
     let never = std::future::pending();
     let ended = workers::run(
         listeners().await,
-        Door::closed(),
+        ServerState::recovering(),
         services,
         Settings::default(),
         never,

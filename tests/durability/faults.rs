@@ -15,7 +15,7 @@ use crate::support::{Life, Plan, Town, assert_goes_on, assert_remembered, end, i
 /// Whether the journal is whole again, once a disk that hung has let go.
 fn mend(life: &Life) -> bool {
     loop {
-        match life.engine.mend_journal(|| true) {
+        match life.engine.restart_journal(|| true) {
             Err(JournalFault::Storage { error, .. }) if error.kind() == io::ErrorKind::TimedOut => {
                 thread::yield_now();
             }
@@ -44,7 +44,10 @@ fn check(ack: Ack, fail: impl Fn(&Simulated), heal: impl Fn(&Simulated)) {
     assert!(!is_kept(&life.engine, last.receipt), "{ack}");
     assert!(!life.engine.keeps_its_promise());
     // It still fails, or no snapshot can be taken; and scoring goes on.
-    assert!(!life.engine.mend_journal(|| true).unwrap_or(false), "{ack}");
+    assert!(
+        !life.engine.restart_journal(|| true).unwrap_or(false),
+        "{ack}"
+    );
     let last = live(&life, 100).unwrap();
     assert!(!is_kept(&life.engine, last.receipt), "{ack}");
 
@@ -236,7 +239,7 @@ fn so_does_one_that_fails_whatever_is_done() {
                 town.step(&life);
             }
             // Whatever of it fails, the next try goes on from there.
-            while !matches!(life.engine.mend_journal(|| true), Ok(true)) {}
+            while !matches!(life.engine.restart_journal(|| true), Ok(true)) {}
             let taken = life.engine.take_snapshot(|| true);
             if taken.is_err() {
                 assert!(life.engine.take_snapshot(|| true).is_ok(), "{operation:?}");

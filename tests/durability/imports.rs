@@ -30,7 +30,7 @@ fn imported() -> Simulated {
     for nth in 0..ACCOUNTS as u64 {
         engine.import(&town.of_stranger(nth)).unwrap();
     }
-    engine.found(&shared(&disk)).unwrap();
+    engine.write_first_snapshot(&shared(&disk)).unwrap();
     disk
 }
 
@@ -160,7 +160,7 @@ fn a_failed_import_leaves_nothing_in_the_way_of_the_next() {
     disk.set_bytes_max(50);
     let clock = Arc::new(ManualClock::at(START));
     let engine = Engine::new(Policy::default(), clock, TokenKey::from_bytes(&[0; 32]));
-    engine.found(&shared(&disk)).unwrap_err();
+    engine.write_first_snapshot(&shared(&disk)).unwrap_err();
     assert!(disk.names().unwrap().is_empty());
 }
 

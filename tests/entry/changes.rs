@@ -44,8 +44,8 @@ async fn certificates_tokens_and_policies_change_under_calls() {
         })
         .collect();
     for nth in 1..=CHANGES {
-        server.entry.change_tls(of(nth));
-        server.entry.change_access(access());
+        server.auth.change_tls(of(nth));
+        server.auth.change_access(access());
         let preset = [Preset::Balanced, Preset::Lenient][nth % 2];
         server
             .engine
@@ -69,7 +69,7 @@ async fn new_connections_see_the_new_certificate_and_old_ones_go_on() {
     let server = Server::start(None, Some(tls(&old.server(|_| ()), None))).await;
     let mut lasting = server.connect(Some(client_tls(&old, None))).await.unwrap();
     score(&mut lasting, None).await.unwrap();
-    server.entry.change_tls(tls(&new.server(|_| ()), None));
+    server.auth.change_tls(tls(&new.server(|_| ()), None));
     score(&mut lasting, None).await.unwrap();
     server.score_by_tls(client_tls(&new, None)).await.unwrap();
     server

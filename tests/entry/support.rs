@@ -9,7 +9,7 @@ use std::{env, fs};
 use doublecheck::access::Access;
 use doublecheck::clock::ManualClock;
 use doublecheck::engine::Engine;
-use doublecheck::grpc::entry::Entry;
+use doublecheck::grpc::auth::Auth;
 use doublecheck::grpc::limits::Limits;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use doublecheck::grpc::{self, pb};
@@ -38,7 +38,7 @@ pub(crate) const START: Timestamp = Timestamp::from_unix_ms(1_767_225_600_000);
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) entry: Entry,
+    pub(crate) auth: Auth,
     pub(crate) clock: Arc<ManualClock>,
 }
 
@@ -60,11 +60,11 @@ impl Server {
         let clock = Arc::new(ManualClock::at(START));
         let key = TokenKey::from_bytes(&[7; 32]);
         let engine = Arc::new(Engine::new(Policy::default(), Arc::clone(&clock) as _, key));
-        let entry = Entry::new(access, tls, Arc::clone(&clock) as _);
+        let auth = Auth::new(access, tls, Arc::clone(&clock) as _);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let settings = grpc::Settings {
-            entry: entry.clone(),
+            auth: auth.clone(),
             limits: Limits {
                 // However busy the machine is.
                 queue_ms: 60_000,
@@ -82,7 +82,7 @@ impl Server {
         Self {
             address,
             engine,
-            entry,
+            auth,
             clock,
         }
     }
@@ -90,7 +90,7 @@ impl Server {
     /// What a metric of the entrance says, with its labels.
     pub(crate) fn metric(&self, name: &str) -> f64 {
         let mut page = Page::default();
-        self.entry.put_on(&mut page);
+        self.auth.put_on(&mut page);
         let page = page.finish();
         let line = page.lines().find_map(|line| line.strip_prefix(name));
         line.unwrap_or_else(|| panic!("{name} in {page}"))
@@ -227,8 +227,7 @@ impl Folder {
     pub(crate) fn new() -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(0);
         let nth = NEXT.fetch_add(1, Ordering::Relaxed);
-        let folder =
-            env::temp_dir().join(format!("doublecheck-entry-{}-{nth}", std::process::id()));
+        let folder = env::temp_dir().join(format!("doublecheck-auth-{}-{nth}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
         Self(folder)
     }

@@ -190,10 +190,10 @@ async fn a_token_ends_when_it_says_and_when_it_is_revoked() {
 
     let scorer = bearer(SCORER);
     score(&mut client, Some(&scorer)).await.unwrap();
-    server.entry.change_access(access_without(SCORER));
+    server.auth.change_access(access_without(SCORER));
     let status = score(&mut client, Some(&scorer)).await.unwrap_err();
     assert_refused(&status, Code::Unauthenticated, "TOKEN_UNKNOWN", &scorer);
-    server.entry.change_access(access_without(READER));
+    server.auth.change_access(access_without(READER));
     score(&mut client, Some(&scorer)).await.unwrap();
 }
 

@@ -28,7 +28,8 @@ struct Found {
 }
 
 pub(super) fn run(directory: &Path, as_json: bool, out: &mut dyn Write) -> Ended {
-    let found = look_until_whole(directory, || look(directory), Found::is_whole)?;
+    let is_whole = |found: &Result<Found, _>| found.as_ref().is_ok_and(Found::is_whole);
+    let found = look_until_whole(directory, || look(directory), is_whole)?;
     if as_json {
         serde_json::to_writer_pretty(&mut *out, &found.to_json()).map_err(std::io::Error::from)?;
         writeln!(out)?;

@@ -11,13 +11,13 @@ use crate::journal::{JournalFault, Reader, Tail};
 use crate::token::{KEY_FILE, TokenKey};
 
 pub(super) fn run(directory: &Path, out: &mut dyn Write) -> Ended {
-    let rows = look_until_whole(directory, || look(directory), |_| true)?;
+    let rows = look_until_whole(directory, || look(directory), Result::is_ok)?;
     writeln!(out, "ok")?;
     show::table(out, &rows)?;
     Ok(())
 }
 
-/// What is told of a journal that is whole.
+/// What is told of a journal that is whole; otherwise the failure says what is wrong.
 fn look(directory: &Path) -> Result<Vec<Vec<String>>, Failure> {
     let snapshots = whole_snapshots(directory)?;
     let mut reader = open(directory)?;

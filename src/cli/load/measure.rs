@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::accounts::Spread;
 use super::check::Twin;
-use super::crew::{Crew, Mode, Pace, Phase};
-use super::departures::Bounds;
 use super::interruption::Interruption;
 use super::mistakes::Mistakes;
+use super::pacing::Bounds;
 use super::payer::Population;
 use super::plan::Plan;
 use super::progress::Progress;
+use super::senders::{Mode, Pace, Phase, Senders};
 use super::server::{OwnServer, Server};
 use super::tally::Tally;
 use crate::cli::Failure;
@@ -122,7 +122,7 @@ impl Stand {
 
     /// Who loads it. Its connections are new each time: a server deals connections out to its threads by
     /// chance, and no round should be measured by the luck of an earlier one.
-    fn crew(&self, plan: &Plan) -> Result<Crew, Failure> {
+    fn senders(&self, plan: &Plan) -> Result<Senders, Failure> {
         let Plan {
             connections,
             client_threads,
@@ -130,7 +130,7 @@ impl Stand {
             ..
         } = plan;
         let endpoint = self.server.endpoint(credentials)?;
-        Crew::connect(
+        Senders::connect(
             &endpoint,
             credentials,
             *connections,
@@ -168,7 +168,7 @@ impl Stand {
             number: 0,
         };
         progress.begin(format!("{payments} payments before"));
-        let ran = self.crew(plan)?.run(&phase, progress)?;
+        let ran = self.senders(plan)?.run(&phase, progress)?;
         if self.interruption.is_told() {
             return Ok(());
         }
@@ -203,22 +203,22 @@ impl Stand {
         };
         let twin = self.twin.name();
         let label = |what| format!("{twin} {}/{}{what}", nth + 1, plan.rounds);
-        let crew = self.crew(plan)?;
+        let senders = self.senders(plan)?;
         let warmed = phase(warming, 1 + 2 * nth);
         progress.begin(label(" warming up"));
-        let warmed = crew.run(&warmed, progress)?;
+        let warmed = senders.run(&warmed, progress)?;
         if self.interruption.is_told() {
             return Ok(None);
         }
         // Calls that were given up are still under way on their connections.
-        let crew = match warmed.tally.unanswered {
-            0 => crew,
-            _ => self.crew(plan)?,
+        let senders = match warmed.tally.unanswered {
+            0 => senders,
+            _ => self.senders(plan)?,
         };
         let cpu_before = self.server.cpu();
         let measured = phase(plan.bounds, 2 + 2 * nth);
         progress.begin(label(""));
-        let mut ran = crew.run(&measured, progress)?;
+        let mut ran = senders.run(&measured, progress)?;
         // Nobody measures the warm-up, but wrong is wrong.
         ran.tally.add_wrongs(&warmed.tally);
         let cpu = self.server.cpu().zip(cpu_before);

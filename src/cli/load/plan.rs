@@ -9,10 +9,10 @@ use super::accounts::{Spread, Zipf};
 use super::arguments::{CallArguments, Distribution, ModeName, PaymentArguments, ServerArguments};
 use super::check::Twin;
 use super::cpu;
-use super::crew::{Mode, Pace};
-use super::departures::Bounds;
 use super::mistakes::{AFTER_PAYMENTS_MAX, Mistakes};
+use super::pacing::Bounds;
 use super::payer::Population;
+use super::senders::{Mode, Pace};
 use crate::cli::Failure;
 use crate::cli::client::{Bearer, Credentials, tls};
 

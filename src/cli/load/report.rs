@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 
 use super::check::{Twin, Wrong};
-use super::crew::{Mode, Pace};
 use super::plan::Plan;
+use super::senders::{Mode, Pace};
 use super::summary::{Figures, Side, Spread, Summary};
 use crate::cli::show;
 

@@ -10,18 +10,18 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Code;
 
 use super::check::Wrong;
-use super::crew::Client;
-use super::departures::Departure;
-use super::desk::Desk;
+use super::pacing::DueCall;
 use super::payer::Asked;
+use super::sender_context::SenderContext;
+use super::senders::Client;
 use crate::grpc::pb;
 use crate::grpc::pb::stream_payments_request::Item;
 use crate::grpc::pb::stream_payments_response::Answer;
 
 /// Keeps a stream going; one that breaks is followed by another.
-pub(super) async fn lane(desk: Rc<Desk>, mut client: Client, in_flight: usize) {
-    while let Some(first) = desk.next().await {
-        let flight = Flight::new(&desk, in_flight);
+pub(super) async fn lane(context: Rc<SenderContext>, mut client: Client, in_flight: usize) {
+    while let Some(first) = context.next().await {
+        let flight = Flight::new(&context, in_flight);
         // There is room for as much as may be on its way.
         let (items, outgoing) = mpsc::channel(in_flight);
         flight.launch(first, &items);
@@ -48,7 +48,7 @@ pub(super) async fn lane(desk: Rc<Desk>, mut client: Client, in_flight: usize) {
 
 /// The items of one stream that are on their way.
 struct Flight<'a> {
-    desk: &'a Desk,
+    context: &'a SenderContext,
     room: Semaphore,
     flying: RefCell<VecDeque<Flying>>,
     sequence: Cell<u64>,
@@ -62,9 +62,9 @@ struct Flying {
 }
 
 impl<'a> Flight<'a> {
-    fn new(desk: &'a Desk, in_flight: usize) -> Self {
+    fn new(context: &'a SenderContext, in_flight: usize) -> Self {
         Self {
-            desk,
+            context,
             // But for the first, which there is always.
             room: Semaphore::new(in_flight - 1),
             flying: RefCell::new(VecDeque::with_capacity(in_flight)),
@@ -73,18 +73,14 @@ impl<'a> Flight<'a> {
     }
 
     /// Puts a payment on its way, which there must be room for. Whether the stream still takes any.
-    fn launch(
-        &self,
-        departure: Departure,
-        items: &mpsc::Sender<pb::StreamPaymentsRequest>,
-    ) -> bool {
-        let (score, asked) = self.desk.pay();
+    fn launch(&self, due_call: DueCall, items: &mpsc::Sender<pb::StreamPaymentsRequest>) -> bool {
+        let (score, asked) = self.context.pay();
         let sequence = self.sequence.get();
         self.sequence.set(sequence + 1);
         self.flying.borrow_mut().push_back(Flying {
             sequence,
-            due: departure.due,
-            sent: self.desk.now(),
+            due: due_call.due,
+            sent: self.context.now(),
             asked,
         });
         let item = Some(Item::Score(score));
@@ -98,11 +94,11 @@ impl<'a> Flight<'a> {
     async fn feed(&self, items: mpsc::Sender<pb::StreamPaymentsRequest>) {
         // Room first: in a closed loop a payment is due when there is some.
         while let Ok(room) = self.room.acquire().await {
-            let Some(departure) = self.desk.next().await else {
+            let Some(due_call) = self.context.next().await else {
                 return;
             };
             room.forget();
-            if !self.launch(departure, &items) {
+            if !self.launch(due_call, &items) {
                 return;
             }
         }
@@ -111,20 +107,20 @@ impl<'a> Flight<'a> {
     fn land(&self, response: pb::StreamPaymentsResponse) {
         let next = self.flying.borrow_mut().pop_front();
         let Some(flying) = next else {
-            return self.desk.stray();
+            return self.context.stray();
         };
         self.room.add_permits(1);
         let Flying { due, asked, .. } = flying;
         if flying.sequence != response.sequence {
-            return self.desk.wrong(asked, Wrong::Misplaced);
+            return self.context.wrong(asked, Wrong::Misplaced);
         }
         match response.answer {
             Some(Answer::Assessment(assessment)) => {
-                self.desk.time(due, flying.sent);
-                self.desk.hear(asked, &assessment);
+                self.context.time(due, flying.sent);
+                self.context.hear(asked, &assessment);
             }
-            Some(Answer::Error(status)) => self.desk.error(asked, Code::from_i32(status.code)),
-            Some(Answer::OutcomeAccepted(_)) | None => self.desk.wrong(asked, Wrong::Empty),
+            Some(Answer::Error(status)) => self.context.error(asked, Code::from_i32(status.code)),
+            Some(Answer::OutcomeAccepted(_)) | None => self.context.wrong(asked, Wrong::Empty),
         }
     }
 
@@ -132,8 +128,8 @@ impl<'a> Flight<'a> {
     fn crash(self, ended: Result<(), tonic::Status>) {
         for flying in self.flying.into_inner() {
             match &ended {
-                Ok(()) => self.desk.wrong(flying.asked, Wrong::Empty),
-                Err(status) => self.desk.error(flying.asked, status.code()),
+                Ok(()) => self.context.wrong(flying.asked, Wrong::Empty),
+                Err(status) => self.context.error(flying.asked, status.code()),
             }
         }
     }
@@ -145,8 +141,8 @@ mod tests {
 
     use super::super::accounts::Spread;
     use super::super::check::Twin;
-    use super::super::departures::{Bounds, Departures};
     use super::super::mistakes::Mistakes;
+    use super::super::pacing::{Bounds, Pacing};
     use super::super::payer::{Payer, Population};
     use super::super::tally::Tally;
     use super::*;
@@ -166,15 +162,15 @@ mod tests {
             mistakes: Mistakes::NONE,
             first_mistaken: 1,
         };
-        let desk = Desk::new(
+        let context = SenderContext::new(
             Arc::clone(&stopwatch),
-            Departures::closed(stopwatch, bounds, 1),
+            Pacing::closed(stopwatch, bounds, 1),
             Payer::new(population, 1, 0),
             Arc::new(Mutex::new(Tally::new(Twin::Score))),
         );
         let (items, mut outgoing) = mpsc::channel(2);
-        let first = desk.next().await.unwrap();
-        let flight = Flight::new(&desk, 2);
+        let first = context.next().await.unwrap();
+        let flight = Flight::new(&context, 2);
         flight.launch(first, &items);
         // Two are on their way, and the third waits for room. It has not left the desk.
         tokio::select! {
@@ -186,8 +182,8 @@ mod tests {
             .map(|request| request.sequence)
             .collect();
         assert_eq!(sent, [0, 1]);
-        desk.give_up();
-        let tally = desk.tally();
+        context.give_up();
+        let tally = context.tally();
         assert_eq!((tally.unanswered, tally.unsent), (2, 8));
     }
 }

@@ -148,7 +148,7 @@ fn make_good(engine: &Engine, rest: impl FnMut() -> bool) -> Result<(), JournalF
     if engine.keeps_its_promise() {
         return Ok(());
     }
-    let error = match engine.mend_journal(rest) {
+    let error = match engine.restart_journal(rest) {
         Ok(true) => return Ok(()),
         Ok(false) => io::Error::other("there was no time for it"),
         Err(fault) => io::Error::other(fault),

@@ -16,7 +16,7 @@ use crate::clock::{Clock as _, SystemClock};
 use crate::config::Files;
 use crate::config::fault::Fault;
 use crate::engine::{Engine, PolicyChange};
-use crate::grpc::entry::Entry;
+use crate::grpc::auth::Auth;
 use crate::telemetry::{ReloadCounters, Reloaded};
 
 /// How often it is looked whether files have changed. They are read once two looks have seen the same: who
@@ -27,7 +27,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 pub(super) struct Reloads {
     pub(super) files: Files,
     pub(super) engine: Arc<Engine>,
-    pub(super) entry: Entry,
+    pub(super) auth: Auth,
     pub(super) counters: Arc<ReloadCounters>,
     /// Tells whether a restart would find other settings, or none that it could start with.
     pub(super) tell_settings: Box<dyn Fn() + Send>,
@@ -170,7 +170,7 @@ impl Reloads {
         let access = access.unwrap_or_default();
         let count = access.len();
         warn(of_access(&access));
-        self.entry.change_access(access);
+        self.auth.change_access(access);
         Ok(match count {
             1 => "1 entry is good".to_owned(),
             count => format!("{count} entries are good"),
@@ -184,11 +184,11 @@ impl Reloads {
         let now = SystemClock::start().now();
         let warning = of_certificate(&tls, now);
         // No client would connect any more.
-        if !tls.is_good_at(now) && self.entry.shows_good_certificate_at(now) {
+        if !tls.is_good_at(now) && self.auth.shows_good_certificate_at(now) {
             return Err(warning.unwrap_or_default());
         }
         warn(warning);
-        self.entry.change_tls(tls);
+        self.auth.change_tls(tls);
         Ok("connections from now on use them".to_owned())
     }
 }

@@ -1,4 +1,4 @@
-//! Calls that are open, and the room that they take: counted.
+//! Open calls, and the memory that they hold, counted.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::Shared;
 use crate::telemetry::CallRefused;
 
-/// A call that is open until this is dropped.
+/// Counts a call as open until this is dropped.
 #[derive(Debug)]
 pub(in crate::grpc) struct OpenCall {
     pub(in crate::grpc) shared: Arc<Shared>,
@@ -15,7 +15,7 @@ pub(in crate::grpc) struct OpenCall {
 
 impl OpenCall {
     pub(super) fn begin(shared: &Arc<Shared>, is_tool: bool) -> Self {
-        shared.pulse.begin_call();
+        shared.activity.begin_call();
         shared
             .tools_open
             .fetch_add(is_tool.into(), Ordering::Relaxed);
@@ -28,18 +28,21 @@ impl OpenCall {
 
 impl Drop for OpenCall {
     fn drop(&mut self) {
-        self.shared.pulse.end_call();
+        self.shared.activity.end_call();
         let is_tool = self.is_tool.into();
         self.shared.tools_open.fetch_sub(is_tool, Ordering::Relaxed);
     }
 }
 
 impl Shared {
-    /// Holds the room of what is not whole, in or out; whether there is any. Where there is none that is counted.
+    /// Counts bytes of unfinished messages, in or out, as held. Returns whether there is room; that there is
+    /// none is counted.
     pub(in crate::grpc) fn hold(&self, bytes: usize) -> bool {
         let has_room = self.admission.hold(bytes);
         if !has_room {
-            self.door.edge().calls_refused(CallRefused::Messages, 1);
+            self.server_state
+                .edge()
+                .calls_refused(CallRefused::Messages, 1);
         }
         has_room
     }

@@ -1,7 +1,7 @@
-//! Questions about payments as they stand in the bytes of their messages: their text is neither copied nor looked
-//! at before it is checked.
+//! Requests about payments, borrowed from the bytes of their messages: text is neither copied nor checked for
+//! UTF-8 here.
 //!
-//! prost makes a `String` of each text, which takes several times as long as all the rest of reading a payment.
+//! prost makes a `String` of each text, which takes several times as long as the rest of decoding a payment.
 
 use prost::DecodeError;
 use prost::encoding::{
@@ -9,7 +9,7 @@ use prost::encoding::{
 };
 use prost_types::Duration;
 
-/// A payment to score, as `doublecheck.v1.ScorePaymentRequest` has it.
+/// `doublecheck.v1.ScorePaymentRequest`.
 #[derive(Debug, Default, Clone, Copy, PartialEq)]
 pub(in crate::grpc) struct ScorePaymentRequest<'a> {
     pub(in crate::grpc) payment: Option<Payment<'a>>,
@@ -44,33 +44,33 @@ pub(in crate::grpc) struct Money<'a> {
     pub(in crate::grpc) currency_code: &'a [u8],
 }
 
-/// Many payments to score, as `doublecheck.v1.BatchScorePaymentsRequest` has them.
+/// `doublecheck.v1.BatchScorePaymentsRequest`.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::grpc) struct BatchScorePaymentsRequest<'a> {
     pub(in crate::grpc) requests: Vec<ScorePaymentRequest<'a>>,
 }
 
-/// An item of a stream, as `doublecheck.v1.StreamPaymentsRequest` has it.
+/// `doublecheck.v1.StreamPaymentsRequest`.
 #[derive(Debug, Default, PartialEq)]
 pub(in crate::grpc) struct StreamPaymentsRequest<'a> {
     pub(in crate::grpc) sequence: u64,
     pub(in crate::grpc) item: Option<Item<'a>>,
 }
 
-/// What an item is.
+/// What an item of a stream is.
 #[derive(Debug, PartialEq)]
 pub(in crate::grpc) enum Item<'a> {
     Score(ScorePaymentRequest<'a>),
-    /// The bytes of a `doublecheck.v1.ReportOutcomeRequest`. There are few of these.
+    /// The bytes of a `doublecheck.v1.ReportOutcomeRequest`, which are rare.
     Outcome(Vec<u8>),
 }
 
-/// A message that is read field by field.
+/// A message that is decoded field by field.
 pub(in crate::grpc) trait Raw<'a>: Default {
-    /// Takes in a field; passes over those that the contract does not have.
+    /// Takes in a field; unknown ones are ignored.
     fn set(&mut self, field: Field<'a>) -> Result<(), DecodeError>;
 
-    /// Takes in what these bytes say.
+    /// Takes in the fields in these bytes.
     fn merge(&mut self, mut bytes: &'a [u8]) -> Result<(), DecodeError> {
         while !bytes.is_empty() {
             self.set(Field::take(&mut bytes)?)?;
@@ -78,7 +78,7 @@ pub(in crate::grpc) trait Raw<'a>: Default {
         Ok(())
     }
 
-    /// The message that these bytes are.
+    /// Decodes these bytes.
     fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let mut message = Self::default();
         message.merge(bytes)?;
@@ -86,19 +86,19 @@ pub(in crate::grpc) trait Raw<'a>: Default {
     }
 }
 
-/// A field of a message, and what it holds.
+/// A field of a message.
 #[derive(Debug)]
 pub(in crate::grpc) struct Field<'a> {
     number: u32,
     wire_type: WireType,
-    /// Where it holds a number.
+    /// The value of a varint field.
     value: u64,
-    /// Where it holds text or a message.
+    /// The content of a length-delimited field.
     bytes: &'a [u8],
 }
 
 impl<'a> Field<'a> {
-    /// The first of these fields.
+    /// Takes the first field from these bytes.
     fn take(fields: &mut &'a [u8]) -> Result<Self, DecodeError> {
         let (number, wire_type) = decode_key(fields)?;
         let (mut value, mut bytes) = (0, [].as_slice());
@@ -110,7 +110,7 @@ impl<'a> Field<'a> {
                 let length = usize::try_from(length).unwrap_or(usize::MAX);
                 match fields.split_off(..length) {
                     Some(taken) => bytes = taken,
-                    // There is less than it says: for prost to say in its words.
+                    // Too short: prost makes the error.
                     None => skip(wire_type, number, &mut { whole })?,
                 }
             }
@@ -241,7 +241,7 @@ impl<'a> Raw<'a> for StreamPaymentsRequest<'a> {
             (1, _) => self.sequence = field.u64()?,
             (2, Some(Item::Score(score))) => score.merge(field.bytes()?)?,
             (2, item) => *item = Some(Item::Score(Raw::read(field.bytes()?)?)),
-            // One message after the other says what they say together.
+            // The same message twice is merged, as Protocol Buffers prescribe.
             (3, Some(Item::Outcome(report))) => report.extend_from_slice(field.bytes()?),
             (3, item) => *item = Some(Item::Outcome(field.bytes()?.to_vec())),
             _ => {}
@@ -261,7 +261,7 @@ mod tests {
     use crate::grpc::codec::Decoded;
     use crate::grpc::pb::{self, stream_payments_request};
 
-    /// Text as prost has it, and what stands for it where that is not UTF-8.
+    /// Text as prost decodes it, with a substitute where it is not UTF-8.
     fn text(bytes: &[u8]) -> String {
         let substitute = || "\u{1a}".repeat(bytes.len());
         String::from_utf8(bytes.to_vec()).unwrap_or_else(|_| substitute())
@@ -309,7 +309,7 @@ mod tests {
         Some(pb::BatchScorePaymentsRequest { requests })
     }
 
-    /// Reads these bytes as each message, as prost does.
+    /// Decodes these bytes as each message, and compares with prost.
     fn read_as_prost_does(bytes: &[u8]) {
         assert_eq!(item(bytes), Decoded::decoded(bytes).ok(), "{bytes:02x?}");
         assert_eq!(batch(bytes), Decoded::decoded(bytes).ok(), "{bytes:02x?}");
@@ -361,7 +361,7 @@ mod tests {
         })
     }
 
-    /// A message, the one or the other.
+    /// Any of the messages.
     fn message() -> impl Strategy<Value = Vec<u8>> {
         use stream_payments_request::Item as Wire;
         let report = (".{0,9}", any::<i32>()).prop_map(|(account_id, outcome)| {
@@ -415,7 +415,7 @@ mod tests {
         fn so_do_fields_that_nobody_knows(
             fields in vec((0_u8..128, vec(any::<u8>(), 0..12)), 0..6), message in message(),
         ) {
-            // Of any number and type, in a message and behind it.
+            // Of any number and wire type, within a message and behind it.
             let unknown = fields.iter().flat_map(|(key, bytes)| [&[*key], &bytes[..]].concat());
             let unknown: Vec<u8> = unknown.collect();
             read_as_prost_does(&[&message, &unknown[..]].concat());

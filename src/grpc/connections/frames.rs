@@ -1,10 +1,10 @@
-//! The frames that a client sends, followed by their heads alone.
+//! Counts the HTTP/2 frames that a client sends, looking at their headers alone.
 //!
-//! HTTP/2 obliges a server to answer PING and SETTINGS, and takes any number of frames that carry no call:
-//! a client can keep a core busy without ever asking anything. So they are held against those that carry
-//! one, and what each takes is told.
+//! HTTP/2 obliges a server to answer PING and SETTINGS, and allows any number of frames that carry no call: a
+//! client can keep a core busy without ever asking for anything. So frames without a call are weighed against
+//! those with one, and what each costs is counted.
 
-use super::greeting::PREFACE;
+use super::preface::PREFACE;
 
 const HEAD_BYTES: usize = 9;
 
@@ -13,28 +13,28 @@ const HEADERS: u8 = 1;
 const RST_STREAM: u8 = 3;
 const CONTINUATION: u8 = 9;
 
-/// How many frames that carry no call a client has in all: a PING every ten seconds for a day.
+/// How many frames without a call a client may send in all: a PING every ten seconds for a day.
 const IDLE_FRAMES: u64 = 10_000;
 
-/// And how many more for each that does: each answer may be worth a PING and some WINDOW_UPDATEs.
+/// And how many more for each frame that carries one: each answer may cause a PING and some WINDOW_UPDATEs.
 const IDLE_FRAMES_PER_BUSY: u64 = 4;
 
-/// How many calls a client may give up, beside one for every second frame that carries one: then those that are
-/// given up were asked, each with its message, and not only begun.
-const RESETS: u64 = 1_000;
-
-/// And one more for each so many bytes of answers: of what it reads a client says that there is room again, for
-/// the call and for the connection, and proxies do after a few kilobytes.
+/// And one more frame without a call for this many bytes of answers: a client sends WINDOW_UPDATEs for what it
+/// reads, for the call and for the connection, and proxies do so every few kilobytes.
 const SENT_BYTES_PER_IDLE_FRAME: u64 = 1_024;
 
-/// What it takes to read a frame, and to answer it where HTTP/2 does, in nanoseconds, and what each byte more of
-/// it does: metadata is unpacked.
+/// How many calls a client may reset, beside one for every second frame that carries a call: enough for clients
+/// that reset calls after sending their messages, and too few for those that only begin and reset.
+const RESETS: u64 = 1_000;
+
+/// What it takes to read a frame, and to answer it where HTTP/2 does, in nanoseconds; and what each byte of
+/// metadata takes, which has to be decompressed.
 const DATA_NS: u64 = 300;
 const FRAME_NS: u64 = 500;
 const METADATA_BYTE_NS: u64 = 4;
 
-/// What DATA of a call is worth that somebody has waited for: what it takes, and the frames without calls that
-/// may come with it.
+/// What DATA is worth that a call has waited for: what it takes, and the frames without calls that may come
+/// with it.
 pub(super) const fn data_worth_ns(bytes: usize) -> u64 {
     DATA_NS + bytes as u64 + IDLE_FRAMES_PER_BUSY * FRAME_NS
 }
@@ -42,20 +42,20 @@ pub(super) const fn data_worth_ns(bytes: usize) -> u64 {
 /// The frames so far.
 #[derive(Debug)]
 pub(super) struct Frames {
-    /// The head of the next frame, as far as it has come.
+    /// The header of the next frame, as far as it has come.
     head: [u8; HEAD_BYTES],
     head_bytes: usize,
-    /// How many bytes come before the next head.
+    /// How many bytes come before the next header.
     skip_bytes: usize,
     /// Frames that carry a call or a part of it.
     busy: u64,
     /// All others.
     idle: u64,
-    /// Those of them that give a call up.
+    /// Those of the others that reset a call.
     resets: u64,
-    /// What they take, since that was asked last.
+    /// What frames took, since that was asked last.
     work_ns: u64,
-    /// How many bytes the client was sent.
+    /// How many bytes were sent to the client.
     sent_bytes: u64,
 }
 
@@ -73,12 +73,12 @@ impl Frames {
         }
     }
 
-    /// The client is sent so many bytes.
+    /// Counts bytes sent to the client.
     pub(super) const fn send(&mut self, bytes: usize) {
         self.sent_bytes += bytes as u64;
     }
 
-    /// Follows what the client sends next.
+    /// Reads on in what the client sends.
     pub(super) fn follow(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
             let skipped = self.skip_bytes.min(bytes.len());
@@ -109,27 +109,27 @@ impl Frames {
         self.work_ns += match kind {
             DATA if bytes > 0 => DATA_NS + bytes,
             HEADERS | CONTINUATION => FRAME_NS + METADATA_BYTE_NS * bytes,
-            // Of the others HTTP/2 takes short ones only.
+            // All other frames are short.
             _ => FRAME_NS,
         };
     }
 
-    /// What they have taken since this was asked last.
+    /// What frames have taken since this was asked last.
     pub(super) const fn take_work_ns(&mut self) -> u64 {
         std::mem::replace(&mut self.work_ns, 0)
     }
 
-    /// How many have begun.
+    /// How many frames have begun.
     pub(super) const fn count(&self) -> u64 {
         self.busy + self.idle
     }
 
-    /// Whether the client has said what every client begins with: the preface, and its settings.
-    pub(super) const fn has_greeted(&self) -> bool {
+    /// Whether the preface and the client's SETTINGS have come.
+    pub(super) const fn is_established(&self) -> bool {
         self.count() > 1 || self.count() == 1 && self.skip_bytes == 0
     }
 
-    /// Whether far more of them carry no call, or give one up, than any client has a use for.
+    /// Whether there are far more frames without a call, or resets, than any client has a use for.
     pub(super) const fn is_flood(&self) -> bool {
         let for_answers = self.sent_bytes / SENT_BYTES_PER_IDLE_FRAME;
         self.idle > IDLE_FRAMES + IDLE_FRAMES_PER_BUSY * self.busy + for_answers
@@ -150,14 +150,14 @@ mod tests {
         [&head, payload].concat()
     }
 
-    fn greeting() -> Vec<u8> {
+    fn opening() -> Vec<u8> {
         [PREFACE, &frame(SETTINGS, &[0; 12])].concat()
     }
 
     #[test]
     fn frames_are_counted_however_they_are_cut() {
         let sent = [
-            greeting(),
+            opening(),
             frame(PING, &[0; 8]),
             frame(HEADERS, &[0; 300]),
             frame(DATA, &[0; 70_000]),
@@ -177,13 +177,13 @@ mod tests {
     }
 
     #[test]
-    fn a_client_has_greeted_with_the_last_byte_of_its_settings() {
+    fn a_client_is_established_with_the_last_byte_of_its_settings() {
         let mut frames = Frames::new();
-        for byte in greeting() {
-            assert!(!frames.has_greeted());
+        for byte in opening() {
+            assert!(!frames.is_established());
             frames.follow(&[byte]);
         }
-        assert!(frames.has_greeted());
+        assert!(frames.is_established());
     }
 
     #[test]
@@ -193,8 +193,8 @@ mod tests {
             [frame(HEADERS, &[0; 20]), message.to_vec(), reset].concat()
         };
         let (mut begun, mut asked) = (Frames::new(), Frames::new());
-        begun.follow(&greeting());
-        asked.follow(&greeting());
+        begun.follow(&opening());
+        asked.follow(&opening());
         for _ in 0..2 * RESETS {
             assert!(!begun.is_flood());
             begun.follow(&call(&[]));
@@ -208,7 +208,7 @@ mod tests {
     #[test]
     fn a_flood_is_many_frames_without_calls() {
         let mut frames = Frames::new();
-        frames.follow(&greeting());
+        frames.follow(&opening());
         let ping = frame(PING, &[0; 8]);
         for _ in 1..IDLE_FRAMES {
             frames.follow(&ping);

@@ -1,4 +1,4 @@
-//! Where a list goes on: the last record of the page before, sealed to the list that it came from.
+//! Page tokens: where a listing continues, tied to that listing by a checksum.
 //!
 //! A token is 16 hexadecimal digits of checksum, 16 of time, and the payment's id as it is. The
 //! checksum covers account and filter as well, so a token of another list is told from one of this.

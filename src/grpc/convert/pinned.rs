@@ -187,7 +187,8 @@ fn answers() -> Vec<(Payment, Scored, Kept)> {
 fn answers_are_the_same_to_the_byte() {
     let mut all = Vec::new();
     for (payment, scored, kept) in answers() {
-        let answer = response::scored(&payment, &scored, kept);
+        let mut answer = response::scored(&payment, &scored);
+        response::note_kept(&mut answer, kept);
         all.extend(answer.encode_length_delimited_to_vec());
     }
     assert_eq!((all.len(), crc32c::crc32c(&all)), (22_371, 2_933_523_947));

@@ -1,4 +1,4 @@
-//! What arrives, checked: the only way from the wire into the domain.
+//! Requests, validated: the only way from the wire into the domain.
 
 use std::borrow::Cow;
 
@@ -34,7 +34,7 @@ pub(in crate::grpc) fn score(
     let payment = checks
         .required("payment", request.payment.as_ref())
         .and_then(|payment| check_payment(&mut checks, payment));
-    // No token that was given out is anything but UTF-8.
+    // A token that is not UTF-8 was never handed out.
     let token = String::from_utf8_lossy(request.confirmation_token);
     let token = Some(token).filter(|token| !token.is_empty());
     Ok((checks.finish(payment)?, token.map(Cow::into_owned)))
@@ -50,7 +50,7 @@ pub(in crate::grpc) fn batch(
     }
 }
 
-/// That a batch of which so many items have come is not too large by now.
+/// Fails once too many items of a batch have come.
 pub(in crate::grpc) fn batch_size_so_far(count: usize) -> Result<(), InvalidRequest> {
     match count {
         0..=BATCH_MAX => Ok(()),

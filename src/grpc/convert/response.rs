@@ -1,4 +1,4 @@
-//! What leaves: answers of the domain in the words of the wire.
+//! Responses: results of the domain as messages of the wire.
 
 use super::page_token;
 use crate::engine::{Kept, Listing, Remembered};
@@ -15,12 +15,14 @@ use crate::scoring::text;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
-/// What scoring `payment` came to.
-pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored, kept: Kept) -> pb::Assessment {
-    pb::Assessment {
-        degraded: kept == Kept::No,
-        ..assessment(payment, &scored.assessment, scored.replayed)
-    }
+/// The answer to `payment`.
+pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
+    assessment(payment, &scored.assessment, scored.replayed)
+}
+
+/// Says in an answer whether a restart may forget it.
+pub(in crate::grpc) const fn note_kept(assessment: &mut pb::Assessment, kept: Kept) {
+    assessment.degraded = matches!(kept, Kept::No);
 }
 
 fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {
@@ -44,7 +46,7 @@ fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb:
     }
 }
 
-/// How a report was taken.
+/// The answer to a report.
 pub(in crate::grpc) const fn outcome_accepted(remembered: Remembered) -> pb::OutcomeAccepted {
     pb::OutcomeAccepted {
         remembered: match remembered {
@@ -76,8 +78,8 @@ pub(in crate::grpc) fn page(
     }
 }
 
-/// The evidence for one payment. Without its confirmation token: that lets a payment through, and
-/// who reads evidence is not who pays.
+/// The evidence for one payment, without its confirmation token: that would let a payment through, and whoever reads
+/// evidence is not the payer.
 pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
     let answered = pb::Assessment {
         confirmation: None,

@@ -1,5 +1,5 @@
-//! Payments that are scored after the fact: again, from the record of how they were scored the first time,
-//! or because they were made before anybody asked.
+//! Scoring after the fact: redoing a recorded decision during recovery, and importing payments from before the
+//! service existed.
 
 use super::{Account, Refusal, Scored};
 use crate::scoring::assessment::{Assessment, Confirmation, Decision};
@@ -9,35 +9,34 @@ use crate::scoring::payment::Payment;
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 
-/// How a payment was answered.
+/// A recorded answer.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Answered {
     /// The decision.
     pub decision: Decision,
     /// The score behind it.
     pub score: f64,
-    /// The question that was asked with it.
+    /// The confirmation that was asked for with it.
     pub confirmation: Option<Confirmation>,
     /// What the shadow policy would have decided.
     pub shadow_decision: Option<Decision>,
 }
 
-/// Whether a payment that is scored again comes to what was answered then.
+/// Whether redoing a decision gave the recorded answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Agreement {
-    /// It does, to the last bit.
+    /// The same, to the last bit.
     Yes,
-    /// It does not: this is another program, or the state is another.
+    /// Another one: by another version of this program, or from another state.
     No,
 }
 
 impl Account {
-    /// Remembers a payment of which only is known that it was made: it is scored, and whatever that comes
-    /// to, it was let through.
+    /// Remembers a payment that is known to have been made: it is scored, and allowed whatever the result.
     ///
     /// # Errors
     /// [`Refusal`] when it contradicts an earlier one.
-    pub fn take_in(
+    pub fn import(
         &mut self,
         policies: &Policies,
         payment: &Payment,
@@ -48,9 +47,8 @@ impl Account {
         self.decide(policies, payment, None, surroundings, conclude, now)
     }
 
-    /// Scores `payment` once more, from a record of how it was scored: with the same state, policies and
-    /// surroundings it comes to the same. Where another version of this program thinks otherwise, what
-    /// was answered then stands.
+    /// Redoes the scoring of `payment`, as recorded. The same state, policies and surroundings give the same
+    /// answer; where another version of this program differs, the recorded answer stands.
     ///
     /// # Errors
     /// [`Refusal`], as it would have been then.

@@ -1,4 +1,4 @@
-//! Payments that come again: to get their answer once more, or with the payer's "yes".
+//! Payments that are submitted again: to get their answer once more, or confirmed by the payer.
 
 use super::{Account, BoundsCost, Refusal, Scored};
 use crate::scoring::assessment::Decision;
@@ -8,8 +8,8 @@ use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 
 impl Account {
-    /// The stored answer for a payment submitted before; `None` if it answers the question that was
-    /// asked, or the time to answer that is over, and it has to be decided anew.
+    /// The stored answer for a payment that was submitted before. `None` if it has to be decided anew: it is
+    /// confirmed now, or the time to confirm it is over.
     pub(super) fn replay(
         &self,
         policies: &Policies,
@@ -52,7 +52,7 @@ impl Account {
         }))
     }
 
-    /// Spends the token that a payment is presented with, if it is with one; returns it.
+    /// Spends the token that a payment came with, if any, and returns it.
     pub(super) fn spend(
         &mut self,
         presented: Option<PresentedToken>,
@@ -67,7 +67,7 @@ impl Account {
         Ok(Some(presented.token))
     }
 
-    /// The place of the payment whose question the token answers.
+    /// The index of the payment that was to be confirmed by the token.
     fn question(
         &self,
         presented: PresentedToken,
@@ -90,8 +90,8 @@ impl Account {
         if !differing.is_empty() {
             Err(TokenFault::Foreign(differing))
         } else if !asked.is_question_open() || asked.was_confirmed_by(token) {
-            // Once it is known what became of the payment, nobody is asked any more: a late "yes" would
-            // pay again what was paid, or against a "no".
+            // Once the outcome is known, it is too late to confirm: the payment would be made twice, or against
+            // a refusal.
             Err(TokenFault::Spent)
         } else if presented.expire_time <= now {
             Err(TokenFault::Expired)

@@ -1,13 +1,13 @@
-//! Roughly how many different accounts: sketches of fixed size.
+//! Approximate counts of different accounts, in sketches of fixed size.
 
 use crate::scoring::image::{put_time, time};
 use crate::scoring::packing::{Reader, put_varint};
 use crate::scoring::time::{Span, Timestamp};
 
-/// Roughly how many different accounts were seen: a bitmap that counts linearly.
+/// The approximate number of different accounts, by linear counting in a bitmap.
 ///
-/// Exact to a few per cent up to twice its bits; full at about six times. Source: Whang, Vander-Zanden
-/// and Taylor, "A linear-time probabilistic counting algorithm", 1990: n ≈ −m·ln(zero bits ÷ m).
+/// Within a few per cent up to twice as many as it has bits; full at about six times. Source: Whang,
+/// Vander-Zanden and Taylor, "A linear-time probabilistic counting algorithm", 1990: n ≈ −m·ln(zero bits ÷ m).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Distinct<const WORDS: usize>([u64; WORDS]);
 
@@ -21,7 +21,7 @@ impl<const WORDS: usize> Default for Distinct<WORDS> {
 const BITS_MAX: u32 = 256;
 
 impl<const WORDS: usize> Distinct<WORDS> {
-    /// The estimate for each number of bits set, worked out by the compiler: every score reads some.
+    /// The estimate for each number of set bits, computed at compile time: every score reads some.
     const ESTIMATES: [u32; BITS_MAX as usize + 1] = estimates(WORDS);
 
     pub(super) fn put_image(&self, out: &mut Vec<u8>) {
@@ -60,9 +60,9 @@ impl<const WORDS: usize> Distinct<WORDS> {
     }
 }
 
-/// How many were seen where so many of `bits` bits are set, from the harmonic sum that −ln stands
-/// for: with k of m set, the expected number is Σ m ÷ (m − i) for i below k. Divisions only, so the
-/// same on every machine.
+/// The estimates for a bitmap of this size. The logarithm is replaced by the harmonic sum that it approximates:
+/// with k of m bits set, the expected number is Σ m ÷ (m − i) for i below k. Only divisions, so the same on
+/// every machine.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -113,8 +113,8 @@ impl RecentAccounts {
         })
     }
 
-    /// Moves on to the period that `now` is in; returns how many accounts the finished one had, if
-    /// one was finished, and how many periods ago it began.
+    /// Moves on to the period of `now`. If a period was finished, returns how many accounts it had, and how
+    /// long ago it began.
     pub(super) fn advance(&mut self, period: Span, now: Timestamp) -> Option<(u32, Span)> {
         let lasted = now.since(self.since);
         if lasted < period {

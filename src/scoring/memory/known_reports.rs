@@ -1,5 +1,5 @@
-//! Which payments were reported against a payee: so that the same report again changes nothing, and another
-//! one takes its place, where the account's window no longer holds the payment.
+//! The last payments reported against a payee. When the account's window no longer holds a payment, this tells
+//! whether the same report came before, or which other one a report replaces.
 
 use super::Payer;
 use crate::scoring::hash::hash_of;
@@ -17,25 +17,25 @@ const SAYS: u16 = (1 << SAYS_BITS) - 1;
 /// What is known of a payment that was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Known {
-    /// That it was a fraud, as was another of the same account just before: the two counted once.
+    /// A fraud, reported right after another one by the same account: the two were counted once.
     MoreFraud,
-    /// That it went well.
+    /// It went well.
     Good,
-    /// That it was refunded or a mistake.
+    /// It was refunded, or a mistake.
     Weak,
-    /// That it was a fraud.
+    /// A fraud.
     Strong,
 }
 
 impl Known {
     const ALL: [Self; 1 << SAYS_BITS] = [Self::MoreFraud, Self::Good, Self::Weak, Self::Strong];
 
-    /// Whether it speaks against the payee.
+    /// Whether it counts against the payee.
     pub(super) const fn is_bad(&self) -> bool {
         !matches!(self, Self::Good)
     }
 
-    /// What it says against the payee.
+    /// What it says about the payee.
     pub(super) const fn says(self) -> PayeeRisk {
         match self {
             Self::Good => PayeeRisk::Good,
@@ -44,7 +44,7 @@ impl Known {
         }
     }
 
-    /// As what it was counted.
+    /// What it was counted as.
     pub(super) const fn counted(self) -> PayeeRisk {
         match self {
             Self::Good | Self::MoreFraud => PayeeRisk::Good,
@@ -54,7 +54,7 @@ impl Known {
     }
 }
 
-/// Stands for a payment: of 16,384 others one is taken for it.
+/// Identifies a payment, but for one in 16,384 others that has the same mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Marked(u16);
 
@@ -73,14 +73,14 @@ impl Marked {
 /// The last payments that were reported, and what is known of each.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct KnownReports {
-    /// 0, or what a payment is [marked](Marked) by and, in the lowest bits, what is known of it.
+    /// For each payment its [mark](Marked), with what is known of it in the lowest bits; 0 for none.
     marks: [u16; KEPT],
     next: u8,
 }
 
 impl KnownReports {
-    /// Before there were marks of 16 bits there were eight of 64 in these bytes. The lowest 16 bits of each
-    /// were what a mark is now; the others fit no payment but by chance.
+    /// Images used to have eight marks of 64 bits in these bytes. The lowest 16 bits of each are the mark as it
+    /// is now; the others match no payment but by chance.
     pub(super) fn put_image(out: &mut Vec<u8>, known_reports: &Self) {
         let Self { marks, next } = known_reports;
         out.push(*next);
@@ -105,7 +105,7 @@ impl KnownReports {
         Known::ALL.get(says).copied()
     }
 
-    /// Remembers this of a payment instead of what was known; `None`: nothing any more.
+    /// Replaces what is known of a payment; `None` forgets it.
     pub(super) fn set(&mut self, marked: Marked, known: Option<Known>) {
         let mark = known.map_or(0, |known| marked.0 | known as u16);
         if let Some(place) = self.marks.iter_mut().find(|mark| is_of(**mark, marked)) {
@@ -115,7 +115,7 @@ impl KnownReports {
         }
     }
 
-    /// Puts a mark in the next place, which is the oldest one's where there is none left.
+    /// Adds a mark, in place of the oldest where there is no room.
     fn add(&mut self, mark: u16) {
         let next = usize::from(self.next) % KEPT;
         if let Some(place) = self.marks.get_mut(next) {

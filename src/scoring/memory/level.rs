@@ -7,17 +7,17 @@ use crate::scoring::money::{Currency, Money};
 use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::profile::LogAmount;
 
-/// How many payments what is usual follows: one more moves it by one two-hundredth. Enough to know a
-/// spread to a twentieth, few enough that a change of prices is learnt.
+/// The average follows this many payments: one more moves it by one two-hundredth. Enough to know a spread
+/// within a twentieth, few enough to follow a change of prices.
 const PAYMENTS_FOLLOWED: u16 = 200;
 
-/// From how many payments on one alone moves what is usual by no more than `DEVIATIONS_HEARD`.
+/// With this many payments known, a single one moves the average by no more than `DEVIATIONS_HEARD` do.
 const PAYMENTS_ROBUST: u16 = 10;
 
-/// How many deviations from the middle a payment counts as at most.
+/// How many deviations from the average a payment counts as at most.
 const DEVIATIONS_HEARD: f64 = 4.0;
 
-/// The least spread, in doublings, by which that is judged.
+/// The smallest spread, in doublings, that this is measured in.
 const DEVIATION_LEAST: f64 = 0.25;
 
 /// The amounts one payee is paid, in the currency it is mostly paid in: middle and spread on a
@@ -30,7 +30,7 @@ pub struct AmountLevel {
     absolute_deviation_doublings: f64,
 }
 
-/// What an [`AmountLevel`] consists of, for who writes it down and reads it back.
+/// The parts of an [`AmountLevel`], for writing and reading it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct AmountLevelParts {
     /// The currency it is mostly paid in, if it was ever paid.
@@ -130,18 +130,18 @@ impl AmountLevel {
     }
 }
 
-/// How many payments a payee's price level follows.
+/// How many payments the price level follows.
 const PRICES_FOLLOWED: u16 = 200;
 
-/// How many payments it is worth that nothing was known: that the payee is one like others.
+/// How many payments it counts as that a payee is expected to be like others.
 const LIKE_OTHERS_WORTH: f64 = 2.0;
 
-/// How many payments a payee that nobody paid before counts as known from. Half of one: whether it is a
-/// baker or a jeweller is less certain than what one and the same payer pays.
+/// How many payments are taken to be known of a payee that nobody has paid. Only half of one: whether it is a
+/// baker or a jeweller is less certain than what one payer pays.
 const UNKNOWN_WORTH: f64 = 0.5;
 
-/// How much more, or less, payers pay this payee than they pay others: a baker or a jeweller. Of each
-/// payment only what its payer's own level leaves open counts.
+/// How much more, or less, payers pay this payee than others: a baker or a jeweller. Of each payment only the
+/// part counts that the payer's own level does not explain.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PriceLevel {
     payments: u16,
@@ -149,7 +149,7 @@ pub struct PriceLevel {
 }
 
 impl PriceLevel {
-    /// One that is known from so many payments, up to two hundred, to lie so many doublings above its
+    /// A price level known from this many payments, up to two hundred, that lies this many doublings above its
     /// payers' levels.
     #[must_use]
     pub const fn known(payments: u16, above_doublings: f32) -> Self {
@@ -171,7 +171,7 @@ impl PriceLevel {
         self.above_doublings.into()
     }
 
-    /// How many payments it is known from, never quite none.
+    /// How many payments it is known from, and a little more than none.
     #[must_use]
     pub fn worth(&self) -> f64 {
         f64::from(self.payments) + UNKNOWN_WORTH
@@ -193,7 +193,7 @@ impl PriceLevel {
         })
     }
 
-    /// Learns that a payment lay so many doublings above what was to be expected.
+    /// Learns that a payment lay this many doublings above what was expected.
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a habit needs no more than 24 bits"

@@ -10,7 +10,7 @@ use super::{
     ConfirmationSettings, DecisionSettings, Difference, Given, MemorySettings, Policy, PolicyFault,
     Preset, Problem, Scope, Section, Value,
 };
-use crate::scoring::fnv::Fnv;
+use crate::scoring::hash::Fnv;
 use crate::scoring::signal::SignalSettings;
 
 /// The tables of settings for some payments only. They hold no tables of one another.

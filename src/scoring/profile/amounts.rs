@@ -39,7 +39,7 @@ impl Spread {
     /// How far the ninetieth of a hundred lies above the median, in doublings. Where most payments are
     /// one daily coffee the median deviation is nothing, and this still tells of the groceries.
     #[must_use]
-    pub fn ninetieth_doublings(&self) -> f64 {
+    fn ninetieth_doublings(&self) -> f64 {
         f64::from(self.ninetieth) / LogAmount::STEPS_PER_DOUBLING
     }
 

@@ -60,7 +60,7 @@ impl Default for Level {
 }
 
 impl Level {
-    /// Of how many sums in `currency`, up to some hundred.
+    /// From how many amounts in `currency` it is known, up to sixty.
     #[must_use]
     pub fn sums_in(&self, currency: Currency) -> u16 {
         if self.currency == Some(currency) {

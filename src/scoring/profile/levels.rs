@@ -1,6 +1,7 @@
-//! The levels of an account's sums, currency by currency.
+//! The levels of an account's amounts, by currency.
 //!
-//! Most accounts pay in one currency, and its level stands in the profile. Those of the others are listed.
+//! Most accounts pay in one currency, and its level is a field of the profile. The levels of other currencies
+//! are in the list.
 
 use std::mem;
 
@@ -9,19 +10,19 @@ use super::level::{LEVEL_BYTES, Level};
 use super::listed::{HEAD, Kind, Listed};
 use crate::scoring::money::{Currency, Money};
 
-/// How many are listed: as many as there are amounts of, but the one that stands in the profile.
+/// How many are in the list: with the one in the profile, as many as there are currencies with amounts.
 const LISTED_MAX: u32 = 3;
 
 const _: () = assert!(LISTED_MAX as usize + 1 == CURRENCIES_KEPT);
 
-/// The level in `currency`, where it is listed: where it is, and that.
+/// The level in `currency` from the list, and its position.
 pub(super) fn find(listed: &Listed, currency: Currency) -> Option<(usize, Level)> {
     let tag = currency.number().into();
     listed.find(Kind::Level, tag, |entry| read(entry, currency))
 }
 
-/// Learns from `money` paid to a payee where sums lie so many doublings above their payers' levels; `own`
-/// is the level that stands in the profile. Returns what the payee may learn of it.
+/// Learns from `money` paid to a payee whose price level is `payee_doublings`; `own` is the level in the
+/// profile. Returns what the payee may learn from it.
 pub(super) fn learn(
     own: &mut Level,
     listed: &mut Listed,
@@ -37,7 +38,7 @@ pub(super) fn learn(
     match found {
         Some((at, _)) if level.sums() <= own.sums() => listed.put(at, HEAD, level.to_bytes()),
         Some((at, _)) => {
-            // The one known best is at hand.
+            // The best-known level goes into the profile.
             listed.remove(at);
             mem::swap(own, &mut level);
             push(listed, level);
@@ -51,7 +52,7 @@ fn push(listed: &mut Listed, level: Level) {
     let Some(currency) = level.currency() else {
         return;
     };
-    // Who pays once in many currencies must not make the account forget those it lives with.
+    // Paying once in many currencies must not displace those that the account lives with.
     let worth = |entry: &[u8]| entry.get(HEAD).copied();
     listed.forget_least(Kind::Level, LISTED_MAX, worth);
     let tag = currency.number().into();
@@ -65,7 +66,7 @@ fn read(entry: &[u8], currency: Currency) -> Option<Level> {
     Level::from_bytes(currency, bytes)
 }
 
-/// Checks that an entry may have been laid down under this tag.
+/// Checks that an entry may have been written under this tag.
 pub(super) fn check(entry: &[u8], tag: u16) -> Option<()> {
     let currency = Currency::from_number(u8::try_from(tag).ok()?)?;
     read(entry, currency).map(|_| ())

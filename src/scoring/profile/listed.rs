@@ -1,10 +1,11 @@
-//! Small things of different lengths, one after the other in one piece of memory.
+//! A list of entries of different kinds and lengths in one allocation: each has a header (length, kind, tag)
+//! and bytes.
 
 use crate::prefetch::prefetch;
 use crate::scoring::heap;
 use crate::scoring::packing::{Reader, put_varint};
 
-/// What an entry is about. Those of a kind stand together, in the order of the kinds.
+/// The kind of an entry. Entries of a kind are together, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// The amounts paid in one currency.
@@ -13,17 +14,17 @@ pub(super) enum Kind {
     Device,
     /// A payee.
     Payee,
-    /// The level of the sums in one more currency.
+    /// The level of the amounts in one more currency.
     Level,
 }
 
-/// Each entry is its [`Head`] and what its owner lays down.
+/// The entries, one after the other: each is a [`Head`] and what its owner wrote.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Listed {
     bytes: Vec<u8>,
 }
 
-/// How many bytes stand before what the owner laid down.
+/// The size of an entry's header.
 pub(super) const HEAD: usize = 4;
 
 impl Listed {
@@ -36,7 +37,7 @@ impl Listed {
         out.extend_from_slice(&self.bytes);
     }
 
-    /// Reads a list in which every entry passes `check`, by its kind, its tag and all of its bytes.
+    /// Reads a list. Every entry must pass `check`, which gets its kind, its tag and all of its bytes.
     pub(super) fn read_image(
         rest: &mut Reader<'_>,
         check: impl Fn(Kind, u16, &[u8]) -> Option<()>,
@@ -48,7 +49,7 @@ impl Listed {
         };
         let (mut end, mut last) = (0, 0);
         for Entry { at, head, bytes } in listed.entries() {
-            // Who looks for one stops at the first that is of a later kind.
+            // A search stops at the first entry of a later kind.
             if head.kind_number() < last {
                 return None;
             }
@@ -59,12 +60,12 @@ impl Listed {
         (end == listed.bytes.len()).then_some(listed)
     }
 
-    /// Asks for all of it.
+    /// Requests all of it from memory.
     pub(super) fn fetch(&self) {
         prefetch(&self.bytes);
     }
 
-    /// The entries of a kind: where each is, and all of its bytes.
+    /// The entries of a kind: the position and all bytes of each.
     pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (usize, &[u8])> {
         self.entries()
             .skip_while(move |entry| entry.head.kind_number() < kind as u32)
@@ -72,7 +73,7 @@ impl Listed {
             .map(|entry| (entry.at, entry.bytes))
     }
 
-    /// The first entry of this kind and tag that `read` makes something of: where it is, and that.
+    /// The first entry of this kind and tag for which `read` returns something: its position, and that.
     pub(super) fn find<'a, T>(
         &'a self,
         kind: Kind,
@@ -85,13 +86,13 @@ impl Listed {
             .find_map(|entry| Some((entry.at, read(entry.bytes)?)))
     }
 
-    /// The bytes of the entry at `at`, to be changed where they are.
+    /// The bytes of the entry at `at`, for changes in place.
     pub(super) fn entry_mut(&mut self, at: usize) -> Option<&mut [u8]> {
         let len = self.head_at(at)?.len();
         self.bytes.get_mut(at..)?.get_mut(..len)
     }
 
-    /// Adds an entry of what `write` appends, as the last of its kind; returns where it is.
+    /// Adds an entry as the last of its kind, with what `write` appends; returns its position.
     pub(super) fn push(
         &mut self,
         kind: Kind,
@@ -112,7 +113,7 @@ impl Listed {
         at
     }
 
-    /// Makes the entry at `at` the first of all; it is of the first kind.
+    /// Moves the entry at `at`, which is of the first kind, to the front of the list.
     pub(super) fn move_to_front(&mut self, at: usize) {
         let Some(head) = self.head_at(at) else { return };
         if let Some(moved) = self.bytes.get_mut(..at.saturating_add(head.len())) {
@@ -120,7 +121,7 @@ impl Listed {
         }
     }
 
-    /// Puts `bytes` over those that the entry at `at` has from `offset` on.
+    /// Overwrites the bytes of the entry at `at` from `offset` on.
     pub(super) fn put<const N: usize>(&mut self, at: usize, offset: usize, bytes: [u8; N]) {
         let entry = self.entry_mut(at);
         let place = entry.and_then(|entry| entry.get_mut(offset..)?.first_chunk_mut());
@@ -129,7 +130,7 @@ impl Listed {
         }
     }
 
-    /// Puts `bytes` between those of the entry at `at`: before what it has from `offset` on.
+    /// Inserts `bytes` into the entry at `at`, before what it has at `offset`.
     pub(super) fn insert<const N: usize>(&mut self, at: usize, offset: usize, bytes: [u8; N]) {
         let Some(head) = self.head_at(at) else { return };
         self.make_room(N);
@@ -144,7 +145,7 @@ impl Listed {
         self.set_head(at, head.with_len(head.len().saturating_add(N)));
     }
 
-    /// Cuts the entry at `at` off after its first `len` bytes.
+    /// Shortens the entry at `at` to its first `len` bytes.
     pub(super) fn truncate(&mut self, at: usize, len: usize) {
         let Some(head) = self.head_at(at) else { return };
         let len = len.clamp(HEAD, head.len());
@@ -159,7 +160,8 @@ impl Listed {
         }
     }
 
-    /// Removes what is worth least of a kind until one more makes at most `max`; returns how many went.
+    /// Removes the entries of a kind with the least `worth`, until one more makes at most `max`; returns how
+    /// many were removed.
     pub(super) fn forget_least<W: Ord>(
         &mut self,
         kind: Kind,
@@ -192,7 +194,7 @@ impl Listed {
         })
     }
 
-    /// Where the entries of a kind end.
+    /// The position behind the last entry of a kind.
     fn end_of(&self, kind: Kind) -> usize {
         self.entries()
             .find(|entry| entry.head.kind_number() > kind as u32)
@@ -210,8 +212,8 @@ impl Listed {
         }
     }
 
-    /// Takes what the allocator gives anyway: its sizes are up to a quarter apart, which is enough to grow
-    /// by, and there are many accounts.
+    /// Grows to the next size of the allocator: these are up to a quarter apart, which is enough to grow by,
+    /// and there are many accounts.
     fn make_room(&mut self, more: usize) {
         let needed = self.bytes.len().saturating_add(more);
         if needed > self.bytes.capacity() {
@@ -222,15 +224,15 @@ impl Listed {
     }
 }
 
-/// Something listed.
+/// An entry of the list.
 struct Entry<'a> {
     at: usize,
     head: Head,
     bytes: &'a [u8],
 }
 
-/// The first bytes of an entry. From the lowest bit on: how many bytes follow them; its kind; and a tag
-/// that tells it from almost all others of its kind.
+/// The header of an entry. From the lowest bit on: how many bytes follow it, the kind, and a tag that
+/// distinguishes it from almost all others of its kind.
 #[derive(Debug, Clone, Copy)]
 struct Head(u32);
 
@@ -250,13 +252,13 @@ impl Head {
             .map(|head| Self(u32::from_le_bytes(*head)))
     }
 
-    /// The same before an entry of `len` bytes, these included.
+    /// The same for an entry of `len` bytes, header included.
     fn with_len(self, len: usize) -> Self {
         let behind = u32::try_from(len.saturating_sub(HEAD)).unwrap_or(BEHIND_MAX);
         Self(self.0 & !BEHIND_MAX | behind.min(BEHIND_MAX))
     }
 
-    /// How many bytes the entry has, these included.
+    /// The length of the entry, header included.
     const fn len(self) -> usize {
         ((self.0 & BEHIND_MAX) as usize).saturating_add(HEAD)
     }

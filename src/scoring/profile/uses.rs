@@ -3,14 +3,14 @@
 use super::listed::{HEAD, Listed};
 use crate::scoring::time::Timestamp;
 
-/// How often a device or a payee was used, and when last. What is listed of either begins with this.
+/// How often a device or a payee was used, and when last. Entries of both begin with this.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Uses {
     pub(super) times: u32,
     pub(super) last: Timestamp,
 }
 
-/// Where in an entry this ends.
+/// Where this ends in an entry.
 pub(super) const USES_END: usize = HEAD + Uses::BYTES;
 
 impl Uses {

@@ -1,4 +1,4 @@
-//! The answer that was given to a remembered payment, packed into bytes.
+//! The answer to a remembered payment, packed into bytes.
 
 use std::sync::Arc;
 
@@ -19,16 +19,16 @@ const HAS_REASONS: u8 = 1 << 2;
 
 /// The code of `PAYER_CONFIRMED` among those of signals.
 const PAYER_CONFIRMED: u8 = u8::MAX;
-/// Stands before a number that is not a whole one below it.
+/// Precedes a number that is not a whole one below it.
 const NOT_WHOLE: u8 = u8::MAX;
 /// Stands for no shadow decision.
 const NO_SHADOW: u8 = 3;
 
-/// How many bytes the question, if one was asked, and a reason with its evidence take, about.
+/// About how many bytes a confirmation takes, and a reason with its evidence.
 const QUESTION_BYTES: usize = 24;
 const REASON_BYTES: usize = 28;
 
-/// How many bytes beyond the least [`write`] will append, about.
+/// About how many bytes [`write`] will append beyond the minimum.
 pub(super) fn expected_bytes(assessment: &Assessment) -> usize {
     let question = if assessment.confirmation.is_some() {
         QUESTION_BYTES
@@ -39,7 +39,7 @@ pub(super) fn expected_bytes(assessment: &Assessment) -> usize {
     question.saturating_add(reasons)
 }
 
-/// Appends `assessment` but for its decision. `policy_number` stands for the policy's version.
+/// Appends `assessment` without its decision. `policy_number` stands for the policy's version.
 pub(super) fn write(out: &mut Vec<u8>, assessment: &Assessment, policy_number: u16) {
     let flag = |is: bool, flag: u8| if is { flag } else { 0 };
     let shadow = assessment.shadow_decision;
@@ -50,7 +50,7 @@ pub(super) fn write(out: &mut Vec<u8>, assessment: &Assessment, policy_number: u
         | (assessment.history as u8) << 2
         | shadow.map_or(NO_SHADOW, |shadow| shadow as u8) << 4;
     out.extend_from_slice(&[flags, names]);
-    // The question stands early: a token that comes back is looked for there.
+    // Early, because tokens are looked for there.
     if let Some(Confirmation { token, expire_time }) = assessment.confirmation {
         out.extend_from_slice(token.as_bytes());
         put_signed(out, expire_time.unix_ms());
@@ -148,12 +148,12 @@ fn write_evidence(out: &mut Vec<u8>, evidence: &Evidence) {
     }
 }
 
-/// One of few, or none of them.
+/// One of few values, or none.
 fn put_choice(out: &mut Vec<u8>, choice: Option<u8>) {
     out.push(choice.map_or(0, |nth| nth.saturating_add(1)));
 }
 
-/// A number to its last bit; a small whole one in one byte.
+/// A number to the last bit; a small whole number takes one byte.
 fn put_number(out: &mut Vec<u8>, value: f64) {
     #[expect(
         clippy::cast_possible_truncation,
@@ -169,13 +169,13 @@ fn put_number(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// The question that was asked with this answer, if one was.
+/// The confirmation that was asked for, if any.
 pub(super) fn read_question(mut rest: Reader<'_>) -> Option<Confirmation> {
     let [flags, _] = rest.array()?;
     read_confirmation(&mut rest, flags)?
 }
 
-/// The answer. `version` tells the policy's version by its number.
+/// The answer. `version` gives the policy's version by its number.
 pub(super) fn read(
     rest: Reader<'_>,
     decision: Decision,
@@ -185,13 +185,12 @@ pub(super) fn read(
     Some(assessment(decision, version(policy_number)))
 }
 
-/// Whether this is an answer.
+/// Whether these bytes are an answer.
 pub(super) fn is_whole(rest: Reader<'_>) -> bool {
     read_all_but(rest).is_some()
 }
 
-/// The answer but for its decision and its policy's version: the number of this, and what makes the
-/// answer of the two.
+/// The answer without its decision and policy version: returns the policy's number, and a function of the two.
 fn read_all_but(
     mut rest: Reader<'_>,
 ) -> Option<(u16, impl FnOnce(Decision, Arc<str>) -> Assessment)> {

@@ -1,7 +1,7 @@
-//! What is rarely looked at of a remembered payment, packed into bytes: its ids, and the answer it got.
+//! The part of a record that is rarely read, packed into bytes: its ids, and the answer it got.
 //!
-//! What every decision looks at stands in the record's fixed part; this is what evidence, replays and
-//! the last comparison of ids need.
+//! The fixed-size [entry](super::entry) is what every decision reads; this is for evidence, replayed answers,
+//! and the final comparison of ids.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use crate::scoring::payment::{PayeeType, PaymentKind};
 use crate::scoring::submission::{Submission, Tagged};
 use crate::scoring::time::Span;
 
-/// How many bytes of a detail are neither ids nor reasons, about.
+/// About how many bytes of a detail are neither ids nor reasons.
 const FIXED_BYTES: usize = 14;
 
 const HAS_ORDER: u8 = 1;
@@ -22,7 +22,7 @@ const HAS_SESSION: u8 = 1 << 2;
 const HAS_DUPLICATE_WINDOW: u8 = 1 << 3;
 const HAS_CONFIRMED_BY: u8 = 1 << 4;
 
-/// How many bytes the detail of a payment and its answer will take, about.
+/// About how many bytes a detail will take.
 pub(super) fn expected_bytes(submission: &Submission<'_>, assessment: &Assessment) -> usize {
     let ids = [&submission.order_id, &submission.device_id];
     let bytes = |id: &Tagged<'_>| id.packed.packed_bytes();
@@ -34,8 +34,8 @@ pub(super) fn expected_bytes(submission: &Submission<'_>, assessment: &Assessmen
         .saturating_add(answer::expected_bytes(assessment))
 }
 
-/// Appends the detail of a payment and its answer. `policy_number` stands for the policy's version. What
-/// is looked at most stands first.
+/// Appends the detail of a payment and its answer. `policy_number` stands for the policy's version. What is
+/// read most comes first.
 pub(super) fn write(
     out: &mut Vec<u8>,
     submission: &Submission<'_>,
@@ -95,7 +95,7 @@ pub(super) fn device_id(detail: &[u8]) -> Option<PackedId<'_>> {
     ids.id()
 }
 
-/// Whether a detail is of a payment that the payer confirmed.
+/// Whether the payer confirmed the payment of a detail.
 pub(super) fn is_confirmed(detail: &[u8]) -> bool {
     detail
         .first()
@@ -106,7 +106,7 @@ fn payee_type(names: u8) -> Option<PayeeType> {
     PayeeType::ALL.get(usize::from(names & 0xf)).copied()
 }
 
-/// A detail, read to its end.
+/// A detail, decoded.
 pub(super) struct Detail<'a> {
     pub(super) payee: (PayeeType, PackedId<'a>),
     pub(super) kind: PaymentKind,
@@ -156,7 +156,7 @@ impl<'a> Detail<'a> {
         })
     }
 
-    /// Whether all of it may have been laid down.
+    /// Whether it is such as may have been written.
     pub(super) fn is_sound(&self) -> bool {
         let optional = [self.order_id, self.device_id, self.session_id];
         let (_, payee_id) = self.payee;
@@ -166,7 +166,7 @@ impl<'a> Detail<'a> {
             && answer::is_whole(self.answer.clone())
     }
 
-    /// The answer that was given. `version` tells the policy's version by its number.
+    /// The answer that was given. `version` gives a policy's version by its number.
     pub(super) fn assessment(
         &self,
         decision: Decision,
@@ -175,7 +175,7 @@ impl<'a> Detail<'a> {
         answer::read(self.answer.clone(), decision, version)
     }
 
-    /// The question that was asked, if one was.
+    /// The confirmation that was asked for, if any.
     pub(super) fn question(&self) -> Option<Confirmation> {
         answer::read_question(self.answer.clone())
     }

@@ -1,4 +1,4 @@
-//! The part of a record that every decision may look at: of one size, and packed where it lies.
+//! The fixed-size part of a record, packed: what every decision may look at.
 
 use super::tags::Tags;
 use crate::scoring::assessment::Decision;
@@ -15,40 +15,40 @@ pub(super) type Packed = [[u8; 8]; WORDS];
 /// How many bytes that takes.
 pub(super) const PACKED_BYTES: usize = size_of::<Packed>();
 
-// Above what the money takes of a word: the decision, and what is known besides.
+// In the word of the money, above it: the decision, and flags.
 const DECISION_SHIFT: u32 = Money::BITS;
 const TOKEN_SPENT: u64 = 1 << (DECISION_SHIFT + 2);
 const LEARNT: u64 = TOKEN_SPENT << 1;
 const PAYEE_WAS_KNOWN: u64 = TOKEN_SPENT << 2;
 const HELD_AGAINST_ANOTHER: u64 = TOKEN_SPENT << 3;
 
-/// Above how many bits of a half word the outcome stands, below which is when it was reported.
+/// In the half word of the outcome: the outcome stands above this many bits, which say when it was reported.
 const AFTER_BITS: u32 = 28;
 
-/// The longest time after the score that an outcome is noted for, in milliseconds: three days, of one in which
-/// it can be.
+/// The longest time between score and outcome that is recorded, in milliseconds: three days, although records
+/// last one.
 pub(super) const OUTCOME_AFTER_MS_MAX: u32 = (1 << AFTER_BITS) - 1;
 
-/// Stands, where the number of an outcome does, for having been paid after it was unknown.
+/// The number, among those of outcomes, for a payment that succeeded after its outcome was unknown.
 pub(super) const PAID_AFTER_DOUBT: u8 = 9;
 
-/// The part of a record that every decision may look at.
+/// The fixed-size part of a record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Entry {
     pub(super) score_time: Timestamp,
     pub(super) money: Money,
-    /// Where its detail begins, counted from the first byte ever, those that were taken out apart.
+    /// Where its detail begins, counted from the first byte ever, without the details that were removed.
     pub(super) detail: u32,
     /// How long after the score the outcome was reported, in milliseconds; no longer than
     /// [`OUTCOME_AFTER_MS_MAX`].
     pub(super) outcome_after_ms: u32,
     pub(super) tags: Tags,
     pub(super) payee_tag: u16,
-    /// 0: from no device that is known.
+    /// 0: no device is known.
     pub(super) device_tag: u16,
     pub(super) decision: Decision,
     pub(super) outcome: Option<Outcome>,
-    /// Whether it was unknown what became of it, before it was known to be paid.
+    /// Whether it succeeded after its outcome was unknown.
     pub(super) paid_after_doubt: bool,
     /// Whether the token that this record's own answer handed out has been spent.
     pub(super) token_spent: bool,
@@ -68,8 +68,7 @@ impl Entry {
         }
     }
 
-    /// The number of its outcome, and of having been paid after doubt: 0 for none. Read again by
-    /// [`outcome`].
+    /// The number of its outcome, or [`PAID_AFTER_DOUBT`]; 0 for none. Read again by [`outcome`].
     pub(super) const fn outcome_number(&self) -> u8 {
         match self.outcome {
             None => 0,
@@ -78,7 +77,7 @@ impl Entry {
         }
     }
 
-    /// Packed. All of it comes back by [`unpack`](Self::unpack).
+    /// The packed form, from which [`unpack`](Self::unpack) restores all of it.
     pub(super) fn pack(&self) -> Packed {
         let flag = |is: bool, flag: u64| if is { flag } else { 0 };
         let sum = self.money.to_bits()
@@ -104,7 +103,7 @@ impl Entry {
         ]
     }
 
-    /// What was packed.
+    /// Restores a packed entry.
     #[inline]
     pub(super) fn unpack(packed: &Packed) -> Self {
         let [_, sum, [.., r0, r1, r2, r3], [.., v0, v1]] = *packed;
@@ -132,7 +131,7 @@ impl Entry {
         }
     }
 
-    // Single fields of what was packed, for who goes over many.
+    // Single fields of a packed entry, for going over many.
 
     #[inline]
     pub(super) const fn score_time_of(packed: &Packed) -> Timestamp {
@@ -152,7 +151,7 @@ impl Entry {
         u32::from_le_bytes([*d0, *d1, *d2, *d3])
     }
 
-    /// Its detail now begins so many bytes further ahead.
+    /// Moves the beginning of its detail forward by this much.
     pub(super) const fn move_detail(packed: &mut Packed, by: u32) {
         let begin = Self::detail_of(packed).wrapping_sub(by);
         let [_, _, [d0, d1, d2, d3, ..], _] = packed;
@@ -189,7 +188,7 @@ impl Entry {
     }
 }
 
-/// The outcome of this number; 0 stands for none, and so does what is no number of one.
+/// The outcome with this number; `None` for 0, and for what is no such number.
 pub(super) fn outcome(number: u8) -> Option<Outcome> {
     if number == PAID_AFTER_DOUBT {
         return Some(Outcome::Succeeded);
@@ -228,12 +227,12 @@ impl<'a> Entries<'a> {
         self.0.iter().map(Entry::unpack)
     }
 
-    /// As they lie.
+    /// In packed form.
     pub(super) const fn packed(self) -> &'a [Packed] {
         self.0
     }
 
-    /// The tags of each, from this place on.
+    /// The tags of each, from this index on.
     pub(super) fn tags_from(self, nth: usize) -> impl Iterator<Item = Tags> + 'a {
         let packed = self.0.get(nth..).unwrap_or_default();
         packed.iter().map(Entry::tags_of)
@@ -242,7 +241,7 @@ impl<'a> Entries<'a> {
 
 #[cfg(test)]
 impl Entry {
-    /// Of a payment that was allowed, and of which nothing has been heard.
+    /// A payment that was allowed, without an outcome.
     pub(super) const fn allowed(score_time: Timestamp, money: Money) -> Self {
         Self {
             score_time,

@@ -1,4 +1,4 @@
-//! The newest records of a window, looked at where they lie.
+//! The newest records of a window, read in place.
 
 use super::Window;
 use super::entry::{Entry, Packed};
@@ -17,7 +17,7 @@ pub struct Recent<'a> {
 impl<'a> Recent<'a> {
     /// Those after `moment`.
     pub(super) fn after(self, moment: Timestamp) -> Self {
-        // They stand in time order. Found at once, so that whoever goes over them need not ask each.
+        // They are in time order. The first is found at once, so that callers need not check each.
         let mut packed = self.packed.iter();
         let older = packed.rposition(|packed| Entry::score_time_of(packed) <= moment);
         let from = older.map_or(0, |nth| nth.saturating_add(1));
@@ -33,7 +33,7 @@ impl<'a> Recent<'a> {
         Self { packed, ..self }
     }
 
-    /// All but the newest so many.
+    /// All but the newest `count`.
     #[must_use]
     pub fn but_newest(self, count: usize) -> Self {
         let to = self.packed.len().saturating_sub(count);
@@ -60,7 +60,7 @@ impl<'a> Recent<'a> {
         packed.map(move |packed| RecordRef { packed, window })
     }
 
-    /// When the `nth` newest was made of those whose standing counts; the newest is the first.
+    /// When the `nth` newest was made of those whose standing counts; 1 is the newest.
     #[must_use]
     pub fn nth_newest(self, nth: u32, counts: impl Fn(Standing) -> bool) -> Option<Timestamp> {
         let mut counted = self.iter().filter(|record| counts(record.standing()));
@@ -68,7 +68,7 @@ impl<'a> Recent<'a> {
         found.map(RecordRef::score_time)
     }
 
-    /// The one in this place, counted from the newest, which is the zeroth.
+    /// The record with this index; the newest has index 0.
     #[must_use]
     pub fn get(self, nth: usize) -> Option<RecordRef<'a>> {
         let place = self.packed.len().checked_sub(nth)?.checked_sub(1)?;

@@ -1,4 +1,4 @@
-//! A remembered payment: as the window keeps it, and taken out whole.
+//! A remembered payment: read in place, or taken out as a whole.
 
 use std::sync::Arc;
 
@@ -34,7 +34,7 @@ pub struct Record {
     pub confirmed_by: Option<ConfirmationToken>,
 }
 
-/// A payment that has just been decided, to be remembered.
+/// A payment that was just decided, to be remembered.
 #[derive(Debug, Clone, Copy)]
 pub struct Decided<'a> {
     /// What was asked.
@@ -51,16 +51,16 @@ pub struct Decided<'a> {
     pub payee_was_known: bool,
 }
 
-/// A remembered payment, looked at where it lies.
+/// A remembered payment, read in place.
 #[derive(Debug, Clone, Copy)]
 pub struct RecordRef<'a> {
     pub(super) packed: &'a Packed,
-    /// Where it lies.
+    /// The window that it is in.
     pub(super) window: &'a Window,
 }
 
 impl<'a> RecordRef<'a> {
-    /// Of which mostly one field is wanted, and no more is unpacked.
+    /// Mostly a single field is used, and the compiler unpacks no more than that.
     #[inline]
     fn entry(self) -> Entry {
         Entry::unpack(self.packed)
@@ -86,7 +86,7 @@ impl<'a> RecordRef<'a> {
         self.standing().outcome
     }
 
-    /// Whether it was unknown what became of it, before it was known to be paid.
+    /// Whether it succeeded after its outcome was unknown.
     #[must_use]
     pub fn was_paid_after_doubt(self) -> bool {
         self.entry().paid_after_doubt
@@ -129,13 +129,13 @@ impl<'a> RecordRef<'a> {
         self.entry().learnt
     }
 
-    /// Whether the token that it handed out has been spent.
+    /// Whether the token that it handed out was spent.
     #[must_use]
-    pub fn was_token_spent(self) -> bool {
+    fn was_token_spent(self) -> bool {
         self.entry().token_spent
     }
 
-    /// Whether the payer was asked about it and has said neither yes nor no, as far as is known.
+    /// Whether the payer was asked to confirm it, and neither did nor refused, as far as is known.
     #[must_use]
     pub fn is_question_open(self) -> bool {
         let Standing { decision, outcome } = self.standing();
@@ -144,13 +144,13 @@ impl<'a> RecordRef<'a> {
             && !self.was_token_spent()
     }
 
-    /// Whether the payer was asked about it and nothing was heard since: it was not even sent.
+    /// The same, and no outcome was reported: the payment was not even sent.
     #[must_use]
     pub fn was_left_unanswered(self) -> bool {
         self.is_question_open() && self.outcome().is_none()
     }
 
-    /// Whether the time to answer is over, if the payer was asked about it.
+    /// Whether the time to confirm is over, if the payer was asked to.
     pub(super) fn is_question_expired(self, now: Timestamp) -> bool {
         let asked = self.detail().and_then(|detail| detail.question());
         asked.is_some_and(|asked| asked.expire_time <= now)
@@ -165,7 +165,7 @@ impl<'a> RecordRef<'a> {
                 .is_some_and(|detail| detail.confirmed_by == Some(token))
     }
 
-    /// Whether the payer was asked about it and said yes.
+    /// Whether the payer confirmed it.
     #[must_use]
     pub fn was_confirmed(self) -> bool {
         detail::is_confirmed(self.detail_bytes())
@@ -184,7 +184,7 @@ impl<'a> RecordRef<'a> {
             .is_some_and(|detail| detail.payment_id == payment_id.id())
     }
 
-    /// Whether it pays the same payee the same sum.
+    /// Whether it pays the same amount to the same payee.
     #[must_use]
     #[inline]
     pub fn pays_the_same_as(self, submission: &Submission<'_>) -> bool {
@@ -198,7 +198,7 @@ impl<'a> RecordRef<'a> {
         self.payee_tag() == submission.payee_id.tag && self.has_payee_of(submission)
     }
 
-    /// The same, whatever the tags say. Out of line: the tags of most differ.
+    /// The same without comparing tags first. Out of line, as most tags differ.
     #[inline(never)]
     fn has_payee_of(self, submission: &Submission<'_>) -> bool {
         let payee_type = submission.payment.payee.payee_type;
@@ -235,7 +235,7 @@ impl<'a> RecordRef<'a> {
         self.entry().device_tag != 0
     }
 
-    /// Whether it came from another device, where both are known.
+    /// Whether it came from another device, if both devices are known.
     #[must_use]
     pub fn came_from_another_device_than(self, submission: &Submission<'_>) -> bool {
         let Some(device_id) = &submission.device_id else {
@@ -300,7 +300,7 @@ impl<'a> RecordRef<'a> {
         })
     }
 
-    /// The whole record. `version` tells a policy's version by its number.
+    /// The whole record. `version` gives a policy's version by its number.
     #[must_use]
     pub fn record(
         self,
@@ -324,12 +324,12 @@ impl<'a> RecordRef<'a> {
         Entry::payee_tag_of(self.packed)
     }
 
-    /// The payee as it was laid down.
+    /// The payee, packed.
     pub(in crate::scoring) fn packed_payee(self) -> Option<(PayeeType, PackedId<'a>)> {
         detail::payee(self.detail_bytes())
     }
 
-    /// The device, if one is known, as it was laid down, and the tag of its id.
+    /// The device, packed, and the tag of its id, if it is known.
     pub(in crate::scoring) fn packed_device(self) -> Option<(u16, PackedId<'a>)> {
         Some((self.entry().device_tag, self.device_id()?))
     }
@@ -346,7 +346,7 @@ impl<'a> RecordRef<'a> {
         Detail::read(self.detail_bytes())
     }
 
-    /// Found only where it is asked for: most records are passed over.
+    /// Looked up only when needed: most records are passed over.
     fn detail_bytes(self) -> &'a [u8] {
         self.window.detail_at(Entry::detail_of(self.packed))
     }

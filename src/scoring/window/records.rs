@@ -1,30 +1,29 @@
-//! Where the records of a window lie: all of them in one piece of memory.
+//! The memory that the records of a window are in: one allocation.
 //!
-//! The fixed parts of records stand side by side at its start, with room for more; behind them lie their
-//! details, one after the other. So an account's payments are one allocation that grows in few steps: many
-//! allocations of many sizes, each moved to a larger one now and then, leave an allocator's pages of each
-//! size partly empty.
+//! Entries are side by side at its start, with room for more; details follow, one after the other. A single
+//! allocation that grows in few steps wastes less: many of different sizes, moved to larger ones now and then,
+//! would leave the allocator's pages partly empty.
 
 use std::ops::Range;
 
 use super::entry::{Entries, Entry, PACKED_BYTES, Packed};
 use crate::scoring::heap;
 
-/// The piece, and what of it is what.
+/// The allocation and its layout.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Records {
-    /// Room for entries, then details.
+    /// Room for entries, then the details.
     bytes: Vec<u8>,
-    /// For how many entries there is room.
+    /// How many entries there is room for.
     places: u32,
-    /// In which of these places the oldest entry is, and where the next will be.
+    /// The index of the oldest entry in that room, and of the next one.
     oldest: u32,
     next: u32,
     /// How many bytes at the start of the details are forgotten.
     details_forgotten: u32,
 }
 
-/// The same records are the same wherever they lie.
+/// Equal records are equal wherever they are in memory.
 impl PartialEq for Records {
     fn eq(&self, other: &Self) -> bool {
         self.entries() == other.entries() && self.details() == other.details()
@@ -32,11 +31,11 @@ impl PartialEq for Records {
 }
 
 impl Records {
-    /// Records of these entries and details.
+    /// From these entries and details.
     pub(super) fn of(entries: &[Entry], details: &[u8]) -> Self {
         let mut records = Self::default();
         if entries.is_empty() && details.is_empty() {
-            // Most accounts are idle, and take no room for payments.
+            // Most accounts are idle, and need no allocation.
             return records;
         }
         records.make_room(entries.len(), details.len());
@@ -49,7 +48,7 @@ impl Records {
         Entries::of(self.entry_bytes())
     }
 
-    /// The details of all entries, in their order.
+    /// The details of all entries, in order.
     pub(super) fn details(&self) -> &[u8] {
         self.bytes.get(self.details_start()..).unwrap_or_default()
     }
@@ -66,7 +65,7 @@ impl Records {
         heap::bytes_of::<u8>(self.bytes.capacity())
     }
 
-    /// The newest `entries` entries, and the newest `details` bytes of details, as they lie.
+    /// The newest `entries` entries, and the newest `details` bytes of details.
     pub(super) fn newest(&self, entries: usize, details: usize) -> [&[u8]; 2] {
         [
             last_of(self.entry_bytes(), entries.saturating_mul(PACKED_BYTES)),
@@ -74,8 +73,8 @@ impl Records {
         ]
     }
 
-    /// Adds `entry` as the newest, with the detail that `write` appends, of about `expected` bytes; whatever
-    /// else that does to the vector is lost.
+    /// Adds `entry` as the newest. `write` appends its detail, of about `expected` bytes, and must do nothing
+    /// else.
     pub(super) fn push(
         &mut self,
         entry: &Entry,
@@ -90,7 +89,7 @@ impl Records {
         self.put(entry);
     }
 
-    /// Changes the entry in this place, counted from the oldest; returns what it was and what it is now.
+    /// Changes an entry; returns it before and after.
     pub(super) fn change(
         &mut self,
         nth: usize,
@@ -104,8 +103,8 @@ impl Records {
         Some((before, after))
     }
 
-    /// Takes out the entry in this place, and its detail, which has this place among the details. Were that
-    /// left, who is asked again and again would leave one more each time.
+    /// Removes an entry, and its detail, which is this range of the details. If the detail stayed, each payment
+    /// that is decided anew would leave one more.
     pub(super) fn remove(&mut self, nth: usize, detail: Range<usize>) -> Option<Entry> {
         let removed = self.entries().get(nth)?;
         let behind = self.places_mut().get_mut(nth..)?;
@@ -127,8 +126,8 @@ impl Records {
         Some(removed)
     }
 
-    /// Forgets the oldest `count` entries and the first `details` bytes of details. When no entry is left,
-    /// room for more than `keep` bytes is given back.
+    /// Forgets the oldest `count` entries and the first `details` bytes of details. When none is left, an
+    /// allocation of more than `keep` bytes is freed.
     pub(super) fn forget(&mut self, count: usize, details: usize, keep: usize) {
         let more = |number: u32, more: usize| {
             number.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
@@ -151,7 +150,7 @@ impl Records {
         self.bytes.get(oldest..next).unwrap_or_default()
     }
 
-    /// The entries, to be changed where they are.
+    /// The entries, for changes in place.
     fn places_mut(&mut self) -> &mut [Packed] {
         let (oldest, next) = (bytes_of(self.oldest), bytes_of(self.next));
         let bytes = self.bytes.get_mut(oldest..next).unwrap_or_default();
@@ -159,7 +158,7 @@ impl Records {
         words.as_chunks_mut().0
     }
 
-    /// Puts `entry` in the next place, of which there is one.
+    /// Writes `entry` into the next place, which must exist.
     fn put(&mut self, entry: &Entry) {
         let nth = self.len();
         self.next = self.next.saturating_add(1);
@@ -172,9 +171,9 @@ impl Records {
         bytes_of(self.places).saturating_add(self.details_forgotten as usize)
     }
 
-    /// Makes room for so many more entries and bytes of details, and shares out what the piece has beyond
-    /// that. Where records come and go there is to be an eighth more, or they would move at each of them; and
-    /// they stay in a piece that is large enough and not twice as large.
+    /// Makes room for this many more entries and bytes of details, and divides the spare room between them.
+    /// Where records come and go, an eighth more is allocated, or they would be moved each time. An allocation
+    /// that is large enough and less than twice as large is kept.
     fn make_room(&mut self, more: usize, more_details: usize) {
         let count = self.len().saturating_add(more).max(1);
         let details = self.details_len().saturating_add(more_details);
@@ -208,7 +207,7 @@ impl Records {
         let (details, to) = (self.details_start()..self.bytes.len(), bytes_of(places));
         let end = to.saturating_add(details.len());
         if to > details.start {
-            // They make room for entries before these come.
+            // The details make room for entries first.
             self.bytes.resize(end.max(details.end), 0);
             self.bytes.copy_within(details, to);
             self.bytes.copy_within(entries, 0);
@@ -220,13 +219,13 @@ impl Records {
     }
 }
 
-/// The last `count` of `bytes`, or all where there are fewer.
+/// The last `count` of `bytes`, or all if there are fewer.
 fn last_of(bytes: &[u8], count: usize) -> &[u8] {
     let from = bytes.len().saturating_sub(count);
     bytes.get(from..).unwrap_or_default()
 }
 
-/// How many bytes so many entries take.
+/// How many bytes this many entries take.
 const fn bytes_of(entries: u32) -> usize {
     (entries as usize).saturating_mul(PACKED_BYTES)
 }

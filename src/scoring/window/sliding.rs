@@ -1,9 +1,9 @@
-//! A run of things that grows at its end and is forgotten from its start, side by side in memory.
+//! A queue in contiguous memory: items are added at the end and forgotten from the start.
 
 use crate::scoring::heap;
 
-/// What was put in last stands last; what was forgotten leaves room that is used again before more is
-/// asked for. Unlike in a ring the things are always one slice, so they are searched in one go.
+/// Unlike in a ring buffer all items are always one slice, so they are searched in one go. Forgotten items
+/// leave room that is reused before more is allocated.
 #[derive(Debug, Clone)]
 pub(super) struct Sliding<T> {
     items: Vec<T>,
@@ -46,7 +46,7 @@ impl<T: Copy> Sliding<T> {
         self.items.push(item);
     }
 
-    /// Forgets the oldest `count`. When nothing is left, room for more than `keep` is given back.
+    /// Forgets the oldest `count`. When none is left, an allocation for more than `keep` items is freed.
     pub(super) fn forget(&mut self, count: usize, keep: usize) {
         let forgotten = (self.forgotten as usize)
             .saturating_add(count)
@@ -66,8 +66,8 @@ impl<T: Copy> Sliding<T> {
         (at < self.items.len()).then(|| self.items.remove(at))
     }
 
-    /// Room for `more`: where a quarter or more is forgotten that room is enough or soon will be, so
-    /// what is left moves down; else there is to be half as much again.
+    /// Makes room for `more`. Where a quarter or more is forgotten, the rest is moved to the start, as that
+    /// room is or soon will be enough; otherwise half as much again is allocated.
     fn make_room(&mut self, more: usize) {
         let capacity = self.items.capacity();
         if self.items.len().saturating_add(more) <= capacity {

@@ -1,19 +1,19 @@
-//! Tags of the ids that are looked for over the whole window.
+//! Tags of the ids that are looked for among all records of a window.
 
 use super::entry::Entries;
 use super::sliding::Sliding;
 use crate::scoring::heap;
 use crate::scoring::submission::{Submission, tag_or_zero};
 
-/// From how many records on their tags stand side by side as well. Up to there they lie in a few cache
-/// lines anyway, and most accounts never have more.
+/// With this many records, their tags are also kept side by side. Fewer records are in a few cache lines
+/// anyway, and most accounts never have more.
 const APART_FROM: usize = 16;
 
 /// The tags of one record.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Tags {
     pub(super) payment_id: u16,
-    /// 0: of no order.
+    /// 0: no order.
     pub(super) order_id: u16,
 }
 
@@ -26,11 +26,11 @@ impl Tags {
     }
 }
 
-/// Those of all records, side by side; none while there are few.
+/// The tags of all records, side by side; empty while there are few.
 #[derive(Debug, Clone, Default)]
 pub(super) struct TagsApart(Option<Box<Sliding<Tags>>>);
 
-/// The same records have the same tags; whether these stand apart yet makes no difference.
+/// Derived from the records, which are compared.
 impl PartialEq for TagsApart {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -48,7 +48,7 @@ impl TagsApart {
         })
     }
 
-    /// Takes in those of the newest entry, or of all once there are enough.
+    /// Adds the tags of the newest entry, or of all once there are enough.
     pub(super) fn follow(&mut self, entries: Entries<'_>) {
         if entries.len() < APART_FROM {
             self.0 = None;

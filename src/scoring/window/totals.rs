@@ -43,7 +43,7 @@ impl Totals<'_> {
     }
 }
 
-/// What one record adds to the totals of the windows it lies in.
+/// What one record contributes to the totals of the windows it is in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Tally {
     count: i16,
@@ -69,7 +69,7 @@ impl Tally {
         }
     }
 
-    /// What taking the record out adds.
+    /// What removing the record contributes.
     const fn back(self) -> Self {
         Self {
             count: self.count.wrapping_neg(),
@@ -85,26 +85,26 @@ impl Tally {
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Running {
     windows: [WindowTotal; WINDOWS.len()],
-    /// In which currency the windows' own sums are.
+    /// The currency of the windows' own sums.
     currency: Option<Currency>,
-    /// Few accounts pay in several.
+    /// Sums in other currencies; few accounts have any.
     others: Option<Box<OtherSums>>,
 }
 
-/// The total of one window and where the window begins. An account keeps at most a few thousand payments,
-/// of at most 10^15 minor units.
+/// The total of one window, and where it begins. An account keeps at most a few thousand payments of at most
+/// 10^15 minor units.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct WindowTotal {
     sum_minor: i64,
     count: u16,
     declined: u16,
     paid: u16,
-    /// Place of the oldest record inside.
+    /// The index of the oldest record in the window.
     tail: u16,
 }
 
 impl Running {
-    /// What counting `entries` comes to at `now`, where the windows' own sums are in `currency`.
+    /// Counts `entries` at `now`, with the windows' own sums in `currency`.
     pub(super) fn counted(entries: &[Entry], currency: Option<Currency>, now: Timestamp) -> Self {
         let mut running = Self {
             currency,
@@ -145,7 +145,7 @@ impl Running {
         self.windows.get(nth as usize).copied().unwrap_or_default()
     }
 
-    /// Counts a record that has just been put at the end.
+    /// Counts a record that was added at the end.
     pub(super) fn add(&mut self, tally: Tally) {
         let own_minor = self.own_part_minor(tally);
         for window in &mut self.windows {
@@ -158,7 +158,7 @@ impl Running {
         }
     }
 
-    /// Counts the record in this place anew.
+    /// Replaces what a record contributes.
     pub(super) fn change(&mut self, at: usize, before: Tally, after: Tally) {
         if before == after {
             return;
@@ -171,7 +171,7 @@ impl Running {
         }
     }
 
-    /// No longer counts the record that stood in this place; those behind it have moved down.
+    /// Stops counting a record that was removed; those behind it have moved down.
     pub(super) fn take(&mut self, at: usize, tally: Tally) {
         for nth in WindowIndex::ALL {
             if self.tail(nth) <= at {
@@ -182,7 +182,7 @@ impl Running {
         }
     }
 
-    /// No longer counts the oldest record, which is about to go.
+    /// Stops counting the oldest record, which is about to be removed.
     pub(super) fn forget_oldest(&mut self, tally: Tally) {
         for nth in WindowIndex::ALL {
             if self.tail(nth) == 0 {
@@ -194,7 +194,7 @@ impl Running {
         }
     }
 
-    /// The oldest `count` records are gone, and the others have moved down.
+    /// The oldest `count` records were removed, and the others have moved down.
     pub(super) fn move_down(&mut self, count: usize) {
         let count = u16::try_from(count).unwrap_or(u16::MAX);
         for window in &mut self.windows {
@@ -202,7 +202,7 @@ impl Running {
         }
     }
 
-    /// Moves every window's tail up to `now`.
+    /// Slides every window up to `now`.
     pub(super) fn expire(&mut self, entries: Entries<'_>, now: Timestamp) {
         let Some(newest) = entries.last() else {
             self.currency = None;
@@ -216,12 +216,12 @@ impl Running {
             }
         }
         if self.tail(WindowIndex::Day) >= entries.len() {
-            // The next payment says in what currency to count.
+            // The next payment determines the currency.
             self.currency = None;
         }
     }
 
-    /// Moves the tail of a window in which something is left.
+    /// Slides a window that still holds something.
     fn slide(&mut self, nth: WindowIndex, entries: Entries<'_>, now: Timestamp) {
         while let Some(entry) = entries.get(self.tail(nth))
             && !entry.score_time.within(nth.span(), now)
@@ -233,7 +233,7 @@ impl Running {
         }
     }
 
-    /// Empties a window that the newest of `count` records has left, and so all the others.
+    /// Empties a window that the newest of `count` records has left.
     fn clear(&mut self, nth: WindowIndex, count: usize) {
         if let Some(window) = self.windows.get_mut(nth as usize) {
             *window = WindowTotal {
@@ -256,15 +256,15 @@ impl Running {
         }
     }
 
-    /// What of `tally` belongs to the windows' own sums: all of it or nothing. The first that is spent
-    /// says in what currency these are.
+    /// The part of `tally` that goes into the windows' own sums: all or nothing. The first amount spent
+    /// determines their currency.
     fn own_part_minor(&mut self, tally: Tally) -> i64 {
         let is_own = tally.spent_minor == 0
             || *self.currency.get_or_insert(tally.currency) == tally.currency;
         if is_own { tally.spent_minor } else { 0 }
     }
 
-    /// Keeps no room for other sums while there are none.
+    /// Frees the other sums when there are none.
     #[cold]
     fn change_others(&mut self, change: impl FnOnce(&mut OtherSums)) {
         let others = self.others.get_or_insert_default();
@@ -276,7 +276,7 @@ impl Running {
 }
 
 impl WindowTotal {
-    /// Nothing gets so large as to wrap; and if it did, taking out what was put in would still be exact.
+    /// Nothing gets large enough to wrap; and if it did, removing what was added would still be exact.
     const fn add(&mut self, tally: Tally, own_minor: i64) {
         self.count = self.count.wrapping_add_signed(tally.count);
         self.declined = self.declined.wrapping_add_signed(tally.declined);
@@ -285,8 +285,7 @@ impl WindowTotal {
     }
 }
 
-/// What was spent in other currencies than that of the windows' own sums: none of them zero, and in the
-/// order of windows and currencies.
+/// Sums in currencies other than the windows' own: none of them zero, ordered by window and currency.
 #[derive(Debug, Clone, PartialEq, Default)]
 struct OtherSums(Vec<OtherSum>);
 
