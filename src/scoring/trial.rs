@@ -3,7 +3,7 @@
 //! Who takes an account over often pays a little first, to see whether it works. Were the device known from then
 //! on, and the payee with it, nothing would speak against the large sum that follows. So both are on trial for as
 //! long as all that was paid with them lies within what is remembered, a day: until then they vouch for sums like
-//! those that were paid, and the device for no payee that only it has paid.
+//! most of those that were paid, and the device for no payee that only it has paid.
 
 use super::account::Account;
 use super::profile::KnownPayee;
@@ -96,8 +96,8 @@ pub(super) fn is_paying_the_payee(
     })
 }
 
-/// Whether all `used` payments that were learnt from and are of a kind are remembered, and each is less than a
-/// `multiple`th of this one.
+/// Whether all `used` payments that were learnt from and are of a kind are remembered, and more than half of them are
+/// less than a `multiple`th of this one: who climbs to it step by step is not yet known there.
 fn is_on_trial(
     submission: &Submission<'_>,
     account: &Account,
@@ -105,11 +105,14 @@ fn is_on_trial(
     multiple: f64,
     is_of_kind: impl Fn(RecordRef<'_>) -> bool,
 ) -> bool {
-    let used_times = used as usize;
     let lately = account.window().newest_first();
     let of_kind = lately.filter(|record| record.was_learnt() && is_of_kind(*record));
-    let small = of_kind.take_while(|record| is_far_below(*record, submission, multiple));
-    small.take(used_times).count() == used_times
+    let (mut found, mut small) = (0_u32, 0_u32);
+    for record in of_kind.take(used as usize) {
+        found = found.saturating_add(1);
+        small = small.saturating_add(is_far_below(record, submission, multiple).into());
+    }
+    found == used && small > used / 2
 }
 
 /// Whether the sum of `record` vouches for none like this one: it is less than a `multiple`th of it, or in another

@@ -1300,6 +1300,19 @@ fn a_takeover_that_begins_with_a_small_payment_is_stopped_as_one_without() {
             "
         ));
     }
+    // Nor does it help to climb.
+    check(&format!(
+        "
+        {past}
+        31d4h    p1 pays 14.00 to 13900000001 device=d2
+        31d4h2s  p1 succeeded
+        31d4h2m  p2 pays 38.00 to 13900000001 device=d2
+        31d4h3m  p2 succeeded
+        31d4h4m  p3 pays 110.00 to 13900000001 device=d2
+        31d4h5m  p3 succeeded
+        31d4h6m  p4 pays 320.00 to 13900000001 device=d2 : stopped DEVICE_NEW PAYEE_NEW HOUR_UNUSUAL
+        "
+    ));
     // From the device of the account itself, as by who has stolen it.
     check(&format!(
         "
