@@ -12,7 +12,7 @@ use super::policy::Policy;
 use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
-use super::trial::{self, StrangeDevice};
+use super::trial::{StrangeDevice, Trial, TriedPayee};
 use super::window::{RecordRef, WindowIndex};
 
 /// What a signal can see. Nothing else exists for it.
@@ -32,8 +32,8 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// What the account's profile knows of the payee, if its past vouches for that.
     pub known_payee: Option<KnownPayee<'a>>,
-    /// The same, if it does not: the payee is as good as new.
-    pub payee_on_trial: Option<KnownPayee<'a>>,
+    /// What was paid to the payee so far, if it does not: the payee is as good as new.
+    pub tried_payee: Option<TriedPayee>,
     /// The device it comes from, if the account's past does not vouch for that.
     pub strange_device: Option<StrangeDevice>,
     /// Whether the account's past vouches for the payee, or the account is paying it right now, sums like this one
@@ -63,17 +63,20 @@ impl<'a> Context<'a> {
             known_payee,
             confirmed: _,
         } = asked;
-        let multiple = policy.memory.trial_multiple;
-        let strange_device = StrangeDevice::of(submission, account, multiple);
-        let is_on_trial = |known: &KnownPayee<'_>| {
-            strange_device.is_some_and(|device| device.is_alone_in_paying(known))
-                || trial::is_payee_on_trial(submission, account, known, multiple, now)
+        let trial = Trial {
+            submission,
+            account,
+            now,
+            device_multiple: policy.signals.device_new.trial_multiple,
+            payee_multiple: policy.signals.payee_new.trial_multiple,
         };
-        let (payee_on_trial, known_payee) = match known_payee {
-            Some(known) if is_on_trial(&known) => (Some(known), None),
-            known => (None, known),
+        let strange_device = trial.strange_device();
+        let tried_payee = match known_payee {
+            Some(known) => trial.tried(known, strange_device),
+            None => trial.under_way(),
         };
-        let is_paying = || trial::is_paying_the_payee(submission, account, multiple);
+        let known_payee = known_payee.filter(|_| tried_payee.is_none());
+        let is_paying = || tried_payee.is_some_and(TriedPayee::is_paid_alike);
         Self {
             policy,
             payment: submission.payment,
@@ -82,10 +85,9 @@ impl<'a> Context<'a> {
             surroundings,
             now,
             known_payee,
-            payee_on_trial,
+            tried_payee,
             strange_device,
-            knows_the_payee: known_payee.is_some()
-                || (payee_on_trial.is_none() && strange_device.is_none() && is_paying()),
+            knows_the_payee: known_payee.is_some() || strange_device.is_none() && is_paying(),
             newest: account
                 .window()
                 .newest_first()

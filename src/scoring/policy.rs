@@ -71,10 +71,6 @@ settings! {
         /// How many devices of an account are kept at most; those used least lately go first.
         /// Raising it costs memory; lowering it makes old devices new again.
         devices_max: u32 = 8, 1 => 64, "devices";
-        /// How many times as much as was paid so far may be paid to a payee, and from a device, on the first
-        /// day before they count as new again. Raising it lets who took an account over, and tried it with a
-        /// small payment, pay more; lowering it asks more about new phones and payees.
-        trial_multiple: f64 = 3.0, 1 => 1000000, "times";
         /// After how long without bad news a payment without an outcome counts as paid, for the
         /// profile. Raising it takes longer to learn where outcomes are not reported; lowering it
         /// learns from payments that failed. Industry: card networks and gateways give up after 30 s

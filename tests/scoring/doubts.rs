@@ -56,11 +56,11 @@ fn who_tries_out_sums_or_payees_until_one_goes_through_is_blocked() {
     let payees = ["M002", "M003", "M004", "M005", "M006"];
     for tries in [
         sums.map(|sum| card(sum, "M002")),
-        payees.map(|payee| card("900.00", payee)),
+        payees.map(|payee| card("1500.00", payee)),
     ] {
         let mut stage = declined(&tries.each_ref().map(String::as_str));
         stage.play(
-            "41d9h20m p5 pays 900.00 to M002 type=merchant kind=purchase device=d1 : block FAILURE_BURST",
+            "41d9h20m p5 pays 1500.00 to M002 type=merchant kind=purchase device=d1 : block FAILURE_BURST",
         );
     }
 }

@@ -1,8 +1,7 @@
 //! One story per signal: when it fires, and the nearest case in which it must not.
 
-use doublecheck::scoring::assessment::{AmountSlip, Evidence, Reason, ReasonCode};
+use doublecheck::scoring::assessment::{AmountSlip, Evidence, Reason};
 use doublecheck::scoring::policy::Value;
-use doublecheck::scoring::signal::Signal;
 use doublecheck::scoring::time::Span;
 
 use crate::timeline::{START, Stage, check, check_with};
@@ -1360,6 +1359,48 @@ fn a_new_phone_and_a_new_payee_vouch_for_sums_like_those_they_have_paid() {
 }
 
 #[test]
+fn many_small_payments_end_no_trial() {
+    let small: String = (0..9)
+        .map(|nth| {
+            let at = format!("31d4h{}m", 3 * nth);
+            format!("{at} s{nth} pays 1.00 to 1390000010{nth} device=d2\n{at}2s s{nth} succeeded\n")
+        })
+        .collect();
+    check(&format!(
+        "
+        12h    30 times every 1d pays 50.00 to M001 device=d1
+        {small}
+        31d5h  p1 pays 900.00 to 13900000001 device=d2 : stopped DEVICE_NEW PAYEE_NEW
+        "
+    ));
+}
+
+#[test]
+fn who_pays_a_payee_that_is_still_open_is_told_so_and_is_no_crowd() {
+    let stage = check(
+        "
+        12h      30 times every 1d pays 50.00 to 13812345678 device=d1
+        31d12h   p1 pays 5.00 to 13812345679 device=d1 : confirm PAYEE_LOOKALIKE
+        31d12h9s p2 pays 5.00 to 13812345679 device=d1 token=p1 : allow
+        31d12h5m p3 pays 60.00 to 13812345679 device=d1 : allow PAYEE_NEW !PAYEE_LOOKALIKE !PAYEE_FAN_IN
+        ",
+    );
+    let Evidence::Payee { times_paid, .. } = evidence_of(&stage, "p3", "PAYEE_NEW") else {
+        panic!("of another kind");
+    };
+    assert_eq!(times_paid, 1);
+    // Who was declined and tries again is not the crowd that gathers around a young payee.
+    check(
+        "
+        12h      40 times every 1d pays 25.00 to M001 device=d1
+        41d12h   p1 pays 30.00 to 13900000001 device=d2 : allow DEVICE_NEW PAYEE_NEW
+        41d12h2s p1 declined
+        41d12h1m p2 pays 30.00 to 13900000001 device=d2 : allow !PAYEE_FAN_IN
+        ",
+    );
+}
+
+#[test]
 fn what_was_paid_on_trial_is_told_in_the_evidence() {
     let stage = check(
         "
@@ -1369,13 +1410,7 @@ fn what_was_paid_on_trial_is_told_in_the_evidence() {
         31d13h   p2 pays 60.00 to M002 device=d2 : DEVICE_NEW PAYEE_NEW
         ",
     );
-    let scored = stage.answers["p2"].as_ref().unwrap();
-    let evidence = |signal| {
-        let mut reasons = scored.assessment.reasons.iter();
-        let found = reasons.find(|reason| reason.code == ReasonCode::Signal(signal));
-        found.unwrap().evidence.clone()
-    };
-    let Evidence::Device { known_devices, .. } = evidence(Signal::DeviceNew) else {
+    let Evidence::Device { known_devices, .. } = evidence_of(&stage, "p2", "DEVICE_NEW") else {
         panic!("of another kind");
     };
     assert_eq!(known_devices, 1);
@@ -1383,7 +1418,7 @@ fn what_was_paid_on_trial_is_told_in_the_evidence() {
         times_paid,
         last_paid_time,
         ..
-    } = evidence(Signal::PayeeNew)
+    } = evidence_of(&stage, "p2", "PAYEE_NEW")
     else {
         panic!("of another kind");
     };

@@ -198,8 +198,8 @@ fn payees() {
         Signal::PayeeNew,
         payee(None, 2),
         Decision::Confirm,
-        "You paid 138****5678 twice within the last day, far less than this, and never before. Is the payee right?",
-        "您最近一天内才首次向138****5678付款，共2次，金额远小于本次。收款人正确吗？",
+        "You paid 138****5678 for the first time within the last day. Is the payee right?",
+        "您最近一天内才首次向138****5678付款。收款人正确吗？",
     );
     check(
         Signal::PayeeLookalike,

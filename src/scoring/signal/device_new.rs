@@ -19,6 +19,10 @@ settings! {
         /// From how many devices of the account on their ids are taken for ones that change: what is left
         /// of the strength is the share of its payments that came from a device used before.
         changing_from: u32 = 4, 2 => 64, "devices";
+        /// How large a payment may be on the device's first day, as a multiple of most of those before it, before
+        /// the device counts as new again. Raising it lets who took an account over, and tried it with a small
+        /// payment, pay more; lowering it asks more about new phones.
+        trial_multiple: f64 = 3.0, 1 => 1000000, "times";
     }
 }
 

@@ -40,9 +40,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         0.0
     };
-    let young = young(settings, context);
+    let others = other_payers(context);
+    let young = young(settings, context, others);
     let (strength, payers) = if young > sudden {
-        (young, payee.payers)
+        (young, others)
     } else {
         (sudden, payee.payers_recent)
     };
@@ -57,7 +58,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
 }
 
 /// How much of a crowd has gathered around a payee that nobody knew until lately.
-fn young(settings: &Settings, context: &Context<'_>) -> f64 {
+fn young(settings: &Settings, context: &Context<'_>, payers: u32) -> f64 {
     let payee = &context.surroundings.payee;
     let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);
     let is_account_old = |first: Timestamp| !is_young(first);
@@ -66,8 +67,18 @@ fn young(settings: &Settings, context: &Context<'_>) -> f64 {
         return 0.0;
     }
     ramp(
-        f64::from(payee.payers),
+        f64::from(payers),
         0.0,
         f64::from(settings.young_full_payers),
     )
+}
+
+/// How many accounts paid the payee, or tried to, beside this one.
+fn other_payers(context: &Context<'_>) -> u32 {
+    let payers = context.surroundings.payee.payers;
+    let mut lately = context.account.window().newest_first();
+    let is_one_of_them = payers > 0
+        && (context.tried_payee.is_some()
+            || lately.any(|record| record.pays_the_payee_of(context.submission)));
+    payers.saturating_sub(is_one_of_them.into())
 }

@@ -32,7 +32,7 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    if context.knows_the_payee || context.payee_on_trial.is_some() {
+    if context.known_payee.is_some() || context.tried_payee.is_some() {
         return None;
     }
     let payee = &context.payment.payee;

@@ -29,6 +29,10 @@ settings! {
         popular_from: u32 = 20, 1 => 1000, "accounts";
         /// What is left of the strength for a popular payee.
         popular_factor: f64 = 0.6, 0 => 1, "share";
+        /// How large a payment may be on the payee's first day, as a multiple of most of those before it, before
+        /// the payee counts as new again. Raising it lets who took an account over, and tried it with a small
+        /// payment, pay more; lowering it asks more about payees that are new.
+        trial_multiple: f64 = 3.0, 1 => 1000000, "times";
     }
 }
 
@@ -63,8 +67,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         Nature::Slip,
         Evidence::Payee {
             similar_payee_id: None,
-            times_paid: context.payee_on_trial.map_or(0, |payee| payee.times_paid),
-            last_paid_time: context.payee_on_trial.map(|payee| payee.last_paid),
+            times_paid: context.tried_payee.map_or(0, |payee| payee.times_paid),
+            last_paid_time: context.tried_payee.map(|payee| payee.last_paid),
         },
     )
 }

@@ -47,11 +47,8 @@ impl Sentence<'_> {
             } => format!("您从未向{payee}付过款。"),
             Evidence::Payee {
                 similar_payee_id: None,
-                times_paid,
                 ..
-            } => {
-                format!("您最近一天内才首次向{payee}付款，共{times_paid}次，金额远小于本次。")
-            }
+            } => format!("您最近一天内才首次向{payee}付款。"),
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 format!("最近约有{payers}人向{payee}付款，多于平时。")
             }

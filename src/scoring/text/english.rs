@@ -48,12 +48,8 @@ impl Sentence<'_> {
             } => format!("You never paid {payee} before."),
             Evidence::Payee {
                 similar_payee_id: None,
-                times_paid,
                 ..
-            } => format!(
-                "You paid {payee} {} within the last day, far less than this, and never before.",
-                EnglishTimes(*times_paid)
-            ),
+            } => format!("You paid {payee} for the first time within the last day."),
             Evidence::Reports { payers, .. } if signal == Signal::PayeeFanIn => {
                 let people = if *payers == 1 { "person" } else { "people" };
                 format!("About {payers} {people} paid {payee} lately, more than usual.")
