@@ -32,7 +32,7 @@ const CLOCKS_APART_MAX: Span = Span::from_minutes(5);
 #[derive(Debug, clap::Args)]
 #[command(verbatim_doc_comment, after_long_help = super::EXIT_CODES)]
 pub struct ImportArguments {
-    /// The file of past payments and outcomes, in time order
+    /// The file of past payments and outcomes, in time order; `-` is standard input
     file: PathBuf,
     /// The data directory to make
     #[arg(

@@ -42,7 +42,7 @@ Examples:
 
 Exit codes: 0 done, 1 a bad line or file, 2 wrong usage or policy.")]
 pub struct ReplayArguments {
-    /// The file to replay
+    /// The file to replay; `-` is standard input
     file: PathBuf,
     /// Where the decisions go, one JSON line per payment; `-` is standard output. A file takes its place
     /// when all of it is there

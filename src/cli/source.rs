@@ -13,14 +13,22 @@ const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Opens `path`, whatever it is compressed with: its first bytes tell. `progress` follows the bytes
-/// read from the file.
+/// The path that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// Opens `path`, or standard input for `-`, whatever it is compressed with: its first bytes tell. `progress` follows
+/// the bytes that are read.
 ///
 /// # Errors
 /// When the file cannot be opened or read.
 pub(super) fn open(path: &Path, progress: &ProgressBar) -> io::Result<Box<dyn BufRead>> {
-    let file = File::open(path)?;
-    progress.set_length(file.metadata()?.len());
+    let file: Box<dyn Read> = if path.as_os_str() == STANDARD_INPUT {
+        Box::new(io::stdin())
+    } else {
+        let file = File::open(path)?;
+        progress.set_length(file.metadata()?.len());
+        Box::new(file)
+    };
     let mut file = BufReader::with_capacity(BUFFER_BYTES, progress.wrap_read(file));
     let start = file.fill_buf()?;
     let mut plain: Box<dyn BufRead> = if start.starts_with(&[0x1f, 0x8b]) {

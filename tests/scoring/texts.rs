@@ -1,6 +1,7 @@
 //! The sentences that payers read, one per reason, as they would see them.
 
 use doublecheck::scoring::assessment::{AmountSlip, Decision, Evidence, Reason, ReasonCode};
+use doublecheck::scoring::outcome::Outcome;
 use doublecheck::scoring::payment::{PayeeId, PaymentId};
 use doublecheck::scoring::signal::Signal;
 use doublecheck::scoring::text::message;
@@ -64,10 +65,21 @@ fn duplicates() {
     );
     check(
         Signal::DuplicateOrder,
-        duplicate(3_900),
+        Evidence::Duplicate {
+            earlier_payment_id: PaymentId::new("p0").unwrap(),
+            elapsed: Span::from_secs(3_900),
+            earlier_outcome: Some(Outcome::Succeeded),
+        },
         Decision::Block,
         "You already paid this order of 138****5678 1 hour 5 minutes ago.",
         "您在1小时5分钟前已支付过138****5678的这个订单。",
+    );
+    check(
+        Signal::DuplicateOrder,
+        duplicate(2),
+        Decision::Block,
+        "You already sent a payment for this order of 138****5678 2 seconds ago.",
+        "您在2秒前已为138****5678的这个订单发起过付款。",
     );
     check(
         Signal::DuplicateRecent,

@@ -48,7 +48,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
                 Nature::Abuse,
                 Evidence::Velocity {
                     window: nth.span(),
-                    count: totals.count().saturating_add(1),
+                    count: totals.paid().saturating_add(1),
                     sum_minor,
                     limit: (usual * settings.from_multiple) as i64,
                     usual,

@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
+use crate::scoring::outcome::Outcome;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -17,8 +18,13 @@ impl Sentence<'_> {
         let payee = Masked(&self.payment.payee.id);
         match &self.reason.evidence {
             Evidence::None => signal.code().to_owned(),
-            Evidence::Duplicate { elapsed, .. } => {
-                self.chinese_duplicate(signal, Chinese(*elapsed))
+            Evidence::Duplicate {
+                elapsed,
+                earlier_outcome,
+                ..
+            } => {
+                let is_paid = *earlier_outcome == Some(Outcome::Succeeded);
+                self.chinese_duplicate(signal, Chinese(*elapsed), is_paid)
             }
             Evidence::Velocity { .. } => {
                 chinese_velocity(signal, &self.reason.evidence, money.currency())
@@ -79,14 +85,19 @@ impl Sentence<'_> {
         }
     }
 
-    fn chinese_duplicate(&self, signal: Signal, elapsed: Chinese) -> String {
+    fn chinese_duplicate(&self, signal: Signal, elapsed: Chinese, is_paid: bool) -> String {
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
         match signal {
             Signal::DuplicateInFlight => {
                 format!("您在{elapsed}前向{payee}支付了{money}，该笔付款仍在处理中。")
             }
-            Signal::DuplicateOrder => format!("您在{elapsed}前已支付过{payee}的这个订单。"),
+            Signal::DuplicateOrder if is_paid => {
+                format!("您在{elapsed}前已支付过{payee}的这个订单。")
+            }
+            Signal::DuplicateOrder => {
+                format!("您在{elapsed}前已为{payee}的这个订单发起过付款。")
+            }
             _ => format!("您在{elapsed}前已向{payee}支付过{money}。"),
         }
     }

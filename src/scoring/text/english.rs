@@ -5,6 +5,7 @@ use std::fmt;
 use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
+use crate::scoring::outcome::Outcome;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -17,8 +18,13 @@ impl Sentence<'_> {
         let payee = Masked(&self.payment.payee.id);
         match &self.reason.evidence {
             Evidence::None => signal.code().to_owned(),
-            Evidence::Duplicate { elapsed, .. } => {
-                self.english_duplicate(signal, English(*elapsed))
+            Evidence::Duplicate {
+                elapsed,
+                earlier_outcome,
+                ..
+            } => {
+                let is_paid = *earlier_outcome == Some(Outcome::Succeeded);
+                self.english_duplicate(signal, English(*elapsed), is_paid)
             }
             Evidence::Velocity { .. } => {
                 english_velocity(signal, &self.reason.evidence, money.currency())
@@ -89,15 +95,18 @@ impl Sentence<'_> {
         }
     }
 
-    fn english_duplicate(&self, signal: Signal, elapsed: English) -> String {
+    fn english_duplicate(&self, signal: Signal, elapsed: English, is_paid: bool) -> String {
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
         match signal {
             Signal::DuplicateInFlight => {
                 format!("You paid {money} to {payee} {elapsed} ago and it is still in progress.")
             }
-            Signal::DuplicateOrder => {
+            Signal::DuplicateOrder if is_paid => {
                 format!("You already paid this order of {payee} {elapsed} ago.")
+            }
+            Signal::DuplicateOrder => {
+                format!("You already sent a payment for this order of {payee} {elapsed} ago.")
             }
             _ => format!("You already paid {money} to {payee} {elapsed} ago."),
         }
