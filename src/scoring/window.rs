@@ -210,22 +210,26 @@ impl Window {
 
     /// Records the outcome of a record.
     pub fn note_outcome(&mut self, nth: usize, outcome: Outcome, now: Timestamp) {
-        let changed = self.records.change(nth, |entry| {
+        self.change(nth, |entry| {
             let after_ms = u32::try_from(now.since(entry.score_time).ms());
             entry.paid_after_doubt =
                 entry.outcome == Some(Outcome::Unknown) && outcome == Outcome::Succeeded;
             entry.outcome = Some(outcome);
             entry.outcome_after_ms = after_ms.unwrap_or(u32::MAX).min(OUTCOME_AFTER_MS_MAX);
         });
-        if let Some((before, after)) = changed {
-            self.running
-                .change(nth, Tally::of(&before), Tally::of(&after));
-        }
     }
 
     /// Records that the token handed out with a record was spent.
     pub fn spend_token(&mut self, nth: usize) {
-        self.records.change(nth, |entry| entry.token_spent = true);
+        self.change(nth, |entry| entry.token_spent = true);
+    }
+
+    /// Changes a record, and what the totals count of it.
+    fn change(&mut self, nth: usize, change: impl FnOnce(&mut Entry)) {
+        if let Some((before, after)) = self.records.change(nth, change) {
+            self.running
+                .change(nth, Tally::of(&before), Tally::of(&after));
+        }
     }
 
     /// Records whether the profile has learnt from a record.

@@ -1,5 +1,6 @@
 //! Ask, answer, remember: the confirm protocol.
 
+use doublecheck::scoring::assessment::Evidence;
 use doublecheck::scoring::policy::Value;
 
 use crate::timeline::{Stage, check, check_with};
@@ -327,4 +328,27 @@ fn but_not_if_it_was_a_mistake_after_all_or_in_another_currency() {
     ));
     let in_euros = later.replace(" to 13812345678", " to 13812345678 currency=EUR");
     check(&format!("{ONCE_FIVE_HUNDRED}{in_euros}"));
+}
+
+#[test]
+fn a_question_and_the_payment_that_answers_it_are_one_attempt() {
+    let stage = check_with(
+        &[("rapid_repeat.minute_confirm_above", Value::Integer(2))],
+        "
+        0s    p1 pays 50.00 to M001 : allow
+        5s    p2 pays 60.00 to M002 : allow
+        10s   p3 pays 70.00 to M003 : confirm RAPID_REPEAT
+        15s   p4 pays 70.00 to M003 token=p3 : allow RAPID_REPEAT PAYER_CONFIRMED
+        20s   p5 pays 80.00 to M004 : confirm RAPID_REPEAT
+        ",
+    );
+    for (payment_id, expected) in [("p3", 3), ("p4", 3), ("p5", 4)] {
+        let scored = stage.answers[payment_id].as_ref().unwrap();
+        let mut reasons = scored.assessment.reasons.iter();
+        let counted = reasons.find_map(|reason| match reason.evidence {
+            Evidence::Velocity { count, .. } => Some(count),
+            _ => None,
+        });
+        assert_eq!(counted, Some(expected), "{payment_id}");
+    }
 }

@@ -5,7 +5,6 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::outcome::Standing;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
 use crate::scoring::window::{RecordRef, WindowIndex};
@@ -59,7 +58,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         },
     )?;
     // Once this one is past, there are fewer than it takes.
-    let last = hour().nth_newest(limit, Standing::counts_as_failure);
+    let last = hour().nth_newest(limit, |record| record.standing().counts_as_failure());
     measure.retry_after = last.map(|last| last.plus(HOUR).since(context.now));
     Some(measure)
 }

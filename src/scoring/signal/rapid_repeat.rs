@@ -10,10 +10,9 @@
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::outcome::Standing;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
-use crate::scoring::window::WindowIndex;
+use crate::scoring::window::{RecordRef, WindowIndex};
 
 settings! {
     /// Settings of `RAPID_REPEAT`.
@@ -195,7 +194,7 @@ fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Optio
     {
         // This payment counts as an attempt too by then.
         let others = limit.saturating_sub(1);
-        let wait = wait(context, nth, others, Standing::counts_in_velocity);
+        let wait = wait(context, nth, others, |record| record.counts_in_velocity());
         let wait = wait.unwrap_or_else(|| nth.span());
         (settings.confirm_strength, limit, Some(wait))
     } else if is_burst && is_far_beyond(context, count, times_usual(settings.far_beyond_multiple)) {
@@ -233,7 +232,9 @@ fn paid_today(context: &Context<'_>, nth: WindowIndex) -> u32 {
 
 /// How long it takes until the limit that blocks is no longer passed; `None` where it is not.
 fn wait_until_paid(context: &Context<'_>, nth: WindowIndex, limit: u32) -> Option<Span> {
-    let remembered = wait(context, nth, limit, Standing::keeps_others_out);
+    let remembered = wait(context, nth, limit, |record| {
+        record.standing().keeps_others_out()
+    });
     let over = || {
         let (_, until) = context.account.profile().pace().paid_today(context.now)?;
         (paid_today(context, nth) >= limit).then(|| until.since(context.now))
@@ -247,7 +248,7 @@ fn wait(
     context: &Context<'_>,
     nth: WindowIndex,
     left: u32,
-    counts: impl Fn(Standing) -> bool,
+    counts: impl Fn(RecordRef<'_>) -> bool,
 ) -> Option<Span> {
     let window = context.account.window().within(nth.span(), context.now);
     let last = window.nth_newest(left, counts)?;

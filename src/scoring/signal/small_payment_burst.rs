@@ -231,7 +231,7 @@ impl<'a, 'c> Run<'a, 'c> {
     fn is_of_it(&self, record: RecordRef<'_>) -> bool {
         let money = record.money();
         money.currency() == self.context.payment.money.currency()
-            && record.standing().counts_in_velocity()
+            && record.counts_in_velocity()
             && (money.amount_minor() <= self.small_minor_max
                 || self.part == Part::Own && record.pays_the_same_as(self.context.submission)
                 || self.is_to_another_stranger(record)

@@ -68,6 +68,12 @@ impl Entry {
         }
     }
 
+    /// Whether it counts as an attempt. A question that was answered does not beside the payment that answers it.
+    pub(super) const fn counts_in_velocity(&self) -> bool {
+        let standing = self.standing();
+        standing.counts_in_velocity() && (standing.may_be_paid() || !self.token_spent)
+    }
+
     /// The number of its outcome, or [`PAID_AFTER_DOUBT`]; 0 for none. Read again by [`outcome`].
     pub(super) const fn outcome_number(&self) -> u8 {
         match self.outcome {

@@ -3,7 +3,6 @@
 use super::Window;
 use super::entry::{Entry, Packed};
 use super::record::RecordRef;
-use crate::scoring::outcome::Standing;
 use crate::scoring::time::Timestamp;
 
 /// Some of the newest payments, or all.
@@ -60,10 +59,10 @@ impl<'a> Recent<'a> {
         packed.map(move |packed| RecordRef { packed, window })
     }
 
-    /// When the `nth` newest was made of those whose standing counts; 1 is the newest.
+    /// When the `nth` newest was made of those that count; 1 is the newest.
     #[must_use]
-    pub fn nth_newest(self, nth: u32, counts: impl Fn(Standing) -> bool) -> Option<Timestamp> {
-        let mut counted = self.iter().filter(|record| counts(record.standing()));
+    pub fn nth_newest(self, nth: u32, counts: impl Fn(RecordRef<'_>) -> bool) -> Option<Timestamp> {
+        let mut counted = self.iter().filter(|record| counts(*record));
         let found = counted.nth((nth as usize).checked_sub(1)?);
         found.map(RecordRef::score_time)
     }

@@ -129,6 +129,12 @@ impl<'a> RecordRef<'a> {
         self.entry().learnt
     }
 
+    /// Whether it counts as an attempt.
+    #[must_use]
+    pub fn counts_in_velocity(self) -> bool {
+        self.entry().counts_in_velocity()
+    }
+
     /// Whether the token that it handed out was spent.
     #[must_use]
     fn was_token_spent(self) -> bool {

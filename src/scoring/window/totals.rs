@@ -57,7 +57,7 @@ impl Tally {
     pub(super) fn of(entry: &Entry) -> Self {
         let standing = entry.standing();
         Self {
-            count: standing.counts_in_velocity().into(),
+            count: entry.counts_in_velocity().into(),
             declined: standing.counts_as_failure().into(),
             paid: standing.may_be_paid().into(),
             currency: entry.money.currency(),
