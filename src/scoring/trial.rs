@@ -1,9 +1,10 @@
-//! Whether an account's past vouches for the device that a payment comes from, and for the payee.
+//! Devices and payees on trial: known only from small payments within the last day, they count as unknown.
 //!
-//! Who takes an account over often pays a little first, to see whether it works. Were the device known from then
-//! on, and the payee with it, nothing would speak against the large sum that follows. So both are on trial for as
-//! long as all that was paid with them lies within what is remembered, a day: until then they vouch for sums like
-//! those that were paid, and the device for no payee that only it has paid.
+//! Who takes an account over often pays a little first, to see whether it works. Were the device known from then on,
+//! and the payee with it, nothing would speak against the large sum that follows. So both are on trial until the first
+//! payment with them is a day old, and no longer among those remembered one by one. On trial they make no sum known
+//! that is far larger than those paid before (`memory.trial_multiple`), and a device on trial makes no payee known
+//! that only it has paid.
 
 use super::account::Account;
 use super::profile::KnownPayee;
@@ -11,22 +12,23 @@ use super::submission::Submission;
 use super::time::Timestamp;
 use super::window::{RETENTION, RecordRef};
 
-/// So many payments that went well end a trial early: who made them all within a day was asked about them, or is
-/// the payer.
+/// More payments than this that went well end a trial early: who made them all within a day was asked about them, or
+/// is the payer.
 const PAYMENTS_MAX: u32 = 8;
 
-/// A device that the account's past does not vouch for.
+/// A device that the account has never paid from, or that is on trial.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StrangeDevice {
-    /// How many other devices the account knows.
+    /// How many other devices the account knows; one or more.
     pub others: u32,
-    /// How many payments to the same payee went well from it.
+    /// How many payments to the payee of this one went well from it.
     paid_the_payee: u32,
 }
 
 impl StrangeDevice {
     /// The device of this payment, if it is a strange one: the account knows others, and has never paid from it,
-    /// or only within a day and less than a `multiple`th of this sum. `None` too where no device is named.
+    /// or only within a day and sums that, times `multiple`, are less than this one. `None` too where no device is
+    /// named.
     pub(super) fn of(
         submission: &Submission<'_>,
         account: &Account,
@@ -48,26 +50,27 @@ impl StrangeDevice {
                 paid_the_payee: 0,
             });
         }
-        let is_from_it = |record: RecordRef<'_>| record.comes_from_the_device_of(submission);
-        is_on_trial(submission, account, used, multiple, is_from_it).then(|| {
-            let lately = account.window().newest_first();
-            let paid = lately.filter(|record| {
-                record.was_learnt() && is_from_it(*record) && record.pays_the_payee_of(submission)
-            });
-            Self {
-                others,
-                paid_the_payee: u32::try_from(paid.count()).unwrap_or(u32::MAX),
-            }
+        let is_from_it = |record: RecordRef<'_>| record.is_from_the_device_of(submission);
+        if !is_on_trial(submission, account, used, multiple, is_from_it) {
+            return None;
+        }
+        let paid = account.window().newest_first().filter(|record| {
+            record.was_learnt() && is_from_it(*record) && record.pays_the_payee_of(submission)
+        });
+        Some(Self {
+            others,
+            paid_the_payee: u32::try_from(paid.count()).unwrap_or(u32::MAX),
         })
     }
 
-    /// Whether no other device has paid this payee.
+    /// Whether all payments to `known`, the payee of this payment, came from this device.
     pub(super) const fn is_alone_in_paying(self, known: &KnownPayee<'_>) -> bool {
         known.times_paid <= self.paid_the_payee
     }
 }
 
-/// Whether `known`, the payee of this payment, was paid only within a day and less than a `multiple`th of this sum.
+/// Whether `known`, the payee of this payment, is on trial: paid only within a day, and sums that, times `multiple`,
+/// are less than this one.
 pub(super) fn is_payee_on_trial(
     submission: &Submission<'_>,
     account: &Account,
@@ -82,8 +85,8 @@ pub(super) fn is_payee_on_trial(
         })
 }
 
-/// Whether a remembered payment to the same payee was made, or may have been, and nothing bad is known of it, of
-/// no less than a `multiple`th of this sum.
+/// Whether the account is paying the payee of this payment already: one that is remembered was let through, nothing
+/// bad is known of it, and its sum is not far below this one.
 pub(super) fn is_paying_the_payee(
     submission: &Submission<'_>,
     account: &Account,
@@ -96,24 +99,32 @@ pub(super) fn is_paying_the_payee(
     })
 }
 
-/// Whether all `used` payments that were learnt from and are of a kind are remembered, and each is less than a
-/// `multiple`th of this one.
+/// Whether a device or a payee is on trial that was `used` so often, in the payments for which `uses_it` holds: all of
+/// them are still remembered, and the sum of each is far below this one. Looks no further than the newest that is not.
 fn is_on_trial(
     submission: &Submission<'_>,
     account: &Account,
     used: u32,
     multiple: f64,
-    is_of_kind: impl Fn(RecordRef<'_>) -> bool,
+    uses_it: impl Fn(RecordRef<'_>) -> bool,
 ) -> bool {
-    let used_times = used as usize;
-    let lately = account.window().newest_first();
-    let of_kind = lately.filter(|record| record.was_learnt() && is_of_kind(*record));
-    let small = of_kind.take_while(|record| is_far_below(*record, submission, multiple));
-    small.take(used_times).count() == used_times
+    let mut small: u32 = 0;
+    for record in account.window().newest_first() {
+        if small >= used {
+            break;
+        }
+        if record.was_learnt() && uses_it(record) {
+            if !is_far_below(record, submission, multiple) {
+                return false;
+            }
+            small = small.saturating_add(1);
+        }
+    }
+    small >= used
 }
 
-/// Whether the sum of `record` vouches for none like this one: it is less than a `multiple`th of it, or in another
-/// currency.
+/// Whether the sum of `record`, times `multiple`, is less than that of the payment, or is in another currency: then it
+/// does not make the payment's sum known.
 fn is_far_below(record: RecordRef<'_>, submission: &Submission<'_>, multiple: f64) -> bool {
     let (before, now) = (record.money(), submission.payment.money);
     #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
