@@ -250,7 +250,8 @@ impl Profile {
             self.first_learnt = time;
         }
         self.payments_learnt = self.payments_learnt.saturating_add(1);
-        // Of one sitting only the first amount is learnt: a split bill, a wage run or a burst must not outweigh months.
+        // Of one sitting only the first amount is learnt: a split bill, a wage run or a burst must not outweigh
+        // months.
         if payment_began_a_sitting(self.sitting_since, time) {
             self.sitting_since = time;
             self.learn_amount(record.money());

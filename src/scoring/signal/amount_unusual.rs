@@ -24,8 +24,8 @@ settings! {
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
         payee_amounts_min: u32 = 5, 1 => 8, "amounts";
-        /// The least that is taken for one deviation, in doublings. Where the account's sums spread further, one
-        /// of theirs is. Raising it asks less about large amounts.
+        /// The smallest deviation that is reckoned with, in doublings; where the account's sums spread further,
+        /// theirs is. Raising it asks less about large amounts.
         deviation_doublings_min: f64 = 1.0, 0.01 => 10, "doublings";
         /// How many payments of all accounts to the payee must be known before what it is usually paid
         /// counts too.
@@ -39,14 +39,14 @@ settings! {
         /// How many deviations each large one among the account's last eight amounts adds to one that
         /// is unusual itself: who empties an account does not stop after one payment.
         large_lately_deviations: f64 = 0.5, 0 => 10, "deviations";
-        /// Deviations above the median from which it fires.
+        /// Deviations above what is usual from which it fires.
         from_deviations: f64 = 1.0, 0 => 100, "deviations";
-        /// Deviations above the median at which it reaches `knee_strength`. Up to there each further
+        /// Deviations above what is usual at which it reaches `knee_strength`. Up to there each further
         /// deviation says as much as the one before; beyond, amounts have heavy tails and it says little.
         knee_deviations: f64 = 3.3, 0 => 100, "deviations";
         /// Strength at `knee_deviations`.
         knee_strength: f64 = 93.0, 0 => 100, "strength";
-        /// Deviations above the median from which it fires at full strength.
+        /// Deviations above what is usual from which it fires at full strength.
         full_deviations: f64 = 6.0, 0 => 100, "deviations";
     }
 }

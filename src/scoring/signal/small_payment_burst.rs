@@ -40,8 +40,8 @@ settings! {
         /// Up to how many payments a run says nothing. What lies between is noted, growing towards a
         /// burst.
         nothing_up_to: u32 = 2, 1 => 31, "payments";
-        /// Up to what share of the account's payments going to new payees those to strangers that cannot be
-        /// called back count whatever their sum. Above it strangers are whom this account pays.
+        /// As long as at most this share of the account's payments goes to new payees, those that cannot be
+        /// called back count whatever their sum. Above it, strangers are whom this account pays.
         strangers_novelty: f64 = 0.5, 0 => 1, "share";
         /// Up to this multiple of what an account pays in such a time every day, or at once if that is
         /// more than `rapid_repeat` asks about, a run says nothing.
