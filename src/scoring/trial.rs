@@ -2,9 +2,8 @@
 //!
 //! Who takes an account over often pays a little first, to see whether it works. Were the device known from then on,
 //! and the payee with it, nothing would speak against the large sum that follows. So both are on trial until the first
-//! payment with them is a day old, and no longer among those remembered one by one. On trial they make no sum known
-//! that is far larger than those paid before (`memory.trial_multiple`), and a device on trial makes no payee known
-//! that only it has paid.
+//! payment with them is a day old: until then they count as known for sums like those paid before, and as new for one
+//! that is more than `memory.trial_multiple` times as large. Nor is a payee known that only a strange device has paid.
 
 use super::account::Account;
 use super::profile::KnownPayee;
