@@ -7,7 +7,7 @@
 //!   what all accounts together know of a payee or a device.
 //! - How it is judged: [`assess`] asks every [`signal`] (one file each), which sees a `context` and returns a
 //!   `measure`, and combines what they found (`findings`), as the [`policy`] says. Amounts are judged against a
-//!   statistical model of what is usual (`expected`, `roundness`); devices and payees are on `trial` for a day.
+//!   statistical model of what is usual (`expected`); devices and payees are on `trial` for a day.
 //! - How it is kept small: ids packed once per payment ([`submission`], `packing`), state as bytes ([`image`]), and
 //!   `hash` and `heap` (sizes of allocations).
 //!
@@ -37,7 +37,7 @@ pub mod policy;
 mod context;
 mod trial;
 mod expected;
-mod roundness;
+
 mod measure;
 mod findings;
 

@@ -1,4 +1,4 @@
-//! Deciding about a payment that is allowed allocates nothing, however much the account remembers, but the
+//! A payment that is allowed is decided without allocating memory, however much the account remembers, but for the
 //! list of its reasons where it has any; and an account that goes on as it always has is remembered in the
 //! memory it already has.
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test")]

@@ -309,8 +309,8 @@ impl Account {
             if record.is_question_open() {
                 bounds.questions_expired = bounds.questions_expired.saturating_add(1);
             }
-            if let Some(after) = record.heard_after() {
-                self.profile.note_heard(after);
+            if let Some(after) = record.reported_after() {
+                self.profile.note_reported(after);
             }
             if !record.was_learnt() && record.standing().teaches_profile().is_none() {
                 bounds.add_forgotten(self.learn(policy, nth));

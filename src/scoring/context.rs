@@ -1,9 +1,13 @@
-//! What a signal can see of a payment: looked up once, and worked out where it is asked for.
+//! What a signal can see: the payment, its account, and what is known of its payee and its device.
+//!
+//! What every signal needs is looked up once, when the context is made. What few payments need is worked out when the
+//! first signal asks for it, and kept.
 
 use std::cell::OnceCell;
 
 use super::Asked;
 use super::account::Account;
+use super::assessment::Evidence;
 use super::expected::Expected;
 use super::measure::Nature;
 use super::memory::Surroundings;
@@ -15,33 +19,34 @@ use super::time::{Span, Timestamp};
 use super::trial::{StrangeDevice, Trial, TriedPayee};
 use super::window::{RecordRef, WindowIndex};
 
-/// What a signal can see. Nothing else exists for it.
+/// What a signal can see; it depends on nothing else.
 #[derive(Debug, Clone)]
 pub struct Context<'a> {
     /// The policy in force.
     pub policy: &'a Policy,
     /// The payment that is asked about.
     pub payment: &'a Payment,
-    /// The same, with its ids as records have them.
+    /// The payment with its ids packed, as remembered payments have them.
     pub submission: &'a Submission<'a>,
     /// What is remembered of its account.
     pub account: &'a Account,
-    /// What was read of its payee and its device.
+    /// What all accounts together know of its payee and its device.
     pub surroundings: &'a Surroundings,
     /// The moment of the decision.
     pub now: Timestamp,
-    /// What the account's profile knows of the payee, if its past vouches for that.
+    /// What the account's profile knows of the payee; `None` if that is nothing, or the payee is on trial.
     pub known_payee: Option<KnownPayee<'a>>,
-    /// What was paid to the payee so far, if it does not: the payee is as good as new.
+    /// What was paid to the payee so far, if it is on trial: only little and within the last day, or only from a
+    /// strange device, or not settled yet. It counts as new then.
     pub tried_payee: Option<TriedPayee>,
-    /// The device it comes from, if the account's past does not vouch for that.
+    /// The device that the payment comes from, if the account has never paid from it or it is on trial.
     pub strange_device: Option<StrangeDevice>,
-    /// Whether the account's past vouches for the payee, or the account is paying it right now, sums like this one
-    /// and from a device that is not strange.
+    /// Whether the payee is none that the account has never paid: it is a known one, or one that the account is paying
+    /// right now, sums like this one and from a device that is not strange.
     pub knows_the_payee: bool,
     /// When the newest payment was scored that the account remembers.
     newest: Option<Timestamp>,
-    /// Few payments need these, so they are worked out when they are asked for.
+    // Few payments need what follows, so it is worked out when it is asked for.
     level: OnceCell<Level>,
     usual: OnceCell<Option<Spread>>,
     usual_of_payee: OnceCell<Option<Spread>>,
@@ -49,7 +54,7 @@ pub struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    /// Everything that bears on the payment, looked up once.
+    /// Looks up what every signal needs.
     #[must_use]
     pub fn new(
         policy: &'a Policy,
@@ -100,7 +105,7 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What the profile knows of the payee, where what it was paid lately is in this currency.
+    /// What the profile knows of the payee, if it was paid in this currency lately, so that sums can be compared.
     #[must_use]
     pub fn comparable_payee(&self) -> Option<&KnownPayee<'a>> {
         let currency = self.payment.money.currency();
@@ -109,43 +114,42 @@ impl<'a> Context<'a> {
             .filter(|known| known.currency == currency)
     }
 
-    /// The amounts of the account in this currency.
+    /// The account's last amounts in this currency.
     #[must_use]
     pub fn amounts(&self) -> Option<Amounts<'a>> {
         let currency = self.payment.money.currency();
         self.account.profile().amounts(currency)
     }
 
-    /// What the account usually pays in this currency.
+    /// The median and spread of the account's last amounts in this currency.
     #[must_use]
     pub fn usual(&self) -> Option<Spread> {
         let spread = || self.amounts().and_then(Amounts::spread);
         *self.usual.get_or_init(spread)
     }
 
-    /// What the account usually pays this payee in this currency; `None` where it knows fewer than so
-    /// many amounts.
+    /// The median and spread of what the account paid this payee in this currency; `None` where fewer amounts than
+    /// `amounts_min` are known.
     #[must_use]
     pub fn usual_of_payee(&self, amounts_min: u32) -> Option<Spread> {
         let known = self.payee_paid_at_least(amounts_min)?;
         *self.usual_of_payee.get_or_init(|| known.spread())
     }
 
-    /// What the profile knows of the payee, where that is so many amounts in this currency.
+    /// What the profile knows of the payee, if that is `amounts_min` amounts in this currency or more.
     #[must_use]
     pub fn payee_paid_at_least(&self, amounts_min: u32) -> Option<&KnownPayee<'a>> {
         self.comparable_payee()
             .filter(|known| known.amounts() >= amounts_min as usize)
     }
 
-    /// What amount is to be expected of the account and the payee; `None` where the account's level is not
-    /// known.
+    /// What amount is to be expected of this account at this payee; `None` where too little is known of the account.
     #[must_use]
     pub(super) fn expected(&self) -> Option<Expected> {
         *self.expected.get_or_init(|| Expected::of(self))
     }
 
-    /// The level of what the account pays in this currency; `None` where it is not known yet.
+    /// The level of the account's sums in this currency; `None` where it is not known yet.
     #[must_use]
     pub fn level(&self) -> Option<&Level> {
         let currency = self.payment.money.currency();
@@ -154,8 +158,8 @@ impl<'a> Context<'a> {
         level.is_known_in(currency).then_some(level)
     }
 
-    /// The same in doublings above one minor unit. A coffee every day does not lower it; where it is not
-    /// known yet, it is the median.
+    /// The middle of the account's sums in this currency, in doublings above one minor unit. It is that of the level,
+    /// which a coffee every day does not lower; where that is not known yet, it is the median.
     #[must_use]
     pub fn level_doublings(&self) -> Option<f64> {
         if let Some(level) = self.level() {
@@ -164,7 +168,7 @@ impl<'a> Context<'a> {
         self.usual().map(|usual| usual.median.doublings())
     }
 
-    /// This amount as a multiple of that level.
+    /// This amount as a multiple of the middle of the account's sums.
     #[must_use]
     pub fn ratio_to_level(&self) -> Option<f64> {
         let amount = LogAmount::of(self.payment.money.amount_minor());
@@ -172,24 +176,24 @@ impl<'a> Context<'a> {
         Some(LogAmount::ratio(amount.doublings() - level))
     }
 
-    /// Whether the account made any payment in the last `span`, or tried to. If not, there is none to be
-    /// looked at.
+    /// Whether the account made any payment in the last `span`, or tried to. If not, no signal needs to look for one.
     #[must_use]
     pub fn was_active_within(&self, span: Span) -> bool {
         self.newest
             .is_some_and(|newest| newest.within(span, self.now))
     }
 
-    /// How many payments of the last `span` count as attempts, at the most: the running totals say so
-    /// without a look at any of them.
+    /// An upper bound on how many payments of the last `span` count as attempts: the running total of a window that is
+    /// as long or longer, so that none of them is looked at.
     #[must_use]
     pub fn attempts_max(&self, span: Span) -> u32 {
         let nth = WindowIndex::over(span);
         self.account.window().totals(nth).count()
     }
 
-    /// What it speaks of that somebody may not be the payer: a purchase can be called back, and who travels with a
-    /// new phone pays a hotel at night.
+    /// The nature of signs that this may not be the payer, as a new device and an odd hour are. Of a purchase or a
+    /// bill at a merchant it is only doubt: it can be called back, and who travels with a new phone pays a hotel at
+    /// night.
     #[must_use]
     pub fn nature_of_a_stranger(&self) -> Nature {
         let Payment { payee, kind, .. } = self.payment;
@@ -213,8 +217,17 @@ impl<'a> Context<'a> {
         self.payment.money.amount_minor() as f64 / usual_minor.max(1) as f64
     }
 
-    /// Whether `record` has no final outcome yet. One without any counts as paid once bad news would
-    /// have come.
+    /// The facts of a payment that repeats `earlier`.
+    pub(super) fn duplicate_of(&self, earlier: RecordRef<'_>) -> Option<Evidence> {
+        Some(Evidence::Duplicate {
+            earlier_payment_id: earlier.payment_id()?,
+            elapsed: self.now.since(earlier.score_time()),
+            earlier_outcome: earlier.outcome(),
+        })
+    }
+
+    /// Whether `record` may be paid and has no final outcome yet. One of which nothing is heard for
+    /// `memory.settle_after_ms` counts as paid: bad news would have come by then.
     #[must_use]
     pub fn is_in_flight(&self, record: RecordRef<'_>) -> bool {
         let silent_for = self.now.since(record.score_time());

@@ -1,168 +1,210 @@
-//! What amount is to be expected of a payment, and how surprising another one is.
+//! A statistical model of what amount is to be expected of a payment, and how surprising another one is.
+//!
+//! Three things are known, each the surer the more payments it comes from: what the account usually pays (its
+//! [`Level`]), how much more or less this payee is paid than others, by everybody
+//! ([`PriceLevel`](super::memory::PriceLevel)), and what this account paid this payee. The first two add up, on a
+//! logarithmic scale, to what is expected before anything was paid; what was paid is then averaged with that, each
+//! weighted by one over its variance, as Bayes' rule has it for normal distributions.
 
 use super::context::Context;
-use super::profile::{KnownPayee, LogAmount};
+use super::profile::{KnownPayee, Level, LogAmount};
 
-/// What is to be expected of a payment: the account's level, times what its payee is paid more than
-/// others, both drawn towards the sums that this account paid this payee as far as these are known.
+/// The amount that is to be expected of a payment, as a distribution.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Expected {
-    /// In doublings above one minor unit.
+    /// The mean amount, in doublings above one minor unit.
     mean_doublings: f64,
-    /// What the account usually pays this payee, or others where it does not know this one; in the
-    /// middle of the logarithms.
+    /// What the account usually pays this payee, or anybody where it does not know this one, in doublings above one
+    /// minor unit. The middle of the logarithms, which lies below the mean.
     usual_doublings: f64,
-    /// How sharply: the shape of a gamma distribution, one over its squared coefficient of variation.
+    /// How closely amounts lie around the mean: the shape of a gamma distribution, one over its squared coefficient
+    /// of variation.
     shape: f64,
 }
 
+/// The middle of the logarithms of amounts, how far they spread about it, and how sure the middle is. In doublings and
+/// their squares.
+struct Estimate {
+    middle: f64,
+    /// The variance of single amounts.
+    spread: f64,
+    /// The variance of `middle` itself.
+    unsure: f64,
+}
+
 impl Expected {
+    /// `None` where too little is known of the account.
     pub(super) fn of(context: &Context<'_>) -> Option<Self> {
-        let currency = context.payment.money.currency();
         let level = context.level()?;
         if !context.knows_the_account() {
             return None;
         }
-        let sums = level.sums_in(currency);
-        let prices = context.surroundings.payee.prices;
-        let mut spread = level.variance();
-        let unsure = spread / f64::from(sums) + spread / prices.worth();
-        let middle = level.middle_doublings() + prices.above_doublings();
+        let before = Estimate::before_any_paid(context, level);
         let paid = context.comparable_payee().and_then(sums_paid);
-        let paid = paid.filter(|paid| !paid.are_a_trial(middle));
-        let (usual, middle, unsure) = match paid {
-            Some(SumsPaid {
-                sums: paid,
-                middle: paid_middle,
-                squares,
-            }) => {
-                // How far the account's sums spread is about how far those of one of its payees do; but where they
-                // lie closer together than that can be by chance, it is another kind of payee.
-                let is_tight =
-                    paid >= TIGHT_SUMS_MIN && squares < (paid - 1.0) * spread * TIGHT_SHARE;
-                let worth = if is_tight {
-                    ACCOUNT_WORTH_TIGHT
-                } else {
-                    ACCOUNT_WORTH
-                };
-                spread = (worth * spread + squares) / (worth + paid - 1.0);
-                let (prior, known) = (1.0 / unsure, paid / spread);
-                let certain = prior + known;
-                let drawn = (middle * prior + paid_middle * known) / certain;
-                (drawn, drawn, 1.0 / certain)
+        let paid = paid.filter(|paid| !paid.are_a_trial(before.middle));
+        let (usual_doublings, estimate) = match paid {
+            Some(paid) => {
+                let estimate = before.with(&paid);
+                (estimate.middle, estimate)
             }
-            None => (level.middle_doublings(), middle, unsure),
+            None => (level.middle_doublings(), before),
         };
+        let Estimate {
+            middle,
+            spread,
+            unsure,
+        } = estimate;
         let shape = 1.0 / ((spread + unsure) * NATS_PER_DOUBLING * NATS_PER_DOUBLING);
         Some(Self {
-            // The mean lies above the middle of the logarithms by one over twice the shape.
+            // The mean of a gamma distribution lies above the middle of the logarithms by about one over twice the
+            // shape, in nats.
             mean_doublings: middle + 0.5 / shape / NATS_PER_DOUBLING,
-            usual_doublings: usual,
+            usual_doublings,
             shape,
         })
     }
 
-    pub(super) fn doublings_above(&self, amount_minor: i64) -> f64 {
+    /// How many doublings the amount lies above the mean.
+    fn doublings_above_mean(&self, amount_minor: i64) -> f64 {
         LogAmount::of(amount_minor).doublings() - self.mean_doublings
     }
 
-    /// How many doublings above what the account usually pays. That others pay a stranger much is no
-    /// reason to: those who collect stolen money are paid much by all.
+    /// How many doublings the amount lies above what the account usually pays. What others pay a payee that it does
+    /// not know is left out: those who collect stolen money are paid much by everybody.
     pub(super) fn doublings_above_usual(&self, amount_minor: i64) -> f64 {
         LogAmount::of(amount_minor).doublings() - self.usual_doublings
     }
 
-    /// Whether it is so little that it may only be to see whether a number is right.
+    /// Whether the amount is so small that it may only try out whether the payee's number is right.
     pub(super) fn may_be_a_trial(&self, amount_minor: i64) -> bool {
         is_trial(self.doublings_above_usual(amount_minor))
     }
 
-    /// How much less likely the amount is than the likeliest one. Sums that people pay are about
-    /// gamma distributed: an amount `y` times the mean is `shape` times `y − 1 − ln y` nats less
-    /// likely, the Itakura-Saito distance. Very small ones are rare, and very large ones rarer; but these not as
-    /// rare as that, with many people, whose sums are nearer to a log-normal distribution.
+    /// How much less likely the amount is than the likeliest one, in nats; 0 or more.
+    ///
+    /// Sums that people pay are about gamma distributed: an amount `y` times the mean is `shape` times
+    /// `y − 1 − ln y` nats less likely (the Itakura-Saito distance). Very small amounts are rare then, and very large
+    /// ones rarer still. Many people's sums are nearer to a log-normal distribution, where large ones are not as rare,
+    /// so above the mean something between the two is taken: see `SLANT_ABOVE`.
     pub(super) fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = self.doublings_above(amount_minor);
+        let above = self.doublings_above_mean(amount_minor);
         let slant = if above > 0.0 { SLANT_ABOVE } else { 1.0 };
         let above = above * slant;
         self.shape / (slant * slant) * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
     }
 
-    /// The same of the likeliest amount up to this one.
+    /// The least surprise of any amount up to this one, in nats.
     pub(super) fn surprise_nats_least(&self, amount_minor_max: i64) -> f64 {
-        if self.doublings_above(amount_minor_max) >= 0.0 {
+        if self.doublings_above_mean(amount_minor_max) >= 0.0 {
             return 0.0;
         }
         self.surprise_nats(amount_minor_max)
     }
 }
 
-/// How slanted logarithms of sums are above the likeliest one, 1 being as those of gamma distributed ones and 0 not at
-/// all, as those of log-normal ones: halfway, for nobody knows beforehand which of them somebody's are. Source of the
-/// family that both belong to, the generalized gamma distributions: Prentice, "A log gamma model and its maximum
-/// likelihood estimation", 1974.
+impl Estimate {
+    /// What is to be expected before the account paid this payee anything: its level, and what the payee is paid more
+    /// or less than others.
+    fn before_any_paid(context: &Context<'_>, level: &Level) -> Self {
+        let sums = level.sums_in(context.payment.money.currency());
+        let prices = context.surroundings.payee.prices;
+        let spread = level.variance();
+        Self {
+            middle: level.middle_doublings() + prices.above_doublings(),
+            spread,
+            unsure: spread / f64::from(sums) + spread / prices.worth(),
+        }
+    }
+
+    /// The same, knowing what the account paid this payee.
+    fn with(&self, paid: &SumsPaid) -> Self {
+        // The sums of one payee spread about as the account's do; but where they lie closer together than can be by
+        // chance, it is another kind of payee.
+        let (count, squares) = (paid.count, paid.squares);
+        let is_tight =
+            count >= TIGHT_SUMS_MIN && squares < (count - 1.0) * self.spread * TIGHT_SHARE;
+        let worth = if is_tight {
+            ACCOUNT_WORTH_TIGHT
+        } else {
+            ACCOUNT_WORTH
+        };
+        let spread = (worth * self.spread + squares) / (worth + count - 1.0);
+        let (prior, known) = (1.0 / self.unsure, count / spread);
+        let certain = prior + known;
+        Self {
+            middle: (self.middle * prior + paid.middle * known) / certain,
+            spread,
+            unsure: 1.0 / certain,
+        }
+    }
+}
+
+/// How skewed the logarithms of sums above the mean are taken to be: 1 is a gamma distribution, 0 a log-normal one,
+/// whose logarithms are not skewed at all. Halfway, as nobody knows beforehand which of the two somebody's sums
+/// follow. Both are generalized gamma distributions. Source: Prentice, "A log gamma model and its maximum likelihood
+/// estimation", 1974.
 const SLANT_ABOVE: f64 = 0.5;
 
 /// How many sums of one payee the account's spread is worth against their own: a bill that is always about
 /// the same is soon known as one, and a few sums that happen to lie close together are not.
 const ACCOUNT_WORTH: f64 = 20.0;
 
-/// The same of a payee whose sums lie as close together as those of a bill that varies by little.
+/// The same for a payee whose sums lie very close together, as those of a monthly bill.
 const ACCOUNT_WORTH_TIGHT: f64 = 5.0;
 
-/// Below what share of the account's variance theirs is as small as that: of sums that spread as the account's do, four
-/// lie so close together by chance one time in fifty, eight one time in three thousand.
+/// Sums lie very close together if their variance is less than this share of the account's. Of sums that spread as the
+/// account's do, four lie so close together by chance one time in fifty, eight one time in three thousand.
 const TIGHT_SHARE: f64 = 1.0 / 16.0;
 
-/// From how many sums on that is judged.
+/// From how many sums on this is judged.
 const TIGHT_SUMS_MIN: f64 = 4.0;
 
-/// The sums that the account paid a payee, on a logarithmic scale.
+/// The sums that the account paid a payee, by their logarithms.
 struct SumsPaid {
     /// How many are known.
-    sums: f64,
-    /// Their middle, in doublings.
+    count: f64,
+    /// Their mean, in doublings above one minor unit.
     middle: f64,
     /// The squares of their distances from it, added up.
     squares: f64,
 }
 
 impl SumsPaid {
-    /// Whether this is one small sum, sent to see whether the number is right, where so much is usual: it says
-    /// nothing of what is to follow.
+    /// Whether this is a single sum that is small against what is usual: sent to see whether the payee's number is
+    /// right, it says nothing of what is to follow.
     fn are_a_trial(&self, usual_doublings: f64) -> bool {
-        self.sums < 2.0 && is_trial(self.middle - usual_doublings)
+        self.count < 2.0 && is_trial(self.middle - usual_doublings)
     }
 }
 
-/// Whether what lies so far above what is usual is a trial at most: less than a tenth of it.
+/// Whether an amount that lies so far above what is usual is less than a tenth of it.
 fn is_trial(doublings_above: f64) -> bool {
     doublings_above < -std::f64::consts::LOG2_10
 }
 
 fn sums_paid(known: &KnownPayee<'_>) -> Option<SumsPaid> {
-    let (mut sums, mut total, mut squares) = (0.0, 0.0, 0.0);
+    let (mut count, mut total, mut squares) = (0.0, 0.0, 0.0);
     for amount in known.log_amounts() {
         let doublings = amount.doublings();
-        sums += 1.0;
+        count += 1.0;
         total += doublings;
         squares += doublings * doublings;
     }
-    (sums > 0.0).then(|| SumsPaid {
-        sums,
-        middle: total / sums,
-        squares: (squares - total * total / sums).max(0.0),
+    (count > 0.0).then(|| SumsPaid {
+        count,
+        middle: total / count,
+        squares: (squares - total * total / count).max(0.0),
     })
 }
 
-/// ln 2.
+/// ln 2: one doubling, in nats (natural logarithms).
 pub(super) const NATS_PER_DOUBLING: f64 = std::f64::consts::LN_2;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Sums about 10.24 EUR, of so many deviations of their logarithms by as many nats.
+    /// Sums about 10.24 EUR whose logarithms have this standard deviation.
     fn expected(deviation_nats: f64) -> Expected {
         Expected {
             mean_doublings: 10.0,

@@ -1,36 +1,36 @@
-//! What the signals found, combined: how likely it is that something is wrong, and why.
+//! What all signals found, combined into a risk, and into the reasons that are told.
 
 use super::assessment::{Evidence, Reason, ReasonCode};
 use super::policy::Policy;
 use super::signal::{Family, Measure, Nature, Signal};
 use super::time::Span;
 
-/// How likely it is that something is wrong; each from 0 to 1.
+/// How likely it is that something is wrong, from 0 to 1, by the signals of some natures alone.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Risk {
-    /// By everything that was found.
+    /// By all signals.
     pub(super) all: f64,
-    /// By signs of abuse alone.
+    /// By signals of abuse.
     pub(super) abuse: f64,
-    /// By these, and by signs that this may not be the payer.
+    /// By signals of abuse or of doubt, which is whether this is the payer at all.
     pub(super) doubt: f64,
-    /// By the signals that say when trying again makes sense, because payments come too fast.
+    /// By signals that payments come too fast, and that say when to try again.
     pub(super) pace: f64,
 }
 
 /// What the signals found so far. Where none found anything, nothing is allocated.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct Findings {
-    /// The strongest signal of each family.
+    /// What the strongest signal of each family contributes, among all of it and among those of each nature.
     families: [Risk; Family::ALL.len()],
-    /// After how long all of the signals that say so allow another try.
+    /// The longest time that a signal asks to wait before another try.
     pub(super) retry_after: Option<Span>,
-    /// In the order of the contract.
+    /// In the order of the signals in the contract.
     reasons: Vec<Reason>,
 }
 
 impl Findings {
-    /// Takes in what `signal` found, which has this weight in the policy.
+    /// Adds what `signal` found. `weight` is how much the policy lets it count, from 0 to 1.
     pub(super) fn add(&mut self, signal: Signal, weight: f64, measure: Measure) {
         let contribution = contribution(measure.strength, weight);
         if let Some(family) = self.families.get_mut(signal.family() as usize) {
@@ -53,38 +53,44 @@ impl Findings {
         });
     }
 
-    /// Noisy-or over the families: each is an independent chance that the payment is wrong, so the
-    /// chance that it is fine is the product of what each leaves. Source: Pearl, "Probabilistic
-    /// Reasoning in Intelligent Systems", 1988, §4.3.2. Within a family the strongest signal counts.
+    /// The families together, by noisy-or: each is an independent chance that something is wrong, so the chance that
+    /// nothing is, is the product of what each leaves. Source: Pearl, "Probabilistic Reasoning in Intelligent
+    /// Systems", 1988, §4.3.2.
     pub(super) fn risk(&self) -> Risk {
         if self.reasons.is_empty() {
             return Risk::default();
         }
-        let (mut fine, mut free_of_abuse, mut certain, mut slow) = (1.0, 1.0, 1.0, 1.0);
+        let mut left = Risk {
+            all: 1.0,
+            abuse: 1.0,
+            doubt: 1.0,
+            pace: 1.0,
+        };
         for family in &self.families {
-            fine *= 1.0 - family.all;
-            free_of_abuse *= 1.0 - family.abuse;
-            certain *= 1.0 - family.doubt;
-            slow *= 1.0 - family.pace;
+            left.all *= 1.0 - family.all;
+            left.abuse *= 1.0 - family.abuse;
+            left.doubt *= 1.0 - family.doubt;
+            left.pace *= 1.0 - family.pace;
         }
         Risk {
-            all: 1.0 - fine,
-            abuse: 1.0 - free_of_abuse,
-            doubt: 1.0 - certain,
-            pace: 1.0 - slow,
+            all: 1.0 - left.all,
+            abuse: 1.0 - left.abuse,
+            doubt: 1.0 - left.doubt,
+            pace: 1.0 - left.pace,
         }
     }
 
-    /// The reasons, weightiest first; those of equal weight in the order of the contract.
+    /// The reasons, the one that contributes most first; equal ones in the order of the contract. That the payer
+    /// confirmed the payment comes before all.
     pub(super) fn into_reasons(self, policy: &Policy, payer_confirmed: bool) -> Vec<Reason> {
-        let weighed = |reason: &Reason| match reason.code {
+        let contribution_of = |reason: &Reason| match reason.code {
             ReasonCode::Signal(signal) => {
                 contribution(reason.strength, policy.signals.weight(signal))
             }
             ReasonCode::PayerConfirmed => 1.0,
         };
         let mut reasons = self.reasons;
-        reasons.sort_by(|a, b| weighed(b).total_cmp(&weighed(a)));
+        reasons.sort_by(|a, b| contribution_of(b).total_cmp(&contribution_of(a)));
         if payer_confirmed {
             let confirmed = Reason {
                 code: ReasonCode::PayerConfirmed,
@@ -97,7 +103,8 @@ impl Findings {
     }
 }
 
-/// What a signal of this strength and weight contributes, from 0 to 1.
+/// The chance that something is wrong by one signal alone, from 0 to 1. `strength` is from 0 to 100, `weight` from 0
+/// to 1.
 fn contribution(strength: f64, weight: f64) -> f64 {
     strength / 100.0 * weight
 }

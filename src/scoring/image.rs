@@ -126,7 +126,13 @@ pub(super) fn number(rest: &mut Reader<'_>, range: RangeInclusive<f64>) -> Optio
     rest.float().filter(|number| range.contains(number))
 }
 
-/// The same for a number of 32 bits.
+/// A number that is kept in 32 bits, rounded: habits and rates need no more than its 24 bits of precision.
+#[expect(clippy::cast_possible_truncation, reason = "rounded, as said")]
+pub(super) const fn rounded_f32(value: f64) -> f32 {
+    value as f32
+}
+
+/// The same as [`number`] for one of 32 bits.
 pub(super) fn number_f32(rest: &mut Reader<'_>, range: RangeInclusive<f64>) -> Option<f32> {
     let wide = number(rest, range)?;
     #[expect(

@@ -1,39 +1,39 @@
-//! What a signal finds: how strongly, of what, and of what nature.
+//! What a signal returns: how strongly it fires, the facts, and of what nature the trouble is.
 
 use super::assessment::Evidence;
 use super::time::Span;
 
-/// Whether a signal speaks of a slip, which anybody may make or even mean, of somebody else than the payer, or of
-/// abuse.
+/// What kind of trouble a signal tells of. It decides what the answer may be, beside how strong the signal is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nature {
-    /// A person's mistake, or what may be one: worth a question, never a block on its own.
+    /// A mistake of the payer, or what looks like one: worth a question, never a block by itself.
     Slip,
-    /// Somebody who may not be the payer, and may well be: worth a proof of who it is, never a block on its own.
+    /// Somebody who may not be the payer, and may well be: worth asking for a proof of who it is, never a block by
+    /// itself.
     Doubt,
     /// Something that a person in good faith hardly does: may block.
     Abuse,
 }
 
-/// What a signal speaks of. Signals of one family look at the same thing from several sides: the
-/// strongest speaks for all, or the same fact would count twice.
+/// What a signal looks at. Signals of one family look at the same thing from several sides: only the strongest of them
+/// counts, or the same fact would count twice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Family {
-    /// That it was paid before, or how fast payments come.
+    /// Whether it was paid before, and how fast payments come.
     Repetition,
-    /// How much it is.
+    /// How much is paid.
     Amount,
     /// Whether the account knows the payee.
     Payee,
-    /// Whether a finger slipped.
+    /// Whether a finger slipped, in the amount or in the payee's number.
     Typing,
-    /// What others know of the payee.
+    /// What all accounts together know of the payee.
     Reputation,
-    /// From what device it comes.
+    /// What device the payment comes from.
     Device,
-    /// At what hour it comes.
+    /// At what hour of the day it comes.
     Hour,
-    /// That payments failed.
+    /// Whether payments were declined.
     Failure,
 }
 
@@ -56,16 +56,16 @@ impl Family {
 pub struct Measure {
     /// How strongly it fires, above 0 up to 100.
     pub strength: f64,
-    /// What it speaks of.
+    /// What kind of trouble it tells of.
     pub nature: Nature,
-    /// The facts.
+    /// The facts, as the payer and the gateway are told them.
     pub evidence: Evidence,
-    /// When trying again makes sense, if pace is the trouble.
+    /// After how long another try makes sense; only where the trouble is that payments come too fast.
     pub retry_after: Option<Span>,
 }
 
 impl Measure {
-    /// A finding of `strength`, or nothing if that is not above zero.
+    /// A finding of `strength`, held at 100; `None` if that is not above zero.
     #[must_use]
     pub fn of(strength: f64, nature: Nature, evidence: Evidence) -> Option<Self> {
         (strength > 0.0).then(|| Self {

@@ -1,8 +1,10 @@
 //! What is usual for an account: amounts, payees, devices, hours and pace.
 //!
-//! Bounded and small: recent amounts, the payees and devices used last, one counter per hour. It
-//! learns only from payments that went well, so a mistake or a fraud does not become a habit. Only the
-//! level of sums and the pace follow what is paid so far: no single payment moves those far.
+//! Bounded and small: recent amounts, the payees and devices used last, one counter per hour of the day.
+//!
+//! It learns only from payments that went well, so that a mistake or a fraud does not become a habit. The level of
+//! sums and the pace do not wait for that: they learn from a payment when it is let through, and no single one moves
+//! them far.
 
 use super::money::{Currency, Money};
 use super::policy::Policy;
@@ -16,8 +18,8 @@ mod devices;
 mod image;
 mod lateness;
 mod level;
-mod levels;
-mod listed;
+
+mod entry_list;
 mod log_amount;
 mod pace;
 mod payees;
@@ -34,16 +36,18 @@ pub use payees::{KnownPayee, PAYEE_AMOUNTS_KEPT, Payees};
 pub use repeats::Repeats;
 
 use amounts::Place;
-use listed::{HEAD, Kind, Listed};
+use entry_list::{EntryList, HEAD, Kind};
+use level::by_currency;
 
-/// From how many payments on a payee counts as established.
+/// From how many payments on a payee counts as established: it is forgotten after all that are not.
 const ESTABLISHED_TIMES: u32 = 3;
-/// How long payments count as made in one sitting.
+/// How long a sitting lasts. Of all amounts of one sitting only the first is learnt: the parts of a split bill are not
+/// what is usual.
 const SITTING: Span = Span::from_minutes(10);
-/// How many currencies of an account are kept.
+/// In how many currencies an account's amounts are kept.
 const CURRENCIES_KEPT: usize = 4;
 
-/// Where the amounts in the currency used last are.
+/// Where the amounts in the currency used last are: they are the first entry.
 const FIRST: Place = Place {
     at: 0,
     offset: HEAD,
@@ -59,9 +63,12 @@ pub struct Profile {
     first_learnt: Timestamp,
     /// When the sitting began that an amount was last learnt from.
     sitting_since: Timestamp,
-    /// Amounts by currency, the currency used last first; devices; payees; levels in other currencies.
-    listed: Listed,
+    /// The recent amounts in each currency, the currency used last first; then devices; then payees; then levels in
+    /// other currencies than that of `level`.
+    entries: EntryList,
+    /// The level of sums in the currency in which most are known.
     level: Level,
+    /// How many payments were made in each hour of the day; all are halved when one is full.
     hours: [u8; 24],
     pace: Pace,
 }
@@ -100,25 +107,26 @@ impl Profile {
         if self.level.currency() == Some(currency) {
             return self.level;
         }
-        let found = levels::find(&self.listed, currency);
+        let found = by_currency::find(&self.entries, currency);
         found.map_or_else(|| self.level.of_no_sums(), |(_, level)| level)
     }
 
-    /// Learns the level of the account's sums from a payment that was let through, to a payee where
-    /// sums lie so many doublings above their payers' levels. Returns what the payee may learn from it.
+    /// Learns the level of the account's sums from a payment that was let through. `payee_doublings` is how far the
+    /// sums of its payee lie above their payers' levels. Returns how many doublings this one lies above what was to
+    /// be expected, for the payee to learn from; `None` where the account's level is not known.
     pub fn learn_level(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
-        levels::learn(&mut self.level, &mut self.listed, money, payee_doublings)
+        by_currency::learn(&mut self.level, &mut self.entries, money, payee_doublings)
     }
 
     /// Asks for the memory that the next step will read.
     pub fn fetch(&self) {
-        self.listed.fetch();
+        self.entries.fetch();
     }
 
     /// How many bytes it has allocated.
     #[must_use]
     pub const fn heap_bytes(&self) -> usize {
-        self.listed
+        self.entries
             .heap_bytes()
             .saturating_add(self.pace.heap_bytes())
     }
@@ -133,7 +141,7 @@ impl Profile {
     /// The payees it knows.
     #[must_use]
     pub const fn payees(&self) -> Payees<'_> {
-        Payees(&self.listed)
+        Payees(&self.entries)
     }
 
     /// What it knows of the payee of this payment.
@@ -145,7 +153,7 @@ impl Profile {
     /// The devices it knows.
     #[must_use]
     pub const fn devices(&self) -> Devices<'_> {
-        Devices(&self.listed)
+        Devices(&self.entries)
     }
 
     /// The share of payments made within an hour of `hour`, 0–1, as if one payment had been spread
@@ -169,16 +177,16 @@ impl Profile {
         &self.pace
     }
 
-    /// What it usually spends within a window, in minor units of `currency`; 0 if unknown. In what currency is
-    /// no matter: sums are compared as multiples of the account's level in theirs.
+    /// What the account usually spends within a window, as a function of the window, in minor units of `currency`; 0
+    /// if unknown. Sums counted in another currency are converted by the account's levels in both.
     pub fn usual_sums_minor(&self, currency: Currency) -> impl Fn(WindowIndex) -> f64 {
-        let watched = self.pace.watched();
-        let multiple = watched.and_then(|watched| self.worth_of(watched, currency));
+        let counted_in = self.pace.currency();
+        let multiple = counted_in.and_then(|counted_in| self.worth_of(counted_in, currency));
         move |nth| multiple.map_or(0.0, |multiple| self.pace.usual_sum_minor(nth) * multiple)
     }
 
-    /// Notes that a payment in `currency` was paid, and what each window holds then, that payment included; sums
-    /// are in the same currency.
+    /// Notes that a payment in `currency` was paid. `fill` is what each window holds then, that payment included, with
+    /// sums in the same currency.
     pub fn note_paid(
         &mut self,
         currency: Currency,
@@ -187,14 +195,14 @@ impl Profile {
         now: Timestamp,
     ) {
         let is_known = |currency| self.level_in(currency).is_known_in(currency);
-        match self.pace.watched() {
-            Some(watched) if watched == currency => {}
+        match self.pace.currency() {
+            Some(counted_in) if counted_in == currency => {}
             // A currency that was paid in once or twice is no measure of all others.
-            Some(watched) if is_known(watched) || !is_known(currency) => {}
-            _ => self.pace.watch(currency),
+            Some(counted_in) if is_known(counted_in) || !is_known(currency) => {}
+            _ => self.pace.count_sums_in(currency),
         }
-        let watched = self.pace.watched();
-        let multiple = watched.and_then(|watched| self.worth_of(currency, watched));
+        let counted_in = self.pace.currency();
+        let multiple = counted_in.and_then(|counted_in| self.worth_of(currency, counted_in));
         let multiple = multiple.unwrap_or(0.0);
         let fill = |nth| {
             let fill = fill(nth);
@@ -211,19 +219,20 @@ impl Profile {
         self.pace.note_unpaid(time);
     }
 
-    /// Notes that what became of a payment was heard after so long; `None`: that it was not, as long as it was
+    /// Notes that the outcome of a payment was reported after so long; `None`: that it was not, for as long as it was
     /// waited for.
-    pub fn note_heard(&mut self, after: Option<Span>) {
-        self.pace.note_heard(after);
+    pub fn note_reported(&mut self, after: Option<Span>) {
+        self.pace.note_reported(after);
     }
 
-    /// Notes a fraud: busy days of late are none to go by.
+    /// After a fraud, forgets the busy days that are not proven yet: they may be the thief's.
     pub fn distrust_pace(&mut self) {
         self.pace.distrust();
     }
 
-    /// How many minor units of `to` are to this account what one of `of` is, by its levels; `None`
-    /// where one of these is not known.
+    /// How many minor units of `to` one of `of` is worth to this account, by its levels in both; `None` where one of
+    /// these is not known. No exchange rates are needed: who usually pays 20 EUR, or 3,000 JPY, takes them for the
+    /// same.
     fn worth_of(&self, of: Currency, to: Currency) -> Option<f64> {
         if of == to {
             return Some(1.0);
@@ -241,23 +250,24 @@ impl Profile {
             self.first_learnt = time;
         }
         self.payments_learnt = self.payments_learnt.saturating_add(1);
-        // One sitting, one vote: a split bill, a wage run or a burst must not outvote months.
+        // Of one sitting only the first amount is learnt: a split bill, a wage run or a burst must not outweigh
+        // months.
         if payment_began_a_sitting(self.sitting_since, time) {
             self.sitting_since = time;
             self.learn_amount(record.money());
         }
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
-        let learnt = payees::learn(&mut self.listed, record, policy.memory.payees_max);
+        let learnt = payees::learn(&mut self.entries, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
         if record.is_slip_that_was_meant() {
-            payees::learn_meant(&mut self.listed, record);
+            payees::learn_meant(&mut self.entries, record);
         }
         if record.was_held_against_another() {
-            payees::learn_repeat(&mut self.listed, record, self.pace.lateness());
+            payees::learn_repeat(&mut self.entries, record, self.pace.lateness());
         }
         Forgotten {
             payees: learnt.forgotten,
-            devices: devices::learn(&mut self.listed, record, policy.memory.devices_max),
+            devices: devices::learn(&mut self.entries, record, policy.memory.devices_max),
         }
     }
 
@@ -266,7 +276,7 @@ impl Profile {
         self.payments_learnt = self.payments_learnt.saturating_sub(1);
         let money = record.money();
         if let Some((place, _)) = self.find_amounts(money.currency()) {
-            amounts::unlearn(&mut self.listed, place, money.amount_minor());
+            amounts::unlearn(&mut self.entries, place, money.amount_minor());
         }
         let hour = record
             .score_time()
@@ -274,15 +284,15 @@ impl Profile {
         if let Some(count) = self.hours.get_mut(usize::from(hour)) {
             *count = count.saturating_sub(1);
         }
-        if payees::unlearn(&mut self.listed, record, self.pace.lateness()) {
+        if payees::unlearn(&mut self.entries, record, self.pace.lateness()) {
             self.payees_met = self.payees_met.saturating_sub(1);
         }
-        devices::unlearn(&mut self.listed, record);
+        devices::unlearn(&mut self.entries, record);
     }
 
     /// Takes back that `record`, which was learnt, was a repeat that was meant: what it repeats was not paid.
     pub fn unlearn_repeat(&mut self, record: RecordRef<'_>) {
-        payees::unlearn_repeat(&mut self.listed, record, self.pace.lateness());
+        payees::unlearn_repeat(&mut self.entries, record, self.pace.lateness());
     }
 
     fn learn_amount(&mut self, money: Money) {
@@ -292,26 +302,26 @@ impl Profile {
         };
         // The currency used last stands first, so that the one to go is the one least used of late.
         if at != FIRST.at {
-            self.listed.move_to_front(at);
+            self.entries.move_to_front(at);
         }
-        amounts::learn(&mut self.listed, FIRST, AMOUNTS_KEPT, money.amount_minor());
+        amounts::learn(&mut self.entries, FIRST, AMOUNTS_KEPT, money.amount_minor());
     }
 
     fn find_amounts(&self, currency: Currency) -> Option<(Place, Amounts<'_>)> {
         let read = |entry| <[u8]>::get(entry, HEAD..).map(Amounts::of);
         let tag = currency.number().into();
-        let (at, amounts) = self.listed.find(Kind::Amounts, tag, read)?;
+        let (at, amounts) = self.entries.find(Kind::Amounts, tag, read)?;
         Some((Place { at, ..FIRST }, amounts))
     }
 
     /// Makes a place for amounts in a currency that has none.
     fn make_place(&mut self, currency: Currency) -> usize {
-        let last_kept = self.listed.of_kind(Kind::Amounts).nth(CURRENCIES_KEPT - 1);
+        let last_kept = self.entries.of_kind(Kind::Amounts).nth(CURRENCIES_KEPT - 1);
         if let Some(at) = last_kept.map(|(at, _)| at) {
-            self.listed.remove(at);
+            self.entries.remove(at);
         }
         let tag = currency.number().into();
-        self.listed.push(Kind::Amounts, tag, 0, |_| {})
+        self.entries.push(Kind::Amounts, tag, 0, |_| {})
     }
 
     fn learn_hour(&mut self, hour: u8) {

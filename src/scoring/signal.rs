@@ -1,8 +1,11 @@
-//! The signals: one measured fact about a payment each, one file each, all of one shape.
+//! The signals: each measures one fact about a payment, in one file, all of the same shape.
 //!
-//! A signal is a pure function `measure(settings, context)`. It says nothing (`None`) when it has
-//! nothing to say, above all when it lacks history: unknown is not risky. To add one, write its file
-//! and its line in the table below.
+//! A signal is a pure function `measure(settings, context)`. It returns a [`Measure`]: how strongly it fires, from
+//! above 0 to 100, the facts, and the [`Nature`] of the trouble. It returns `None` when it has nothing to say, above
+//! all when too little is known of the account: unknown is not risky.
+//!
+//! The policy gives each signal a weight; the strongest of each [`Family`] counts, and the families are combined
+//! (`findings`). To add a signal, write its file and its line in the table below.
 
 use std::fmt;
 
@@ -10,8 +13,9 @@ pub use super::context::Context;
 use super::findings::Findings;
 pub use super::measure::{Family, Measure, Nature};
 use super::policy::{Section, Setting};
+use super::time::Span;
 
-/// Where `value` stands between `from` (0) and `to` (100), held at both ends.
+/// A strength that grows with `value`: 0 up to `from`, 100 from `to` on, and in proportion between.
 pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
     if value <= from {
         0.0
@@ -20,6 +24,12 @@ pub(crate) fn ramp(value: f64, from: f64, to: f64) -> f64 {
     } else {
         (value - from) / (to - from) * 100.0
     }
+}
+
+/// A strength that goes from `start`, at once, to `end`, once `elapsed` is as long as `window`.
+pub(crate) fn fading(elapsed: Span, window: Span, start: f64, end: f64) -> f64 {
+    let late = elapsed.share_of(window).min(1.0);
+    start + (end - start) * late
 }
 
 macro_rules! signals {
@@ -31,16 +41,16 @@ macro_rules! signals {
         pub enum Signal { $($(#[$doc])+ $variant,)+ }
 
         impl Signal {
-            /// All of them, in the order of the contract.
+            /// All of them, in the order in which the contract (the `.proto` file) lists them.
             pub const ALL: &'static [Self] = &[$(Self::$variant),+];
 
-            /// Its code, as in reasons.
+            /// Its code, as reasons name it.
             #[must_use]
             pub const fn code(self) -> &'static str {
                 match self { $(Self::$variant => $code),+ }
             }
 
-            /// What it speaks of.
+            /// What it looks at.
             #[must_use]
             pub const fn family(self) -> Family {
                 match self { $(Self::$variant => Family::$family),+ }
@@ -79,7 +89,7 @@ macro_rules! signals {
             }
         }
 
-        /// Asks every signal that the policy gives weight to.
+        /// Measures every signal that the policy gives weight to.
         pub(super) fn measure_all(context: &Context<'_>) -> Findings {
             let settings = &context.policy.signals;
             let mut findings = Findings::default();

@@ -50,7 +50,7 @@ impl Trial<'_> {
         self.submission.device_id.as_ref()?;
         let devices = self.account.profile().devices();
         let used = devices.payments_from_that_of(self.submission);
-        let is_from_it = |record: RecordRef<'_>| record.comes_from_the_device_of(self.submission);
+        let is_from_it = |record: RecordRef<'_>| record.is_from_the_device_of(self.submission);
         if used > 0 && !self.is_on_trial(used, self.device_multiple, is_from_it) {
             return None;
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use doublecheck::grpc::pb;
 use tonic::Code;
 
-use crate::held::Held;
+use crate::stalling_disk::StallingDisk;
 use crate::support::{PATIENT, Server, bad_fields, in_band, payment, payment_but, request};
 use crate::wire::{Ended, SCORE, STREAM, Wire, framed};
 
@@ -16,7 +16,7 @@ const CANCELED: &str = "grpc_server_handled_total{grpc_type=\"unary\",\
 const WAITING: &str = "doublecheck_journal_kept_lag_records";
 
 /// A server that has written down what it began with.
-async fn server_on(disk: &Arc<Held>) -> Server {
+async fn server_on(disk: &Arc<StallingDisk>) -> Server {
     let server = Server::start_within_on(PATIENT, Arc::clone(disk) as _).await;
     let other = payment_but("p0", |p| "other".clone_into(&mut p.account_id));
     server.score(other).await.unwrap();
@@ -80,15 +80,15 @@ async fn a_call_that_waits_for_its_message_ends_in_time() {
 
 #[tokio::test]
 async fn a_call_that_waits_for_the_journal_ends_in_time_and_a_retry_gets_its_answer() {
-    let disk = Held::new();
+    let disk = StallingDisk::new();
     let server = server_on(&disk).await;
     let wire = Wire::connect(server.address).await;
-    let hold = disk.hold();
+    let stall = disk.stall();
     // The journal still waits: only the deadline can have ended it.
     assert_exceeded(&wire.score(payment("p1"), "20m").await.end().await);
     assert_eq!(server.metric(EXCEEDED), 1);
     assert_eq!(server.metric(WAITING), 1, "it was scored");
-    drop(hold);
+    drop(stall);
     let again = wire.score(payment("p1"), "").await.end().await;
     assert_eq!(again.code(), Code::Ok);
     assert!(again.assessment().replayed);
@@ -96,15 +96,15 @@ async fn a_call_that_waits_for_the_journal_ends_in_time_and_a_retry_gets_its_ans
 
 #[tokio::test]
 async fn what_a_client_that_left_has_asked_stays_and_a_retry_gets_its_answer() {
-    let disk = Held::new();
+    let disk = StallingDisk::new();
     let server = server_on(&disk).await;
     let wire = Wire::connect(server.address).await;
-    let hold = disk.hold();
+    let stall = disk.stall();
     let begun = wire.score(payment("p1"), "").await;
     server.until(WAITING, 1).await;
     begun.cancel();
     server.until(CANCELED, 1).await;
-    drop(hold);
+    drop(stall);
     let again = wire.score(payment("p1"), "").await.end().await;
     assert!(again.assessment().replayed);
     assert_eq!(server.remembered().await, ["p1"]);

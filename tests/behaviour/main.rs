@@ -1,18 +1,19 @@
 //! What Doublecheck does, seen from outside: real calls over real connections. One file per behaviour.
 #![allow(clippy::unwrap_used, missing_docs, reason = "tests")]
 
-mod held;
+mod stalling_disk;
 mod support;
 mod wire;
 
+mod cancelled_calls;
 mod chunks;
 mod confirm_protocol;
 mod connections;
 mod deadlines;
 mod degraded;
 mod evidence_and_listing;
+mod fair_turns;
 mod floods;
-mod given_up;
 mod health_and_reflection;
 mod idempotent_retry;
 mod invalid_request;
@@ -24,8 +25,7 @@ mod overload;
 mod races;
 mod routed;
 mod stream;
-mod turns;
-mod unended;
+mod unfinished_requests;
 mod unread;
 mod waste;
 mod workers;

@@ -9,7 +9,7 @@ use tonic::Code;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_types::StatusExt as _;
 
-use crate::held::{Held, Hold};
+use crate::stalling_disk::{Stall, StallingDisk};
 use crate::support::{PATIENT, Server, outcome_of, payment, payment_but, request};
 use crate::wire::{Begun, Ended, HEALTH, REPORT, SCORE, Wire, framed};
 
@@ -50,9 +50,9 @@ async fn in_an_open_loop_as_many_as_are_let_in_wait_and_all_others_are_told_at_o
         in_flight: LET_IN as u64,
         ..PATIENT
     };
-    let disk = Held::new();
+    let disk = StallingDisk::new();
     let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
-    let hold = disk.hold();
+    let stall = disk.stall();
     let mut calls = JoinSet::new();
     for connection in 0..CONNECTIONS {
         let wire = Wire::connect(server.address).await;
@@ -72,7 +72,7 @@ async fn in_an_open_loop_as_many_as_are_let_in_wait_and_all_others_are_told_at_o
     assert_eq!(server.metric(REFUSED), refused as u64);
     assert_eq!(server.metric(STARTED), (CONNECTIONS * CALLS) as u64);
     assert_eq!(server.metric("doublecheck_accounts"), LET_IN as u64);
-    drop(hold);
+    drop(stall);
     while let Some(answered) = calls.join_next().await {
         assert!(!answered.unwrap().assessment().replayed);
     }
@@ -90,7 +90,7 @@ struct Full {
     server: Server,
     wire: Wire,
     waiting: Begun,
-    hold: Hold,
+    stall: Stall,
 }
 
 /// Payment `p1` is there already, `p2` waits.
@@ -99,10 +99,10 @@ async fn full() -> Full {
         in_flight: 1,
         ..PATIENT
     };
-    let disk = Held::new();
+    let disk = StallingDisk::new();
     let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
     server.score(payment("p1")).await.unwrap();
-    let hold = disk.hold();
+    let stall = disk.stall();
     let wire = Wire::connect(server.address).await;
     let waiting = wire.score(payment("p2"), "").await;
     server
@@ -112,7 +112,7 @@ async fn full() -> Full {
         server,
         wire,
         waiting,
-        hold,
+        stall,
     }
 }
 
@@ -122,7 +122,7 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
         server,
         wire,
         waiting,
-        hold,
+        stall,
     } = full().await;
     assert!(is_refused(&wire.score(payment("p3"), "").await.end().await));
     let everything = HealthCheckRequest::default();
@@ -133,7 +133,7 @@ async fn reports_and_health_are_let_in_where_payments_are_not() {
     server
         .until("doublecheck_journal_kept_lag_records", 2)
         .await;
-    drop(hold);
+    drop(stall);
     assert_eq!(report.end().await.code(), Code::Ok);
     assert_eq!(waiting.end().await.code(), Code::Ok);
     assert_eq!(server.metric(IN_FLIGHT), 1);
@@ -145,7 +145,7 @@ async fn who_is_refused_learns_so_before_its_message_has_come() {
         server,
         wire,
         waiting,
-        hold,
+        stall,
     } = full().await;
     let message = framed(&request(payment("p3"), ""));
     // More calls than HTTP/2 lets a client have refused that goes on sending.
@@ -158,7 +158,7 @@ async fn who_is_refused_learns_so_before_its_message_has_come() {
         }
         assert!(is_refused(&begun.end().await));
     }
-    drop(hold);
+    drop(stall);
     assert_eq!(waiting.end().await.code(), Code::Ok);
     assert_eq!(server.metric(IN_FLIGHT), 1_500);
     let answer = wire.score(payment("p3"), "").await.end().await;

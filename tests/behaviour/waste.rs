@@ -14,7 +14,7 @@ use h2::Reason;
 use tokio::task::{JoinSet, yield_now};
 use tonic::Code;
 
-use crate::held::Held;
+use crate::stalling_disk::StallingDisk;
 use crate::support::{PATIENT, Server, payment, payment_but, request, score_item};
 use crate::wire::{
     BATCH, HEALTH, PING, Raw, SCORE, SETTINGS, STREAM, WINDOW_UPDATE, Wire, frame, framed, packed,
@@ -273,9 +273,9 @@ async fn what_a_busy_service_refuses_is_not_held_against_its_clients() {
         in_flight: 1,
         ..USUAL
     };
-    let disk = Held::new();
+    let disk = StallingDisk::new();
     let server = Server::start_within_on(limits, Arc::clone(&disk) as _).await;
-    let hold = disk.hold();
+    let stall = disk.stall();
     let wire = Wire::connect(server.address).await;
     let waiting = wire.score(payment("p0"), "").await;
     server
@@ -295,7 +295,7 @@ async fn what_a_busy_service_refuses_is_not_held_against_its_clients() {
         assert_eq!(over.code(), Code::DeadlineExceeded);
     }
     assert_eq!(server.metric(WASTE), 0);
-    drop(hold);
+    drop(stall);
     assert_eq!(waiting.end().await.code(), Code::Ok);
 }
 

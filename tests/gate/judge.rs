@@ -1,4 +1,4 @@
-//! The stream through the engine, and what came of each class.
+//! Puts the stream through the engine, and counts what came of each class of payments.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

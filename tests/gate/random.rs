@@ -1,4 +1,4 @@
-//! Chance that can be repeated: what the stream draws of numbers from a seed.
+//! Random numbers that can be repeated: the stream draws them from a seed.
 
 /// A sequence of draws that its seed alone decides.
 pub(crate) struct Random(doublecheck::random::Random);

@@ -1,4 +1,5 @@
-//! Who may not be the payer, and may well be: failures in a row, new phones, odd hours.
+//! Signs that this may not be the payer, and may well be: failures in a row, new phones, odd hours. They ask for a
+//! proof, and do not add up to a block.
 
 use crate::timeline::{Stage, check};
 

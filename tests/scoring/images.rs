@@ -455,7 +455,7 @@ fn how_late_it_is_heard_of_payments_is_in_the_image() {
     }
     let hears_late = |account: &Account| {
         let lateness = account.profile().pace().lateness();
-        lateness.is_usually_over(Span::from_minutes(5))
+        lateness.is_usually_longer_than(Span::from_minutes(5))
     };
     let (id, change) = (
         &life.made[0].0.payment_id,

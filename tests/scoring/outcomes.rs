@@ -1,4 +1,5 @@
-//! The table of outcomes, a row a test: duplicate target, velocity, profile, payee risk.
+//! What each outcome means for later payments, one test for each: whether a payment may be a duplicate of it, whether
+//! it counts in velocity, whether the profile learns from it, and what it says of the payee.
 
 use doublecheck::scoring::policy::Value;
 

@@ -1,4 +1,4 @@
-//! Runs of small payments, beside a count that looks at each pair of them.
+//! `SMALL_PAYMENT_BURST` against a naive count of runs, which compares every pair of payments.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Gateways that tell late what became of payments, or never, or only what was bad.
+//! Gateways that report outcomes late, or never, or only bad ones.
 
 use crate::timeline::{Stage, span};
 

@@ -1,4 +1,6 @@
-//! What an account learns from its payments, and takes back.
+//! What an account learns from its payments, and takes back when one turns out not to have been paid.
+//!
+//! `nth` is the index of a payment in the window.
 
 use super::Account;
 use crate::scoring::memory::Surroundings;
@@ -10,7 +12,7 @@ use crate::scoring::profile::{Fill, Forgotten};
 use crate::scoring::time::Timestamp;
 
 impl Account {
-    /// Takes out the payment in this place, which is about to be decided anew, and what was learnt of it.
+    /// Removes a payment that is about to be decided anew, and takes back what was learnt from it.
     pub(super) fn take_back(&mut self, policy: &Policy, nth: usize) {
         if let Some(record) = self.window.at(nth)
             && record.was_learnt()
@@ -20,16 +22,18 @@ impl Account {
         self.window.take(nth);
     }
 
-    /// Takes back that what was held against the payment in this place repeats what was paid: it was not.
+    /// Takes back what was learnt of repeats from payments that repeat this one, which was not paid after all: they
+    /// repeated nothing.
     pub(super) fn unlearn_repeats_of(&mut self, nth: usize, payment_id: &PaymentId) {
         let later = (nth..self.window.len()).filter_map(|nth| self.window.at(nth));
         for record in later {
-            if record.was_learnt() && record.repeats_what_was_open(payment_id) {
+            if record.was_learnt() && record.repeats_the_open_one(payment_id) {
                 self.profile.unlearn_repeat(record);
             }
         }
     }
 
+    /// Learns from a payment that went well.
     pub(super) fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {
         let Some(record) = self.window.at(nth) else {
             return Forgotten::default();
@@ -39,20 +43,23 @@ impl Account {
         forgotten
     }
 
-    /// Learns the level of the account's sums, and says what the payee's memory may learn of this one. A
-    /// sum that is paid again and again is one habit, and counts once.
+    /// Learns the level of the account's sums from a payment that is let through. Returns how many doublings it lies
+    /// above what was to be expected, for the payee's memory to learn from; `None` where that is not known. A sum that
+    /// was `paid_lately` to the same payee is a habit, and is not learnt again.
     pub(super) fn note_level(
         &mut self,
         payment: &Payment,
         surroundings: &Surroundings,
         paid_lately: bool,
     ) -> Option<f64> {
+        if paid_lately {
+            return None;
+        }
         let payee_doublings = surroundings.payee.prices.above_doublings();
-        (!paid_lately)
-            .then(|| self.profile.learn_level(payment.money, payee_doublings))
-            .flatten()
+        self.profile.learn_level(payment.money, payee_doublings)
     }
 
+    /// Learns the pace from a payment in `currency` that was paid, or is let through and may be.
     pub(super) fn note_paid(&mut self, policy: &Policy, currency: Currency, now: Timestamp) {
         let half_life = policy.memory.pace_half_life_ms;
         let fill = |nth| {
@@ -71,7 +78,8 @@ impl Account {
         self.profile.note_paid(currency, fill, half_life, now);
     }
 
-    /// The pace follows what was paid: also what was asked about first, and no longer what came to nothing.
+    /// Corrects the pace after an outcome: a payment that was paid all the same, as one that was asked about first, is
+    /// added, and one that was not paid is taken off. `was_paid` is whether it counted as paid before.
     pub(super) fn note_outcome_in_pace(&mut self, policy: &Policy, nth: usize, was_paid: bool) {
         let Some(record) = self.window.at(nth) else {
             return;

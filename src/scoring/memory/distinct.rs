@@ -1,13 +1,16 @@
-//! Approximate counts of different accounts, in sketches of fixed size.
+//! About how many different accounts paid a payee, or from a device: counted in sketches of fixed size, which cannot
+//! be asked which accounts they were.
 
 use crate::scoring::image::{put_time, time};
 use crate::scoring::packing::{Reader, put_varint};
 use crate::scoring::time::{Span, Timestamp};
 
-/// The approximate number of different accounts, by linear counting in a bitmap.
+/// The approximate number of different accounts, by linear counting: each account sets the bit that the hash of its id
+/// points to, and how many bits are set tells how many accounts there were.
 ///
-/// Within a few per cent up to twice as many as it has bits; full at about six times. Source: Whang,
-/// Vander-Zanden and Taylor, "A linear-time probabilistic counting algorithm", 1990: n ≈ −m·ln(zero bits ÷ m).
+/// Of m bits, n ≈ −m·ln(zero bits ÷ m). Within a few per cent up to twice as many accounts as bits; all bits are set
+/// at about six times as many. Source: Whang, Vander-Zanden and Taylor, "A linear-time probabilistic counting
+/// algorithm for database applications", 1990.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Distinct<const WORDS: usize>([u64; WORDS]);
 
@@ -21,7 +24,7 @@ impl<const WORDS: usize> Default for Distinct<WORDS> {
 const BITS_MAX: u32 = 256;
 
 impl<const WORDS: usize> Distinct<WORDS> {
-    /// The estimate for each number of set bits, computed at compile time: every score reads some.
+    /// The estimate for each number of set bits, computed by the compiler: every payment that is scored asks for some.
     const ESTIMATES: [u32; BITS_MAX as usize + 1] = estimates(WORDS);
 
     pub(super) fn put_image(&self, out: &mut Vec<u8>) {
@@ -36,6 +39,7 @@ impl<const WORDS: usize> Distinct<WORDS> {
         Some(Self(words))
     }
 
+    /// Notes an account, by the hash of its id.
     pub(super) fn insert(&mut self, hash: u64) {
         let word = usize::try_from(hash >> 6).unwrap_or(0).checked_rem(WORDS);
         if let Some(bits) = word.and_then(|word| self.0.get_mut(word)) {
@@ -43,6 +47,7 @@ impl<const WORDS: usize> Distinct<WORDS> {
         }
     }
 
+    /// The sketch of the accounts in either.
     fn union(self, other: Self) -> Self {
         let mut both = self;
         for (bits, others) in both.0.iter_mut().zip(other.0) {
@@ -51,6 +56,7 @@ impl<const WORDS: usize> Distinct<WORDS> {
         both
     }
 
+    /// How many different accounts there were, about.
     pub(super) fn estimate(self) -> u32 {
         let set: u32 = self.0.iter().map(|word| word.count_ones()).sum();
         Self::ESTIMATES
@@ -85,9 +91,10 @@ const fn estimates(words: usize) -> [u32; BITS_MAX as usize + 1] {
     estimates
 }
 
-/// Different accounts over two periods, the current one and the one before.
+/// The different accounts of two periods, the current one and the one before: of the last one to two periods.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct RecentAccounts {
+    /// When the current period began.
     since: Timestamp,
     current: Distinct<2>,
     previous: Distinct<2>,
@@ -113,8 +120,8 @@ impl RecentAccounts {
         })
     }
 
-    /// Moves on to the period of `now`. If a period was finished, returns how many accounts it had, and how
-    /// long ago it began.
+    /// Begins a new period if the current one is over at `now`. Returns how many accounts that one had, about, and how
+    /// long ago it began; `None` if it goes on, or had none.
     pub(super) fn advance(&mut self, period: Span, now: Timestamp) -> Option<(u32, Span)> {
         let lasted = now.since(self.since);
         if lasted < period {
@@ -136,6 +143,7 @@ impl RecentAccounts {
         self.current.insert(hash);
     }
 
+    /// How many accounts there were in the current period and the one before, about, as of `now`.
     pub(super) fn estimate(&self, period: Span, now: Timestamp) -> u32 {
         let lasted = now.since(self.since);
         if lasted < period {

@@ -1,32 +1,38 @@
-//! What a payee is usually paid, by everybody.
+//! What a payee is usually paid, by everybody: how much ([`AmountLevel`]), and how much more or less than its payers
+//! pay others ([`PriceLevel`]).
+//!
+//! Amounts are compared by their logarithms to base 2, in *doublings*: 3 doublings above is eight times as much.
 
 use crate::scoring::image::{
-    DOUBLINGS, QUANTITY, currency, narrow, number, number_f32, optional, put_currency, put_optional,
+    DOUBLINGS, QUANTITY, currency, narrow, number, number_f32, optional, put_currency,
+    put_optional, rounded_f32,
 };
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::profile::LogAmount;
 
-/// The average follows this many payments: one more moves it by one two-hundredth. Enough to know a spread
-/// within a twentieth, few enough to follow a change of prices.
+/// The averages follow the last two hundred payments or so: each new one moves them by one two-hundredth at least.
+/// That is enough to know a spread within a twentieth, and few enough to follow a change of prices.
 const PAYMENTS_FOLLOWED: u16 = 200;
 
-/// With this many payments known, a single one moves the average by no more than `DEVIATIONS_HEARD` do.
+/// From how many payments on a single one moves the averages only as far as `DEVIATIONS_HEARD` lets it.
 const PAYMENTS_ROBUST: u16 = 10;
 
-/// How many deviations from the average a payment counts as at most.
+/// How many mean absolute deviations from the middle a payment is taken to lie at most.
 const DEVIATIONS_HEARD: f64 = 4.0;
 
-/// The smallest spread, in doublings, that this is measured in.
+/// The smallest deviation that is used for this limit, in doublings.
 const DEVIATION_LEAST: f64 = 0.25;
 
-/// The amounts one payee is paid, in the currency it is mostly paid in: middle and spread on a
-/// logarithmic scale. Which accounts paid them makes no difference.
+/// The amounts that one payee is paid, in the currency it is mostly paid in, whichever accounts paid them.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct AmountLevel {
     currency: Option<Currency>,
+    /// From how many payments it is known, 0 to `PAYMENTS_FOLLOWED`.
     payments: u16,
+    /// The mean of the logarithms of amounts, in doublings above one minor unit.
     middle_doublings: f64,
+    /// The mean distance from it.
     absolute_deviation_doublings: f64,
 }
 
@@ -37,9 +43,9 @@ pub struct AmountLevelParts {
     pub currency: Option<Currency>,
     /// Of how many payments, up to two hundred.
     pub payments: u16,
-    /// The middle, in doublings of a minor unit.
+    /// The mean of the logarithms of amounts, in doublings above one minor unit.
     pub middle_doublings: f64,
-    /// The mean distance from it.
+    /// The mean distance from it, in doublings.
     pub absolute_deviation_doublings: f64,
 }
 
@@ -72,9 +78,8 @@ impl AmountLevel {
         self.payments as u32
     }
 
-    /// How many deviations `money` lies above the middle, of a normal distribution of this spread
-    /// (1.2533 times its mean absolute deviation) or `least_doublings`, whichever is more. `None` in
-    /// another currency.
+    /// How many standard deviations `money` lies above the middle; `None` in another currency. One is the 1.2533 mean
+    /// absolute deviations of a normal distribution (√(π ÷ 2)), or `least_doublings`, whichever is more.
     #[must_use]
     pub fn deviations_above_middle(&self, money: Money, least_doublings: f64) -> Option<f64> {
         let comparable = self.currency == Some(money.currency());
@@ -107,6 +112,7 @@ impl AmountLevel {
     /// Learns that the payee is paid `money`.
     pub(super) fn note(&mut self, money: Money) {
         if self.currency != Some(money.currency()) {
+            // Each payment in another currency halves what is known, until one takes its place.
             self.payments /= 2;
             if self.payments > 0 {
                 return;
@@ -119,8 +125,9 @@ impl AmountLevel {
         }
         let mut away = doublings(money) - self.middle_doublings;
         if self.payments >= PAYMENTS_ROBUST {
-            let heard = self.absolute_deviation_doublings.max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
-            away = away.clamp(-heard, heard);
+            let away_max =
+                self.absolute_deviation_doublings.max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
+            away = away.clamp(-away_max, away_max);
         }
         self.payments = self.payments.saturating_add(1).min(PAYMENTS_FOLLOWED);
         let share = 1.0 / f64::from(self.payments);
@@ -133,17 +140,18 @@ impl AmountLevel {
 /// How many payments the price level follows.
 const PRICES_FOLLOWED: u16 = 200;
 
-/// How many payments it counts as that a payee is expected to be like others.
+/// How many payments it is worth, while a price level is learnt, that payees are paid like others until more is known.
 const LIKE_OTHERS_WORTH: f64 = 2.0;
 
-/// How many payments are taken to be known of a payee that nobody has paid. Only half of one: whether it is a
-/// baker or a jeweller is less certain than what one payer pays.
+/// How many payments are taken to be known of a payee that nobody has paid, where it is asked how sure its price level
+/// is. Only half of one: whether it is a baker or a jeweller is less certain than what one payer pays.
 const UNKNOWN_WORTH: f64 = 0.5;
 
-/// How much more, or less, payers pay this payee than others: a baker or a jeweller. Of each payment only the
-/// part counts that the payer's own level does not explain.
+/// How much more or less this payee is paid than its payers pay others: a jeweller more, a baker less. Of each payment
+/// only the part is learnt that the [level](crate::scoring::profile::Level) of its payer does not explain.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct PriceLevel {
+    /// From how many payments it is known, 0 to `PRICES_FOLLOWED`.
     payments: u16,
     above_doublings: f32,
 }
@@ -171,7 +179,7 @@ impl PriceLevel {
         self.above_doublings.into()
     }
 
-    /// How many payments it is known from, and a little more than none.
+    /// How sure it is, as the number of payments that it is known from; a little more than 0 if there are none.
     #[must_use]
     pub fn worth(&self) -> f64 {
         f64::from(self.payments) + UNKNOWN_WORTH
@@ -193,15 +201,11 @@ impl PriceLevel {
         })
     }
 
-    /// Learns that a payment lay this many doublings above what was expected.
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "a habit needs no more than 24 bits"
-    )]
+    /// Learns that a payment lay this many doublings above what its payer's level and this price level made expect.
     pub(super) fn note(&mut self, above_doublings: f64) {
         self.payments = self.payments.saturating_add(1).min(PRICES_FOLLOWED);
         let worth = f64::from(self.payments) + LIKE_OTHERS_WORTH;
-        self.above_doublings = (self.above_doublings() + above_doublings / worth) as f32;
+        self.above_doublings = rounded_f32(self.above_doublings() + above_doublings / worth);
     }
 }
 

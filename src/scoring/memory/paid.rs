@@ -1,27 +1,32 @@
-//! How many payments a payee got, fading: what reports against it are held against.
+//! How many payments a payee got, fading: the number that its reports are divided by to make a rate.
 //!
-//! Some gateways tell of each payment that went well, others of bad news alone. To hear nothing of a payment for
-//! a day is as good as to hear that it went well.
+//! Some gateways report each payment that succeeded, others only bad news. So a payment of which nothing was heard for
+//! a day counts like one that is known to have succeeded.
 
 use super::reports::Reports;
-use crate::scoring::image::{QUANTITY, narrow, number_f32, put_time, time};
+use crate::scoring::image::{QUANTITY, narrow, number_f32, put_time, rounded_f32, time};
 use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
 
-/// For how long payments are too young to count: bad news may still come.
+/// How long payments are too young to count, as bad news may still come. Payments are counted together once that time
+/// has gone since the first of them.
 const YOUTH: Span = Span::from_days(1);
 
-/// Payments since the last count of all, and what is left of those before. Those that are counted fade from the
-/// count before on: never less than those of which it is told at once that they went well.
+/// The payments that a payee got. All payments that are counted together fade from when the first of them was made, so
+/// that they never come to more than if each had been counted at once, as those are that a gateway reports.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct Paid {
+    /// When payments were last counted, and the first of those that are not was made.
     counted_at: Timestamp,
+    /// How many were made since.
     young: u32,
+    /// Those made before, as of `counted_at`, fading over weeks.
     over_weeks: f32,
+    /// The same ones, fading within days.
     lately: f32,
 }
 
-/// In what time what counts over weeks fades by half, and what counts lately.
+/// In what time `over_weeks` and `lately` fade by half.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct HalfLives {
     pub(super) over_weeks: Span,
@@ -29,21 +34,21 @@ pub(super) struct HalfLives {
 }
 
 impl Paid {
-    /// Notes one more.
+    /// Notes one more payment.
     pub(super) fn note(&mut self, half_lives: HalfLives, now: Timestamp) {
         if now.since(self.counted_at) >= YOUTH {
             let (over_weeks, lately) = self.at(half_lives, now);
             *self = Self {
                 counted_at: now,
                 young: 0,
-                over_weeks: kept(over_weeks),
-                lately: kept(lately),
+                over_weeks: rounded_f32(over_weeks),
+                lately: rounded_f32(lately),
             };
         }
         self.young = self.young.saturating_add(1);
     }
 
-    /// Notes that one was not paid after all.
+    /// Notes that a payment was not paid after all. A young one is taken off if there is any, whichever it was.
     pub(super) fn note_unpaid(&mut self) {
         if self.young > 0 {
             self.young = self.young.saturating_sub(1);
@@ -53,31 +58,32 @@ impl Paid {
         }
     }
 
-    /// `over_weeks` and `lately` with those that were settled, whether that was told or not.
+    /// Adds to what was reported, over weeks and lately, the payments of which nothing was heard. Those that were
+    /// reported are among the payments counted here, so the larger number of the two is that of all.
     pub(super) fn settle(
         self,
-        reports: [Reports; 2],
+        reported: [Reports; 2],
         half_lives: HalfLives,
         now: Timestamp,
     ) -> [Reports; 2] {
         let (over_weeks, lately) = self.at(half_lives, now);
-        let [weeks_told, lately_told] = reports;
-        let with = |told: Reports, paid: f64| Reports {
-            settled: told.settled.max(paid),
-            ..told
+        let [reported_over_weeks, reported_lately] = reported;
+        let with = |reported: Reports, paid: f64| Reports {
+            settled: reported.settled.max(paid),
+            ..reported
         };
-        [with(weeks_told, over_weeks), with(lately_told, lately)]
+        [
+            with(reported_over_weeks, over_weeks),
+            with(reported_lately, lately),
+        ]
     }
 
-    /// What is left at `now` of those over weeks, and of those of late.
+    /// What `over_weeks` and `lately` are at `now`, the young ones included once they count.
     fn at(self, half_lives: HalfLives, now: Timestamp) -> (f64, f64) {
         let elapsed = now.since(self.counted_at);
-        let grown = match elapsed >= YOUTH {
-            true => f64::from(self.young),
-            false => 0.0,
-        };
+        let old_enough = if elapsed >= YOUTH { self.young } else { 0 };
         let left = |before: f32, half_life: Span| {
-            (f64::from(before) + grown) * remaining_share(elapsed, half_life)
+            (f64::from(before) + f64::from(old_enough)) * remaining_share(elapsed, half_life)
         };
         (
             left(self.over_weeks, half_lives.over_weeks),
@@ -85,7 +91,7 @@ impl Paid {
         )
     }
 
-    /// Whether it is none.
+    /// Whether no payment was ever noted.
     pub(super) fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -112,12 +118,4 @@ impl Paid {
         };
         (!paid.is_none()).then_some(paid)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a rate needs no more than 24 bits"
-)]
-const fn kept(count: f64) -> f32 {
-    count as f32
 }

@@ -1,4 +1,4 @@
-//! Settled payments and reports against a payee, fading.
+//! Settled payments of a payee and reports against it, fading with time.
 
 use super::RiskChange;
 use crate::scoring::image::{QUANTITY, number, put_time, time};
@@ -6,10 +6,11 @@ use crate::scoring::outcome::PayeeRisk;
 use crate::scoring::packing::{Reader, put_float};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
 
-/// How many payments were settled and how many of them were reported, recent ones counting more.
+/// How many payments were settled, and how many of them were reported as bad. Not whole numbers: a payment counts 1 at
+/// first, and less and less with time.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Reports {
-    /// Settled payments.
+    /// Payments that were settled, in whatever way: an outcome was reported, or nothing was heard.
     pub settled: f64,
     /// Refunds and payers' mistakes among them.
     pub weak: f64,
@@ -17,7 +18,7 @@ pub struct Reports {
     pub strong: f64,
 }
 
-/// The counts as of the last change.
+/// The counts of what was reported, and when they were last brought up to date.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct FadingReports {
     counts: Reports,
@@ -39,7 +40,7 @@ impl FadingReports {
     }
 
     pub(super) fn read_image(rest: &mut Reader<'_>) -> Option<Self> {
-        // What is taken back after it faded leaves less than nothing.
+        // May be below 0: a report that is taken back takes 1 off, and had faded to less.
         let mut count = || number(rest, -QUANTITY.end()..=*QUANTITY.end());
         let counts = Reports {
             settled: count()?,
@@ -56,7 +57,6 @@ impl FadingReports {
             return Reports::default();
         }
         let left = remaining_share(now.since(self.faded_at), half_life);
-        // What was taken back had faded since it was added: never below nothing.
         Reports {
             settled: (self.counts.settled * left).max(0.0),
             weak: (self.counts.weak * left).max(0.0),
@@ -69,7 +69,7 @@ impl FadingReports {
         self.counts.weak > 0.0 || self.counts.strong > 0.0
     }
 
-    /// Notes that the outcome of one payment changed.
+    /// Notes that what is known of one payment changed: it leaves the counts that it was in, and enters others.
     pub(super) fn note(&mut self, change: RiskChange, half_life: Span, now: Timestamp) {
         if self.faded_at < now {
             let left = remaining_share(now.since(self.faded_at), half_life);
@@ -78,11 +78,11 @@ impl FadingReports {
             self.counts.strong *= left;
             self.faded_at = now;
         }
-        let changed = |counts: &dyn Fn(PayeeRisk) -> bool| {
-            f64::from(u8::from(counts(change.after))) - f64::from(u8::from(counts(change.before)))
-        };
-        self.counts.settled += changed(&|risk| risk != PayeeRisk::None);
-        self.counts.weak += changed(&|risk| risk == PayeeRisk::Weak);
-        self.counts.strong += changed(&|risk| risk == PayeeRisk::Strong);
+        let one_if = |is: bool| f64::from(u8::from(is));
+        let RiskChange { before, after } = change;
+        self.counts.settled += one_if(after != PayeeRisk::None) - one_if(before != PayeeRisk::None);
+        self.counts.weak += one_if(after == PayeeRisk::Weak) - one_if(before == PayeeRisk::Weak);
+        self.counts.strong +=
+            one_if(after == PayeeRisk::Strong) - one_if(before == PayeeRisk::Strong);
     }
 }

@@ -1,8 +1,11 @@
-//! The amounts paid lately, to all or to one payee, and what is usual among them.
+//! The amounts paid lately, to everybody or to one payee, and what is usual among them.
+//!
+//! They are kept sorted, eight bytes each, at the end of an entry of the profile's list, so that a median is found at
+//! once. How far amounts lie apart is told by their logarithms to base 2, in *doublings*.
 
 use std::mem;
 
-use super::listed::Listed;
+use super::entry_list::EntryList;
 use super::log_amount::LogAmount;
 use crate::scoring::money::Money;
 
@@ -12,11 +15,12 @@ pub const AMOUNTS_KEPT: usize = 32;
 /// The last amounts paid.
 #[derive(Debug, Clone, Copy)]
 pub struct Amounts<'a> {
+    /// Smallest first; of equal ones the older first.
     sorted: &'a [[u8; KEPT_BYTES]],
 }
 
-/// The middle of some amounts and how far they spread, both robust: half of the amounts may be
-/// arbitrarily wrong without moving either far.
+/// The median of some amounts and how far they spread. Nearly half of the amounts may be arbitrarily wrong without
+/// moving the median or the median deviation far.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Spread {
     /// The median, in minor units.
@@ -25,7 +29,9 @@ pub struct Spread {
     pub amounts: u8,
     /// The logarithm of the median.
     pub median: LogAmount,
+    /// The median distance from the median, in steps of a [`LogAmount`].
     absolute_deviation: u16,
+    /// How far the amount that nine in ten are below lies above the median, in the same steps.
     ninetieth: u16,
 }
 
@@ -36,17 +42,15 @@ impl Spread {
         f64::from(self.absolute_deviation) / LogAmount::STEPS_PER_DOUBLING
     }
 
-    /// How far the ninetieth of a hundred lies above the median, in doublings. Where most payments are
-    /// one daily coffee the median deviation is nothing, and this still tells of the groceries.
-    #[must_use]
+    /// How far the 90th percentile lies above the median, in doublings. Where most payments are one daily coffee the
+    /// median deviation is 0, and this still tells of the groceries.
     fn ninetieth_doublings(&self) -> f64 {
         f64::from(self.ninetieth) / LogAmount::STEPS_PER_DOUBLING
     }
 
-    /// The deviation upwards that a normal distribution of this spread would have: 1.4826 times its
-    /// median absolute deviation, or the distance to its ninetieth hundredth divided by 1.2816,
-    /// whichever is more. Source: Rousseeuw and Croux, "Alternatives to the median absolute
-    /// deviation", 1993.
+    /// The standard deviation, in doublings, of a normal distribution that spreads as far upwards: 1.4826 median
+    /// absolute deviations, or the distance to the 90th percentile divided by 1.2816, whichever is more. Source:
+    /// Rousseeuw and Croux, "Alternatives to the median absolute deviation", 1993.
     #[must_use]
     pub fn deviation_doublings(&self) -> f64 {
         (self.absolute_deviation_doublings() * 1.4826).max(self.ninetieth_doublings() / 1.2816)
@@ -54,17 +58,18 @@ impl Spread {
 }
 
 impl<'a> Amounts<'a> {
-    /// Those that were laid down in `bytes`.
+    /// Those written in `bytes`.
     pub(super) const fn of(bytes: &'a [u8]) -> Self {
         let (sorted, _) = bytes.as_chunks();
         Self { sorted }
     }
 
-    /// Whether `bytes` are at most `kept_max` amounts as they are laid down: in order, and each as old as
-    /// its place among them says.
+    /// Whether `bytes` are at most `kept_max` amounts as they are written: sorted, and their ages are 0, 1, 2 and so
+    /// on, each once.
     pub(super) fn are_sound(bytes: &[u8], kept_max: usize) -> bool {
         let (sorted, rest) = bytes.as_chunks();
         let kept = || sorted.iter().map(Kept::read);
+        // A bit for each age that there is.
         let ages = kept().fold(0_u32, |ages, kept| ages | 1 << kept.older());
         rest.is_empty()
             && sorted.len() <= kept_max
@@ -127,40 +132,45 @@ impl<'a> Amounts<'a> {
         })
     }
 
-    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that divides two in three. One that is
-    /// paid again and again, a coffee, is one price, and counts once.
+    /// How round the amounts are: the largest of 1, 5, 10, 50, 100 … that two in three of them are multiples of. One
+    /// that is paid again and again, a coffee, is one price, and counts once. 1 where there are no amounts.
     #[must_use]
     pub fn granularity_minor(self) -> i64 {
-        let different = || {
-            let mut last = 0;
-            let is_another = move |amount: &i64| mem::replace(&mut last, *amount) != *amount;
-            self.minor().filter(is_another)
-        };
-        let count = different().count();
-        let divides = |unit: i64| {
-            let mut others = different().filter(|amount| amount.checked_rem(unit) != Some(0));
+        let mut granularity: i64 = 1;
+        if self.sorted.is_empty() {
+            return granularity;
+        }
+        let count = self.different_minor().count();
+        let are_multiples_of = |unit: i64| {
+            let is_other = |amount: &i64| amount.checked_rem(unit) != Some(0);
+            let mut others = self.different_minor().filter(is_other);
             others.nth(count / 3).is_none()
         };
-        let mut granularity = 1;
-        let mut factors = [5, 2].into_iter().cycle();
-        while let Some(coarser) = factors
-            .next()
-            .and_then(|by| i64::checked_mul(granularity, by))
-            && !self.sorted.is_empty()
-            && divides(coarser)
-        {
-            granularity = coarser;
+        for factor in [5, 2].into_iter().cycle() {
+            match granularity.checked_mul(factor) {
+                Some(coarser) if are_multiples_of(coarser) => granularity = coarser,
+                _ => break,
+            }
         }
         granularity
     }
 
-    /// The `n`th smallest.
+    /// The amounts in minor units, smallest first, equal ones once.
+    fn different_minor(self) -> impl Iterator<Item = i64> + 'a {
+        let mut last = 0;
+        let is_another = move |amount: &i64| mem::replace(&mut last, *amount) != *amount;
+        self.minor().filter(is_another)
+    }
+
+    /// The amount with `nth` smaller ones before it.
     fn nth(self, nth: usize) -> Option<Kept> {
         self.sorted.get(nth).map(Kept::read)
     }
 
-    /// The middle one of the distances from the median. The nearest half of the amounts stands in one
-    /// piece with the median in it: of all pieces that long, the one whose farther end is nearest.
+    /// The median distance from the median, in steps.
+    ///
+    /// Without sorting distances: the half of the amounts nearest to the median stands in one piece, as amounts are
+    /// sorted. So slide a piece of half their number along them, and take the one whose farther end is nearest.
     fn median_deviation(self, median: LogAmount) -> Option<u16> {
         let half = self.sorted.get(self.sorted.len() / 2..)?;
         let mut nearest = u16::MAX;
@@ -177,21 +187,21 @@ impl<'a> Amounts<'a> {
     }
 }
 
-/// Where amounts are laid down: at the end of an entry, from `offset` on.
+/// Where amounts are written: in the entry at position `at`, from byte `offset` of it to its end.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) at: usize,
     pub(super) offset: usize,
 }
 
-/// What is laid down for a single amount.
+/// The bytes of a single amount, the first one.
 pub(super) fn single(amount_minor: i64) -> [u8; KEPT_BYTES] {
     Kept::new(amount_minor, 0).to_bytes()
 }
 
 /// Learns an amount; where `kept_max` are kept, the oldest makes room for it.
-pub(super) fn learn(listed: &mut Listed, place: Place, kept_max: usize, amount_minor: i64) {
-    let Some(sorted) = sorted_mut(listed, place) else {
+pub(super) fn learn(entries: &mut EntryList, place: Place, kept_max: usize, amount_minor: i64) {
+    let Some(sorted) = sorted_mut(entries, place) else {
         return;
     };
     if sorted.len() < kept_max {
@@ -199,8 +209,14 @@ pub(super) fn learn(listed: &mut Listed, place: Place, kept_max: usize, amount_m
         let rank = sorted.partition_point(|other| Kept::read(other) < kept);
         let offset = rank.saturating_mul(KEPT_BYTES);
         let offset = place.offset.saturating_add(offset);
-        return listed.insert(place.at, offset, kept.to_bytes());
+        entries.insert(place.at, offset, kept.to_bytes());
+    } else {
+        replace_oldest(sorted, amount_minor);
     }
+}
+
+/// Puts an amount, as the newest, in place of the oldest.
+fn replace_oldest(sorted: &mut [[u8; KEPT_BYTES]], amount_minor: i64) {
     let is_oldest = |kept: &[u8; KEPT_BYTES]| Kept::read(kept).older() == 0;
     let oldest = sorted.iter().position(is_oldest).unwrap_or(0);
     close_gap(sorted, oldest);
@@ -220,9 +236,9 @@ pub(super) fn learn(listed: &mut Listed, place: Place, kept_max: usize, amount_m
     }
 }
 
-/// Takes back the newest of this amount.
-pub(super) fn unlearn(listed: &mut Listed, place: Place, amount_minor: i64) {
-    let Some(sorted) = sorted_mut(listed, place) else {
+/// Takes back the newest of all equal to this amount, if there is one.
+pub(super) fn unlearn(entries: &mut EntryList, place: Place, amount_minor: i64) {
+    let Some(sorted) = sorted_mut(entries, place) else {
         return;
     };
     let is_it = |kept: &[u8; KEPT_BYTES]| Kept::read(kept).amount_minor() == amount_minor;
@@ -239,24 +255,24 @@ pub(super) fn unlearn(listed: &mut Listed, place: Place, amount_minor: i64) {
         }
     }
     let left_bytes = left.saturating_mul(KEPT_BYTES);
-    listed.truncate(place.at, place.offset.saturating_add(left_bytes));
+    entries.truncate(place.at, place.offset.saturating_add(left_bytes));
 }
 
-fn sorted_mut(listed: &mut Listed, place: Place) -> Option<&mut [[u8; KEPT_BYTES]]> {
-    let bytes = listed.entry_mut(place.at)?.get_mut(place.offset..)?;
+fn sorted_mut(entries: &mut EntryList, place: Place) -> Option<&mut [[u8; KEPT_BYTES]]> {
+    let bytes = entries.entry_mut(place.at)?.get_mut(place.offset..)?;
     Some(bytes.as_chunks_mut().0)
 }
 
-/// Moves those above `rank` down by one; the last then stands there twice.
+/// Moves those behind `rank` up by one, over the one at `rank`. The last one then stands there twice.
 fn close_gap(sorted: &mut [[u8; KEPT_BYTES]], rank: usize) {
     if let Some(from) = sorted.get_mut(rank..) {
         from.copy_within(1.min(from.len()).., 0);
     }
 }
 
-/// An amount that is kept. From the lowest bit on: how many older ones are kept; how many steps its
-/// logarithm stands above the last doubling, so that it need not be worked out again; and the amount
-/// itself. In this order they are sorted by amount, and equal ones by age.
+/// An amount that is kept, in 64 bits. From the lowest bit on: how many older ones are kept (5 bits); how many steps
+/// its logarithm lies above the last whole doubling, so that it need not be worked out again (8 bits); and the amount
+/// in minor units. Compared as numbers they are in the order of amounts, and equal amounts in that of age.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Kept(u64);
 
@@ -302,7 +318,7 @@ impl Kept {
         (self.0 & OLDER_MAX) as usize
     }
 
-    /// The same when an older one is gone.
+    /// The same once an older one is gone.
     const fn one_less_older(self) -> Self {
         Self(self.0.wrapping_sub(1))
     }
@@ -310,7 +326,7 @@ impl Kept {
 
 #[cfg(test)]
 mod tests {
-    use super::super::listed::{HEAD, Kind};
+    use super::super::entry_list::{HEAD, Kind};
     use super::*;
     use crate::scoring::money::AMOUNT_MINOR_MAX;
 
@@ -319,16 +335,16 @@ mod tests {
         offset: HEAD,
     };
 
-    fn nothing() -> Listed {
-        let mut listed = Listed::default();
-        listed.push(Kind::Amounts, 1, 0, |_| {});
+    fn nothing() -> EntryList {
+        let mut entries = EntryList::default();
+        entries.push(Kind::Amounts, 1, 0, |_| {});
         // Another one behind it, which must stay as it is.
-        listed.push(Kind::Payee, 2, 0, |out| out.extend_from_slice(b"behind"));
-        listed
+        entries.push(Kind::Payee, 2, 0, |out| out.extend_from_slice(b"behind"));
+        entries
     }
 
-    fn amounts(listed: &Listed) -> Amounts<'_> {
-        let (_, entry) = listed.of_kind(Kind::Amounts).next().unwrap();
+    fn amounts(entries: &EntryList) -> Amounts<'_> {
+        let (_, entry) = entries.of_kind(Kind::Amounts).next().unwrap();
         Amounts::of(&entry[HEAD..])
     }
 
@@ -355,11 +371,11 @@ mod tests {
 
     #[test]
     fn half_of_the_amounts_may_be_wrong_without_moving_the_middle_far() {
-        let mut listed = nothing();
+        let mut entries = nothing();
         for amount in [1_000, 1_100, 900, 1_050, 950, 1_000_000, 5_000_000] {
-            learn(&mut listed, PLACE, AMOUNTS_KEPT, amount);
+            learn(&mut entries, PLACE, AMOUNTS_KEPT, amount);
         }
-        let spread = amounts(&listed).spread().unwrap();
+        let spread = amounts(&entries).spread().unwrap();
         assert_eq!(spread.median_minor, 1_050);
         assert!(spread.absolute_deviation_doublings() < 0.3);
     }
@@ -367,11 +383,11 @@ mod tests {
     #[test]
     fn of_two_amounts_the_smaller_deviates_whichever_came_first() {
         for paid in [[50, 4_800], [4_800, 50]] {
-            let mut listed = nothing();
+            let mut entries = nothing();
             for amount in paid {
-                learn(&mut listed, PLACE, AMOUNTS_KEPT, amount);
+                learn(&mut entries, PLACE, AMOUNTS_KEPT, amount);
             }
-            let spread = amounts(&listed).spread().unwrap();
+            let spread = amounts(&entries).spread().unwrap();
             let expected = LogAmount::of(4_800).steps_from(LogAmount::of(50));
             assert_eq!(spread.absolute_deviation, expected);
         }
@@ -386,7 +402,7 @@ mod tests {
 
     /// Learns and takes back at random, beside a plain list.
     fn follow(kept_max: usize) {
-        let mut listed = nothing();
+        let mut entries = nothing();
         let mut kept: Vec<i64> = Vec::new();
         let mut state = 1_u64;
         for round in 0..4_000 {
@@ -400,22 +416,22 @@ mod tests {
                 let taken = *kept.iter().cycle().nth(nth & 0xff).unwrap();
                 let at = kept.iter().rposition(|known| *known == taken).unwrap();
                 kept.remove(at);
-                unlearn(&mut listed, PLACE, taken);
-                unlearn(&mut listed, PLACE, 7_777_777);
+                unlearn(&mut entries, PLACE, taken);
+                unlearn(&mut entries, PLACE, 7_777_777);
             } else {
                 kept.push(amount);
                 if kept.len() > kept_max {
                     kept.remove(0);
                 }
-                learn(&mut listed, PLACE, kept_max, amount);
+                learn(&mut entries, PLACE, kept_max, amount);
             }
-            let amounts = amounts(&listed);
+            let amounts = amounts(&entries);
             let mut sorted = kept.clone();
             sorted.sort_unstable();
             assert!(amounts.minor().eq(sorted));
             assert!(amounts.newest_first().eq(kept.iter().rev().copied()));
             assert_eq!(amounts.spread(), naive_spread(&kept));
-            let behind = listed.of_kind(Kind::Payee).next();
+            let behind = entries.of_kind(Kind::Payee).next();
             assert!(behind.is_some_and(|(_, entry)| &entry[HEAD..] == b"behind"));
         }
     }
@@ -431,11 +447,11 @@ mod tests {
             (&[AMOUNT_MINOR_MAX], AMOUNT_MINOR_MAX),
             (&[], 1),
         ] {
-            let mut listed = nothing();
+            let mut entries = nothing();
             for amount in paid {
-                learn(&mut listed, PLACE, AMOUNTS_KEPT, *amount);
+                learn(&mut entries, PLACE, AMOUNTS_KEPT, *amount);
             }
-            assert_eq!(amounts(&listed).granularity_minor(), granularity);
+            assert_eq!(amounts(&entries).granularity_minor(), granularity);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The devices that an account has paid from.
 
-use super::listed::{Kind, Listed};
+use super::entry_list::{EntryList, Kind};
 use super::uses::{USES_END, Uses};
 use crate::scoring::packing::{PackedId, Reader};
 use crate::scoring::submission::Submission;
@@ -8,7 +8,7 @@ use crate::scoring::window::RecordRef;
 
 /// The devices that the account knows.
 #[derive(Debug, Clone, Copy)]
-pub struct Devices<'a>(pub(super) &'a Listed);
+pub struct Devices<'a>(pub(super) &'a EntryList);
 
 impl Devices<'_> {
     /// How many are known.
@@ -24,13 +24,7 @@ impl Devices<'_> {
         self.0.of_kind(Kind::Device).next().is_none()
     }
 
-    /// Whether the account has paid from the device of this payment; that of none is not known.
-    #[must_use]
-    pub fn knows_the_device_of(self, submission: &Submission<'_>) -> bool {
-        self.payments_from_that_of(submission) > 0
-    }
-
-    /// How many payments went well that the account made from the device of this one; none from that of none.
+    /// How many payments from the device of this one went well; 0 where it names no device.
     #[must_use]
     pub fn payments_from_that_of(self, submission: &Submission<'_>) -> u32 {
         let id = submission.device_id.as_ref();
@@ -38,7 +32,8 @@ impl Devices<'_> {
         known.map_or(0, |(_, uses)| uses.times)
     }
 
-    /// From how many devices it pays per payment, 0–1: those that it knows, of the payments from them.
+    /// How many devices there are for each payment that came from one of them, 0–1: 1 if each device was used once,
+    /// near 0 if one is used always.
     #[must_use]
     pub fn per_payment(self) -> f64 {
         let entries = self.0.of_kind(Kind::Device);
@@ -55,20 +50,20 @@ impl Devices<'_> {
 }
 
 /// Learns that `record` went well; returns how many devices were forgotten for want of room.
-pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, devices_max: u32) -> u32 {
+pub(super) fn learn(entries: &mut EntryList, record: RecordRef<'_>, devices_max: u32) -> u32 {
     let Some((tag, id)) = record.packed_device() else {
         return 0;
     };
     let time = record.score_time();
-    if let Some((at, uses)) = find(listed, tag, id) {
-        uses.and_at(time).put(listed, at);
+    if let Some((at, uses)) = find(entries, tag, id) {
+        uses.and_at(time).put(entries, at);
         return 0;
     }
     // Those used least lately go first.
     let worth = |entry: &[u8]| Uses::read(entry).map(|uses| uses.last);
-    let forgotten = listed.forget_least(Kind::Device, devices_max, worth);
+    let forgotten = entries.forget_least(Kind::Device, devices_max, worth);
     let expected = USES_END.saturating_add(id.packed_bytes());
-    listed.push(Kind::Device, tag, expected, |out| {
+    entries.push(Kind::Device, tag, expected, |out| {
         out.extend_from_slice(&Uses::once(time).to_bytes());
         id.put(out);
     });
@@ -76,27 +71,27 @@ pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, devices_max: u32
 }
 
 /// Takes back that `record` went well.
-pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>) {
+pub(super) fn unlearn(entries: &mut EntryList, record: RecordRef<'_>) {
     let device = record.packed_device();
-    let Some((at, uses)) = device.and_then(|(tag, id)| find(listed, tag, id)) else {
+    let Some((at, uses)) = device.and_then(|(tag, id)| find(entries, tag, id)) else {
         return;
     };
     if uses.times <= 1 {
-        listed.remove(at);
+        entries.remove(at);
     } else {
-        uses.less_one().put(listed, at);
+        uses.less_one().put(entries, at);
     }
 }
 
-/// Checks that an entry may have been laid down under this tag.
+/// Checks, when an image is read, that these bytes are an entry of this tag.
 pub(super) fn check(entry: &[u8], tag: u16) -> Option<()> {
     let mut rest = Reader::new(entry.get(USES_END..)?);
     let id = rest.id()?;
     (id.is_sound() && id.tag() == tag && rest.len() == 0).then_some(())
 }
 
-fn find(listed: &Listed, tag: u16, id: PackedId<'_>) -> Option<(usize, Uses)> {
-    listed.find(Kind::Device, tag, |entry| {
+fn find(entries: &EntryList, tag: u16, id: PackedId<'_>) -> Option<(usize, Uses)> {
+    entries.find(Kind::Device, tag, |entry| {
         let known = Reader::new(entry.get(USES_END..)?).id()?;
         (known == id).then(|| Uses::read(entry)).flatten()
     })

@@ -1,7 +1,8 @@
 //! The profile as bytes, and back.
 
-use super::listed::{HEAD, Kind, Listed};
-use super::{AMOUNTS_KEPT, Amounts, KnownPayee, Level, Pace, Profile, devices, levels};
+use super::entry_list::{EntryList, HEAD, Kind};
+use super::level::by_currency;
+use super::{AMOUNTS_KEPT, Amounts, KnownPayee, Level, Pace, Profile, devices};
 use crate::scoring::image::{Image, ImageFault, narrow, put_time, time};
 use crate::scoring::money::Currency;
 use crate::scoring::packing::put_varint;
@@ -14,7 +15,7 @@ impl Profile {
             payees_met,
             first_learnt,
             sitting_since,
-            listed,
+            entries,
             level,
             hours,
             pace,
@@ -23,7 +24,7 @@ impl Profile {
         put_varint(out, (*payees_met).into());
         put_time(out, *first_learnt);
         put_time(out, *sitting_since);
-        listed.put_image(out);
+        entries.put_image(out);
         level.put_image(out);
         out.extend_from_slice(hours);
         pace.put_image(out);
@@ -36,8 +37,8 @@ impl Profile {
             payees_met: image.part("payees met", narrow)?,
             first_learnt: image.part("first payment learnt", time)?,
             sitting_since: image.part("beginning of a sitting", time)?,
-            listed: image.part("amounts, devices or payees", |rest| {
-                Listed::read_image(rest, check)
+            entries: image.part("amounts, devices or payees", |rest| {
+                EntryList::read_image(rest, check)
             })?,
             level: image.part("level of sums", Level::read_image)?,
             hours: image.part("hours", |rest| rest.array())?,
@@ -46,7 +47,7 @@ impl Profile {
     }
 }
 
-/// Checks that an entry may have been laid down.
+/// Checks that an entry of the list is one that a profile may have written.
 fn check(kind: Kind, tag: u16, entry: &[u8]) -> Option<()> {
     match kind {
         Kind::Amounts => {
@@ -55,6 +56,6 @@ fn check(kind: Kind, tag: u16, entry: &[u8]) -> Option<()> {
         }
         Kind::Device => devices::check(entry, tag),
         Kind::Payee => KnownPayee::check(entry, tag),
-        Kind::Level => levels::check(entry, tag),
+        Kind::Level => by_currency::check(entry, tag),
     }
 }

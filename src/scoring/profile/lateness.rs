@@ -1,12 +1,14 @@
-//! How late it is heard what becomes of an account's payments: some gateways tell at once, some at night, some
+//! How late the outcomes of an account's payments are reported: some gateways report at once, some at night, some
 //! never.
+//!
+//! Where outcomes come at once, silence says that something went wrong; where they come late, it says little.
 
 use crate::scoring::image::narrow;
 use crate::scoring::packing::{Reader, put_varint};
 use crate::scoring::time::Span;
 
-/// Up to what delay the first counter counts; up to twice of it the second, and so on. The last one counts what
-/// was heard later, or not at all.
+/// The longest delay that the first counter counts. Each next one counts delays up to twice as long: 10 s, 20 s, 40 s
+/// … to 10 min 40 s. The last one counts outcomes that came later, or not at all.
 const FIRST_UP_TO: Span = Span::from_secs(10);
 const COUNTERS: u32 = 8;
 const LAST: u32 = COUNTERS - 1;
@@ -14,32 +16,32 @@ const LAST: u32 = COUNTERS - 1;
 const COUNTER_BITS: u32 = u32::BITS / COUNTERS;
 const COUNTER_MAX: u32 = (1 << COUNTER_BITS) - 1;
 
-/// All counters but for the highest bit of each.
+/// All bits but the highest of each counter: what is left of them, shifted by one, when all are halved.
 const HALVES: u32 = 0x7777_7777;
 
-/// One in how many outcomes has to come later for silence until then to say little: with half of them silence
-/// is as usual as news.
+/// Silence says little while at least one in this many outcomes comes later: with one in two, silence is as usual as
+/// an outcome.
 const LATE_ONE_IN: f64 = 2.0;
 
-/// How many payments were heard of after how long, the last few dozen counting most. In four bytes, as every
-/// account has them.
+/// How many outcomes were reported after how long, as eight counters of four bits. All are halved when one is full, so
+/// the last few dozen outcomes count most. In four bytes, as every account has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Lateness(u32);
 
 impl Lateness {
-    /// Whether that nothing was heard of a payment for so long says little: of half of the others nothing was
-    /// either. It says something where no other is known.
+    /// Whether it says little that the outcome of a payment was not reported for so long: half of the others, or more,
+    /// are reported later than that, or never. `false` where nothing is known of others.
     #[must_use]
-    pub fn is_usually_over(self, span: Span) -> bool {
+    pub fn is_usually_longer_than(self, span: Span) -> bool {
         let (mut known, mut later, mut from) = (0.0, 0.0, Span::ZERO);
         for nth in 0..COUNTERS {
             let count = f64::from(self.0 >> nth.wrapping_mul(COUNTER_BITS) & COUNTER_MAX);
             let to = up_to(nth);
             known += count;
             later += match nth {
-                // Most gateways tell within a second or two.
+                // Most gateways report within a second or two.
                 0 => 0.0,
-                // It was not heard while it was waited for.
+                // These were not reported for as long as they were waited for.
                 LAST => count,
                 _ => count * share_later(span, from, to),
             };
@@ -48,9 +50,9 @@ impl Lateness {
         later > 0.0 && later * LATE_ONE_IN >= known
     }
 
-    /// Notes that it was heard of one after so long; `None`: that it was not, as long as it was waited for.
-    pub(super) fn note(&mut self, heard_after: Option<Span>) {
-        let nth = heard_after.and_then(|after| (0..LAST).find(|nth| after <= up_to(*nth)));
+    /// Notes that an outcome was reported after so long; `None`: that it was not, for as long as it was waited for.
+    pub(super) fn note(&mut self, reported_after: Option<Span>) {
+        let nth = reported_after.and_then(|after| (0..LAST).find(|nth| after <= up_to(*nth)));
         let shift = nth.unwrap_or(LAST).wrapping_mul(COUNTER_BITS);
         if self.0 >> shift & COUNTER_MAX == COUNTER_MAX {
             self.0 = self.0 >> 1 & HALVES;
@@ -73,13 +75,13 @@ impl Lateness {
     }
 }
 
-/// What share of delays that lie anywhere between the two is longer than `span`.
+/// What share of delays between `from` and `to` is longer than `span`, if they lie evenly between the two.
 fn share_later(span: Span, from: Span, to: Span) -> f64 {
     let above = |span: Span| Span::from_ms(span.ms().saturating_sub(from.ms()));
     1.0 - above(span).share_of(above(to)).min(1.0)
 }
 
-/// Up to what delay this counter counts.
+/// The longest delay that this counter counts.
 const fn up_to(nth: u32) -> Span {
     Span::from_ms(FIRST_UP_TO.ms() << nth)
 }
@@ -99,25 +101,25 @@ mod tests {
 
     #[test]
     fn silence_is_usual_where_half_of_the_others_were_heard_of_later_or_never() {
-        assert!(!Lateness::default().is_usually_over(SECOND));
-        assert!(!noted(9, Some(SECOND)).is_usually_over(SECOND));
-        assert!(noted(1, None).is_usually_over(Span::from_minutes(9)));
+        assert!(!Lateness::default().is_usually_longer_than(SECOND));
+        assert!(!noted(9, Some(SECOND)).is_usually_longer_than(SECOND));
+        assert!(noted(1, None).is_usually_longer_than(Span::from_minutes(9)));
         let mut mixed = noted(3, Some(MINUTES));
-        assert!(mixed.is_usually_over(Span::from_secs(60)));
-        assert!(!mixed.is_usually_over(Span::from_secs(150)));
+        assert!(mixed.is_usually_longer_than(Span::from_secs(60)));
+        assert!(!mixed.is_usually_longer_than(Span::from_secs(150)));
         (0..3).for_each(|_| mixed.note(Some(SECOND)));
-        assert!(mixed.is_usually_over(Span::from_secs(60)));
+        assert!(mixed.is_usually_longer_than(Span::from_secs(60)));
         mixed.note(Some(SECOND));
-        assert!(!mixed.is_usually_over(Span::from_secs(60)));
+        assert!(!mixed.is_usually_longer_than(Span::from_secs(60)));
     }
 
     #[test]
     fn what_is_heard_now_counts_more_than_what_was_long_ago() {
         for (was, is) in [(None, Some(SECOND)), (Some(SECOND), None)] {
             let mut lateness = noted(10_000, was);
-            assert_eq!(lateness.is_usually_over(MINUTES), was.is_none());
+            assert_eq!(lateness.is_usually_longer_than(MINUTES), was.is_none());
             (0..20).for_each(|_| lateness.note(is));
-            assert_eq!(lateness.is_usually_over(MINUTES), is.is_none());
+            assert_eq!(lateness.is_usually_longer_than(MINUTES), is.is_none());
         }
     }
 }

@@ -1,50 +1,63 @@
-//! The level of an account's sums, the price levels of its payees taken out.
+//! The level of an account's sums: what it usually pays, whomever it pays.
+//!
+//! A payee that everybody pays much is no sign that this account pays much. So the payee's own price level
+//! ([`PriceLevel`](crate::scoring::memory::PriceLevel)) is taken off each sum before the account learns from it.
+//!
+//! Amounts are compared by their logarithms to base 2, in *doublings*: 3 doublings above is eight times as much.
 
 use super::log_amount::LogAmount;
 use crate::scoring::image::{
     DOUBLINGS, QUANTITY, currency, narrow, number_f32, optional, put_currency, put_optional,
+    rounded_f32,
 };
 use crate::scoring::money::{Currency, Money};
 use crate::scoring::packing::{Reader, put_float, put_varint};
 
-/// How many sums the level follows: one more moves it by one sixtieth.
+pub(super) mod by_currency;
+
+/// The averages follow the last sixty sums or so: each new one moves the middle by one sixtieth at least.
 const SUMS_FOLLOWED: u16 = 60;
 
-/// From how many sums on one alone moves the level by no more than `DEVIATIONS_HEARD`.
+/// From how many sums on a single one moves the middle only as far as `DEVIATIONS_HEARD` lets it.
 const SUMS_ROBUST: u16 = 4;
 
-/// From how many sums on the level is known.
+/// From how many sums on the level counts as known.
 const SUMS_KNOWN: u16 = 5;
 
-/// By how many deviations a sum is taken to be off at most: few sums pass it that spread evenly, and a run of
-/// far smaller or larger ones takes the spread along but slowly. Before, it was a number of doublings:
-/// wide spreads were cut off and never learnt.
+/// How many standard deviations from the middle a sum is taken to lie at most. Of sums that spread evenly few lie
+/// further off, and a run of far smaller or larger ones widens the spread but slowly. It is a number of deviations
+/// and not of doublings, which would cut wide spreads off and never learn them.
 const DEVIATIONS_HEARD: f64 = 2.5;
 
-/// The least deviation by which that is judged, in doublings.
+/// The smallest standard deviation that is used for this limit, in doublings.
 const DEVIATION_LEAST: f64 = 0.25;
 
-/// How far sums spread before anything is known of an account, in doublings: people pay half as much
+/// The standard deviation of sums before anything is known of an account, in doublings: people pay half as much
 /// again, or a third less, without a reason.
 const SPREAD_DOUBLINGS: f64 = 0.7;
 
-/// How many sums that is worth against those of the account. People differ in this as much as twenty sums
-/// of one of them do by chance; with more, nobody is believed to pay as unevenly as some do.
+/// How many sums of the account this first assumption is worth. People differ in how far their sums spread as much
+/// as twenty sums of one person do by chance. Were it worth more, accounts that really pay very unevenly would not
+/// be believed.
 const SPREAD_WORTH: u16 = 20;
 
-/// How many bytes are laid down of the level in one more currency.
-pub(super) const LEVEL_BYTES: usize = 9;
+/// The size of a level in the list of the profile: one byte for `sums`, four for each of the averages. The currency
+/// is the tag of the entry.
+const LEVEL_BYTES: usize = 9;
 
-/// What an account pays in one currency, on a logarithmic scale: the middle of its sums and their
-/// spread about it. A payee that everybody pays much is no sign that this account does, so what is known of
-/// the payee is taken off each sum.
+/// What an account pays in one currency: the middle of the logarithms of its sums, and how far they spread.
 ///
-/// A sum that is paid again and again, a fare or a coffee, is one habit, and counts once.
+/// A sum that is paid again and again, a fare or a coffee, is one habit, and is learnt once: see
+/// [`KnownPayee::was_paid_lately`](super::KnownPayee::was_paid_lately).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Level {
+    /// The currency of the sums; `None` as long as there are none.
     currency: Option<Currency>,
+    /// From how many sums it is known, 0 to `SUMS_FOLLOWED`.
     sums: u16,
+    /// In doublings above one minor unit.
     middle_doublings: f32,
+    /// The mean square distance from the middle, in doublings squared.
     variance: f32,
 }
 
@@ -54,13 +67,13 @@ impl Default for Level {
             currency: None,
             sums: 0,
             middle_doublings: 0.0,
-            variance: kept(SPREAD_DOUBLINGS * SPREAD_DOUBLINGS),
+            variance: rounded_f32(SPREAD_DOUBLINGS * SPREAD_DOUBLINGS),
         }
     }
 }
 
 impl Level {
-    /// From how many amounts in `currency` it is known, up to sixty.
+    /// From how many sums in `currency` it is known, up to sixty.
     #[must_use]
     pub fn sums_in(&self, currency: Currency) -> u16 {
         if self.currency == Some(currency) {
@@ -82,7 +95,7 @@ impl Level {
         self.middle_doublings.into()
     }
 
-    /// The mean square distance from it, in doublings.
+    /// The mean square distance from the middle, in doublings squared.
     #[must_use]
     pub fn variance(&self) -> f64 {
         self.variance.into()
@@ -115,13 +128,8 @@ impl Level {
         self.currency
     }
 
-    /// Of how many sums, up to some sixty.
-    pub(super) const fn sums(&self) -> u16 {
-        self.sums
-    }
-
-    /// The level of an account of this one, in a currency that it has not paid in. How far people's sums
-    /// spread is their nature, whatever the currency.
+    /// The level of the same account in a currency that it has not paid in yet. Nothing is known there but how far
+    /// its sums spread: that is people's nature, whatever the currency.
     pub(super) const fn of_no_sums(&self) -> Self {
         Self {
             currency: None,
@@ -131,16 +139,16 @@ impl Level {
         }
     }
 
-    /// All of it but the currency.
-    pub(super) fn to_bytes(self) -> [u8; LEVEL_BYTES] {
+    /// All of it but the currency, for an entry of the list.
+    fn to_bytes(self) -> [u8; LEVEL_BYTES] {
         let [sums, _] = self.sums.to_le_bytes();
         let [a, b, c, d] = self.middle_doublings.to_le_bytes();
         let [e, f, g, h] = self.variance.to_le_bytes();
         [sums, a, b, c, d, e, f, g, h]
     }
 
-    /// What was laid down of a level in `currency`; `None` where no level is like that.
-    pub(super) fn from_bytes(currency: Currency, bytes: [u8; LEVEL_BYTES]) -> Option<Self> {
+    /// The level in `currency` that was written as these bytes; `None` if no level is written so.
+    fn from_bytes(currency: Currency, bytes: [u8; LEVEL_BYTES]) -> Option<Self> {
         let [sums, a, b, c, d, e, f, g, h] = bytes;
         let level = Self {
             currency: Some(currency),
@@ -154,38 +162,32 @@ impl Level {
         .then_some(level)
     }
 
-    /// Learns from `money`, which is in the currency of this level if it has one, paid to a payee where sums
-    /// lie so many doublings above their payers' levels. Returns how far this one lies above even that, for
-    /// the payee to learn from; `None` as long as the account's own level is not known.
+    /// Learns from `money`, which is in the currency of this level if it has one.
+    ///
+    /// `payee_doublings` is the price level of its payee: how far the sums paid there lie above their payers' levels.
+    /// Returns how many doublings this sum lies above both levels together, for the payee to learn from; `None` as
+    /// long as too few sums of the account are known.
     pub(super) fn learn(&mut self, money: Money, payee_doublings: f64) -> Option<f64> {
         let own = LogAmount::of(money.amount_minor()).doublings() - payee_doublings;
         if self.sums == 0 {
             self.currency = Some(money.currency());
             self.sums = 1;
-            self.middle_doublings = kept(own);
+            self.middle_doublings = rounded_f32(own);
             return None;
         }
-        let robust = self.sums >= SUMS_ROBUST;
-        let mut above = own - self.middle_doublings();
-        let heard = self.variance().sqrt().max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
-        let held = above.clamp(-heard, heard);
-        if robust {
-            above = held;
-        }
+        let is_robust = self.sums >= SUMS_ROBUST;
+        let above = own - self.middle_doublings();
+        let above_max = self.variance().sqrt().max(DEVIATION_LEAST) * DEVIATIONS_HEARD;
+        let limited = above.clamp(-above_max, above_max);
+        // The first few sums say where the level is, however far apart they lie.
+        let above = if is_robust { limited } else { above };
         self.sums = self.sums.saturating_add(1).min(SUMS_FOLLOWED);
         let worth = self.sums.saturating_add(SPREAD_WORTH);
-        self.middle_doublings = kept(self.middle_doublings() + above / f64::from(self.sums));
-        self.variance = kept(self.variance() + (held * held - self.variance()) / f64::from(worth));
-        robust.then_some(above)
+        self.middle_doublings = rounded_f32(self.middle_doublings() + above / f64::from(self.sums));
+        self.variance =
+            rounded_f32(self.variance() + (limited * limited - self.variance()) / f64::from(worth));
+        is_robust.then_some(above)
     }
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "a habit needs no more than 24 bits"
-)]
-const fn kept(value: f64) -> f32 {
-    value as f32
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! Amounts on a logarithmic scale.
+//! Amounts on a logarithmic scale to base 2. Distances on it are in *doublings*: 3 doublings above is eight times as
+//! much.
 
 /// An amount on a logarithmic scale: 256 steps to a doubling.
 ///

@@ -1,13 +1,20 @@
-//! How busy an account usually is: payments and spending per window, when it pays at all; and how late it is
-//! heard what became of them.
+//! How busy an account usually is: how many payments, and how much money, it gets into a minute, ten minutes, an hour
+//! and a day when it pays at all. And how late the outcomes of its payments are reported.
 //!
-//! Only what was paid counts, also what the payer was asked about first: else what is asked about would never
+//! Only what was paid counts. That includes what the payer was asked about first, or what is asked about would never
 //! become usual.
+//!
+//! Three figures tell of a window, for three uses. The *usual* count is learnt after one pause, and saves questions.
+//! The *proven* count is that of busy days three days ago or earlier, and lifts limits that block. The *everyday*
+//! count is what it reached on each of the last three days, and lets bursts pass. The last two are kept for busy
+//! accounts only.
 
 use super::busy_days::{BUSY_FROM, BusyDays};
 use super::lateness::Lateness;
 use crate::scoring::heap;
-use crate::scoring::image::{QUANTITY, currency, narrow, number_f32, put_currency, put_time, time};
+use crate::scoring::image::{
+    QUANTITY, currency, narrow, number_f32, put_currency, put_time, rounded_f32, time,
+};
 use crate::scoring::money::Currency;
 use crate::scoring::packing::{Reader, put_float, put_varint};
 use crate::scoring::time::{Span, Timestamp, remaining_share};
@@ -17,14 +24,15 @@ use crate::scoring::window::{WINDOWS, WindowIndex};
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Pace {
     windows: [WindowPace; WINDOWS.len()],
-    /// The currency that sums are watched in: the first one that the account paid more than a few sums in.
+    /// The currency that sums are counted in: the first one that the account paid more than a few sums in. Those in
+    /// others are converted by the account's levels.
     currency: Option<Currency>,
-    /// Few accounts are busy.
+    /// Boxed, as few accounts are busy.
     days: Option<Box<BusyDays>>,
     lateness: Lateness,
 }
 
-/// What is in a window when a payment is paid.
+/// What a window holds when a payment is paid, that payment included.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fill {
     /// How many payments count as attempts.
@@ -35,22 +43,26 @@ pub struct Fill {
     pub sum_minor: f64,
 }
 
-/// How full one of the windows gets, when there is anything in it.
+/// How full one of the windows gets when the account pays.
+///
+/// Time is cut into busy periods, with a pause as long as the window between them. The most that the window held in a
+/// period is its peak, and becomes usual once the period is over.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 struct WindowPace {
-    /// When the period that is being watched began.
+    /// When the current period began.
     since: Timestamp,
-    /// The most that were paid in the window during this period.
+    /// The most payments that were paid in the window, during this period.
     count_peak: u32,
-    /// The largest sum during this period, in minor units.
+    /// The largest sum spent in the window during this period, in minor units.
     sum_peak_minor: f32,
-    /// The peaks of earlier periods, fading.
+    /// The largest peak of earlier periods, fading by the policy's half-life.
     count_usual: f32,
     sum_usual_minor: f32,
 }
 
 impl Pace {
-    /// How many payments the account usually makes within window `nth` when it makes any; 0 if unknown.
+    /// How many payments the account usually makes within window `nth` when it makes any, the proven count at least; 0
+    /// if unknown.
     #[must_use]
     pub fn usual_count(&self, nth: WindowIndex) -> f64 {
         let window = self.windows.get(nth as usize);
@@ -58,36 +70,37 @@ impl Pace {
         self.proven_count(nth).max(usual)
     }
 
-    /// The same, of days that began three days ago or longer only: what may lift a limit that blocks.
+    /// How many payments within window `nth` are proven to be usual: by a day that began three days ago or earlier. It
+    /// may lift a limit that blocks. 0 if the account is not busy.
     #[must_use]
     pub fn proven_count(&self, nth: WindowIndex) -> f64 {
         let days = self.days.as_deref();
         days.map_or(0.0, |days| days.usual_count(nth))
     }
 
-    /// How many payments the account makes within window `nth` every day: on each of the last three days on
-    /// which it paid. 0 if it is not that busy.
+    /// How many payments the account makes within window `nth` every day: the least of the last three days on which it
+    /// paid. 0 if it is not that busy.
     #[must_use]
     pub fn everyday_count(&self, nth: WindowIndex) -> u32 {
         let days = self.days.as_deref();
         days.map_or(0, |days| days.everyday_count(nth))
     }
 
-    /// How many payments a busy account has paid in the day that is running at `now`, remembered or not, and
-    /// until when it runs. They are the last 24 hours or a part of them.
+    /// How many payments a busy account has paid on the day that is running at `now`, whether they are still
+    /// remembered or not, and when that day ends. It began within the last 24 hours, so none of them is older.
     #[must_use]
     pub fn paid_today(&self, now: Timestamp) -> Option<(u32, Timestamp)> {
         self.days.as_deref().and_then(|days| days.today(now))
     }
 
-    /// How late it is heard what became of its payments.
+    /// How late the outcomes of its payments are reported.
     #[must_use]
     pub const fn lateness(&self) -> Lateness {
         self.lateness
     }
 
-    /// Notes that it was heard of a payment after so long; `None`: that it was not.
-    pub(super) fn note_heard(&mut self, after: Option<Span>) {
+    /// Notes that the outcome of a payment was reported after so long; `None`: that it was not.
+    pub(super) fn note_reported(&mut self, after: Option<Span>) {
         self.lateness.note(after);
     }
 
@@ -99,20 +112,21 @@ impl Pace {
         }
     }
 
-    /// What it usually spends within window `nth`, in minor units of the currency watched; 0 if unknown.
+    /// What it usually spends within window `nth`, in minor units of the currency that sums are counted in; 0 if
+    /// unknown.
     pub(super) fn usual_sum_minor(&self, nth: WindowIndex) -> f64 {
         self.windows
             .get(nth as usize)
             .map_or(0.0, |pace| pace.sum_usual_minor.into())
     }
 
-    /// The currency that sums are watched in; `None` before the first.
-    pub(super) const fn watched(&self) -> Option<Currency> {
+    /// The currency that sums are counted in; `None` before the first payment.
+    pub(super) const fn currency(&self) -> Option<Currency> {
         self.currency
     }
 
-    /// Watches sums in `currency` from now on; what is known of those in another is no help.
-    pub(super) fn watch(&mut self, currency: Currency) {
+    /// Counts sums in `currency` from now on, and forgets those counted in another.
+    pub(super) fn count_sums_in(&mut self, currency: Currency) {
         self.currency = Some(currency);
         for pace in &mut self.windows {
             pace.sum_peak_minor = 0.0;
@@ -173,8 +187,8 @@ impl Pace {
         })
     }
 
-    /// Notes that a payment was paid, and what each window holds then, that payment included; sums are in the
-    /// currency watched.
+    /// Notes that a payment was paid. `fill` is what each window holds then; sums are in the currency that they are
+    /// counted in.
     pub(super) fn note(
         &mut self,
         fill: impl Fn(WindowIndex) -> Fill,
@@ -198,14 +212,14 @@ impl Pace {
         }
     }
 
-    /// Notes that a payment made at `time` was not paid after all.
+    /// Notes that a payment made at `time`, which was noted as paid, was not paid after all.
     pub(super) fn note_unpaid(&mut self, time: Timestamp) {
         if let Some(days) = &mut self.days {
             days.note_unpaid(time);
         }
     }
 
-    /// Forgets what days of late held, as long as that does not count as usual yet.
+    /// After a fraud, forgets the busy days that are not proven yet.
     pub(super) fn distrust(&mut self) {
         if let Some(days) = &mut self.days {
             days.distrust();
@@ -213,13 +227,14 @@ impl Pace {
     }
 }
 
-// What the first byte of an image says. There were no days in those first written, nor a lateness later.
+// Flags in the first byte of an image: which of the optional parts follow. The first images had no days, and those
+// after them no lateness.
 const HAS_CURRENCY: u8 = 1;
 const HAS_DAYS: u8 = 1 << 1;
 const HAS_LATENESS: u8 = 1 << 2;
 
-/// The most that is noted of a sum: more than an account can pay in a window, and no more than can be read back,
-/// however far apart its levels in two currencies are.
+/// The largest sum that is noted, in minor units: more than an account can pay in a window, and less than an image may
+/// hold, however many minor units of one currency a sum in another is worth.
 const SUM_MINOR_MAX: f64 = 1e19;
 
 impl WindowPace {
@@ -250,9 +265,11 @@ impl WindowPace {
         })
     }
 
-    /// What is usual is learnt when the period is over, which takes a pause: a burst must not make
-    /// itself usual while it lasts. Where no pause comes in ten windows running, being busy is what is
-    /// usual.
+    /// Notes what the window holds, and begins a new period where one is over.
+    ///
+    /// A period is over after a pause: nothing but this payment is in the window. A burst so does not make itself
+    /// usual while it lasts. Where no pause comes in ten windows' time, being busy is what is usual, and the period
+    /// ends too.
     fn note(&mut self, window: Span, fill: Fill, half_life: Span, now: Timestamp) {
         let Fill {
             attempts,
@@ -260,31 +277,29 @@ impl WindowPace {
             sum_minor,
         } = fill;
         let lasted = now.since(self.since);
-        if lasted >= window && (attempts <= 1 || lasted.share_of(window) >= 10.0) {
-            self.learn(remaining_share(lasted, half_life));
+        let is_after_a_pause = attempts <= 1;
+        if lasted >= window && (is_after_a_pause || lasted.share_of(window) >= 10.0) {
+            self.learn_peaks(remaining_share(lasted, half_life));
             self.since = now;
             self.count_peak = 0;
             self.sum_peak_minor = 0.0;
         }
         self.count_peak = self.count_peak.max(paid);
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "a habit needs no more than 24 bits"
-        )]
-        let sum_minor = sum_minor.min(SUM_MINOR_MAX) as f32;
+        let sum_minor = rounded_f32(sum_minor.min(SUM_MINOR_MAX));
         self.sum_peak_minor = self.sum_peak_minor.max(sum_minor);
     }
 
+    /// Makes the peaks of the period usual, where they are more than what is left of earlier ones. `left` is the share
+    /// of those that has not faded.
     #[expect(
-        clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
         reason = "a habit needs no more than 24 bits"
     )]
-    fn learn(&mut self, left: f64) {
+    fn learn_peaks(&mut self, left: f64) {
         if self.count_peak == 0 {
             return;
         }
-        let left = left as f32;
+        let left = rounded_f32(left);
         self.count_usual = (self.count_usual * left).max(self.count_peak as f32);
         self.sum_usual_minor = (self.sum_usual_minor * left).max(self.sum_peak_minor);
     }
@@ -320,6 +335,7 @@ mod tests {
         pace.note(|_| paid(1), MONTH, at(3_600));
         assert_eq!(pace.usual_count(WindowIndex::TenMinutes), 21.0);
     }
+
     #[test]
     fn attempts_that_came_to_nothing_do_not_make_a_pace() {
         let mut pace = Pace::default();

@@ -1,8 +1,8 @@
 //! The payees that an account has paid.
 
 use super::amounts::{self, Amounts, Place};
+use super::entry_list::{EntryList, Kind};
 use super::lateness::Lateness;
-use super::listed::{Kind, Listed};
 use super::log_amount::LogAmount;
 use super::repeats::Repeats;
 use super::uses::{USES_END, Uses};
@@ -17,13 +17,14 @@ use crate::scoring::window::RecordRef;
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
 
-// Where in an entry things stand; the amounts follow the id, or the sum that was meant.
+// The offsets in an entry: header, uses, type, currency, repeats, id. Behind the id comes the sum that was meant, if
+// the type says so, and then the amounts.
 const TYPE: usize = USES_END;
 const CURRENCY: usize = TYPE + 1;
 const REPEATS: usize = CURRENCY + 1;
 const ID: usize = REPEATS + 1;
 
-/// Stands with the type where a sum that was meant follows the id: few payees have one.
+/// A flag beside the type: a sum that was meant follows the id. Few payees have one, so others take no room for it.
 const HAS_MEANT: u8 = 1 << 7;
 const MEANT_BYTES: usize = size_of::<i64>();
 
@@ -38,25 +39,26 @@ pub struct KnownPayee<'a> {
     pub times_paid: u32,
     /// When last.
     pub last_paid: Timestamp,
-    /// In which currency last; amounts of another are not comparable and were dropped.
+    /// In which currency last. What was known of sums in another was dropped, as they cannot be compared.
     pub currency: Currency,
     /// What is known of the same payment again within minutes.
     pub repeats: Repeats,
-    /// The last sum that looked like a slip and was meant, in minor units; 0 for none, `None` where there is no
-    /// room for it.
+    /// The last sum that looked like a slip and was meant, in minor units. `Some(0)` says that there is none any more,
+    /// `None` that there never was one: the entry has no room for it.
     meant_minor: Option<i64>,
+    /// The last amounts, up to `PAYEE_AMOUNTS_KEPT`.
     amounts: Amounts<'a>,
 }
 
 impl<'a> KnownPayee<'a> {
-    /// Whether the payer, asked about this sum as it looked like a slip, said that it was meant. It is remembered
-    /// however many others are paid.
+    /// Whether this is the last sum that looked like a slip and of which the payer, asked about it, said that it was
+    /// meant. It is remembered however many other sums are paid.
     #[must_use]
     pub fn was_meant(self, money: Money) -> bool {
         self.currency == money.currency() && self.meant_minor == Some(money.amount_minor())
     }
 
-    /// How much it was paid lately, in minor units, smallest first.
+    /// The amounts that it was paid lately, in minor units, smallest first.
     pub fn amounts_minor(self) -> impl Iterator<Item = i64> + Clone + 'a {
         self.amounts.minor()
     }
@@ -72,7 +74,7 @@ impl<'a> KnownPayee<'a> {
         self.amounts.count()
     }
 
-    /// Whether one of its last two amounts was this.
+    /// Whether this is one of the last two amounts.
     #[must_use]
     pub fn was_paid_lately(self, money: Money) -> bool {
         self.currency == money.currency() && self.amounts.newest_hold(2, money.amount_minor())
@@ -108,7 +110,7 @@ impl<'a> KnownPayee<'a> {
         })
     }
 
-    /// Checks that an entry may have been laid down under this tag.
+    /// Checks, when an image is read, that these bytes are an entry of this tag.
     pub(super) fn check(entry: &'a [u8], tag: u16) -> Option<()> {
         let known = Self::read(entry)?;
         let amounts = entry.get(known.amounts_place(0).offset..)?;
@@ -150,7 +152,7 @@ impl<'a> KnownPayee<'a> {
 
 /// The payees that the account knows.
 #[derive(Debug, Clone, Copy)]
-pub struct Payees<'a>(pub(super) &'a Listed);
+pub struct Payees<'a>(pub(super) &'a EntryList);
 
 impl<'a> Payees<'a> {
     /// All of them, in no particular order.
@@ -168,44 +170,45 @@ impl<'a> Payees<'a> {
     }
 }
 
-/// What came of learning from a payment.
+/// What learning from a payment changed in the list.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Learnt {
-    /// Whether the payee was not known.
+    /// Whether the payee was not known before.
     pub(super) met: bool,
     /// How many payees were forgotten for want of room.
     pub(super) forgotten: u32,
 }
 
 /// Learns that `record` went well.
-pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, payees_max: u32) -> Learnt {
+pub(super) fn learn(entries: &mut EntryList, record: RecordRef<'_>, payees_max: u32) -> Learnt {
     let Some((payee_type, id)) = record.packed_payee() else {
         return Learnt::default();
     };
     let (tag, money, time) = (record.payee_tag(), record.money(), record.score_time());
-    if let Some((at, known)) = find(listed, tag, (payee_type, id)) {
+    if let Some((at, known)) = find(entries, tag, (payee_type, id)) {
         let (place, uses) = (known.amounts_place(at), known.uses());
-        let changed = known.currency != money.currency();
-        // One sitting, one vote: the parts of one bill are not what is usual.
-        let votes = uses.last.plus(SITTING) <= time || changed || known.amounts() == 0;
-        if changed {
-            listed.put(at, CURRENCY, [money.currency().number()]);
-            listed.truncate(at, place.offset);
-            forget_meant(listed, record);
+        let is_other_currency = known.currency != money.currency();
+        // Of one sitting only the first amount is learnt: the parts of one bill are not what is usual.
+        let is_new_sitting = uses.last.plus(SITTING) <= time;
+        let learns_amount = is_new_sitting || is_other_currency || known.amounts() == 0;
+        if is_other_currency {
+            entries.put(at, CURRENCY, [money.currency().number()]);
+            entries.truncate(at, place.offset);
+            forget_meant(entries, record);
         }
-        if votes {
-            amounts::learn(listed, place, PAYEE_AMOUNTS_KEPT, money.amount_minor());
+        if learns_amount {
+            amounts::learn(entries, place, PAYEE_AMOUNTS_KEPT, money.amount_minor());
         }
-        uses.and_at(time).put(listed, at);
+        uses.and_at(time).put(entries, at);
         return Learnt::default();
     }
     let worth = |entry: &[u8]| KnownPayee::read(entry).map(KnownPayee::worth);
-    let forgotten = listed.forget_least(Kind::Payee, payees_max, worth);
+    let forgotten = entries.forget_least(Kind::Payee, payees_max, worth);
     let amount = amounts::single(money.amount_minor());
     let expected = ID
         .saturating_add(id.packed_bytes())
         .saturating_add(amount.len());
-    listed.push(Kind::Payee, tag, expected, |out| {
+    entries.push(Kind::Payee, tag, expected, |out| {
         out.extend_from_slice(&Uses::once(time).to_bytes());
         let repeats = Repeats::NONE.byte();
         out.extend_from_slice(&[payee_type as u8, money.currency().number(), repeats]);
@@ -219,55 +222,56 @@ pub(super) fn learn(listed: &mut Listed, record: RecordRef<'_>, payees_max: u32)
 }
 
 /// Takes back that `record` went well; says whether its payee is a stranger again.
-pub(super) fn unlearn(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) -> bool {
-    let Some((at, known)) = payee_paid_by(listed, record) else {
+pub(super) fn unlearn(entries: &mut EntryList, record: RecordRef<'_>, lateness: Lateness) -> bool {
+    let Some((at, known)) = payee_paid_by(entries, record) else {
         return false;
     };
     if known.times_paid <= 1 {
-        listed.remove(at);
+        entries.remove(at);
         return true;
     }
     let (place, uses) = (known.amounts_place(at), known.uses());
     let was_meant = known.was_meant(record.money());
-    uses.less_one().put(listed, at);
-    unlearn_repeat(listed, record, lateness);
+    uses.less_one().put(entries, at);
+    unlearn_repeat(entries, record, lateness);
     if was_meant {
-        forget_meant(listed, record);
+        forget_meant(entries, record);
     }
-    amounts::unlearn(listed, place, record.money().amount_minor());
+    amounts::unlearn(entries, place, record.money().amount_minor());
     false
 }
 
-/// Learns that what `record` paid was meant, though it looked like a slip.
-pub(super) fn learn_meant(listed: &mut Listed, record: RecordRef<'_>) {
-    put_meant(listed, record, record.money().amount_minor());
+/// Learns that the sum of `record`, which looked like a slip, was meant.
+pub(super) fn learn_meant(entries: &mut EntryList, record: RecordRef<'_>) {
+    put_meant(entries, record, record.money().amount_minor());
 }
 
-fn forget_meant(listed: &mut Listed, record: RecordRef<'_>) {
-    put_meant(listed, record, 0);
+fn forget_meant(entries: &mut EntryList, record: RecordRef<'_>) {
+    put_meant(entries, record, 0);
 }
 
-fn put_meant(listed: &mut Listed, record: RecordRef<'_>, minor: i64) {
-    let Some((at, known)) = payee_paid_by(listed, record) else {
+/// Writes the sum that was meant, in minor units, with the payee; 0 for none.
+fn put_meant(entries: &mut EntryList, record: RecordRef<'_>, minor: i64) {
+    let Some((at, known)) = payee_paid_by(entries, record) else {
         return;
     };
-    // What is known of it lies where it is written.
+    // Copied, as `known` borrows the list that is written to.
     let (offset, has_room, payee_type) = (
         known.meant_offset(),
         known.meant_minor.is_some(),
         known.payee_type as u8,
     );
     if has_room {
-        listed.put(at, offset, minor.to_le_bytes());
+        entries.put(at, offset, minor.to_le_bytes());
     } else if minor != 0 {
-        listed.put(at, TYPE, [payee_type | HAS_MEANT]);
-        listed.insert(at, offset, minor.to_le_bytes());
+        entries.put(at, TYPE, [payee_type | HAS_MEANT]);
+        entries.insert(at, offset, minor.to_le_bytes());
     }
 }
 
-/// Learns of repeats from `record`, which was held against another payment and went well.
-pub(super) fn learn_repeat(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) {
-    let Some((at, known)) = payee_paid_by(listed, record) else {
+/// Learns what `record`, which was held against another payment and went well, says of repeats at its payee.
+pub(super) fn learn_repeat(entries: &mut EntryList, record: RecordRef<'_>, lateness: Lateness) {
+    let Some((at, known)) = payee_paid_by(entries, record) else {
         return;
     };
     let mut repeats = known.repeats;
@@ -277,34 +281,37 @@ pub(super) fn learn_repeat(listed: &mut Listed, record: RecordRef<'_>, lateness:
     if record.is_first_repeat_of_its_day(lateness) {
         repeats = repeats.and_day();
     }
-    listed.put(at, REPEATS, [repeats.byte()]);
+    entries.put(at, REPEATS, [repeats.byte()]);
 }
 
 /// Takes back what was learnt of repeats from `record`.
-pub(super) fn unlearn_repeat(listed: &mut Listed, record: RecordRef<'_>, lateness: Lateness) {
-    if !record.repeats_what_was_paid(lateness) {
+pub(super) fn unlearn_repeat(entries: &mut EntryList, record: RecordRef<'_>, lateness: Lateness) {
+    if !record.repeats_a_paid_one(lateness) {
         return;
     }
-    let Some((at, known)) = payee_paid_by(listed, record) else {
+    let Some((at, known)) = payee_paid_by(entries, record) else {
         return;
     };
     let mut repeats = known.repeats.without_days();
     if record.was_confirmed() {
         repeats = repeats.less_confirmed();
     }
-    listed.put(at, REPEATS, [repeats.byte()]);
+    entries.put(at, REPEATS, [repeats.byte()]);
 }
 
-fn payee_paid_by<'a>(listed: &'a Listed, record: RecordRef<'_>) -> Option<(usize, KnownPayee<'a>)> {
-    find(listed, record.payee_tag(), record.packed_payee()?)
+fn payee_paid_by<'a>(
+    entries: &'a EntryList,
+    record: RecordRef<'_>,
+) -> Option<(usize, KnownPayee<'a>)> {
+    find(entries, record.payee_tag(), record.packed_payee()?)
 }
 
 fn find<'a>(
-    listed: &'a Listed,
+    entries: &'a EntryList,
     tag: u16,
     payee: (PayeeType, PackedId<'_>),
 ) -> Option<(usize, KnownPayee<'a>)> {
-    listed.find(Kind::Payee, tag, |entry| {
+    entries.find(Kind::Payee, tag, |entry| {
         KnownPayee::read(entry).filter(|known| (known.payee_type, known.id) == payee)
     })
 }

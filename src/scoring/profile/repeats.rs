@@ -1,15 +1,15 @@
-//! What is known of repeats at a payee: the same payment again within minutes.
+//! What an account's past says of repeats at a payee: the same payment again within minutes, that was meant.
 
-/// On how many days a payment has to have been repeated to be a habit: twice may be the same mistake.
+/// On how many days payments must have been repeated to be a habit: twice may be the same mistake.
 const HABIT_DAYS: u8 = 3;
 
-/// In how many bits the times stand that the payer confirmed; the days stand above. An image of before days
-/// were counted tells of none, unless somebody confirmed more often than that.
+/// How many bits, the lower ones, count the times that the payer confirmed, up to 63. The upper two count the days, up
+/// to `HABIT_DAYS`. Images from before days were counted have zeros there, unless somebody confirmed more often.
 const CONFIRMED_BITS: u32 = 6;
 const CONFIRMED_MAX: u8 = (1 << CONFIRMED_BITS) - 1;
 
-/// How often the payer said that a repeat was meant, and on how many days payments were repeated, paid, and
-/// nothing bad heard of it. In a byte, as every payee of every account has one.
+/// How often the payer, asked about a repeat, said that it was meant; and on how many days a repeat was paid and
+/// nothing bad was heard of it. In one byte, as every payee of every account has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Repeats(u8);
 
@@ -30,7 +30,7 @@ impl Repeats {
         self.0 & CONFIRMED_MAX
     }
 
-    /// Whether they are a habit, even if the payer was never asked or never answered.
+    /// Whether repeats are a habit: there were some on three days, whether the payer was asked or not.
     #[must_use]
     pub const fn are_habit(self) -> bool {
         self.days() >= HABIT_DAYS
@@ -44,7 +44,7 @@ impl Repeats {
         Self(confirmed | days << CONFIRMED_BITS)
     }
 
-    /// With one more that the payer confirmed, or as many as are counted.
+    /// With one more that the payer confirmed, up to 63.
     pub(super) const fn and_confirmed(self) -> Self {
         if self.confirmed() == CONFIRMED_MAX {
             return self;
@@ -52,12 +52,12 @@ impl Repeats {
         Self::of(self.confirmed().saturating_add(1), self.days())
     }
 
-    /// Without one of those.
+    /// With one less that the payer confirmed.
     pub(super) const fn less_confirmed(self) -> Self {
         Self::of(self.confirmed().saturating_sub(1), self.days())
     }
 
-    /// With one more day, or as many as make a habit.
+    /// With one more day, up to as many as make a habit.
     pub(super) const fn and_day(self) -> Self {
         if self.are_habit() {
             return self;
@@ -65,7 +65,7 @@ impl Repeats {
         Self::of(self.confirmed(), self.days().saturating_add(1))
     }
 
-    /// Without any day: one that was a mistake is no habit, and may have been none before.
+    /// With no day: after one repeat that was a mistake, those before may have been mistakes too.
     pub(super) const fn without_days(self) -> Self {
         Self::of(self.confirmed(), 0)
     }

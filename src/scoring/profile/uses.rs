@@ -1,16 +1,17 @@
-//! How often something was used, and when last.
+//! How often a device or a payee was used, and when last.
 
-use super::listed::{HEAD, Listed};
+use super::entry_list::{EntryList, HEAD};
 use crate::scoring::time::Timestamp;
 
-/// How often a device or a payee was used, and when last. Entries of both begin with this.
+/// How often a device or a payee was used, and when last. Their entries begin with these twelve bytes, behind the
+/// header.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Uses {
     pub(super) times: u32,
     pub(super) last: Timestamp,
 }
 
-/// Where this ends in an entry.
+/// The offset behind them in an entry.
 pub(super) const USES_END: usize = HEAD + Uses::BYTES;
 
 impl Uses {
@@ -23,6 +24,7 @@ impl Uses {
         }
     }
 
+    /// With one more, at `time`.
     pub(super) fn and_at(self, time: Timestamp) -> Self {
         Self {
             times: self.times.saturating_add(1),
@@ -30,7 +32,7 @@ impl Uses {
         }
     }
 
-    /// Without one of them.
+    /// With one less.
     pub(super) const fn less_one(self) -> Self {
         Self {
             times: self.times.saturating_sub(1),
@@ -38,7 +40,7 @@ impl Uses {
         }
     }
 
-    /// Those of an entry.
+    /// Reads them from an entry.
     pub(super) fn read(entry: &[u8]) -> Option<Self> {
         let uses: &[u8; Self::BYTES] = entry.get(HEAD..)?.first_chunk()?;
         let (times, last) = uses.split_first_chunk()?;
@@ -48,9 +50,9 @@ impl Uses {
         })
     }
 
-    /// Puts them into the entry at `at`.
-    pub(super) fn put(self, listed: &mut Listed, at: usize) {
-        listed.put(at, HEAD, self.to_bytes());
+    /// Writes them into the entry at position `at`.
+    pub(super) fn put(self, entries: &mut EntryList, at: usize) {
+        entries.put(at, HEAD, self.to_bytes());
     }
 
     pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {

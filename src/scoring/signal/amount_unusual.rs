@@ -1,9 +1,13 @@
-//! `AMOUNT_UNUSUAL`: an amount far above what this account usually pays, or pays this payee.
+//! `AMOUNT_UNUSUAL`: an amount far above what this account usually pays, or usually pays this payee.
 //!
-//! The distance is logarithmic, above the level of the account's sums, drawn towards what it paid this
-//! payee, in units of how far its sums spread. Where the level is not known yet, it is above the median, in
-//! units of the median absolute deviation. Amounts are skewed, and one large payment must not make the next
-//! look normal.
+//! How far is told in *deviations*: the difference of logarithms, divided by how far the account's sums spread.
+//! Logarithms, as amounts are skewed. It is measured from what is to be expected of this account at this payee
+//! (`expected`); where too little is known for that, from the median of recent amounts, in deviations that one large
+//! payment moves little (`Spread`).
+//!
+//! What everybody pays the payee has its share in this: a rent is large for the account and usual for the landlord.
+//! And if several of the account's last amounts were large, one more is more unusual: who empties an account does not
+//! stop after one.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -20,8 +24,8 @@ settings! {
         account_amounts_min: u32 = 8, 1 => 32, "amounts";
         /// How many amounts of the payee must be known to judge by them instead.
         payee_amounts_min: u32 = 5, 1 => 8, "amounts";
-        /// The least that is taken for one deviation, in doublings. Where the account's sums spread further, one
-        /// of theirs is. Raising it asks less about large amounts.
+        /// The smallest deviation that is reckoned with, in doublings; where the account's sums spread further,
+        /// theirs is. Raising it asks less about large amounts.
         deviation_doublings_min: f64 = 1.0, 0.01 => 10, "doublings";
         /// How many payments of all accounts to the payee must be known before what it is usually paid
         /// counts too.
@@ -35,14 +39,14 @@ settings! {
         /// How many deviations each large one among the account's last eight amounts adds to one that
         /// is unusual itself: who empties an account does not stop after one payment.
         large_lately_deviations: f64 = 0.5, 0 => 10, "deviations";
-        /// Deviations above the median from which it fires.
+        /// Deviations above what is usual from which it fires.
         from_deviations: f64 = 1.0, 0 => 100, "deviations";
-        /// Deviations above the median at which it reaches `knee_strength`. Up to there each further
+        /// Deviations above what is usual at which it reaches `knee_strength`. Up to there each further
         /// deviation says as much as the one before; beyond, amounts have heavy tails and it says little.
         knee_deviations: f64 = 3.3, 0 => 100, "deviations";
         /// Strength at `knee_deviations`.
         knee_strength: f64 = 93.0, 0 => 100, "strength";
-        /// Deviations above the median from which it fires at full strength.
+        /// Deviations above what is usual from which it fires at full strength.
         full_deviations: f64 = 6.0, 0 => 100, "deviations";
     }
 }
@@ -51,10 +55,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if !is_known(settings, context) {
         return None;
     }
-    let everybody = everybody(settings, context);
-    let own = own(settings, context)?;
-    let above = everybody.map_or(own, |everybody| {
-        own + (everybody - own) * settings.everybody_share
+    let for_payee = deviations_for_payee(settings, context);
+    let for_account = deviations_for_account(settings, context)?;
+    let above = for_payee.map_or(for_account, |for_payee| {
+        for_account + (for_payee - for_account) * settings.everybody_share
     });
     let mut deviations = above;
     if deviations > LARGE_LATELY_FROM {
@@ -62,11 +66,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     }
     let strength = strength(settings, deviations);
     if strength <= 0.0 {
-        // Most amounts are not unusual, and nobody asks what would be.
+        // Most amounts are not unusual: the facts are not worked out for them.
         return None;
     }
     let (usual_minor, usual_for_payee) =
-        held_against(settings, context, above, everybody.is_some())?;
+        usual_amount(settings, context, above, for_payee.is_some())?;
     Measure::of(
         strength,
         Nature::Slip,
@@ -79,27 +83,28 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
-/// What the amount was held against, and whether that is usual for the payee, not for the account whomever it pays.
-fn held_against(
+/// The usual amount that the payer is told, in minor units, and whether it is usual for this payee; else it is for the
+/// account, whomever it pays. `above` is how many deviations the payment lies above it.
+fn usual_amount(
     settings: &Settings,
     context: &Context<'_>,
     above: f64,
-    is_everybody_heard: bool,
+    counts_everybody: bool,
 ) -> Option<(i64, bool)> {
     let is_payee_known = |amounts_min| context.payee_paid_at_least(amounts_min).is_some();
     let is_expected = context.expected().is_some();
-    if !is_expected && !is_everybody_heard {
+    if !is_expected && !counts_everybody {
         let usual = usual(settings, context)?;
         return Some((
             usual.median_minor,
             is_payee_known(settings.payee_amounts_min),
         ));
     }
-    // It lies as far below the amount as that was found to be above.
+    // Several figures were combined, so it is worked out backwards: as far below the amount as that lies above it.
     let amount = LogAmount::of(context.payment.money.amount_minor()).doublings();
     let usual_minor =
         LogAmount::about_minor(amount - above * deviation_doublings(settings, context));
-    Some((usual_minor, is_everybody_heard || is_payee_known(1)))
+    Some((usual_minor, counts_everybody || is_payee_known(1)))
 }
 
 /// Whether enough amounts are known to say what is usual.
@@ -111,14 +116,14 @@ fn is_known(settings: &Settings, context: &Context<'_>) -> bool {
         || of_account() >= settings.account_amounts_min as usize
 }
 
-/// What is usual. What is so for the payee explains what is unusual for the account.
+/// The recent amounts to compare with: those paid to this payee if enough are known, else those paid to everybody.
 fn usual(settings: &Settings, context: &Context<'_>) -> Option<Spread> {
     let of_payee = context.usual_of_payee(settings.payee_amounts_min);
     of_payee.or_else(|| context.usual())
 }
 
-/// How unusual the amount is for the account, in deviations.
-fn own(settings: &Settings, context: &Context<'_>) -> Option<f64> {
+/// How many deviations the amount lies above what is usual for the account.
+fn deviations_for_account(settings: &Settings, context: &Context<'_>) -> Option<f64> {
     let amount_minor = context.payment.money.amount_minor();
     if let Some(expected) = context.expected() {
         let above = expected.doublings_above_usual(amount_minor);
@@ -130,23 +135,22 @@ fn own(settings: &Settings, context: &Context<'_>) -> Option<f64> {
     Some(above / deviation.max(settings.deviation_doublings_min))
 }
 
-/// How many doublings one deviation of the account's sums is. Never less than the least, however little
-/// they spread: who takes an account over pays far more than it does, and more so where it pays little. But
-/// of who pays a coffee and a flight alike, twice the usual says nothing.
+/// How many doublings one deviation of the account's sums is: the more they spread, the less an amount is unusual. Of
+/// somebody who pays both coffees and flights, twice the usual says nothing. Never less than the policy's least,
+/// however little they spread: who takes an account over pays far more than it usually does, not a little more.
 fn deviation_doublings(settings: &Settings, context: &Context<'_>) -> f64 {
     let learnt = context.level().map_or(0.0, |level| level.variance().sqrt());
     learnt.max(settings.deviation_doublings_min)
 }
 
-/// From how many deviations on an amount is unusual enough to be one of a run.
+/// From how many deviations on an amount is large enough for earlier large ones to count with it.
 const LARGE_LATELY_FROM: f64 = 0.5;
 
-/// How many of the account's newest amounts are looked at for a run of large ones.
+/// How many of the account's newest amounts are looked at for large ones.
 const LARGE_LATELY_OF: usize = 8;
 
-/// How unusual the amount is for the payee, where enough is known of it: what everybody pays there is no
-/// surprise, and what nobody does is.
-fn everybody(settings: &Settings, context: &Context<'_>) -> Option<f64> {
+/// How many deviations the amount lies above what everybody pays the payee; `None` where too few payments are known.
+fn deviations_for_payee(settings: &Settings, context: &Context<'_>) -> Option<f64> {
     let amounts = &context.surroundings.payee.amounts;
     if amounts.payments() < settings.everybody_payments_min {
         return None;
@@ -154,12 +158,12 @@ fn everybody(settings: &Settings, context: &Context<'_>) -> Option<f64> {
     amounts.deviations_above_middle(context.payment.money, settings.deviation_doublings_min)
 }
 
-/// How many of the account's last amounts were large.
+/// How many of the account's last amounts were large: `large_multiple` times its level, or as many deviations above it
+/// where its sums spread further.
 fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
     let (Some(amounts), Some(level)) = (context.amounts(), context.level_doublings()) else {
         return 0;
     };
-    // As large as that multiple is where one deviation is the least.
     let steeper = settings.deviation_doublings_min / deviation_doublings(settings, context);
     let is_large = |amount: i64| {
         let above = LogAmount::of(amount).doublings() - level;
@@ -169,6 +173,7 @@ fn large_lately(settings: &Settings, context: &Context<'_>) -> u32 {
     newest.map(|amount| u32::from(is_large(amount))).sum()
 }
 
+/// The strength, 0–100: it rises to `knee_strength` at `knee_deviations`, and slowly from there on.
 fn strength(settings: &Settings, deviations: f64) -> f64 {
     let to_knee = ramp(
         deviations,

@@ -1,7 +1,8 @@
-//! `DEVICE_FAN_OUT`: one device that pays for many accounts. Families share a phone; farms share more.
+//! `DEVICE_FAN_OUT`: one device that pays for many accounts, as those of account farms do.
 //!
-//! So do tills, counters and the tablet of an office: of one that the account has paid from again and again it says
-//! little. And of one that hundreds pay from, nothing: it is a place, or the name that stands where none is known.
+//! Families share a phone, so a few accounts are free. Tills, counters and the tablet of an office are shared by
+//! more: it counts less where this account has paid from the device several times. It is quiet where hundreds of
+//! accounts pay from a device: that is a public place, or an id that stands for no device at all.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;

@@ -1,6 +1,10 @@
-//! `DEVICE_NEW`: a device this account never paid from, or only little and within a day. People buy phones, so
-//! it is weak on its own, and blocks no purchase; and of clients that make up another id for every session it
-//! says little.
+//! `DEVICE_NEW`: a device that this account has never paid from, or only small sums within the last day (see
+//! `scoring::trial`).
+//!
+//! People buy phones, so it is weak by itself, and for a purchase that can be called back it is only doubt, which
+//! blocks nothing. It counts less where the account knows the payee, and where it uses a new device for most
+//! payments, as clients do that make up an id for every session. It is quiet where too little is known of the
+//! account, and where it knows no other device.
 
 use super::{Context, Measure};
 use crate::scoring::assessment::Evidence;
@@ -32,18 +36,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         return None;
     }
     let devices = context.account.profile().devices();
-    let factor = if context.knows_the_payee {
+    let payee_factor = if context.knows_the_payee {
         settings.known_payee_factor
     } else {
         1.0
     };
-    let again = if devices.len() >= settings.changing_from {
+    let changing_factor = if devices.len() >= settings.changing_from {
         1.0 - devices.per_payment()
     } else {
         1.0
     };
     Measure::of(
-        settings.strength * factor * again,
+        settings.strength * payee_factor * changing_factor,
         context.nature_of_a_stranger(),
         Evidence::Device {
             known_devices: strange.others,

@@ -1,4 +1,7 @@
-//! `DEVICE_SWITCH`: several devices within minutes. Two may be a phone and a laptop; three are odd.
+//! `DEVICE_SWITCH`: payments from several devices within minutes, as when an account is used by others beside its
+//! owner.
+//!
+//! Two devices may be a phone and a laptop; three are odd. Payments that name no device do not count.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -32,17 +35,17 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         .window()
         .within(settings.window_ms, context.now)
         .newest(LOOK_BACK_MAX);
-    // Each would have to be from a device of its own.
+    // Too few, even if each was from a device of its own.
     if newest.len() < settings.devices_free as usize {
         return None;
     }
     let others = newest
         .iter()
-        .filter(|record| record.came_from_another_device_than(context.submission));
-    // Each other device counts where it was used last.
+        .filter(|record| record.is_from_another_device_than(context.submission));
+    // Each device counts once: at the newest payment from it.
     let used_last = others.clone().enumerate().filter(|(nth, record)| {
         let mut later = others.clone().take(*nth);
-        !later.any(|later| later.came_from_the_device_of(*record))
+        !later.any(|later| later.is_from_the_same_device_as(*record))
     });
     let devices = u32::try_from(used_last.count().saturating_add(1)).unwrap_or(u32::MAX);
     Measure::of(

@@ -1,13 +1,16 @@
-//! `DUPLICATE_IN_FLIGHT`: the same payee and amount again while the first payment is still open.
+//! `DUPLICATE_IN_FLIGHT`: the same payee and amount again while no outcome of the first payment is known.
 //!
-//! Within seconds it is a double press. Later it is somebody who got no answer and tries again: the
-//! case that checks against *completed* payments miss. Time-outs of gateways and card networks are
-//! 30–60 s, so the repeat comes just after. Where outcomes are reported late anyhow, or never, silence
-//! says little, and what speaks for meaning a repeat is heard as it is once the first is paid. A press
-//! under two order numbers is as likely as two who are paid for at a gate: it asks.
+//! Within seconds (`block_within_ms`) it is a double press, and blocks. Under two order numbers it may as well be two
+//! tickets bought at a gate, and asks.
+//!
+//! Later it is somebody who got no answer and tries again. Checks against *completed* payments miss this case:
+//! time-outs of gateways and card networks are 30–60 s, and the repeat comes just after. It asks, less and less over
+//! the window.
+//!
+//! Where the account's outcomes are reported late anyhow, or never, it says little that nothing was heard. Then all
+//! that shows that a repeat is meant counts as in `DUPLICATE_RECENT`.
 
-use super::{Context, Measure, Nature};
-use crate::scoring::assessment::Evidence;
+use super::{Context, Measure, Nature, fading};
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
 use crate::scoring::window::RecordRef;
@@ -41,19 +44,18 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         record.pays_the_same_as(context.submission) && context.is_in_flight(*record)
     })?;
     let elapsed = context.now.since(earlier.score_time());
-    let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment_id()?,
-        elapsed,
-        earlier_outcome: earlier.outcome(),
-    };
+    let evidence = context.duplicate_of(earlier)?;
     let is_press = elapsed <= settings.block_within_ms;
     if is_press && !earlier.pays_another_order_than(context.submission) {
         return Measure::of(100.0, Nature::Abuse, evidence);
     }
-    let late = elapsed.share_of(window).min(1.0);
-    let mut strength =
-        settings.late_strength + (settings.end_strength - settings.late_strength) * late;
-    if says_little(context, earlier, elapsed) {
+    let mut strength = fading(
+        elapsed,
+        window,
+        settings.late_strength,
+        settings.end_strength,
+    );
+    if is_silence_usual(context, earlier, elapsed) {
         let equal = recent.iter().filter(|record| {
             record.pays_the_same_as(context.submission) && record.standing().is_duplicate_target()
         });
@@ -63,9 +65,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     Measure::of(strength, Nature::Slip, evidence)
 }
 
-/// Whether it says little that for so long nothing was heard of `earlier`: nobody reported a time-out, and of
-/// most of the account's payments it is heard later, or never.
-fn says_little(context: &Context<'_>, earlier: RecordRef<'_>, elapsed: Span) -> bool {
+/// Whether it says little that nothing was heard of `earlier` for so long: no time-out was reported, and half of the
+/// account's outcomes are reported later than that, or never.
+fn is_silence_usual(context: &Context<'_>, earlier: RecordRef<'_>, elapsed: Span) -> bool {
     let lateness = context.account.profile().pace().lateness();
-    earlier.outcome().is_none() && lateness.is_usually_over(elapsed)
+    earlier.outcome().is_none() && lateness.is_usually_longer_than(elapsed)
 }

@@ -1,11 +1,10 @@
 //! `DUPLICATE_ORDER`: the same order of the same payee again within 24 hours, paid or in flight.
 //!
-//! For the same sum it is near-certain that nobody means it, within seconds or where the earlier one is known to be
-//! paid. Where nobody said what became of that one, it may have been declined, and this is the payer's next try; for
-//! another sum the order may be a big bill that is paid in parts: either is worth a question, not a block.
+//! The same sum again blocks if the earlier payment is known to be paid, or was made within seconds: hardly anybody
+//! means that. If nothing was heard of the earlier payment for longer, it may have been declined, and this is the next
+//! try: it asks. Another sum asks too, as a big bill may be paid in parts.
 
 use super::{Context, Measure, Nature};
-use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::window::RecordRef;
 
@@ -32,7 +31,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             record.pays_the_payee_of(context.submission) && record.standing().is_duplicate_target()
         })
     };
-    // One that is known to be paid before one that is not.
+    // Rather one that is known to be paid than one that is not.
     let same_sum = same_order()
         .filter(|record| record.money() == payment.money)
         .min_by_key(|record| may_be_unpaid(context, *record));
@@ -47,15 +46,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             Nature::Slip,
         ),
     };
-    let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment_id()?,
-        elapsed: context.now.since(earlier.score_time()),
-        earlier_outcome: earlier.outcome(),
-    };
-    Measure::of(strength, nature, evidence)
+    Measure::of(strength, nature, context.duplicate_of(earlier)?)
 }
 
-/// Whether nobody said in time what became of it.
+/// Whether the earlier payment may have been declined: no outcome is known, for longer than a double press takes.
 fn may_be_unpaid(context: &Context<'_>, earlier: RecordRef<'_>) -> bool {
     let press = context.policy.signals.duplicate_in_flight.block_within_ms;
     earlier.standing().is_in_flight() && context.now.since(earlier.score_time()) > press

@@ -1,13 +1,18 @@
 //! `DUPLICATE_RECENT`: the same payee and amount again soon after the first payment was paid.
 //!
-//! The payer may mean it, so it asks and never blocks. What speaks for meaning it: another order in
-//! the same sitting (a second ticket), a series that is under way (a bill split in equal parts),
-//! having said so before of this sum, and doing so day by day. Within seconds it is a press all the same, but
-//! for who says so and does so day by day; and no order number speaks for a payment of which the payer did not hear
-//! for a while.
+//! The payer may mean it, so it asks and never blocks. The strength falls over the window, and is multiplied by a
+//! share below 1 for each sign that the repeat is meant:
+//!
+//! - another order number in the same sitting (a second ticket), but not where the payer did not hear for a while what
+//!   became of the first payment: who starts anew then has a new order number too;
+//! - a series under way (a bill split in equal parts);
+//! - a habit: the account repeats this payment on many days;
+//! - having said of earlier repeats at this payee that they were meant, above all if this sum was paid there twice.
+//!
+//! Within seconds of the first payment it is taken for a double press, and none of these counts; but what the payer
+//! said does where repeats are a habit.
 
-use super::{Context, Measure, Nature};
-use crate::scoring::assessment::Evidence;
+use super::{Context, Measure, Nature, fading};
 use crate::scoring::policy::settings;
 use crate::scoring::profile::KnownPayee;
 use crate::scoring::submission::Submission;
@@ -67,22 +72,20 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         });
     let earlier = paid.next()?;
 
-    let elapsed = context.now.since(earlier.score_time());
-    let late = elapsed.share_of(window).min(1.0);
-    let mut strength =
-        settings.start_strength + (settings.end_strength - settings.start_strength) * late;
-    strength *= settings.meant_share(context, earlier, [earlier].into_iter().chain(paid));
-    let evidence = Evidence::Duplicate {
-        earlier_payment_id: earlier.payment_id()?,
-        elapsed,
-        earlier_outcome: earlier.outcome(),
-    };
-    Measure::of(strength, Nature::Slip, evidence)
+    let strength = fading(
+        context.now.since(earlier.score_time()),
+        window,
+        settings.start_strength,
+        settings.end_strength,
+    );
+    let meant_share = settings.meant_share(context, earlier, [earlier].into_iter().chain(paid));
+    let evidence = context.duplicate_of(earlier)?;
+    Measure::of(strength * meant_share, Nature::Slip, evidence)
 }
 
 impl Settings {
-    /// What is left of the strength for all that speaks for meaning to repeat `earlier`. `equal` are the equal
-    /// payments that were paid, or may have been, newest first.
+    /// The share of the strength that is left by all signs that the payer means to repeat `earlier`. `equal` are the
+    /// payments of the same sum to the same payee that were paid, or may have been, newest first.
     pub(super) fn meant_share<'a>(
         &self,
         context: &Context<'_>,
@@ -107,8 +110,9 @@ impl Settings {
         share
     }
 
-    /// What is left of the strength for another order than that of `earlier`, so long after it. Whoever got
-    /// no answer for a while and starts anew has another order too, and does not mean another purchase.
+    /// The share of the strength that is left if the payment is for another order than `earlier`, so long after it.
+    /// All is left where the outcome of `earlier` was unknown for a while: whoever starts anew then has another order
+    /// number too, and does not mean another purchase.
     fn other_order_share(
         &self,
         earlier: RecordRef<'_>,
@@ -125,8 +129,8 @@ impl Settings {
     }
 }
 
-/// Whether this is the third or a later payment of a series made in one sitting, each soon after the one
-/// before it, and the series is no longer than one that is meant. `paid` are the equal ones, newest first.
+/// Whether this is the third or a later payment of a series made in one sitting, each soon after the one before it, up
+/// to the number of payments that a series may have. `paid` are the equal payments before it, newest first.
 fn is_series<'a>(
     settings: &Settings,
     now: Timestamp,
@@ -143,28 +147,31 @@ fn is_series<'a>(
     before >= 2 && before < longest
 }
 
-/// Of how many yeses one speaks for sums that the payer did not say yes of.
-const YESES_OF_ANY_SUM: u8 = 3;
+/// How many repeats that were meant, of other sums at the same payee, count as one of this sum.
+const CONFIRMED_PER_OTHER_SUM: u8 = 3;
 
-/// How often the payer said that what this one repeats was meant. Who takes two coffees now and then may press
-/// twice where a meal is paid; and who pays for two at the gate does so day by day.
+/// How often the payer said that a repeat like this one was meant. A repeat of another sum says less: who takes two
+/// coffees now and then may press twice where a meal is paid. Within seconds it counts only where repeats are a habit,
+/// as for who pays for two at the gate every day.
 fn times_meant(context: &Context<'_>, is_press: bool) -> u8 {
-    let confirmed = context
-        .known_payee
-        .map_or(0, |known| known.repeats.confirmed());
+    let known = context.known_payee;
+    let confirmed = known.map_or(0, |known| known.repeats.confirmed());
+    if confirmed == 0 || is_press && !is_habit(context) {
+        return 0;
+    }
     let amount_minor = context.payment.money.amount_minor();
     let sums = context.comparable_payee().into_iter();
     let sums = sums.flat_map(|known| known.amounts_minor());
-    if confirmed == 0 || is_press && !is_habit(context) {
-        0
-    } else if sums.filter(|sum| *sum == amount_minor).nth(1).is_some() {
+    let was_paid_twice = sums.filter(|sum| *sum == amount_minor).nth(1).is_some();
+    if was_paid_twice {
         confirmed
     } else {
-        confirmed / YESES_OF_ANY_SUM
+        confirmed / CONFIRMED_PER_OTHER_SUM
     }
 }
 
-/// Whether the account repeats this payment day by day.
+/// Whether the account repeats this payment on many days: repeats at this payee are a habit, and this is the sum that
+/// it mostly pays there.
 fn is_habit(context: &Context<'_>) -> bool {
     let are_habit = |known: &KnownPayee<'_>| known.repeats.are_habit();
     context.comparable_payee().is_some_and(are_habit)

@@ -1,7 +1,8 @@
-//! `FAILURE_BURST`: many declined payments within an hour: guessing of card numbers or passwords.
+//! `FAILURE_BURST`: many declined payments within an hour, as guessing of card numbers or passwords makes them.
 //!
-//! Who tries the same again, or less of it, may have met a limit and raised it: that is asked about, and does not
-//! add up to a block with how large it is. Who tries out sums or payees met no limit.
+//! Some ask, more block. If all that were declined were payments to the payee of this one, of this sum or more, the
+//! payer may have met a limit and raised it: this is doubt, which asks, and does not add up to a block with an
+//! unusual amount. Who tries out payees or growing sums met no limit.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -35,12 +36,11 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     let (strength, limit, nature) = if declined >= settings.block_from {
         (100.0, settings.block_from, Nature::Abuse)
     } else if declined >= settings.confirm_from {
-        let nature = match hour()
-            .iter()
-            .all(|record| may_be_at_a_limit(context, record))
-        {
-            true => Nature::Doubt,
-            false => Nature::Abuse,
+        let mut payments = hour().iter();
+        let nature = if payments.all(|record| may_be_at_a_limit(context, record)) {
+            Nature::Doubt
+        } else {
+            Nature::Abuse
         };
         (settings.confirm_strength, settings.confirm_from, nature)
     } else {
@@ -57,13 +57,14 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
             usual: 0.0,
         },
     )?;
-    // Once this one is past, there are fewer than it takes.
+    // Once this one is an hour old, there are fewer than it takes.
     let last = hour().nth_newest(limit, |record| record.standing().counts_as_failure());
     measure.retry_after = last.map(|last| last.plus(HOUR).since(context.now));
     Some(measure)
 }
 
-/// Whether `record`, if it was declined, was so much to the same payee that this payment may be tried again.
+/// Whether `record` was not declined, or may have been by a limit that this payment meets too: it was as much or more,
+/// to the same payee.
 fn may_be_at_a_limit(context: &Context<'_>, record: RecordRef<'_>) -> bool {
     let (tried, money) = (record.money(), context.payment.money);
     !record.standing().counts_as_failure()

@@ -1,4 +1,8 @@
-//! `HOUR_UNUSUAL`: an hour of day at which this account does not pay. Weak on its own: people travel.
+//! `HOUR_UNUSUAL`: an hour of the day at which this account hardly ever pays.
+//!
+//! People travel, so it is weak by itself, and for a purchase that can be called back it is only doubt, which blocks
+//! nothing. It counts less where the account knows the payee, and for modest amounts: who takes an account over
+//! empties it. It is quiet where too few payments are known.
 
 use super::{Context, Measure, ramp};
 use crate::scoring::assessment::Evidence;
@@ -40,6 +44,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if context.known_payee.is_some() {
         strength *= settings.known_payee_factor;
     }
+    // From 0 for a modest amount to 1 for a large one.
     let at_stake = context.ratio_to_level().map_or(0.0, |multiple| {
         ramp(multiple, settings.modest_multiple, settings.large_multiple) / 100.0
     });

@@ -1,4 +1,9 @@
 //! `PAYEE_FAN_IN`: one payee suddenly paid by many accounts, as collectors of stolen money are.
+//!
+//! Two kinds, of which the stronger counts: a payee that is paid by many times as many accounts as usual within some
+//! days; and one that nobody paid until lately, paid by many since. The second is quiet for accounts that are young
+//! themselves, as all payees are new where a service has just started. Both are quiet where this account knows the
+//! payee.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -28,11 +33,10 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    let payee = &context.surroundings.payee;
-    // A payee that this account knows of old is not a stranger's trap.
     if context.knows_the_payee {
         return None;
     }
+    let payee = &context.surroundings.payee;
     let sudden = if payee.payers_recent >= settings.payers_min {
         let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);
         ramp(multiple, settings.from_multiple, settings.full_multiple) * settings.sudden_strength
@@ -57,7 +61,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
-/// How much of a crowd has gathered around a payee that nobody knew until lately.
+/// The strength for a payee that nobody paid until lately, 0–100, by how many other accounts have paid it since.
 fn young(settings: &Settings, context: &Context<'_>, payers: u32) -> f64 {
     let payee = &context.surroundings.payee;
     let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);

@@ -1,8 +1,9 @@
-//! `PAYEE_NEW`: a payee this account has never paid, or only little and within a day.
+//! `PAYEE_NEW`: a payee that this account has never paid, or only small sums within the last day (see
+//! `scoring::trial`).
 //!
-//! It weighs by what is at stake: more where the money cannot be called back, less where the first
-//! amount is small (trying with a little first is good practice) and where many others pay the same
-//! payee without trouble.
+//! It counts by what is at stake: more where the money cannot be called back, less where the amount is small (trying a
+//! new payee with a little is good practice), where many others pay the payee and none of them reported fraud, and
+//! where the account pays new payees all the time. It is quiet where too little is known of the account.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -45,13 +46,9 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         settings.revocable_strength
     };
-    // Somebody who pays strangers every day is not surprising when doing so again.
-    let familiar = context.account.profile().novelty();
-    strength *= ramp(
-        -familiar,
-        -settings.everyday_novelty,
-        -settings.rare_novelty,
-    ) / 100.0;
+    // The more often the account pays new payees, the less one more says.
+    let novelty = context.account.profile().novelty();
+    strength *= ramp(-novelty, -settings.everyday_novelty, -settings.rare_novelty) / 100.0;
     if context
         .ratio_to_level()
         .is_some_and(|multiple| multiple <= settings.small_share)

@@ -1,10 +1,12 @@
-//! `PAYEE_REPORTED`: reports against this payee by any account.
+//! `PAYEE_REPORTED`: reports of fraud, refunds and payers' mistakes against this payee, by any account.
 //!
-//! Two views, the stronger of which counts. Over weeks, the rate of reports among payments, be it told of
-//! those that went well or not, shrunk towards the usual rate: one report among three payments says little,
-//! ten among thirty a lot. And right now, what share of all reports has come in lately, beyond what so many
-//! payments usually bring: trouble that has begun shows there first, and that which is over no longer does.
-//! It needs no guess at how late reports are.
+//! Two views, of which the stronger counts:
+//!
+//! - Over weeks: the rate of reports among its payments, whether the gateway reports successes or not, drawn towards
+//!   the usual rate where few payments are known. One report among three payments says little, ten among thirty a
+//!   lot. With `prior_payments` at `prior_rate` counted in, it is the mean of a beta distribution.
+//! - Lately: the share of all reports that came in within the last days, beyond what so many payments usually bring.
+//!   Trouble that has begun shows here first, and trouble that is over no longer does, whatever the delay of reports.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -50,13 +52,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         / (settled + settings.prior_payments);
 
     let lately = reported(&payee.reports_lately);
-    let beyond = lately - payee.reports_lately.settled * settings.lately_rate;
+    let unexpected = lately - payee.reports_lately.settled * settings.lately_rate;
+    let share_lately = unexpected / (over_weeks + settings.lately_doubt);
 
-    let begun = ramp(
-        beyond / (over_weeks + settings.lately_doubt),
-        0.0,
-        settings.lately_full,
-    );
+    let begun = ramp(share_lately, 0.0, settings.lately_full);
     let strength = ramp(rate, settings.from_rate, settings.full_rate)
         .max(begun * settings.lately_strength / 100.0);
     Measure::of(

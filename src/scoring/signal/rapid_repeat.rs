@@ -1,12 +1,15 @@
 //! `RAPID_REPEAT`: more payments in a sliding window than people make, or far more than this account does.
 //!
-//! Payments that were blocked count as attempts, so whoever goes on is asked. But they keep nobody out: who waits
-//! as long as was told gets in again.
+//! Each window (a minute, ten minutes, an hour, a day) has a limit above which the payer is asked, and one above which
+//! it blocks. Payments that were blocked count towards the first, so whoever goes on is asked; they do not count
+//! towards the second, so who waits as long as was told is not blocked for ever.
 //!
-//! An account that pays a lot every day is held to its own pace. It is not asked within a multiple of what it
-//! once paid, and within one of what it paid three days ago or longer it is not blocked. Payments beyond
-//! `memory.payments_max` are forgotten before a window is over, so shorter windows count no more than that;
-//! over 24 hours those of a busy account are counted whether they are remembered or not.
+//! An account that pays a lot every day is held to its own pace instead. It is asked only above a multiple of what it
+//! once paid within a window, and blocked only above a multiple of what it paid on a day three days ago or earlier: no
+//! script makes itself usual.
+//!
+//! Payments beyond `memory.payments_max` are forgotten before a day is over, so no window counts more than that; but
+//! the payments of a busy account's day are counted besides.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
@@ -55,11 +58,13 @@ settings! {
 }
 
 impl Settings {
-    /// Above how many payments in window `nth` people are asked.
+    /// Above how many payments in window `nth` the payer is asked.
     pub(super) const fn confirm_above(&self, nth: WindowIndex) -> u32 {
-        self.limits(nth).0
+        let (confirm_above, _) = self.limits(nth);
+        confirm_above
     }
 
+    /// Above how many payments in window `nth` the payer is asked, and above how many it blocks.
     const fn limits(&self, nth: WindowIndex) -> (u32, u32) {
         match nth {
             WindowIndex::Minute => (self.minute_confirm_above, self.minute_block_above),
@@ -115,19 +120,20 @@ impl Settings {
     }
 }
 
-/// A window with more payments in it than should be.
+/// A window with more payments in it than there should be.
 #[derive(Debug, Clone, Copy)]
 struct Excess {
     nth: WindowIndex,
+    /// How many, the one that is asked about included.
     count: u32,
     limit: u32,
     strength: f64,
-    /// How long it takes until the limit is no longer passed; `None` where none is.
+    /// How long to wait until the window has room for a payment again; `None` if no limit is passed.
     wait: Option<Span>,
 }
 
 impl Excess {
-    /// Whether the other speaks for both: the stronger, and of two alike the one that lasts longer.
+    /// Whether the other one is the one to report: the stronger, and of two as strong the one that lasts longer.
     fn is_less_than(&self, other: &Self) -> bool {
         (self.strength, self.wait) < (other.strength, other.wait)
     }
@@ -167,61 +173,103 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     Some(measure)
 }
 
-/// What is too much in one window. What is usual for the account is asked for last: few get that far.
+/// Whether there are too many payments in one window.
 fn excess(settings: &Settings, context: &Context<'_>, nth: WindowIndex) -> Option<Excess> {
-    let pace = context.account.profile().pace();
     let before = context.account.window().totals(nth).count();
     let count = before.max(paid_today(context, nth)).saturating_add(1);
-    let (confirm_above, block_above) = settings.limits(nth);
-    // Only while it lasts: a burst of the morning is no reason to wonder in the evening.
-    let is_burst = nth <= WindowIndex::TenMinutes && count >= settings.far_beyond_from;
+    above_block_limit(settings, context, nth, count)
+        .or_else(|| above_confirm_limit(settings, context, nth, count))
+        .or_else(|| far_beyond_usual(settings, context, nth, count))
+}
 
-    let times_usual = |multiple: f64| pace.usual_count(nth) * multiple;
-    let confirm_limit = || limit(confirm_above, times_usual(settings.usual_multiple));
-    let block_limit = || {
-        let usual = pace.proven_count(nth) * settings.usual_block_multiple;
-        limit(block_above, usual)
-    };
-    let (strength, limit, wait) = if count > block_above
-        && let limit = block_limit()
-        && count > limit
-        && let Some(wait) = wait_until_paid(context, nth, limit)
-    {
-        (100.0, limit, Some(wait))
-    } else if count > confirm_above
-        && let limit = confirm_limit()
-        && count > limit
-    {
-        // This payment counts as an attempt too by then.
-        let others = limit.saturating_sub(1);
-        let wait = wait(context, nth, others, |record| record.counts_in_velocity());
-        let wait = wait.unwrap_or_else(|| nth.span());
-        (settings.confirm_strength, limit, Some(wait))
-    } else if is_burst && is_far_beyond(context, count, times_usual(settings.far_beyond_multiple)) {
-        (settings.far_beyond_strength, confirm_above, None)
-    } else {
+fn above_block_limit(
+    settings: &Settings,
+    context: &Context<'_>,
+    nth: WindowIndex,
+    count: u32,
+) -> Option<Excess> {
+    let (_, block_above) = settings.limits(nth);
+    if count <= block_above {
         return None;
-    };
+    }
+    // What is usual is looked up last, as few payments get this far.
+    let proven = context.account.profile().pace().proven_count(nth);
+    let limit = raised(block_above, proven * settings.usual_block_multiple);
+    if count <= limit {
+        return None;
+    }
+    let wait = wait_at_block_limit(context, nth, limit)?;
     Some(Excess {
         nth,
         count,
         limit,
-        strength,
-        wait,
+        strength: 100.0,
+        wait: Some(wait),
     })
 }
 
-/// The limit for an account for which so many are usual: what is more of both.
+fn above_confirm_limit(
+    settings: &Settings,
+    context: &Context<'_>,
+    nth: WindowIndex,
+    count: u32,
+) -> Option<Excess> {
+    let (confirm_above, _) = settings.limits(nth);
+    if count <= confirm_above {
+        return None;
+    }
+    let usual = context.account.profile().pace().usual_count(nth);
+    let limit = raised(confirm_above, usual * settings.usual_multiple);
+    if count <= limit {
+        return None;
+    }
+    // This payment counts as an attempt too by then.
+    let others = limit.saturating_sub(1);
+    let wait = wait(context, nth, others, |record| record.counts_in_velocity());
+    Some(Excess {
+        nth,
+        count,
+        limit,
+        strength: settings.confirm_strength,
+        wait: Some(wait.unwrap_or_else(|| nth.span())),
+    })
+}
+
+/// Far more payments than the account usually makes, within ten minutes or less: a burst of the morning is no reason
+/// to wonder in the evening.
+fn far_beyond_usual(
+    settings: &Settings,
+    context: &Context<'_>,
+    nth: WindowIndex,
+    count: u32,
+) -> Option<Excess> {
+    let is_burst = nth <= WindowIndex::TenMinutes && count >= settings.far_beyond_from;
+    if !is_burst || !context.knows_the_account() {
+        return None;
+    }
+    let usual = context.account.profile().pace().usual_count(nth);
+    let far_beyond = usual * settings.far_beyond_multiple;
+    (far_beyond > 0.0 && f64::from(count) >= far_beyond).then(|| Excess {
+        nth,
+        count,
+        limit: settings.confirm_above(nth),
+        strength: settings.far_beyond_strength,
+        wait: None,
+    })
+}
+
+/// The limit `above`, or what is allowed by the account's pace, if that is more.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
     reason = "a number of payments, held at what fits"
 )]
-fn limit(above: u32, usual: f64) -> u32 {
-    above.max(usual as u32)
+fn raised(above: u32, allowed_by_pace: f64) -> u32 {
+    above.max(allowed_by_pace as u32)
 }
 
-/// How many a busy account has paid within the window, be they remembered or not, as far as that is counted.
+/// How many payments a busy account has paid today, whether they are still remembered or not. 0 for windows shorter
+/// than a day, where this is not known.
 fn paid_today(context: &Context<'_>, nth: WindowIndex) -> u32 {
     let today = || context.account.profile().pace().paid_today(context.now);
     match nth {
@@ -230,32 +278,29 @@ fn paid_today(context: &Context<'_>, nth: WindowIndex) -> u32 {
     }
 }
 
-/// How long it takes until the limit that blocks is no longer passed; `None` where it is not.
-fn wait_until_paid(context: &Context<'_>, nth: WindowIndex, limit: u32) -> Option<Span> {
+/// How long to wait until another payment is not above the limit that blocks; `None` if it is not above it now.
+/// Blocked payments do not count. Where not enough payments are remembered, today's count tells, until the day is
+/// over.
+fn wait_at_block_limit(context: &Context<'_>, nth: WindowIndex, limit: u32) -> Option<Span> {
     let remembered = wait(context, nth, limit, |record| {
         record.standing().keeps_others_out()
     });
-    let over = || {
+    let today = || {
         let (_, until) = context.account.profile().pace().paid_today(context.now)?;
         (paid_today(context, nth) >= limit).then(|| until.since(context.now))
     };
-    remembered.or_else(over)
+    remembered.or_else(today)
 }
 
-/// How long it takes until fewer than so many are left in a window of those that count; `None` where there are
-/// fewer already.
+/// How long it takes until the window holds fewer than `limit` of the payments that count; `None` if it does already.
 fn wait(
     context: &Context<'_>,
     nth: WindowIndex,
-    left: u32,
+    limit: u32,
     counts: impl Fn(RecordRef<'_>) -> bool,
 ) -> Option<Span> {
     let window = context.account.window().within(nth.span(), context.now);
-    let last = window.nth_newest(left, counts)?;
-    Some(last.plus(nth.span()).since(context.now))
-}
-
-/// Whether that many are far beyond the usual, which `far_beyond` is a multiple of.
-fn is_far_beyond(context: &Context<'_>, count: u32, far_beyond: f64) -> bool {
-    context.knows_the_account() && far_beyond > 0.0 && f64::from(count) >= far_beyond
+    // Once this one has left the window, those after it are fewer.
+    let last_to_leave = window.nth_newest(limit, counts)?;
+    Some(last_to_leave.plus(nth.span()).since(context.now))
 }

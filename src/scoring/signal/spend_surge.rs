@@ -1,4 +1,7 @@
-//! `SPEND_SURGE`: far more money in a sliding window than this account spends in one.
+//! `SPEND_SURGE`: far more money within an hour or a day than this account usually spends within one.
+//!
+//! It fires by how many times the usual sum it is (see `profile::pace`), in the window where that is most. It is quiet
+//! where too little is known of the account, or what it usually spends is not known.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;

@@ -92,9 +92,9 @@ impl<'a> RecordRef<'a> {
         self.entry().paid_after_doubt
     }
 
-    /// How long after the score it was heard what became of it, and whether; `None` where nothing is to be heard,
-    /// as it was not made, or what was heard is that nobody knows.
-    pub(in crate::scoring) fn heard_after(self) -> Option<Option<Span>> {
+    /// How long after the score its outcome was reported; `Some(None)` if that is still awaited. `None` where there is
+    /// no outcome to wait for: the payment was not made, or what was reported is that nobody knows.
+    pub(in crate::scoring) fn reported_after(self) -> Option<Option<Span>> {
         let entry = self.entry();
         match entry.outcome {
             None => entry.standing().may_be_paid().then_some(None),
@@ -135,22 +135,16 @@ impl<'a> RecordRef<'a> {
         self.entry().counts_in_velocity()
     }
 
-    /// Whether the token that it handed out was spent.
-    #[must_use]
-    fn was_token_spent(self) -> bool {
-        self.entry().token_spent
-    }
-
     /// Whether the payer was asked to confirm it, and neither did nor refused, as far as is known.
     #[must_use]
     pub fn is_question_open(self) -> bool {
         let Standing { decision, outcome } = self.standing();
         matches!(decision, Decision::Confirm)
             && matches!(outcome, None | Some(Outcome::Unknown))
-            && !self.was_token_spent()
+            && !self.entry().token_spent
     }
 
-    /// The same, and no outcome was reported: the payment was not even sent.
+    /// Whether the payer was asked to confirm it, and nothing was heard since: neither an answer nor an outcome.
     #[must_use]
     pub fn was_left_unanswered(self) -> bool {
         self.is_question_open() && self.outcome().is_none()
@@ -204,7 +198,7 @@ impl<'a> RecordRef<'a> {
         self.payee_tag() == submission.payee_id.tag && self.has_payee_of(submission)
     }
 
-    /// The same without comparing tags first. Out of line, as most tags differ.
+    /// The same, when the tags are equal already. Out of line, as most tags differ.
     #[inline(never)]
     fn has_payee_of(self, submission: &Submission<'_>) -> bool {
         let payee_type = submission.payment.payee.payee_type;
@@ -213,7 +207,7 @@ impl<'a> RecordRef<'a> {
 
     /// Whether both pay the same payee.
     #[must_use]
-    pub fn pays_whom(self, other: RecordRef<'_>) -> bool {
+    pub fn pays_the_same_payee_as(self, other: RecordRef<'_>) -> bool {
         self.payee_tag() == other.payee_tag() && self.packed_payee() == other.packed_payee()
     }
 
@@ -243,18 +237,15 @@ impl<'a> RecordRef<'a> {
 
     /// Whether it came from another device, if both devices are known.
     #[must_use]
-    pub fn came_from_another_device_than(self, submission: &Submission<'_>) -> bool {
-        let Some(device_id) = &submission.device_id else {
-            return false;
-        };
-        self.has_device()
-            && (self.entry().device_tag != device_id.tag
-                || self.device_id() != Some(device_id.id()))
+    pub fn is_from_another_device_than(self, submission: &Submission<'_>) -> bool {
+        submission.device_id.is_some()
+            && self.has_device()
+            && !self.is_from_the_device_of(submission)
     }
 
-    /// Whether it came from the device of this payment; no payment comes from that of none.
+    /// Whether it came from the device of this payment; `false` if that names none.
     #[must_use]
-    pub fn comes_from_the_device_of(self, submission: &Submission<'_>) -> bool {
+    pub fn is_from_the_device_of(self, submission: &Submission<'_>) -> bool {
         let Some(device_id) = &submission.device_id else {
             return false;
         };
@@ -263,7 +254,7 @@ impl<'a> RecordRef<'a> {
 
     /// Whether both came from the same device.
     #[must_use]
-    pub fn came_from_the_device_of(self, other: RecordRef<'_>) -> bool {
+    pub fn is_from_the_same_device_as(self, other: RecordRef<'_>) -> bool {
         self.entry().device_tag == other.entry().device_tag
             && self.device_id().is_some()
             && self.device_id() == other.device_id()

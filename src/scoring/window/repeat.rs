@@ -1,4 +1,5 @@
-//! Whether a remembered payment repeats another one or looks like a slip, and was meant to.
+//! What a remembered payment says of repeats and slips: whether it repeats another payment or looked like a slip, and
+//! whether the payer meant that.
 
 use std::sync::Arc;
 
@@ -10,16 +11,16 @@ use crate::scoring::profile::Lateness;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
-/// How far apart payments lie that were made on different days, whatever hour a day begins at: nearly a day, as
-/// the same errand is run now earlier, now later.
+/// Payments at least this far apart count as made on different days, whatever hour a day begins at. Less than a day,
+/// as the same errand is run now earlier, now later.
 const DAYS_APART: Span = Span::from_hours(20);
 
 impl RecordRef<'_> {
-    /// Whether the payer, asked about a repeat, said that it was meant. Whoever tries again after a time-out
-    /// says no such thing.
+    /// Whether the payer, asked about a repeat, said that it was meant. Whoever tries a payment again after a time-out
+    /// does not say that it is a second one.
     #[must_use]
     pub fn is_repeat_that_was_meant(self, lateness: Lateness) -> bool {
-        self.was_confirmed() && self.repeats_what_was_paid(lateness)
+        self.was_confirmed() && self.repeats_a_paid_one(lateness)
     }
 
     /// Whether the payer, asked about a sum that looked like a slip, said that it was meant.
@@ -29,9 +30,10 @@ impl RecordRef<'_> {
         self.was_confirmed() && self.answer().as_ref().is_some_and(names)
     }
 
-    /// Whether it was held against an earlier payment that was paid, not only one of which nobody knew yet. But
-    /// where outcomes come so late that nobody could know, one of which nothing bad was heard since was paid.
-    pub(in crate::scoring) fn repeats_what_was_paid(self, lateness: Lateness) -> bool {
+    /// Whether it repeats an earlier payment that was paid: by its answer, that one was known to be paid then. Where
+    /// outcomes come so late that nobody could know, the earlier one counts as paid if nothing bad was heard of it
+    /// since.
+    pub(in crate::scoring) fn repeats_a_paid_one(self, lateness: Lateness) -> bool {
         if !self.was_held_against_another() {
             return false;
         }
@@ -42,12 +44,12 @@ impl RecordRef<'_> {
             return true;
         }
         answer.names_what_was_open().is_some_and(|(id, elapsed)| {
-            lateness.is_usually_over(elapsed) && self.window.holds_as_good_as_paid(id)
+            lateness.is_usually_longer_than(elapsed) && self.window.holds_as_good_as_paid(id)
         })
     }
 
-    /// Whether it was held against this payment, of which nobody knew yet what became of it.
-    pub(in crate::scoring) fn repeats_what_was_open(self, payment_id: &PaymentId) -> bool {
+    /// Whether, by its answer, it repeats the payment of this id, of which no outcome was known then.
+    pub(in crate::scoring) fn repeats_the_open_one(self, payment_id: &PaymentId) -> bool {
         let names = |answer: &Assessment| {
             let open = answer.names_what_was_open();
             open.is_some_and(|(id, _)| id == payment_id)
@@ -55,29 +57,30 @@ impl RecordRef<'_> {
         self.was_held_against_another() && self.answer().as_ref().is_some_and(names)
     }
 
+    /// What was answered, but for the policy's version.
     fn answer(self) -> Option<Assessment> {
         let decision = self.standing().decision;
         self.detail()?.assessment(decision, |_| Arc::default())
     }
 
-    /// Whether it repeats what was paid shortly before, as no other that is remembered of its day did: one
-    /// day, one vote.
+    /// Whether it repeats an earlier payment that was paid, and is the first to repeat this sum to this payee on its
+    /// day: each day counts once.
     #[must_use]
     pub fn is_first_repeat_of_its_day(self, lateness: Lateness) -> bool {
         let is_another = |other: RecordRef<'_>| {
             other.score_time() < self.score_time()
                 && other.score_time().plus(DAYS_APART) > self.score_time()
                 && other.money() == self.money()
-                && other.pays_whom(self)
-                && other.repeats_what_was_paid(lateness)
+                && other.pays_the_same_payee_as(self)
+                && other.repeats_a_paid_one(lateness)
         };
-        self.repeats_what_was_paid(lateness) && !self.window.newest_first().any(is_another)
+        self.repeats_a_paid_one(lateness) && !self.window.newest_first().any(is_another)
     }
 }
 
 impl Window {
-    /// Whether the payment of this id was paid, or nothing bad was heard of it for as long as it was waited for;
-    /// one that is not remembered any more was.
+    /// Whether the payment of this id was paid, or nothing bad was heard of it for as long as an outcome is waited
+    /// for. One that is no longer remembered counts as paid: it is older than that.
     fn holds_as_good_as_paid(&self, payment_id: &PaymentId) -> bool {
         self.find(payment_id).is_none_or(|nth| {
             self.at(nth).is_some_and(|record| match record.outcome() {

@@ -1,4 +1,5 @@
-//! Calls whose clients do not say that nothing follows, or say so late: answered once their message is whole.
+//! Requests that are never ended (no END_STREAM), or late: a call is answered once its message is whole, and one whose
+//! message never comes whole is not waited for.
 
 use std::time::Duration;
 

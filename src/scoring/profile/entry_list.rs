@@ -1,5 +1,8 @@
-//! A list of entries of different kinds and lengths in one allocation: each has a header (length, kind, tag)
-//! and bytes.
+//! A list of entries of different kinds and lengths in one allocation: what a profile knows of amounts, devices,
+//! payees and levels.
+//!
+//! Each entry is a header of four bytes (length, kind, tag) and what its owner wrote behind it. One allocation for
+//! all of them, as there are many accounts and each allocation costs memory and a cache miss.
 
 use crate::prefetch::prefetch;
 use crate::scoring::heap;
@@ -18,16 +21,17 @@ pub(super) enum Kind {
     Level,
 }
 
-/// The entries, one after the other: each is a [`Head`] and what its owner wrote.
+/// The entries, one after the other, those of a kind together. An entry is named by the position of its header in
+/// `bytes`, which holds until an entry is added, moved, lengthened, shortened or removed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct Listed {
+pub(super) struct EntryList {
     bytes: Vec<u8>,
 }
 
 /// The size of an entry's header.
 pub(super) const HEAD: usize = 4;
 
-impl Listed {
+impl EntryList {
     pub(super) const fn heap_bytes(&self) -> usize {
         heap::bytes_of::<u8>(self.bytes.capacity())
     }
@@ -44,11 +48,11 @@ impl Listed {
     ) -> Option<Self> {
         let bytes = usize::try_from(rest.varint()?).ok()?;
         let bytes = rest.bytes(bytes)?;
-        let listed = Self {
+        let entries = Self {
             bytes: bytes.to_vec(),
         };
         let (mut end, mut last) = (0, 0);
-        for Entry { at, head, bytes } in listed.entries() {
+        for Entry { at, head, bytes } in entries.iter() {
             // A search stops at the first entry of a later kind.
             if head.kind_number() < last {
                 return None;
@@ -57,7 +61,7 @@ impl Listed {
             end = at.saturating_add(bytes.len());
             last = head.kind_number();
         }
-        (end == listed.bytes.len()).then_some(listed)
+        (end == entries.bytes.len()).then_some(entries)
     }
 
     /// Requests all of it from memory.
@@ -67,7 +71,7 @@ impl Listed {
 
     /// The entries of a kind: the position and all bytes of each.
     pub(super) fn of_kind(&self, kind: Kind) -> impl Iterator<Item = (usize, &[u8])> {
-        self.entries()
+        self.iter()
             .skip_while(move |entry| entry.head.kind_number() < kind as u32)
             .take_while(move |entry| entry.head.kind_number() == kind as u32)
             .map(|entry| (entry.at, entry.bytes))
@@ -81,7 +85,7 @@ impl Listed {
         read: impl Fn(&'a [u8]) -> Option<T>,
     ) -> Option<(usize, T)> {
         let wanted = Head::new(kind, tag);
-        self.entries()
+        self.iter()
             .filter(|entry| entry.head.is_like(wanted))
             .find_map(|entry| Some((entry.at, read(entry.bytes)?)))
     }
@@ -182,7 +186,7 @@ impl Listed {
         forgotten
     }
 
-    fn entries(&self) -> impl Iterator<Item = Entry<'_>> {
+    fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
         let all = self.bytes.as_slice();
         let mut rest = all;
         std::iter::from_fn(move || {
@@ -196,7 +200,7 @@ impl Listed {
 
     /// The position behind the last entry of a kind.
     fn end_of(&self, kind: Kind) -> usize {
-        self.entries()
+        self.iter()
             .find(|entry| entry.head.kind_number() > kind as u32)
             .map_or(self.bytes.len(), |entry| entry.at)
     }
@@ -297,27 +301,27 @@ mod tests {
     const KINDS: [Kind; 4] = [Kind::Amounts, Kind::Device, Kind::Payee, Kind::Level];
 
     /// Where the entry of this number is.
-    fn at(listed: &Listed, nth: usize) -> usize {
-        listed.entries().nth(nth).unwrap().at
+    fn at(entries: &EntryList, nth: usize) -> usize {
+        entries.iter().nth(nth).unwrap().at
     }
 
-    fn assert_same(listed: &Listed, plain: &Plain) {
+    fn assert_same(entries: &EntryList, plain: &Plain) {
         for kind in KINDS {
             let expected = plain.iter().filter(|entry| entry.0 == kind);
-            let bytes = listed.of_kind(kind).map(|(_, entry)| &entry[HEAD..]);
+            let bytes = entries.of_kind(kind).map(|(_, entry)| &entry[HEAD..]);
             assert!(bytes.eq(expected.map(|entry| &entry.2[..])));
         }
         for (kind, tag, bytes) in plain {
             let is_it = |entry: &[u8]| (entry[HEAD..] == bytes[..]).then_some(());
-            assert!(listed.find(*kind, *tag, is_it).is_some());
-            assert_eq!(listed.find(*kind, 9, |_| Some(())), None);
+            assert!(entries.find(*kind, *tag, is_it).is_some());
+            assert_eq!(entries.find(*kind, 9, |_| Some(())), None);
         }
-        assert!(listed.bytes.capacity() <= listed.heap_bytes());
+        assert!(entries.bytes.capacity() <= entries.heap_bytes());
     }
 
     #[test]
     fn entries_stay_what_they_are_beside_a_plain_list() {
-        let (mut listed, mut plain) = (Listed::default(), Plain::new());
+        let (mut entries, mut plain) = (EntryList::default(), Plain::new());
         let mut state = 1_u64;
         let mut below = |limit: usize| {
             state = state
@@ -334,48 +338,48 @@ mod tests {
                     let bytes = round.to_le_bytes()[..below(9)].to_vec();
                     let place = plain.partition_point(|entry| entry.0 as u32 <= kind as u32);
                     plain.insert(place, (kind, tag, bytes.clone()));
-                    let pushed = listed.push(kind, tag, bytes.len(), |out| out.extend(bytes));
-                    assert_eq!(pushed, at(&listed, place));
+                    let pushed = entries.push(kind, tag, bytes.len(), |out| out.extend(bytes));
+                    assert_eq!(pushed, at(&entries, place));
                 }
                 2 => {
                     let offset = below(plain[nth].2.len() + 1);
                     let more = round.to_le_bytes();
                     plain[nth].2.splice(offset..offset, more);
-                    listed.insert(at(&listed, nth), HEAD + offset, more);
+                    entries.insert(at(&entries, nth), HEAD + offset, more);
                     plain[nth].2[offset] = 7;
-                    listed.put(at(&listed, nth), HEAD + offset, [7]);
+                    entries.put(at(&entries, nth), HEAD + offset, [7]);
                 }
                 3 => {
                     let len = below(plain[nth].2.len() + 1);
                     plain[nth].2.truncate(len);
-                    listed.truncate(at(&listed, nth), HEAD + len);
+                    entries.truncate(at(&entries, nth), HEAD + len);
                 }
                 4 if plain[nth].0 == Kind::Amounts => {
                     plain[..=nth].rotate_right(1);
-                    listed.move_to_front(at(&listed, nth));
+                    entries.move_to_front(at(&entries, nth));
                 }
                 _ => {
                     plain.remove(nth);
-                    listed.remove(at(&listed, nth));
+                    entries.remove(at(&entries, nth));
                 }
             }
-            assert_same(&listed, &plain);
+            assert_same(&entries, &plain);
         }
     }
 
     #[test]
     fn what_is_worth_least_goes_first_and_of_equals_the_oldest() {
-        let mut listed = Listed::default();
+        let mut entries = EntryList::default();
         for (tag, worth) in [(1, 5), (2, 3), (3, 3), (4, 9)] {
-            listed.push(Kind::Payee, tag, 1, |out| out.push(worth));
+            entries.push(Kind::Payee, tag, 1, |out| out.push(worth));
         }
-        listed.push(Kind::Device, 5, 1, |out| out.push(0));
+        entries.push(Kind::Device, 5, 1, |out| out.push(0));
         let worth = |entry: &[u8]| entry.last().copied();
-        assert_eq!(listed.forget_least(Kind::Payee, 4, worth), 1);
-        assert_eq!(listed.find(Kind::Payee, 2, |_| Some(())), None);
-        assert_eq!(listed.forget_least(Kind::Payee, 4, worth), 0);
-        assert_eq!(listed.forget_least(Kind::Payee, 1, worth), 3);
-        assert_eq!(listed.of_kind(Kind::Payee).count(), 0);
-        assert_eq!(listed.of_kind(Kind::Device).count(), 1);
+        assert_eq!(entries.forget_least(Kind::Payee, 4, worth), 1);
+        assert_eq!(entries.find(Kind::Payee, 2, |_| Some(())), None);
+        assert_eq!(entries.forget_least(Kind::Payee, 4, worth), 0);
+        assert_eq!(entries.forget_least(Kind::Payee, 1, worth), 3);
+        assert_eq!(entries.of_kind(Kind::Payee).count(), 0);
+        assert_eq!(entries.of_kind(Kind::Device).count(), 1);
     }
 }

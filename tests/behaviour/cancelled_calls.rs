@@ -1,12 +1,13 @@
-//! Calls that their clients give up, or leave with: not scored where that is known before, and counted as such.
+//! Calls that their clients cancel, by a reset or by closing the connection: not scored if that is known in time, and
+//! counted as cancelled.
 
 use doublecheck::grpc::pb;
 
 use crate::support::{Server, payment, payment_but, request};
 use crate::wire::{BATCH, DATA, HEADERS, REPORT, RST_STREAM, Raw, SCORE, frame, framed, headers};
 
-/// How many calls to this method were given up.
-fn given_up(method: &str) -> String {
+/// How many calls to this method were cancelled.
+fn cancelled(method: &str) -> String {
     format!(
         "grpc_server_handled_total{{grpc_type=\"unary\",\
          grpc_service=\"doublecheck.v1.RiskService\",grpc_method=\"{method}\",grpc_code=\"Canceled\"}}"
@@ -36,12 +37,12 @@ fn end(stream: u32, message: &[u8]) -> Vec<u8> {
     frame(DATA, 1, stream, message)
 }
 
-fn give_up(stream: u32) -> Vec<u8> {
+fn cancel(stream: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_with_its_message_is_not_scored() {
+async fn a_call_that_is_cancelled_with_its_message_is_not_scored() {
     let server = Server::start().await;
     let mut raw = Raw::greeted(server.address).await;
     for nth in 0..20 {
@@ -49,23 +50,23 @@ async fn a_call_that_is_given_up_with_its_message_is_not_scored() {
         let together = [
             begin(single, SCORE),
             end(single, &score("single")),
-            give_up(single),
+            cancel(single),
             begin(many, BATCH),
             end(many, &batch("many")),
-            give_up(many),
+            cancel(many),
             begin(last, SCORE),
             end(last, &others()),
         ];
         assert!(raw.send(&together.concat()).await);
         assert!(raw.answered(last).await);
     }
-    server.until(&given_up("ScorePayment"), 20).await;
-    server.until(&given_up("BatchScorePayments"), 20).await;
+    server.until(&cancelled("ScorePayment"), 20).await;
+    server.until(&cancelled("BatchScorePayments"), 20).await;
     assert!(server.remembered().await.is_empty());
 }
 
 #[tokio::test]
-async fn a_call_that_is_given_up_as_its_message_comes_at_last_is_not_scored() {
+async fn a_call_that_is_cancelled_as_its_message_comes_at_last_is_not_scored() {
     let server = Server::start().await;
     let mut raw = Raw::greeted(server.address).await;
     let begun = [
@@ -78,21 +79,21 @@ async fn a_call_that_is_given_up_as_its_message_comes_at_last_is_not_scored() {
     assert!(raw.answered(5).await);
     let together = [
         end(1, &score("single")),
-        give_up(1),
+        cancel(1),
         end(3, &batch("many")),
-        give_up(3),
+        cancel(3),
         begin(7, SCORE),
         end(7, &others()),
     ];
     assert!(raw.send(&together.concat()).await);
     assert!(raw.answered(7).await);
-    server.until(&given_up("ScorePayment"), 1).await;
-    server.until(&given_up("BatchScorePayments"), 1).await;
+    server.until(&cancelled("ScorePayment"), 1).await;
+    server.until(&cancelled("BatchScorePayments"), 1).await;
     assert!(server.remembered().await.is_empty());
 }
 
 #[tokio::test]
-async fn who_leaves_before_its_message_is_whole_has_given_up() {
+async fn who_leaves_before_its_message_is_whole_has_cancelled() {
     let server = Server::start().await;
     for (path, method) in [
         (SCORE, "ScorePayment"),
@@ -106,7 +107,7 @@ async fn who_leaves_before_its_message_is_whole_has_given_up() {
             assert!(raw.send(&[begin(1, path), part, whole].concat()).await);
             assert!(raw.answered(3).await);
             drop(raw);
-            server.until(&given_up(method), nth as u64 + 1).await;
+            server.until(&cancelled(method), nth as u64 + 1).await;
         }
     }
 }

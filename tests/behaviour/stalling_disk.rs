@@ -1,4 +1,4 @@
-//! A disk that can be held: whoever writes to it then waits until it is let go.
+//! A disk that stalls when a test says so: whoever writes to it waits until it goes on.
 
 use std::io::{self, Read};
 use std::sync::Arc;
@@ -13,17 +13,17 @@ struct Gate {
     opened: Condvar,
 }
 
-/// The disk.
+/// The disk: a simulated one behind a gate.
 #[derive(Debug)]
-pub(crate) struct Held {
+pub(crate) struct StallingDisk {
     disk: Simulated,
     gate: Arc<Gate>,
 }
 
-/// Holds the disk until this is dropped.
-pub(crate) struct Hold(Arc<Gate>);
+/// The disk is stalled until this is dropped.
+pub(crate) struct Stall(Arc<Gate>);
 
-impl Held {
+impl StallingDisk {
     pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self {
             disk: Simulated::new(1),
@@ -31,19 +31,19 @@ impl Held {
         })
     }
 
-    pub(crate) fn hold(&self) -> Hold {
+    pub(crate) fn stall(&self) -> Stall {
         *self.gate.closed.lock() = true;
-        Hold(Arc::clone(&self.gate))
+        Stall(Arc::clone(&self.gate))
     }
 
-    fn held(&self, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
+    fn behind_the_gate(&self, file: io::Result<Arc<dyn File>>) -> io::Result<Arc<dyn File>> {
         let gate = Arc::clone(&self.gate);
         let file = file?;
-        Ok(Arc::new(HeldFile { file, gate }))
+        Ok(Arc::new(StallingFile { file, gate }))
     }
 }
 
-impl Drop for Hold {
+impl Drop for Stall {
     fn drop(&mut self) {
         *self.0.closed.lock() = false;
         self.0.opened.notify_all();
@@ -51,12 +51,12 @@ impl Drop for Hold {
 }
 
 #[derive(Debug)]
-struct HeldFile {
+struct StallingFile {
     file: Arc<dyn File>,
     gate: Arc<Gate>,
 }
 
-impl File for HeldFile {
+impl File for StallingFile {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut closed = self.gate.closed.lock();
         self.gate.opened.wait_while(&mut closed, |closed| *closed);
@@ -73,17 +73,17 @@ impl File for HeldFile {
     }
 }
 
-impl Directory for Held {
+impl Directory for StallingDisk {
     fn names(&self) -> io::Result<Vec<String>> {
         self.disk.names()
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.held(self.disk.create(name))
+        self.behind_the_gate(self.disk.create(name))
     }
 
     fn append(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        self.held(self.disk.append(name))
+        self.behind_the_gate(self.disk.append(name))
     }
 
     fn read(&self, name: &str) -> io::Result<Box<dyn Read + Send>> {

@@ -1,22 +1,25 @@
-//! How round the sums are that somebody pays: how likely it is that one ends in so many zeros.
+//! How round the sums are that an account pays: what share of them ends in so many zeros.
+//!
+//! Estimated from the sums paid to the payee, drawn towards those paid to all, and these towards chance, where few are
+//! known.
 
-/// How many amounts of the account it is worth that nothing was known of it: that one amount in ten ends
-/// in one zero more, as digits do that fall by chance.
+/// How many amounts of the account chance is worth: that of amounts that end in so many zeros, one in ten ends in one
+/// more.
 const CHANCE_WORTH: f64 = 4.0;
 
-/// How many amounts of the payee it is worth what the account pays others. Fewer: who is sent round
-/// sums is sent them always, whatever the tills ask for.
+/// How many amounts of the payee those of the whole account are worth. Fewer, as habit is soon known here: a person
+/// who is sent round sums always is, whatever is paid at tills.
 const ACCOUNT_WORTH: f64 = 2.0;
 
 /// The share of amounts that end in one zero more, by chance.
 const BY_CHANCE: f64 = 0.1;
 
-/// Amounts that end in at least so many zeros make this share of what an account pays a payee.
+/// How round the sums are that an account pays a payee, by the amounts known of both.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Roundness<OfAccount, OfPayee> {
-    /// Amounts of the account, smallest first.
+    /// Amounts of the account in minor units, smallest first.
     pub(super) of_account: OfAccount,
-    /// Amounts of the payee, smallest first.
+    /// Amounts of the payee in minor units, smallest first.
     pub(super) of_payee: OfPayee,
 }
 
@@ -25,40 +28,42 @@ where
     OfAccount: Iterator<Item = i64> + Clone,
     OfPayee: Iterator<Item = i64> + Clone,
 {
-    /// The share of amounts that end in exactly so many zeros, drawn towards chance where few are known.
+    /// The share of amounts that end in exactly so many zeros, between 0 and 1, drawn towards chance where few are
+    /// known.
     pub(super) fn share_ending_in(&self, zeros: u32) -> f64 {
         let (mut unit, mut share) = (1_i64, 1.0);
         for _ in 0..zeros {
             unit = unit.saturating_mul(10);
-            share = self.share_dividing(unit, share * BY_CHANCE);
+            share = self.share_of_multiples(unit, share * BY_CHANCE);
         }
-        let rounder = self.share_dividing(unit.saturating_mul(10), share * BY_CHANCE);
+        let rounder = self.share_of_multiples(unit.saturating_mul(10), share * BY_CHANCE);
         share - rounder
     }
 
-    fn share_dividing(&self, unit: i64, by_chance: f64) -> f64 {
-        let of_account = drawn(&self.of_account, unit, by_chance, CHANCE_WORTH);
-        drawn(&self.of_payee, unit, of_account, ACCOUNT_WORTH)
+    /// The share of amounts that are multiples of `unit`.
+    fn share_of_multiples(&self, unit: i64, by_chance: f64) -> f64 {
+        let of_account = share_drawn_to(by_chance, CHANCE_WORTH, &self.of_account, unit);
+        share_drawn_to(of_account, ACCOUNT_WORTH, &self.of_payee, unit)
     }
 }
 
-/// The share of different amounts that `unit` divides, drawn towards `expected` as if that were known
-/// from so many of them. One that is paid again and again is one price, and counts once.
-fn drawn(
-    sorted: &(impl Iterator<Item = i64> + Clone),
-    unit: i64,
+/// The share of different amounts that are multiples of `unit`, drawn towards `expected` as if that were the share
+/// among `worth` more of them. An amount that is paid again and again is one price, and counts once.
+fn share_drawn_to(
     expected: f64,
     worth: f64,
+    sorted: &(impl Iterator<Item = i64> + Clone),
+    unit: i64,
 ) -> f64 {
-    let (mut round, mut all, mut last) = (expected * worth, worth, 0);
+    let (mut multiples, mut all, mut last) = (expected * worth, worth, 0);
     for amount in sorted.clone() {
         if amount != last {
             all += 1.0;
-            round += f64::from(u8::from(amount.checked_rem(unit) == Some(0)));
+            multiples += f64::from(u8::from(amount.checked_rem(unit) == Some(0)));
         }
         last = amount;
     }
-    round / all
+    multiples / all
 }
 
 /// How many zeros an amount above zero ends in.

@@ -1,4 +1,4 @@
-//! Nobody keeps a thread to itself: who has much to ask lets others have their turn in between.
+//! A long batch or stream does not keep a thread to itself: other calls have their turn between its chunks.
 
 use std::time::{Duration, Instant};
 
