@@ -6,6 +6,7 @@
 //! those that were paid, and a strange device vouches for no payee that only it has paid.
 
 use super::account::Account;
+use super::money::Money;
 use super::profile::KnownPayee;
 use super::submission::Submission;
 use super::time::Timestamp;
@@ -74,6 +75,7 @@ impl Trial<'_> {
         let is_alone = device.is_some_and(|device| known.times_paid <= device.paid_the_payee);
         let is_on_trial = || {
             known.last_paid.within(RETENTION, self.now)
+                && self.is_far_above_usual(known)
                 && self.is_on_trial(known.times_paid, self.payee_multiple, |record| {
                     record.pays_the_payee_of(self.submission)
                 })
@@ -107,6 +109,20 @@ impl Trial<'_> {
         tried
     }
 
+    /// Whether this sum is far above most of those that the profile knows of the payee: a look at few numbers, which
+    /// spares most payments the look at the window.
+    fn is_far_above_usual(self, known: KnownPayee<'_>) -> bool {
+        let now = self.submission.payment.money;
+        let is_far_below = |minor: i64| {
+            known.currency != now.currency() || is_less(minor, self.payee_multiple, now)
+        };
+        let far_below = known
+            .amounts_minor()
+            .filter(|minor| is_far_below(*minor))
+            .count();
+        far_below > known.amounts() / 2
+    }
+
     /// Whether all `used` payments of a kind that were learnt from are remembered, and more than half of them are
     /// far less than this one: who climbs step by step is not known at the last step.
     fn is_on_trial(
@@ -119,24 +135,31 @@ impl Trial<'_> {
         if used as usize > window.len() {
             return false;
         }
-        let (mut found, mut small) = (0_u32, 0_u32);
+        let (mut found, mut alike) = (0_u32, 0_u32);
         for record in window.newest_first() {
             if record.was_learnt() && is_of_kind(record) {
                 found = found.saturating_add(1);
-                small = small.saturating_add(self.is_far_below(record, multiple).into());
+                alike = alike.saturating_add((!self.is_far_below(record, multiple)).into());
+                if alike >= used.div_ceil(2) {
+                    return false;
+                }
             }
         }
-        found >= used && small > found / 2
+        found >= used
     }
 
     /// Whether the sum of `record` vouches for none like this one: it is less than a `multiple`th of it, or in another
     /// currency.
     fn is_far_below(self, record: RecordRef<'_>, multiple: f64) -> bool {
         let (before, now) = (record.money(), self.submission.payment.money);
-        #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
-        let is_below = before.amount_minor() as f64 * multiple < now.amount_minor() as f64;
-        is_below || before.currency() != now.currency()
+        before.currency() != now.currency() || is_less(before.amount_minor(), multiple, now)
     }
+}
+
+/// Whether `minor` is less than a `multiple`th of `now`.
+#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+fn is_less(minor: i64, multiple: f64, now: Money) -> bool {
+    minor as f64 * multiple < now.amount_minor() as f64
 }
 
 impl TriedPayee {
