@@ -6,6 +6,7 @@ use std::fmt::{self, Write as _};
 
 use super::assessment::{Decision, Reason, ReasonCode};
 use super::money::Currency;
+use super::outcome::Outcome;
 use super::payment::{PayeeId, Payment};
 use super::signal::Signal;
 use super::time::Span;
@@ -65,6 +66,14 @@ const fn question(code: ReasonCode) -> Option<(&'static str, &'static str)> {
         )
         | ReasonCode::PayerConfirmed => None,
     }
+}
+
+/// Whether an earlier payment is known to be paid: of others it is only said that they were sent.
+const fn is_paid(outcome: Option<Outcome>) -> bool {
+    matches!(
+        outcome,
+        Some(Outcome::Succeeded | Outcome::PayerMistake | Outcome::Fraud)
+    )
 }
 
 struct Sentence<'a> {

@@ -22,6 +22,14 @@ fn check(signal: Signal, evidence: Evidence, decision: Decision, en: &str, zh: &
     assert_eq!(message.zh, zh);
 }
 
+fn duplicate_of_paid(secs: i64) -> Evidence {
+    Evidence::Duplicate {
+        earlier_payment_id: PaymentId::new("p0").unwrap(),
+        elapsed: Span::from_secs(secs),
+        earlier_outcome: Some(Outcome::Succeeded),
+    }
+}
+
 fn duplicate(secs: i64) -> Evidence {
     Evidence::Duplicate {
         earlier_payment_id: PaymentId::new("p0").unwrap(),
@@ -65,11 +73,7 @@ fn duplicates() {
     );
     check(
         Signal::DuplicateOrder,
-        Evidence::Duplicate {
-            earlier_payment_id: PaymentId::new("p0").unwrap(),
-            elapsed: Span::from_secs(3_900),
-            earlier_outcome: Some(Outcome::Succeeded),
-        },
+        duplicate_of_paid(3_900),
         Decision::Block,
         "You already paid this order of 138****5678 1 hour 5 minutes ago.",
         "您在1小时5分钟前已支付过138****5678的这个订单。",
@@ -83,7 +87,14 @@ fn duplicates() {
     );
     check(
         Signal::DuplicateRecent,
-        duplicate(120),
+        duplicate(720),
+        Decision::Confirm,
+        "You already sent 50.00 CNY to 138****5678 12 minutes ago. Pay again?",
+        "您在12分钟前已向138****5678发起过50.00 CNY的付款。要再付一次吗？",
+    );
+    check(
+        Signal::DuplicateRecent,
+        duplicate_of_paid(120),
         Decision::Confirm,
         "You already paid 50.00 CNY to 138****5678 2 minutes ago. Pay again?",
         "您在2分钟前已向138****5678支付过50.00 CNY。要再付一次吗？",
@@ -110,8 +121,8 @@ fn pace() {
         Signal::SmallPaymentBurst,
         velocity(7),
         Decision::Confirm,
-        "7 payments in a row within 10 minutes, 1234.56 CNY in all.",
-        "10分钟内连续7笔付款，合计1234.56 CNY。",
+        "7 payments were tried in a row within 10 minutes, 1234.56 CNY in all.",
+        "10分钟内连续尝试7笔付款，合计1234.56 CNY。",
     );
     check(
         Signal::FailureBurst,

@@ -23,7 +23,8 @@ settings! {
         /// Within this time a repeat is a double press, which blocks. Raising it blocks what was
         /// asked about before.
         block_within_ms: Span = Span::from_secs(10), 0 => 120000, "ms";
-        /// How far back an open payment is looked for, unless the payment says otherwise. Industry:
+        /// How far back an open payment is looked for, unless the payment says otherwise; one of which nothing
+        /// is reported counts as paid after `memory.settle_after_ms`, and is `duplicate_recent`'s then. Industry:
         /// 30 s (Braintree) to 1 h (Clover), most 2 to 30 min.
         window_ms: Span = Span::from_minutes(30), 1000 => 86400000, "ms";
         /// Strength just after `block_within_ms`.

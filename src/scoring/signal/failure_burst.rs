@@ -18,8 +18,8 @@ settings! {
     Settings as "failure_burst" {
         /// How much the signal counts; 0 switches it off.
         weight: f64 = 1.0, 0 => 1, "share";
-        /// Declined payments in one hour from which the payer is asked. Industry: hyperswitch 5 an hour
-        /// per customer.
+        /// Declined payments in one hour from which the payer is asked. A busy account remembers no more of
+        /// them than a quarter of `memory.payments_max`. Industry: hyperswitch 5 an hour per customer.
         confirm_from: u32 = 5, 1 => 4096, "payments";
         /// Declined payments in one hour from which it blocks. Industry: Mastercard allows 10 retries
         /// in 24 hours.

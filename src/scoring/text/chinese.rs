@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
+use super::{Amount, Masked, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
-use crate::scoring::outcome::Outcome;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -23,7 +22,7 @@ impl Sentence<'_> {
                 earlier_outcome,
                 ..
             } => {
-                let is_paid = *earlier_outcome == Some(Outcome::Succeeded);
+                let is_paid = is_paid(*earlier_outcome);
                 self.chinese_duplicate(signal, Chinese(*elapsed), is_paid)
             }
             Evidence::Velocity { .. } => {
@@ -98,7 +97,8 @@ impl Sentence<'_> {
             Signal::DuplicateOrder => {
                 format!("您在{elapsed}前已为{payee}的这个订单发起过付款。")
             }
-            _ => format!("您在{elapsed}前已向{payee}支付过{money}。"),
+            _ if is_paid => format!("您在{elapsed}前已向{payee}支付过{money}。"),
+            _ => format!("您在{elapsed}前已向{payee}发起过{money}的付款。"),
         }
     }
 }
@@ -120,7 +120,7 @@ fn chinese_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             "加上这笔付款，您在{window}内共支出{sum}；您平时最多支出{}。",
             Amount(whole(*usual), currency)
         ),
-        Signal::SmallPaymentBurst => format!("{window}内连续{count}笔付款，合计{sum}。"),
+        Signal::SmallPaymentBurst => format!("{window}内连续尝试{count}笔付款，合计{sum}。"),
         Signal::FailureBurst => format!("{window}内有{count}笔付款被拒绝。"),
         _ => format!("这是您{window}内的第{count}笔付款。"),
     }

@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, Zeros, largest_units, whole};
+use super::{Amount, Masked, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
-use crate::scoring::outcome::Outcome;
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -23,7 +22,7 @@ impl Sentence<'_> {
                 earlier_outcome,
                 ..
             } => {
-                let is_paid = *earlier_outcome == Some(Outcome::Succeeded);
+                let is_paid = is_paid(*earlier_outcome);
                 self.english_duplicate(signal, English(*elapsed), is_paid)
             }
             Evidence::Velocity { .. } => {
@@ -108,7 +107,8 @@ impl Sentence<'_> {
             Signal::DuplicateOrder => {
                 format!("You already sent a payment for this order of {payee} {elapsed} ago.")
             }
-            _ => format!("You already paid {money} to {payee} {elapsed} ago."),
+            _ if is_paid => format!("You already paid {money} to {payee} {elapsed} ago."),
+            _ => format!("You already sent {money} to {payee} {elapsed} ago."),
         }
     }
 }
@@ -131,7 +131,7 @@ fn english_velocity(signal: Signal, evidence: &Evidence, currency: Currency) -> 
             Amount(whole(*usual), currency)
         ),
         Signal::SmallPaymentBurst => {
-            format!("{count} payments in a row within {window}, {sum} in all.")
+            format!("{count} payments were tried in a row within {window}, {sum} in all.")
         }
         Signal::FailureBurst => format!("{count} payments were declined within {window}."),
         _ => format!("This is payment number {count} within {window}."),

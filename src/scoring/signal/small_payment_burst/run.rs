@@ -210,8 +210,8 @@ impl<'a, 'c> Run<'a, 'c> {
         count.saturating_add(is_stroll.into())
     }
 
-    /// How many payments the whole run has, this one included, and what they come to in minor units: those that count,
-    /// and older ones like them.
+    /// How many payments the whole run has, this one included, and what they come to in minor units, paid or not:
+    /// those that count, and older ones like them.
     pub(super) fn count_and_sum_minor(&self, counted: PaymentSet) -> (u32, i64) {
         let own_minor = match self.role {
             Role::Follower => 0,
