@@ -15,8 +15,8 @@ use crate::storage::Directory;
 const JOURNAL_FROM: u64 = 2;
 
 impl Engine {
-    /// Remembers a payment that was made before the service existed. The policy's decision is recorded, and
-    /// changes nothing.
+    /// Remembers a payment that was made before the service existed: as allowed, beside the reasons that the policy
+    /// would have given.
     ///
     /// # Errors
     /// [`Refusal`] when the payment contradicts an earlier one; nothing is remembered then.
