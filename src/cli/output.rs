@@ -15,7 +15,7 @@ mod interrupted;
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Whether `path` says standard output.
+/// Whether `path` says standard output or, of what is read, standard input.
 pub(super) fn is_standard(path: &Path) -> bool {
     path == Path::new("-")
 }

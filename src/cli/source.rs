@@ -8,13 +8,12 @@ use flate2::bufread::MultiGzDecoder;
 use indicatif::ProgressBar;
 use ruzstd::decoding::{FrameDecoder, StreamingDecoder};
 
+use super::output::is_standard;
+
 /// The longest line that is read: several times what any event, decision or label takes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
 
 const BUFFER_BYTES: usize = 256 * 1024;
-
-/// The path that stands for standard input.
-const STANDARD_INPUT: &str = "-";
 
 /// Opens `path`, or standard input for `-`, whatever it is compressed with: its first bytes tell. `progress` follows
 /// the bytes that are read.
@@ -22,7 +21,7 @@ const STANDARD_INPUT: &str = "-";
 /// # Errors
 /// When the file cannot be opened or read.
 pub(super) fn open(path: &Path, progress: &ProgressBar) -> io::Result<Box<dyn BufRead>> {
-    let file: Box<dyn Read> = if path.as_os_str() == STANDARD_INPUT {
+    let file: Box<dyn Read> = if is_standard(path) {
         Box::new(io::stdin())
     } else {
         let file = File::open(path)?;

@@ -81,7 +81,7 @@ impl<'a> Context<'a> {
             None => trial.under_way(),
         };
         let known_payee = known_payee.filter(|_| tried_payee.is_none());
-        let is_paying = || tried_payee.is_some_and(TriedPayee::is_paid_alike);
+        let is_paying = || tried_payee.is_some_and(|tried| tried.is_paid_alike);
         Self {
             policy,
             payment: submission.payment,

@@ -6,7 +6,7 @@
 //! those that were paid, and a strange device vouches for no payee that only it has paid.
 
 use super::account::Account;
-use super::money::Money;
+use super::money::Currency;
 use super::profile::KnownPayee;
 use super::submission::Submission;
 use super::time::Timestamp;
@@ -41,7 +41,7 @@ pub struct TriedPayee {
     /// When last.
     pub last_paid: Timestamp,
     /// Whether a payment like this one is under way.
-    is_paid_alike: bool,
+    pub(super) is_paid_alike: bool,
 }
 
 impl Trial<'_> {
@@ -97,7 +97,7 @@ impl Trial<'_> {
         });
         let mut tried: Option<TriedPayee> = None;
         for record in under_way {
-            let is_alike = !self.is_far_below(record, self.payee_multiple);
+            let is_alike = !self.is_record_far_below(record, self.payee_multiple);
             let so_far = tried.get_or_insert_with(|| TriedPayee {
                 times_paid: 0,
                 last_paid: record.score_time(),
@@ -112,15 +112,10 @@ impl Trial<'_> {
     /// Whether this sum is far above most of those that the profile knows of the payee: a look at few numbers, which
     /// spares most payments the look at the window.
     fn is_far_above_usual(self, known: KnownPayee<'_>) -> bool {
-        let now = self.submission.payment.money;
-        let is_far_below = |minor: i64| {
-            known.currency != now.currency() || is_less(minor, self.payee_multiple, now)
-        };
-        let far_below = known
-            .amounts_minor()
-            .filter(|minor| is_far_below(*minor))
-            .count();
-        far_below > known.amounts() / 2
+        let amounts = known.amounts_minor();
+        let far_below =
+            amounts.filter(|minor| self.is_far_below(*minor, known.currency, self.payee_multiple));
+        far_below.count() > known.amounts() / 2
     }
 
     /// Whether all `used` payments of a kind that were learnt from are remembered, and more than half of them are
@@ -139,7 +134,7 @@ impl Trial<'_> {
         for record in window.newest_first() {
             if record.was_learnt() && is_of_kind(record) {
                 found = found.saturating_add(1);
-                alike = alike.saturating_add((!self.is_far_below(record, multiple)).into());
+                alike = alike.saturating_add((!self.is_record_far_below(record, multiple)).into());
                 if alike >= used.div_ceil(2) {
                     return false;
                 }
@@ -148,23 +143,16 @@ impl Trial<'_> {
         found >= used
     }
 
-    /// Whether the sum of `record` vouches for none like this one: it is less than a `multiple`th of it, or in another
-    /// currency.
-    fn is_far_below(self, record: RecordRef<'_>, multiple: f64) -> bool {
-        let (before, now) = (record.money(), self.submission.payment.money);
-        before.currency() != now.currency() || is_less(before.amount_minor(), multiple, now)
+    /// Whether the sum of `record` vouches for none like this one.
+    fn is_record_far_below(self, record: RecordRef<'_>, multiple: f64) -> bool {
+        let money = record.money();
+        self.is_far_below(money.amount_minor(), money.currency(), multiple)
     }
-}
 
-/// Whether `minor` is less than a `multiple`th of `now`.
-#[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
-fn is_less(minor: i64, multiple: f64, now: Money) -> bool {
-    minor as f64 * multiple < now.amount_minor() as f64
-}
-
-impl TriedPayee {
-    /// Whether a payment like this one is under way to it.
-    pub(super) const fn is_paid_alike(self) -> bool {
-        self.is_paid_alike
+    /// Whether so much is less than a `multiple`th of this sum, or in another currency.
+    #[expect(clippy::cast_precision_loss, reason = "amounts are below 2^50")]
+    fn is_far_below(self, minor: i64, currency: Currency, multiple: f64) -> bool {
+        let now = self.submission.payment.money;
+        currency != now.currency() || minor as f64 * multiple < now.amount_minor() as f64
     }
 }

@@ -44,8 +44,7 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     } else {
         0.0
     };
-    let others = other_payers(context);
-    let young = young(settings, context, others);
+    let (young, others) = young(settings, context);
     let (strength, payers) = if young > sudden {
         (young, others)
     } else {
@@ -61,28 +60,25 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
-/// The strength for a payee that nobody paid until lately, 0–100, by how many other accounts have paid it since.
-fn young(settings: &Settings, context: &Context<'_>, payers: u32) -> f64 {
+/// The strength for a payee that nobody paid until lately, 0–100, by how many other accounts have paid it since; and
+/// how many.
+fn young(settings: &Settings, context: &Context<'_>) -> (f64, u32) {
     let payee = &context.surroundings.payee;
     let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);
     let is_account_old = |first: Timestamp| !is_young(first);
     let first_learnt = context.account.profile().first_learnt();
     if !payee.first_seen.is_some_and(is_young) || !first_learnt.is_some_and(is_account_old) {
-        return 0.0;
+        return (0.0, 0);
     }
-    ramp(
-        f64::from(payers),
-        0.0,
-        f64::from(settings.young_full_payers),
-    )
+    let others = other_payers(context);
+    let full = f64::from(settings.young_full_payers);
+    (ramp(f64::from(others), 0.0, full), others)
 }
 
 /// How many accounts paid the payee, or tried to, beside this one.
 fn other_payers(context: &Context<'_>) -> u32 {
     let payers = context.surroundings.payee.payers;
     let mut lately = context.account.window().newest_first();
-    let is_one_of_them = payers > 0
-        && (context.tried_payee.is_some()
-            || lately.any(|record| record.pays_the_payee_of(context.submission)));
+    let is_one_of_them = lately.any(|record| record.pays_the_payee_of(context.submission));
     payers.saturating_sub(is_one_of_them.into())
 }
