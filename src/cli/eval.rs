@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use indicatif::ProgressBar;
 
 use super::replay::{self, BadLines, RecordedFile, Replay};
-use super::{Ended, Failure};
+use super::{Ended, Failure, output};
 use crate::config::policy_source::PolicySource;
 use crate::scoring::policy::Policy;
 
@@ -80,6 +80,12 @@ pub struct EvalArguments {
 /// When the policy is faulty, a file cannot be read, a line is bad, or decisions and labels are not of
 /// the same stream.
 pub fn run(arguments: &EvalArguments, out: &mut dyn Write) -> Ended {
+    let read = [
+        ("the stream", arguments.stream.as_deref()),
+        ("--decisions", arguments.decisions.as_deref()),
+        ("--labels", Some(arguments.labels.as_path())),
+    ];
+    output::keep_apart(&[], &read)?;
     let labels = Labels::read(&arguments.labels)?;
     let policy = arguments.policy.read();
     let policy = policy.map_err(|faults| Failure::faulty(&faults))?;

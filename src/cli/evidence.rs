@@ -183,6 +183,14 @@ fn record_rows(record: &pb::PaymentRecord, language: Language) -> Vec<Vec<String
     let assessment = record.assessment.clone().unwrap_or_default();
     rows.extend(show::assessment_rows(&assessment, language));
     rows.push(row("held against", or_dash(&record.held_against)));
+    for (name, payment_id) in [
+        ("confirms", &record.confirms),
+        ("confirmed as", &record.confirmed_as),
+    ] {
+        if !payment_id.is_empty() {
+            rows.push(row(name, payment_id.clone()));
+        }
+    }
     let since = record.outcome_time.map(show::time);
     let since = since.map_or_else(String::new, |time| format!(" since {time}"));
     rows.push(row(

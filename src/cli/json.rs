@@ -147,6 +147,8 @@ pub(super) fn record(record: &pb::PaymentRecord) -> Value {
         outcome: _,
         outcome_time,
         held_against,
+        confirms,
+        confirmed_as,
     } = record;
     let mut object = json!({
         "payment": asked.as_ref().map(payment),
@@ -154,6 +156,8 @@ pub(super) fn record(record: &pb::PaymentRecord) -> Value {
         "score_time": score_time.map(show::time),
         "outcome": record.outcome().as_str_name(),
         "held_against": held_against,
+        "confirms": confirms,
+        "confirmed_as": confirmed_as,
     });
     if let Some(time) = outcome_time {
         object["outcome_time"] = json!(show::time(*time));

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::{Ended, Failure};
+use super::{Ended, Failure, output};
 
 mod poisson;
 mod accounts;
@@ -129,6 +129,10 @@ pub fn run(arguments: &LoadArguments, out: &mut dyn Write) -> Ended {
 /// The files that the distributions of so many twins go to. They are made before anything is measured: no
 /// load is to be in vain for want of them.
 fn create_files(path: &Path, twins: usize) -> Result<Vec<(PathBuf, File)>, Failure> {
+    if output::is_standard(path) {
+        let told = "error: --histogram is a file: on standard output are the figures";
+        return Err(Failure::Usage(told.to_owned()));
+    }
     let mut echo_path = OsString::from(path);
     echo_path.push(".echo");
     let paths = [path.to_owned(), PathBuf::from(echo_path)].into_iter();

@@ -137,7 +137,8 @@ fn place_of_file(path: &Path) -> Option<PathBuf> {
     }
 }
 
-/// Refuses to write over what is read, and twice to the same place. Each is told by its name.
+/// Refuses to write over what is read, and twice to the same place, and to read standard input twice. Each is told by
+/// its name.
 ///
 /// # Errors
 /// When two are the same.
@@ -166,6 +167,13 @@ pub(super) fn keep_apart(
             );
             return Err(Failure::Usage(told));
         }
+    }
+    let mut standard = inputs
+        .iter()
+        .filter(|(_, input)| input.is_some_and(is_standard));
+    if let (Some((name, _)), Some((other_name, _))) = (standard.next(), standard.next()) {
+        let told = format!("error: {name} and {other_name} are the same, standard input");
+        return Err(Failure::Usage(told));
     }
     Ok(())
 }

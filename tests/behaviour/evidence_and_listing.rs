@@ -60,6 +60,8 @@ async fn a_record_holds_what_was_asked_answered_and_reported() {
         outcome: Outcome::Unspecified.into(),
         outcome_time: None,
         held_against: String::new(),
+        confirms: String::new(),
+        confirmed_as: String::new(),
     };
     assert_eq!(server.record("p1").await.unwrap(), expected);
 
@@ -112,6 +114,42 @@ async fn a_duplicate_names_the_payment_that_it_was_held_against() {
         earlier_outcome: Outcome::Unknown.into(),
     });
     assert_eq!(reason.evidence, Some(expected));
+}
+
+#[tokio::test]
+async fn a_question_and_the_yes_under_another_id_name_each_other() {
+    let server = Server::start().await;
+    let token = server.ask("p1", "p2").await;
+    assert_eq!(server.record("p2").await.unwrap().confirmed_as, "");
+    server.score_with(payment("p3"), &token).await.unwrap();
+
+    let (asked, said_yes) = (
+        server.record("p2").await.unwrap(),
+        server.record("p3").await.unwrap(),
+    );
+    assert_eq!(
+        (asked.confirms.as_str(), asked.confirmed_as.as_str()),
+        ("", "p3")
+    );
+    assert_eq!(
+        (said_yes.confirms.as_str(), said_yes.confirmed_as.as_str()),
+        ("p2", "")
+    );
+    let listed = server.list(list_of(ACCOUNT)).await.unwrap().records;
+    assert_eq!(listed[..2], [said_yes, asked]);
+}
+
+#[tokio::test]
+async fn a_question_answered_under_its_own_id_confirms_no_other() {
+    let server = Server::start().await;
+    let token = server.ask("p1", "p2").await;
+    server.score_with(payment("p2"), &token).await.unwrap();
+    for record in server.list(list_of(ACCOUNT)).await.unwrap().records {
+        assert_eq!(
+            (record.confirms.as_str(), record.confirmed_as.as_str()),
+            ("", "")
+        );
+    }
 }
 
 #[tokio::test]

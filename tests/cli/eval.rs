@@ -240,4 +240,7 @@ fn bad_labels_and_decisions_are_told_with_file_line_and_reason() {
     assert_eq!(ran.code, Some(2), "{ran:?}");
     let ran = run(&["eval", "--labels", &folder.path("labels.csv")]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
+    let ran = run(&["eval", "-", "--labels", "-"]);
+    let told = "error: the stream and --labels are the same, standard input";
+    assert_eq!((ran.code, ran.err.trim_end()), (Some(2), told), "{ran:?}");
 }

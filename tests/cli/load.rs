@@ -300,6 +300,13 @@ fn a_histogram_that_cannot_be_written_is_told_before_the_load() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     let why = format!("error: creating {file}: ");
     assert!(ran.err.starts_with(&why), "{ran:?}");
+
+    let ran = load(&["--duration", "10m", "--histogram", "-"]);
+    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
+    assert!(
+        ran.err.starts_with("error: --histogram is a file"),
+        "{ran:?}"
+    );
 }
 
 #[test]

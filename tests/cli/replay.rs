@@ -109,6 +109,9 @@ fn no_file_is_written_over_what_is_read_or_written_too() {
     assert_eq!(fs::read_to_string(&good).unwrap(), one());
     assert_eq!(fs::read_to_string(&old).unwrap(), "old");
     assert_eq!(names(&folder), 3);
+    let ran = run(&["replay", "-", "--labels", "-", "--report", &new]);
+    let told = "error: the file to replay and --labels are the same, standard input";
+    assert_eq!((ran.code, ran.err.trim_end()), (Some(2), told), "{ran:?}");
     // Standard input and standard output have one name and are two.
     let ran = run(&["replay", "-", "--out", "-"]);
     assert_eq!((ran.code, ran.out.as_str()), (Some(0), ""), "{ran:?}");

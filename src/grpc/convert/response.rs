@@ -9,7 +9,7 @@ use crate::scoring::assessment::{
     ReasonCode,
 };
 use crate::scoring::outcome::Outcome;
-use crate::scoring::payment::{PayeeType, Payment, PaymentKind};
+use crate::scoring::payment::{PayeeType, Payment, PaymentId, PaymentKind};
 use crate::scoring::signal::Signal;
 use crate::scoring::text;
 use crate::scoring::time::{Span, Timestamp};
@@ -85,14 +85,16 @@ pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
         confirmation: None,
         ..assessment(&record.payment, &record.assessment, false)
     };
-    let held_against = record.assessment.held_against();
+    let id_or_empty = |id: Option<&PaymentId>| id.map(ToString::to_string).unwrap_or_default();
     pb::PaymentRecord {
         payment: Some(payment(&record.payment)),
         assessment: Some(answered),
         score_time: Some(timestamp(record.score_time)),
         outcome: reported_outcome(record.outcome).into(),
         outcome_time: record.outcome_time.map(timestamp),
-        held_against: held_against.map(ToString::to_string).unwrap_or_default(),
+        held_against: id_or_empty(record.assessment.held_against()),
+        confirms: id_or_empty(record.confirms.as_ref()),
+        confirmed_as: id_or_empty(record.confirmed_as.as_ref()),
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Record {
     pub outcome_time: Option<Timestamp>,
     /// The token with which the payer confirmed it, if so.
     pub confirmed_by: Option<ConfirmationToken>,
+    /// The earlier payment that the payer was asked about, and confirmed by making this one.
+    pub confirms: Option<PaymentId>,
+    /// The later payment by which the payer confirmed this one.
+    pub confirmed_as: Option<PaymentId>,
 }
 
 /// A payment that was just decided, to be remembered.
@@ -313,7 +317,35 @@ impl<'a> RecordRef<'a> {
             outcome: entry.outcome,
             outcome_time: entry.outcome.map(|_| entry.score_time.plus(after)),
             confirmed_by: detail.confirmed_by,
+            confirms: detail.confirmed_by.and_then(|token| self.asked_with(token)),
+            confirmed_as: match detail.question() {
+                Some(asked) if entry.token_spent => self.made_with(asked.token),
+                Some(_) | None => None,
+            },
         })
+    }
+
+    /// The payment, if it is remembered, that the payer was asked about with this token.
+    fn asked_with(self, token: ConfirmationToken) -> Option<PaymentId> {
+        let mut recent = self.window.newest_first();
+        recent
+            .find(|record| record.asks_with(token))
+            .and_then(RecordRef::payment_id)
+    }
+
+    /// The payment, if it is remembered, that the payer confirmed with this token.
+    fn made_with(self, token: ConfirmationToken) -> Option<PaymentId> {
+        let mut recent = self.window.newest_first();
+        recent
+            .find(|record| record.was_confirmed_by(token))
+            .and_then(RecordRef::payment_id)
+    }
+
+    /// Whether the payer was asked about it with this token.
+    fn asks_with(self, token: ConfirmationToken) -> bool {
+        let asked = || self.detail().and_then(|detail| detail.question());
+        self.standing().decision == Decision::Confirm
+            && asked().is_some_and(|asked| asked.token == token)
     }
 
     /// The tag of the payee's id.
