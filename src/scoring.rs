@@ -97,9 +97,12 @@ pub fn assess(
             Decision::Allow | Decision::Block => Challenge::None,
         },
         confirmation: None,
-        retry_after: findings.retry_after.filter(|_| {
-            decision == Decision::Block && decide(policy, 100.0 * risk.pace) == decision
-        }),
+        retry_after: match decision {
+            Decision::Block => {
+                findings.retry_after(|pace| decide(policy, 100.0 * pace) == decision)
+            }
+            Decision::Allow | Decision::Confirm => None,
+        },
         reasons: findings.into_reasons(policy, asked.confirmed && decision == Decision::Allow),
         history: history(policy, account, now),
         policy_version: policy.version().clone(),

@@ -14,8 +14,14 @@ pub(super) struct Risk {
     pub(super) abuse: f64,
     /// By signals of abuse or of doubt, which is whether this is the payer at all.
     pub(super) doubt: f64,
-    /// By signals that payments come too fast, and that say when to try again.
-    pub(super) pace: f64,
+}
+
+/// A signal of pace, which has nothing to say once its time is over.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Wait {
+    family: Family,
+    contribution: f64,
+    span: Span,
 }
 
 /// What the signals found so far. Where none found anything, nothing is allocated.
@@ -23,8 +29,8 @@ pub(super) struct Risk {
 pub(super) struct Findings {
     /// What the strongest signal of each family contributes, among all of it and among those of each nature.
     families: [Risk; Family::ALL.len()],
-    /// The longest time that a signal asks to wait before another try.
-    pub(super) retry_after: Option<Span>,
+    /// The signals of pace that say how long to wait before another try.
+    waits: Vec<Wait>,
     /// In the order of the signals in the contract.
     reasons: Vec<Reason>,
 }
@@ -41,11 +47,14 @@ impl Findings {
             if measure.nature != Nature::Slip {
                 family.doubt = family.doubt.max(contribution);
             }
-            if measure.retry_after.is_some() {
-                family.pace = family.pace.max(contribution);
+            if let Some(span) = measure.retry_after {
+                self.waits.push(Wait {
+                    family: signal.family(),
+                    contribution,
+                    span,
+                });
             }
         }
-        self.retry_after = self.retry_after.max(measure.retry_after);
         self.reasons.push(Reason {
             code: ReasonCode::Signal(signal),
             strength: measure.strength,
@@ -64,20 +73,38 @@ impl Findings {
             all: 1.0,
             abuse: 1.0,
             doubt: 1.0,
-            pace: 1.0,
         };
         for family in &self.families {
             left.all *= 1.0 - family.all;
             left.abuse *= 1.0 - family.abuse;
             left.doubt *= 1.0 - family.doubt;
-            left.pace *= 1.0 - family.pace;
         }
         Risk {
             all: 1.0 - left.all,
             abuse: 1.0 - left.abuse,
             doubt: 1.0 - left.doubt,
-            pace: 1.0 - left.pace,
         }
+    }
+
+    /// How long to wait until the signals of pace that are left then do not block by themselves, as `blocks` says of
+    /// their risk; `None` where they do not even now.
+    pub(super) fn retry_after(&self, blocks: impl Fn(f64) -> bool) -> Option<Span> {
+        let mut after = None;
+        while blocks(self.pace_after(after)) {
+            let later = self.waits.iter().map(|wait| wait.span);
+            after = Some(later.filter(|span| Some(*span) > after).min()?);
+        }
+        after
+    }
+
+    /// The risk by those signals of pace that ask to wait for longer than this.
+    fn pace_after(&self, after: Option<Span>) -> f64 {
+        let left = |family: Family| {
+            let waits = self.waits.iter().filter(|wait| wait.family == family);
+            let lasting = waits.filter(|wait| Some(wait.span) > after);
+            1.0 - lasting.fold(0.0, |most: f64, wait| most.max(wait.contribution))
+        };
+        1.0 - Family::ALL.into_iter().map(left).product::<f64>()
     }
 
     /// The reasons, the one that contributes most first; equal ones in the order of the contract. That the payer
@@ -168,10 +195,13 @@ mod tests {
             prop_assert_eq!(risk.abuse.to_bits(), abuse.to_bits());
             let doubt = noisy_or(&found, |measure| measure.nature != Nature::Slip);
             prop_assert_eq!(risk.doubt.to_bits(), doubt.to_bits());
-            let pace = noisy_or(&found, |measure| measure.retry_after.is_some());
-            prop_assert_eq!(risk.pace.to_bits(), pace.to_bits());
-            let latest = found.iter().filter_map(|(_, _, measure)| measure.retry_after).max();
-            prop_assert_eq!(findings.retry_after, latest);
+            let pace_at = |now: Option<Span>| noisy_or(&found, |measure| {
+                measure.retry_after.is_some_and(|ends| Some(ends) > now)
+            });
+            let blocks = |risk: f64| risk > 0.6;
+            let ends = found.iter().filter_map(|(_, _, measure)| measure.retry_after);
+            let earliest = ends.filter(|now| !blocks(pace_at(Some(*now)))).min();
+            prop_assert_eq!(findings.retry_after(blocks), earliest.filter(|_| blocks(pace_at(None))));
 
             let mut weightiest_first = found.clone();
             weightiest_first.sort_by(|(_, a_weight, a), (_, b_weight, b)| {

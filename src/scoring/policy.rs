@@ -80,8 +80,8 @@ settings! {
         /// signals that compare with what is usual silent for longer.
         full_history_payments: u32 = 8, 1 => 1000, "payments";
         /// In what time the account's usual pace fades by half. Raising it lets a busy time count as
-        /// usual for longer.
-        pace_half_life_ms: Span = Span::from_days(30), 3600000 => 31536000000.0, "ms";
+        /// usual for longer. At two months the wages of one month are still usual when the next ones come.
+        pace_half_life_ms: Span = Span::from_days(60), 3600000 => 31536000000.0, "ms";
         /// In what time reports about a payee fade by half. Raising it holds old trouble against payees
         /// for longer.
         reports_half_life_ms: Span = Span::from_days(20), 3600000 => 31536000000.0, "ms";

@@ -139,6 +139,30 @@ pub const fn is_invisible(letter: char) -> bool {
 /// is hidden wherever it stands.
 struct Masked<'a>(&'a PayeeId);
 
+/// The same beside an id that looks almost the same. Where it would look quite the same, the character by which the two
+/// differ is shown too: `138****9****5678`.
+struct MaskedBeside<'a>(&'a PayeeId, &'a PayeeId);
+
+impl fmt::Display for MaskedBeside<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(id, other) = self;
+        let masked = Masked(id).to_string();
+        let mut pairs = id.as_str().chars().zip(other.as_str().chars());
+        let differing = pairs.find(|(a, b)| a != b).map(|(letter, _)| letter);
+        match (differing, masked.split_once(HIDDEN)) {
+            (Some(letter), Some((head, tail)))
+                if !is_invisible(letter) && masked == Masked(other).to_string() =>
+            {
+                write!(f, "{head}{HIDDEN}{letter}{HIDDEN}{tail}")
+            }
+            _ => f.write_str(&masked),
+        }
+    }
+}
+
+/// What stands for what is hidden.
+const HIDDEN: &str = "****";
+
 impl fmt::Display for Masked<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.0.as_str();
@@ -158,7 +182,7 @@ impl fmt::Display for Masked<'_> {
             })
         };
         show(id.get(..start))?;
-        show(Some("****"))?;
+        show(Some(HIDDEN))?;
         show(id.get(end..))
     }
 }
@@ -201,6 +225,35 @@ mod tests {
         check("商户北京朝阳路一二三号", "商户北****一二三号");
         check("\u{202e}13812345678", "*13****5678");
         check("1381234567\u{200b}8", "138****67*8");
+    }
+
+    #[test]
+    fn ids_that_differ_where_they_are_hidden_show_it() {
+        let check = |ids: [&str; 2], masked: [&str; 2]| {
+            let ids = ids.map(|id| PayeeId::new(id).unwrap());
+            let [a, b] = &ids;
+            assert_eq!(MaskedBeside(a, b).to_string(), masked[0]);
+            assert_eq!(MaskedBeside(b, a).to_string(), masked[1]);
+        };
+        check(
+            ["6217000012345678", "6217000112345678"],
+            ["621****0****5678", "621****1****5678"],
+        );
+        check(
+            ["13812345678", "13812435678"],
+            ["138****3****5678", "138****4****5678"],
+        );
+        // One more in the middle.
+        check(
+            ["621712345678", "6217712345678"],
+            ["621****1****5678", "621****7****5678"],
+        );
+        // What is shown of them differs already.
+        check(
+            ["13812345678", "13812345679"],
+            ["138****5678", "138****5679"],
+        );
+        check(["1234", "1235"], ["****4****", "****5****"]);
     }
 
     #[test]

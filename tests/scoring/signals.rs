@@ -530,9 +530,23 @@ fn when_to_try_again_is_told_where_pace_alone_blocks() {
         4m     p5 pays 5.00 to M005 : block FAILURE_BURST RAPID_REPEAT
         ",
     );
-    // Each of the two would only ask.
-    assert_eq!(retry_after_ms(&stage, "p5"), Some(56 * 60_000));
-    stage.play("60m p6 pays 6.00 to M006 : allow !FAILURE_BURST !RAPID_REPEAT");
+    // Each of the two would only ask: once the first has nothing to say, the other does not block.
+    assert_eq!(retry_after_ms(&stage, "p5"), Some(9 * 60_000));
+    stage.play("13m p6 pays 6.00 to M006 : confirm FAILURE_BURST !RAPID_REPEAT");
+}
+
+#[test]
+fn what_would_only_ask_keeps_nobody_waiting() {
+    let errands: String = (0..30)
+        .map(|nth| format!("{nth}s e{nth} pays 3.00 to M{nth:03} type=merchant\n"))
+        .collect();
+    let mut stage =
+        check(&(errands + "31s p1 pays 3.00 to M099 type=merchant : block RAPID_REPEAT"));
+    let wait = retry_after_ms(&stage, "p1").unwrap();
+    assert!(wait <= 60_000, "{wait}");
+    stage.play("92s p2 pays 3.00 to M099 type=merchant");
+    let again = stage.answers["p2"].as_ref().unwrap();
+    assert_ne!(again.assessment.decision.to_string(), "block");
 }
 
 #[test]
@@ -813,6 +827,20 @@ fn what_an_amount_is_held_against_is_what_it_was_judged_by() {
 }
 
 #[test]
+fn a_slip_of_a_sum_that_is_not_round_is_one_where_most_sums_are_too() {
+    let mut story = String::new();
+    for (day, sum) in (0..).zip([
+        "12.00", "18.00", "9.99", "22.00", "15.00", "31.00", "14.00", "24.99", "19.00", "11.00",
+        "27.00", "16.00", "8.50", "21.00", "13.00", "25.00", "17.00", "20.00",
+    ]) {
+        story += &format!("{day}d 1 times every 1d pays {sum} to M{:03}\n", day % 5);
+    }
+    check(&(story.clone() + "20d p1 pays 179.90 to M002 : confirm AMOUNT_SLIP"));
+    check(&(story.clone() + "20d p1 pays 170.00 to M002 : confirm AMOUNT_SLIP"));
+    check(&(story + "20d p1 pays 17.99 to M002 : allow !AMOUNT_SLIP"));
+}
+
+#[test]
 fn what_this_payee_was_paid_before_is_no_slip() {
     let mut story = String::new();
     for (day, sum) in [60, 45, 50, 70, 55, 40, 65, 50, 60, 55].iter().enumerate() {
@@ -866,6 +894,17 @@ fn a_number_one_slip_away_from_a_known_one_asks() {
         5d     p5 pays 50.00 to 13812345600 : allow !PAYEE_LOOKALIKE
         5d     p6 pays 50.00 to 13812345679 type=wallet : allow !PAYEE_LOOKALIKE
         5d     p7 pays 50.00 to 13812345679 account=b : allow !PAYEE_LOOKALIKE
+        ",
+    );
+}
+
+#[test]
+fn a_merchants_number_is_scanned_and_not_typed_but_for_bills() {
+    check(
+        "
+        0s  4 times every 1d pays 50.00 to SHOP-00854 type=merchant
+        5d  p1 pays 50.00 to SHOP-00855 type=merchant kind=purchase : allow !PAYEE_LOOKALIKE
+        5d  p2 pays 50.00 to SHOP-00856 type=merchant kind=bill : confirm PAYEE_LOOKALIKE
         ",
     );
 }
@@ -966,9 +1005,17 @@ fn a_payee_suddenly_paid_by_many_is_noted_and_one_always_paid_by_many_is_not() {
             })
             .collect::<String>()
     };
-    check(&(crowd(10) + "10d2h p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN"));
+    let known = "1d 1 times every 1d pays 30.00 to 13911111111 account=first\n".to_owned();
+    check(&(known.clone() + &crowd(20) + "20d2h p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN"));
     let steady: String = (0..20).map(|nth| crowd(1 + nth * 2)).collect();
-    check(&(steady + "39d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+    check(&(known + &steady + "39d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+    // Where the service has just started nobody knows what is usual.
+    check(&(crowd(10) + "10d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"));
+    check(
+        &("0s 9 times every 1d pays 50.00 to M001\n".to_owned()
+            + &crowd(10)
+            + "10d2h p1 pays 30.00 to 13911111111 : !PAYEE_FAN_IN"),
+    );
 }
 
 #[test]
@@ -996,9 +1043,9 @@ fn a_payee_new_to_everybody_has_the_payers_that_it_ever_had() {
     let stage = check(
         "
         0s     18 times every 1d pays 50.00 to M001
-        10d    u1 pays 30.00 to 13911111111 account=u
-        10d    v1 pays 30.00 to 13911111111 account=v
-        10d    w1 pays 30.00 to 13911111111 account=w
+        16d    u1 pays 30.00 to 13911111111 account=u
+        16d    v1 pays 30.00 to 13911111111 account=v
+        16d    w1 pays 30.00 to 13911111111 account=w
         20d    p1 pays 30.00 to 13911111111 : PAYEE_FAN_IN
         ",
     );

@@ -284,8 +284,8 @@ fn devices_and_hours() {
             share: 0.01,
         },
         Decision::Allow,
-        "You hardly ever pay at this hour (4:00).",
-        "您几乎从不在这个时段（4时）付款。",
+        "You hardly ever pay at this time of day.",
+        "您几乎从不在一天中的这个时段付款。",
     );
 }
 

@@ -27,7 +27,7 @@ mod digits;
 mod roundness;
 
 use digits::{candidates, is_first_doubled, slip_between};
-use roundness::{Roundness, zeros};
+use roundness::{Granularity, Roundness, zeros};
 
 settings! {
     /// Settings of `AMOUNT_SLIP`.
@@ -140,8 +140,8 @@ fn always_paid(settings: &Settings, known: &KnownPayee<'_>) -> Option<i64> {
 
 /// The slip that explains an amount best where sums vary.
 fn varied(settings: &Settings, context: &Context<'_>, typed: i64) -> Option<Found> {
-    let mut paid = context.comparable_payee().into_iter();
-    if paid.any(|known| known.amounts_minor().any(|sum| sum == typed)) {
+    let known_payee = context.comparable_payee();
+    if known_payee.is_some_and(|known| known.amounts_minor().any(|sum| sum == typed)) {
         // What was paid before and went well was meant: a rent among the groceries.
         return None;
     }
@@ -149,14 +149,12 @@ fn varied(settings: &Settings, context: &Context<'_>, typed: i64) -> Option<Foun
     if !may_fire(settings, &expected, typed) {
         return None;
     }
-    let granularity_minor = context.amounts()?.granularity_minor();
     // Who does not know a payee sends it a little first: that is no larger sum with a digit lost.
     let is_trial = context.known_payee.is_none() && expected.may_be_a_trial(typed);
+    let granularity = Granularity::of(context.amounts()?);
     let may_be_meant = |slip: AmountSlip, meant: i64| {
-        // Somebody who pays in fives means fives.
-        let is_as_round = meant.checked_rem(granularity_minor) == Some(0);
         let is_trial = is_trial && slip == AmountSlip::LostDigit;
-        is_as_round && !is_trial && !is_tip_for(context, meant)
+        !is_trial && !is_tip_for(context, meant)
     };
     let typed_nats = expected.surprise_nats(typed);
     let explanations = || {
@@ -164,7 +162,11 @@ fn varied(settings: &Settings, context: &Context<'_>, typed: i64) -> Option<Foun
         meant.map(|(slip, meant)| {
             let pattern =
                 pattern_nats(slip, meant, typed) - zeros_usual_nats(context, meant, typed);
-            (slip, typed_nats - expected.surprise_nats(meant) + pattern)
+            let less_round = granularity.against_nats(meant);
+            (
+                slip,
+                typed_nats - expected.surprise_nats(meant) + pattern - less_round,
+            )
         })
     };
     let (slip, nats) = taken_together(explanations)?;

@@ -1,9 +1,9 @@
 //! `PAYEE_FAN_IN`: one payee suddenly paid by many accounts, as collectors of stolen money are.
 //!
-//! Two kinds, of which the stronger counts: a payee that is paid by many times as many accounts as usual within some
-//! days; and one that nobody paid until lately, paid by many since. The second is quiet for accounts that are young
-//! themselves, as all payees are new where a service has just started. Both are quiet where this account knows the
-//! payee.
+//! Two kinds: a payee that is paid by many times as many accounts as usual within some days; and one that nobody paid
+//! until lately, paid by many since. The second is quiet unless this account was known long before anybody paid the
+//! payee: where a service has just started, all payees are new, and what is usual is not known of any. Both are quiet
+//! where this account knows the payee.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -23,8 +23,8 @@ settings! {
         full_multiple: f64 = 8.0, 1 => 1000, "times";
         /// Full strength where the payee is known of old.
         sudden_strength: f64 = 50.0, 0 => 100, "strength";
-        /// How long a payee counts as new to everybody. It says nothing to accounts that are themselves
-        /// not known for longer.
+        /// How long a payee counts as new to everybody. It says nothing to accounts that were not known for
+        /// as long before the payee was first paid.
         young_ms: Span = Span::from_days(14), 0 => 31536000000.0, "ms";
         /// How many accounts must have paid a payee new to everybody for full strength; each of them
         /// adds its part.
@@ -36,19 +36,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if context.knows_the_payee {
         return None;
     }
-    let payee = &context.surroundings.payee;
-    let sudden = if payee.payers_recent >= settings.payers_min {
-        let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);
-        ramp(multiple, settings.from_multiple, settings.full_multiple) * settings.sudden_strength
-            / 100.0
-    } else {
-        0.0
-    };
-    let (young, others) = young(settings, context);
-    let (strength, payers) = if young > sudden {
-        (young, others)
-    } else {
-        (sudden, payee.payers_recent)
+    let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);
+    let (strength, payers) = match context.surroundings.payee.first_seen {
+        Some(first_seen) if is_young(first_seen) => young(settings, context, first_seen),
+        Some(_) | None => sudden(settings, context),
     };
     Measure::of(
         strength,
@@ -60,14 +51,27 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     )
 }
 
+/// The strength for a payee that is known of old, 0–100, by how many times as many accounts as usual paid it lately;
+/// and how many did.
+fn sudden(settings: &Settings, context: &Context<'_>) -> (f64, u32) {
+    let payee = &context.surroundings.payee;
+    if payee.payers_recent < settings.payers_min {
+        return (0.0, 0);
+    }
+    let multiple = f64::from(payee.payers_recent) / (payee.payers_usual + 1.0);
+    let strength = ramp(multiple, settings.from_multiple, settings.full_multiple);
+    (
+        strength * settings.sudden_strength / 100.0,
+        payee.payers_recent,
+    )
+}
+
 /// The strength for a payee that nobody paid until lately, 0–100, by how many other accounts have paid it since; and
 /// how many.
-fn young(settings: &Settings, context: &Context<'_>) -> (f64, u32) {
-    let payee = &context.surroundings.payee;
-    let is_young = |first: Timestamp| first.within(settings.young_ms, context.now);
-    let is_account_old = |first: Timestamp| !is_young(first);
+fn young(settings: &Settings, context: &Context<'_>, first_seen: Timestamp) -> (f64, u32) {
     let first_learnt = context.account.profile().first_learnt();
-    if !payee.first_seen.is_some_and(is_young) || !first_learnt.is_some_and(is_account_old) {
+    let was_known_before = |learnt: Timestamp| learnt.plus(settings.young_ms) <= first_seen;
+    if !first_learnt.is_some_and(was_known_before) {
         return (0.0, 0);
     }
     let others = other_payers(context);

@@ -3,12 +3,13 @@
 //!
 //! Compared with this account's own payees only: among all payees, every other number would have a neighbour (the
 //! birthday paradox). It counts less where many accounts pay the new payee. It is quiet for short ids, which are
-//! alike by chance, and where several known payees are as near: numbers issued in sequence, like the extensions of a
-//! company, are alike by nature.
+//! alike by chance; where several known payees are as near: numbers issued in sequence, like the extensions of a
+//! company, are alike by nature; and for purchases at merchants, whose numbers nobody types: they are in the code that
+//! is scanned, or in the shop's own page.
 
 use super::{Context, Measure, Nature};
 use crate::scoring::assessment::Evidence;
-use crate::scoring::payment::{ID_BYTES_MAX, PayeeId};
+use crate::scoring::payment::{ID_BYTES_MAX, PayeeId, PayeeType, Payment, PaymentKind};
 use crate::scoring::policy::settings;
 use crate::scoring::profile::KnownPayee;
 
@@ -37,7 +38,10 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
     if context.known_payee.is_some() || context.tried_payee.is_some() {
         return None;
     }
-    let payee = &context.payment.payee;
+    let Payment { payee, kind, .. } = context.payment;
+    if payee.payee_type == PayeeType::Merchant && *kind == PaymentKind::Purchase {
+        return None;
+    }
     if payee.id.as_str().chars().count() < settings.id_chars_min as usize {
         return None;
     }

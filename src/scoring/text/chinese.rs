@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, Zeros, is_paid, largest_units, whole};
+use super::{Amount, Masked, MaskedBeside, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
@@ -42,8 +42,9 @@ impl Sentence<'_> {
                 times_paid,
                 ..
             } => format!(
-                "您从未向{payee}付过款，但向几乎相同的{}付过{times_paid}次。",
-                Masked(similar)
+                "您从未向{}付过款，但向几乎相同的{}付过{times_paid}次。",
+                MaskedBeside(&self.payment.payee.id, similar),
+                MaskedBeside(similar, &self.payment.payee.id)
             ),
             Evidence::Payee {
                 similar_payee_id: None,
@@ -62,7 +63,7 @@ impl Sentence<'_> {
                 known_devices,
                 accounts,
             } => chinese_device(signal, *known_devices, *accounts),
-            Evidence::Hour { hour, .. } => format!("您几乎从不在这个时段（{hour}时）付款。"),
+            Evidence::Hour { .. } => "您几乎从不在一天中的这个时段付款。".to_owned(),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Amount, Masked, Sentence, Zeros, is_paid, largest_units, whole};
+use super::{Amount, Masked, MaskedBeside, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
 use crate::scoring::money::Currency;
 use crate::scoring::signal::Signal;
@@ -42,9 +42,10 @@ impl Sentence<'_> {
                 times_paid,
                 ..
             } => format!(
-                "You never paid {payee}, but {} {}, which looks almost the same.",
+                "You never paid {}, but {} {}, which looks almost the same.",
+                MaskedBeside(&self.payment.payee.id, similar),
                 EnglishTimes(*times_paid),
-                Masked(similar)
+                MaskedBeside(similar, &self.payment.payee.id)
             ),
             Evidence::Payee {
                 similar_payee_id: None,
@@ -64,7 +65,7 @@ impl Sentence<'_> {
                 known_devices,
                 accounts,
             } => english_device(signal, *known_devices, *accounts),
-            Evidence::Hour { hour, .. } => format!("You hardly ever pay at this hour ({hour}:00)."),
+            Evidence::Hour { .. } => "You hardly ever pay at this time of day.".to_owned(),
         }
     }
 

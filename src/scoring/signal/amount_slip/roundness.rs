@@ -3,6 +3,9 @@
 //! Estimated from the sums paid to the payee, drawn towards those paid to all, and these towards chance, where few are
 //! known.
 
+use crate::scoring::expected::NATS_PER_DOUBLING;
+use crate::scoring::profile::{Amounts, LogAmount};
+
 /// How many amounts of the account chance is worth: that of amounts that end in so many zeros, one in ten ends in one
 /// more.
 const CHANCE_WORTH: f64 = 4.0;
@@ -13,6 +16,39 @@ const ACCOUNT_WORTH: f64 = 2.0;
 
 /// The share of amounts that end in one zero more, by chance.
 const BY_CHANCE: f64 = 0.1;
+
+/// How round most sums of an account are, and how rare the others: somebody who pays in fives mostly means fives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Granularity {
+    minor: i64,
+    /// By how many nats any that is not as round is rarer than those that are.
+    others_nats: f64,
+}
+
+impl Granularity {
+    /// By the account's last amounts. The share of those that are not as round is taken as if one of two more were.
+    pub(super) fn of(amounts: Amounts<'_>) -> Self {
+        let minor = amounts.granularity_minor();
+        let (mut others, mut all) = (1.0, 2.0);
+        for amount in amounts.minor() {
+            all += 1.0;
+            others += f64::from(u8::from(amount.checked_rem(minor) != Some(0)));
+        }
+        Self {
+            minor,
+            others_nats: LogAmount::doublings_of(all / others) * NATS_PER_DOUBLING,
+        }
+    }
+
+    /// How many nats speak against this amount as it is not as round as most; 0 for one that is.
+    pub(super) fn against_nats(self, meant: i64) -> f64 {
+        if meant.checked_rem(self.minor) == Some(0) {
+            0.0
+        } else {
+            self.others_nats
+        }
+    }
+}
 
 /// How round the sums are that an account pays a payee, by the amounts known of both.
 #[derive(Debug, Clone, Copy)]
