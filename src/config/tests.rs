@@ -23,6 +23,10 @@ struct Given<'a> {
     flags: Flags,
 }
 
+fn flag(name: &'static str, text: &str) -> Flags {
+    Flags::from([(name, text.to_owned())])
+}
+
 /// Loads and tells the faults, with the folder cut off.
 fn load(given: &Given<'_>) -> Result<Config, Vec<String>> {
     let dir = scratch_dir();
@@ -69,10 +73,8 @@ fn later_sources_win() {
     let file = "[grpc]\naddress = \"file:1\"\n";
     let variables = &[("DOUBLECHECK_GRPC_ADDRESS", "environment:2")];
     let address = |variables, flag: Option<&str>| {
-        let flags = Flags {
-            grpc_address: flag.map(str::to_owned),
-            ..Flags::default()
-        };
+        let flags = flag.map(|flag| ("--grpc-address", flag.to_owned()));
+        let flags = flags.into_iter().collect();
         let config = load(&Given {
             file,
             variables,
@@ -100,10 +102,7 @@ fn threads_are_a_number_or_the_text_of_one() {
     let faults = load(&Given {
         file: "threads = 1.5\n",
         variables: &[("DOUBLECHECK_THREADS", "0")],
-        flags: Flags {
-            threads: Some("1025".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--threads", "1025"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -129,10 +128,7 @@ fn a_memory_budget_is_a_number_of_bytes_or_has_a_unit() {
     let faults = load(&Given {
         file: "[memory]\nbudget = 0.5\n",
         variables: &[("DOUBLECHECK_MEMORY_BUDGET", "much")],
-        flags: Flags {
-            memory_budget: Some("1MiB".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--memory-budget", "1MiB"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -213,10 +209,7 @@ fn every_fault_of_every_source_is_told_at_once() {
     let faults = load(&Given {
         file: "[grpc]\naddres = \"localhost:1\"\naddress = 50051\n[policy]\npath = \"bad.toml\"\n",
         variables: &[("DOUBLECHECK_GRPC_ADDRESS", "localhost")],
-        flags: Flags {
-            grpc_address: Some("::1:99999".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--grpc-address", "::1:99999"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -260,10 +253,7 @@ fn a_file_that_is_not_there_is_a_fault() {
 #[test]
 fn every_setting_tells_who_gave_it() {
     let file = "threads = 3\n[grpc]\nreflection = false\n[snapshot]\ninterval_s = 60\n";
-    let flags = Flags {
-        snapshot_interval_s: Some("70".to_owned()),
-        ..Flags::default()
-    };
+    let flags = flag("--snapshot-interval-s", "70");
     let variables = &[("DOUBLECHECK_DRAIN_GRACE_MS", "250")];
     let config = load(&Given {
         file,
@@ -351,10 +341,7 @@ fn calls_and_metrics_are_served_at_two_addresses() {
 #[test]
 fn limits_come_from_every_source_and_each_fault_names_its_own() {
     let limits = |file, variables, flag: &str| {
-        let flags = Flags {
-            limits: vec![("--limits-connections", flag.to_owned())],
-            ..Flags::default()
-        };
+        let flags = Flags::from([("--limits-connections", flag.to_owned())]);
         let given = Given {
             file,
             variables,

@@ -30,10 +30,7 @@ fn a_certificate_and_its_key_are_given_together() {
 
 #[test]
 fn a_file_that_is_no_good_is_told_with_the_setting_that_names_it_and_its_place() {
-    let flags = Flags {
-        auth_tokens: Some("no-tokens.toml".to_owned()),
-        ..Flags::default()
-    };
+    let flags = flag("--auth-tokens", "no-tokens.toml");
     let variables = &[("DOUBLECHECK_POLICY", "none.toml")];
     let told = load(&Given {
         variables,
