@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::identity::Identity;
+use super::identity::{Identity, SharedIdentity};
 use crate::prefetch::prefetch_from;
 
 /// The size of a segment: small enough to be allocated without a pause, and large enough that the directory of
@@ -20,8 +20,8 @@ const PAGES: u32 = 512;
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Slot<K, V> {
-    /// Only its address is used, to find the slot in memory without locking it.
-    begin: u64,
+    /// The identity of the key, as in the map. Whoever changes it holds the lock.
+    identity: SharedIdentity,
     held: Mutex<Held<K, V>>,
 }
 
@@ -31,12 +31,10 @@ pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
 type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
-/// The content of a slot. The identity stands first, beside the lock, as it is compared first.
+/// The content of a slot.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Held<K, V> {
-    /// The identity of the key, as in the map.
-    pub(super) identity: Identity,
     /// The key; `None` if the slot is free.
     pub(super) key: Option<K>,
     pub(super) value: V,
@@ -46,7 +44,6 @@ impl<K, V: Default> Default for Held<K, V> {
     fn default() -> Self {
         Self {
             key: None,
-            identity: Identity::default(),
             value: V::default(),
         }
     }
@@ -55,7 +52,7 @@ impl<K, V: Default> Default for Held<K, V> {
 impl<K, V: Default> Default for Slot<K, V> {
     fn default() -> Self {
         Self {
-            begin: 0,
+            identity: SharedIdentity::default(),
             held: Mutex::default(),
         }
     }
@@ -64,7 +61,29 @@ impl<K, V: Default> Default for Slot<K, V> {
 impl<K, V> Slot<K, V> {
     /// Requests all of it from memory, without waiting for memory or the lock.
     pub(super) fn fetch(&self) {
-        prefetch_from(&self.begin, size_of::<Self>());
+        prefetch_from(&self.identity, size_of::<Self>());
+    }
+
+    /// Whether the key with this identity is here, or will be at once. As a slot is marked before it is in the
+    /// map, and until after it was, this says it exactly while the map is locked; otherwise most likely.
+    pub(super) fn is_marked_as(&self, identity: Identity) -> bool {
+        self.identity.get() == identity
+    }
+
+    /// Marks whose it is. The lock must be held.
+    pub(super) fn mark(&self, identity: Identity) {
+        self.identity.set(identity);
+    }
+
+    /// The identity of the key that is here. The lock must be held.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity.get()
+    }
+
+    /// Locks it if it holds the state of the key with this identity.
+    pub(super) fn lock_if_of(&self, identity: Identity) -> Option<Guard<'_, K, V>> {
+        let held = self.held.lock();
+        (self.is_marked_as(identity) && held.key.is_some()).then_some(held)
     }
 
     pub(super) fn lock(&self) -> Guard<'_, K, V> {
@@ -73,13 +92,6 @@ impl<K, V> Slot<K, V> {
 
     pub(super) fn try_lock(&self) -> Option<Guard<'_, K, V>> {
         self.held.try_lock()
-    }
-}
-
-impl<K, V> Held<K, V> {
-    /// Whether it holds the state of the key with this identity.
-    pub(super) fn is_of(&self, identity: Identity) -> bool {
-        self.identity == identity && self.key.is_some()
     }
 }
 
