@@ -3,9 +3,12 @@
 use std::borrow::Borrow;
 use std::sync::atomic::Ordering;
 
-use super::{Footprint, Store};
+use super::{Footprint, Slot, Store};
 
 impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
+    /// How many bytes a slot takes.
+    pub const SLOT_BYTES: usize = size_of::<Slot<K, V>>();
+
     /// How many slots for keys there are, used or free.
     pub fn slots(&self) -> usize {
         self.slab.taken() as usize

@@ -12,13 +12,16 @@ use crate::prefetch::prefetch_from;
 /// millions of slots stays in the core's own cache, as every step goes through it. mimalloc puts eighteen of
 /// this size side by side and leaves little unused, which in huge pages would be resident all the same.
 const SEGMENT_BYTES: usize = 224 << 10;
+/// What it may need beside the slots to align them.
+const ALIGNING_BYTES: usize = 64;
 /// How many segments a page of the directory lists, and how many pages there are: room for 224 GiB.
 const PAGE: u32 = 2_048;
 const PAGES: u32 = 512;
 
-/// Room for the state of one key at a time.
+/// Room for the state of one key at a time. It begins on a cache line, and the states are such that it ends on one:
+/// a line that is shared with another slot is fetched for half of what it holds.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Slot<K, V> {
     /// The identity of the key, as in the map. Whoever changes it holds the lock.
     identity: SharedIdentity,
@@ -108,7 +111,7 @@ impl<K, V: Default> Slab<K, V> {
     /// How many slots are in a segment.
     #[expect(clippy::cast_possible_truncation, reason = "at most four thousand")]
     const SEGMENT: u32 = {
-        let slots = SEGMENT_BYTES / size_of::<Slot<K, V>>();
+        let slots = (SEGMENT_BYTES - ALIGNING_BYTES) / size_of::<Slot<K, V>>();
         assert!(0 < slots && slots < 4_096, "all slots must fit 32 bits");
         slots as u32
     };
