@@ -88,7 +88,7 @@ const ARROWS: &[(&str, &[&str])] = &[
 /// Words that may stand in some files only: `(word, files or folders, why)`.
 const ONLY_IN: &[(&str, &[&str], &str)] = &[
     (
-        "hashbrown",
+        "dashmap",
         &["src/store.rs", "src/store"],
         "the map stays behind closures",
     ),

@@ -6,27 +6,20 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use hashbrown::HashTable;
-use hashbrown::hash_table::Entry;
-use parking_lot::RwLock;
+use dashmap::{DashMap, SharedValue};
 
 use super::identity::Identity;
 use crate::prefetch::prefetch_one;
 
-/// The number of parts of the map. Each grows by itself, and lookups in it wait meanwhile; with so many, a
-/// part is small even with tens of millions of keys.
+/// The number of shards of the map. Each grows by itself, and lookups in it wait meanwhile; with so many, a
+/// shard is small even with tens of millions of keys.
 const PARTS: usize = 1 << PART_BITS;
 const PART_BITS: u32 = 10;
 
-/// A part, on a cache line of its own.
-#[derive(Default)]
-#[repr(align(64))]
-struct Part(RwLock<HashTable<Place>>);
-
 /// Where the state of a key is.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Place {
-    /// Bits of the hash beside those that choose the part.
+    /// Bits of the hash beside those that choose the shard.
     hash: u32,
     slot: u32,
 }
@@ -44,9 +37,10 @@ impl Place {
     }
 }
 
-/// Numbers of slots by the identity of the key.
+/// Numbers of slots by the identity of the key. Its shards are used one by one, as whether two places are of the same
+/// key is not theirs to say.
 pub(super) struct Map {
-    parts: Box<[Part]>,
+    map: DashMap<Place, ()>,
     /// How many bytes the tables take.
     table_bytes: AtomicUsize,
 }
@@ -54,24 +48,24 @@ pub(super) struct Map {
 impl Map {
     pub(super) fn new() -> Self {
         Self {
-            parts: (0..PARTS).map(|_| Part::default()).collect(),
+            map: DashMap::with_shard_amount(PARTS),
             table_bytes: AtomicUsize::new(0),
         }
     }
 
-    /// Requests the part for this key from memory, without waiting.
+    /// Requests the shard for this key from memory, without waiting.
     pub(super) fn fetch(&self, identity: Identity) {
-        prefetch_one(&self.parts, part_of(identity));
+        prefetch_one(self.map.shards(), part_of(identity));
     }
 
     /// The slot of the key. `is_of` says whether a slot is this key's; no slot in the map changes its key.
     pub(super) fn find(&self, identity: Identity, is_of: impl Fn(u32) -> bool) -> Option<u32> {
         let sought = Place::of(identity.place(), 0);
-        let table = self.parts.get(part_of(identity))?.0.read();
-        let found = table.find(sought.table_hash(), |place| {
+        let table = self.map.shards().get(part_of(identity))?.read();
+        let found = table.get(sought.table_hash(), |(place, _)| {
             place.hash == sought.hash && is_of(place.slot)
         });
-        found.map(|place| place.slot)
+        found.map(|(place, _)| place.slot)
     }
 
     /// Adds the slot of a key; `false` if the key has one already.
@@ -82,18 +76,21 @@ impl Map {
         is_of: impl Fn(u32) -> bool,
     ) -> bool {
         let added = Place::of(identity.place(), slot);
-        let Some(part) = self.parts.get(part_of(identity)) else {
+        let Some(shard) = self.map.shards().get(part_of(identity)) else {
             return false;
         };
-        let mut table = part.0.write();
-        let before = table.allocation_size();
-        let is_same = |place: &Place| place.hash == added.hash && is_of(place.slot);
-        let hash = |place: &Place| place.table_hash();
-        match table.entry(added.table_hash(), is_same, hash) {
-            Entry::Occupied(_) => return false,
-            Entry::Vacant(vacant) => drop(vacant.insert(added)),
+        let mut table = shard.write();
+        let is_there = table.get(added.table_hash(), |(place, _)| {
+            place.hash == added.hash && is_of(place.slot)
+        });
+        if is_there.is_some() {
+            return false;
         }
-        let grown = table.allocation_size().saturating_sub(before);
+        let (_, before) = table.allocation_info();
+        let hash = |(place, _): &(Place, SharedValue<()>)| place.table_hash();
+        table.insert(added.table_hash(), (added, SharedValue::new(())), hash);
+        let (_, after) = table.allocation_info();
+        let grown = after.size().saturating_sub(before.size());
         if grown > 0 {
             self.table_bytes.fetch_add(grown, Ordering::Relaxed);
         }
@@ -103,24 +100,20 @@ impl Map {
     /// Removes the slot of a key.
     pub(super) fn remove(&self, identity: Identity, slot: u32) {
         let sought = Place::of(identity.place(), slot);
-        let Some(part) = self.parts.get(part_of(identity)) else {
-            return;
-        };
-        let mut table = part.0.write();
-        let found = table.find_entry(sought.table_hash(), |place| place.slot == slot);
-        if let Ok(found) = found {
-            found.remove();
+        if let Some(shard) = self.map.shards().get(part_of(identity)) {
+            let is_it = |(place, _): &(Place, SharedValue<()>)| place.slot == slot;
+            shard.write().remove_entry(sought.table_hash(), is_it);
         }
     }
 
     /// How many bytes it takes. Tables never shrink.
     pub(super) fn bytes(&self) -> usize {
-        size_of_val(&*self.parts) + self.table_bytes.load(Ordering::Relaxed)
+        size_of_val(self.map.shards()) + self.table_bytes.load(Ordering::Relaxed)
     }
 
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.parts.iter().map(|part| part.0.read().len()).sum()
+        self.map.len()
     }
 }
 
