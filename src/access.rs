@@ -10,6 +10,7 @@ use std::hash::{Hash, Hasher};
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use crate::scoring::payment::named;
 use crate::scoring::time::Timestamp;
 
 /// What begins every token, for whoever searches logs and repositories for leaked ones.
@@ -21,15 +22,16 @@ const TOKEN_BYTES: usize = 32;
 /// A longer token is none of ours: it is not even hashed.
 const TOKEN_CHARS_MAX: usize = 256;
 
-/// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Role {
-    /// Score payments and report their outcomes.
-    Score,
-    /// Read what is remembered.
-    Evidence,
-    /// Everything.
-    Admin,
+named! {
+    /// What somebody may do.
+    Role {
+        /// Score payments and report their outcomes.
+        Score = "score",
+        /// Read what is remembered.
+        Evidence = "evidence",
+        /// Everything.
+        Admin = "admin",
+    }
 }
 
 /// What a call needs.
@@ -177,27 +179,6 @@ impl Grant {
     }
 }
 
-impl Role {
-    /// Every one of them.
-    pub const ALL: [Self; 3] = [Self::Score, Self::Evidence, Self::Admin];
-
-    /// Its name.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Score => "score",
-            Self::Evidence => "evidence",
-            Self::Admin => "admin",
-        }
-    }
-
-    /// The role of this name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|role| role.name() == name)
-    }
-}
-
 impl Denial {
     /// The names of all of them.
     pub const REASONS: [&str; 5] = [
@@ -270,12 +251,6 @@ impl fmt::Display for Fingerprint {
 impl fmt::Debug for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
     }
 }
 

@@ -1,9 +1,8 @@
 //! Configuration: one TOML file, `DOUBLECHECK_*` environment, flags; later wins. Every fault is told at
 //! once, with its place and its setting.
 //!
-//! To add a setting: its names in `names`, its fields in [`Flags`] and [`Config`], one line in
-//! [`Config::load`], its flag in `cli::settings` and one line where that becomes [`Flags`], and its row in the
-//! README.
+//! To add a setting: its row in `names`, its field in [`Config`], one line in [`Config::load`], and its row in
+//! the README.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -22,7 +21,6 @@ mod journal;
 mod log;
 mod memory;
 mod names;
-mod otlp;
 pub mod policy_file;
 pub mod policy_source;
 mod snapshot;
@@ -34,7 +32,7 @@ pub use effective::{Effective, Origin};
 use fault::{Fault, Place, Problem};
 pub use files::{Contents, Files};
 pub use journal::JournalAck;
-pub use log::{LogSample, LogSettings};
+pub use log::LogSettings;
 pub use memory::MemoryBudget;
 use names::{
     AUTH_TOKENS, DATA_DIR, DRAIN_DEADLINE, DRAIN_GRACE, GRPC_ADDRESS, GRPC_INSECURE,
@@ -42,11 +40,11 @@ use names::{
     POLICY_SHADOW, SNAPSHOT_INTERVAL, SNAPSHOT_JOURNAL, THREADS, TLS_CERTIFICATE, TLS_CLIENT_CA,
     TLS_KEY,
 };
-pub use otlp::OtlpEndpoint;
+pub use names::{Flag, flags};
 use policy_source::PolicySource;
 pub use snapshot::SnapshotEvery;
-pub use sources::Environment;
 use sources::Sources;
+pub use sources::{Environment, Flags};
 
 /// What is said to an address that others than this machine can reach, where anybody may call there.
 pub const OPEN_DOOR: &str = "takes TLS (tls.certificate, tls.key), and auth.tokens or tls.client_ca, where \
@@ -91,59 +89,6 @@ pub struct Config {
     pub effective: Vec<Effective>,
 }
 
-/// The settings that flags of the command line give.
-#[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// `--grpc-address`
-    pub grpc_address: Option<String>,
-    /// `--insecure`
-    pub insecure: Option<String>,
-    /// `--grpc-reflection`
-    pub grpc_reflection: Option<String>,
-    /// `--tls-certificate`
-    pub tls_certificate: Option<String>,
-    /// `--tls-key`
-    pub tls_key: Option<String>,
-    /// `--tls-client-ca`
-    pub tls_client_ca: Option<String>,
-    /// `--auth-tokens`
-    pub auth_tokens: Option<String>,
-    /// `--http-address`
-    pub http_address: Option<String>,
-    /// `--threads`
-    pub threads: Option<String>,
-    /// `--drain-grace-ms`
-    pub drain_grace_ms: Option<String>,
-    /// `--drain-deadline-s`
-    pub drain_deadline_s: Option<String>,
-    /// `--data-dir`
-    pub data_dir: Option<String>,
-    /// `--journal-ack`
-    pub journal_ack: Option<String>,
-    /// `--journal-patience-ms`
-    pub journal_patience_ms: Option<String>,
-    /// `--snapshot-interval-s`
-    pub snapshot_interval_s: Option<String>,
-    /// `--snapshot-journal-mib`
-    pub snapshot_journal_mib: Option<String>,
-    /// `--memory-budget`
-    pub memory_budget: Option<String>,
-    /// `--log-format`
-    pub log_format: Option<String>,
-    /// `--log-filter`
-    pub log_filter: Option<String>,
-    /// `--log-sample`
-    pub log_sample: Option<String>,
-    /// `--otlp-endpoint`
-    pub otlp_endpoint: Option<String>,
-    /// `--policy`
-    pub policy: Option<String>,
-    /// `--shadow-policy`
-    pub shadow_policy: Option<String>,
-    /// Those of limits, each by its flag.
-    pub limits: Vec<(&'static str, String)>,
-}
-
 impl Config {
     /// Puts `file`, `environment` and `flags` together. An empty variable counts as not set.
     ///
@@ -154,28 +99,27 @@ impl Config {
         environment: &Environment,
         flags: &Flags,
     ) -> Result<Self, Vec<Fault>> {
-        let mut sources = Sources::new(file, environment);
+        let mut sources = Sources::new(file, environment, flags);
         let s = &mut sources;
         let address = |text: &str, _: &Path| Address::parse(text);
         let local = Address::local(50_051);
-        let grpc_address = s.last_or(&GRPC_ADDRESS, flags.grpc_address.as_ref(), address, local);
-        let insecure = s.flag(&GRPC_INSECURE, flags.insecure.as_ref(), false);
-        let reflection = s.flag(&GRPC_REFLECTION, flags.grpc_reflection.as_ref(), true);
+        let grpc_address = s.last_or(&GRPC_ADDRESS, address, local);
+        let insecure = s.flag(&GRPC_INSECURE, false);
+        let reflection = s.flag(&GRPC_REFLECTION, true);
         let local = Address::local(9_464);
-        let http_address = s.last_or(&HTTP_ADDRESS, flags.http_address.as_ref(), address, local);
-        let threads = threads(s, flags);
-        let grace_ms = s.whole(&DRAIN_GRACE, flags.drain_grace_ms.as_ref(), 0);
-        let deadline_s = s.whole(&DRAIN_DEADLINE, flags.drain_deadline_s.as_ref(), 10);
-        let data_dir = s.path_or(&DATA_DIR, flags.data_dir.as_ref(), "data");
-        let (journal_ack, journal_patience) = journal(s, flags);
-        let snapshot_every = snapshot_every(s, flags);
+        let http_address = s.last_or(&HTTP_ADDRESS, address, local);
+        let threads = threads(s);
+        let grace_ms = s.whole(&DRAIN_GRACE, 0);
+        let deadline_s = s.whole(&DRAIN_DEADLINE, 10);
+        let data_dir = s.path_or(&DATA_DIR, "data");
+        let (journal_ack, journal_patience) = journal(s);
+        let snapshot_every = snapshot_every(s);
         let budget = |text: &str, _: &Path| MemoryBudget::parse(text);
-        let memory_flag = flags.memory_budget.as_ref();
         let budget_max = MemoryBudget::of_this_process();
-        let memory_budget = s.last_or(&MEMORY_BUDGET, memory_flag, budget, budget_max);
-        let log = LogSettings::load(s, flags);
-        let limits = s.limits(&flags.limits);
-        let files = files(s, flags);
+        let memory_budget = s.last_or(&MEMORY_BUDGET, budget, budget_max);
+        let log = LogSettings::load(s);
+        let limits = s.limits();
+        let files = files(s);
 
         let is_open = !insecure && !files.keep_strangers_out();
         check_addresses(s, &grpc_address, &http_address, is_open);
@@ -247,18 +191,16 @@ fn check_addresses(sources: &mut Sources<'_>, grpc: &Address, http: &Address, is
 }
 
 /// What an answer waits for, and for how long.
-fn journal(sources: &mut Sources<'_>, flags: &Flags) -> (JournalAck, Duration) {
+fn journal(sources: &mut Sources<'_>) -> (JournalAck, Duration) {
     let parse = |text: &str, _: &Path| JournalAck::parse(text);
-    let (ack, patience_ms) = (&flags.journal_ack, &flags.journal_patience_ms);
-    let ack = sources.last_or(&JOURNAL_ACK, ack.as_ref(), parse, JournalAck::default());
-    let patience_ms = sources.whole(&JOURNAL_PATIENCE, patience_ms.as_ref(), 1_000);
+    let ack = sources.last_or(&JOURNAL_ACK, parse, JournalAck::default());
+    let patience_ms = sources.whole(&JOURNAL_PATIENCE, 1_000);
     (ack, Duration::from_millis(patience_ms))
 }
 
-fn snapshot_every(sources: &mut Sources<'_>, flags: &Flags) -> SnapshotEvery {
-    let (interval_s, journal_mib) = (&flags.snapshot_interval_s, &flags.snapshot_journal_mib);
-    let interval_s = sources.whole(&SNAPSHOT_INTERVAL, interval_s.as_ref(), 15 * 60);
-    let journal_mib = sources.whole(&SNAPSHOT_JOURNAL, journal_mib.as_ref(), 512);
+fn snapshot_every(sources: &mut Sources<'_>) -> SnapshotEvery {
+    let interval_s = sources.whole(&SNAPSHOT_INTERVAL, 15 * 60);
+    let journal_mib = sources.whole(&SNAPSHOT_JOURNAL, 512);
     SnapshotEvery {
         interval: Duration::from_secs(interval_s),
         journal_bytes: journal_mib << 20,
@@ -266,10 +208,10 @@ fn snapshot_every(sources: &mut Sources<'_>, flags: &Flags) -> SnapshotEvery {
 }
 
 /// The files that settings name.
-fn files(sources: &mut Sources<'_>, flags: &Flags) -> Files {
-    let certificate = sources.path(&TLS_CERTIFICATE, flags.tls_certificate.as_ref());
-    let key = sources.path(&TLS_KEY, flags.tls_key.as_ref());
-    let client_ca = sources.path(&TLS_CLIENT_CA, flags.tls_client_ca.as_ref());
+fn files(sources: &mut Sources<'_>) -> Files {
+    let certificate = sources.path(&TLS_CERTIFICATE);
+    let key = sources.path(&TLS_KEY);
+    let client_ca = sources.path(&TLS_CLIENT_CA);
     let tls = match (certificate, key, client_ca) {
         (None, None, None) => None,
         (Some(certificate), Some(key), client_ca) => Some(TlsFiles {
@@ -285,29 +227,20 @@ fn files(sources: &mut Sources<'_>, flags: &Flags) -> Files {
             sources.refuse(&TLS_CLIENT_CA, why)
         }
     };
-    let tokens = sources.path(&AUTH_TOKENS, flags.auth_tokens.as_ref());
+    let tokens = sources.path(&AUTH_TOKENS);
     let policy = PolicySource::default();
     Files {
-        policy: sources.last_or(
-            &POLICY_PATH,
-            flags.policy.as_ref(),
-            PolicySource::named,
-            policy,
-        ),
-        shadow: sources.last_of(
-            &POLICY_SHADOW,
-            flags.shadow_policy.as_ref(),
-            PolicySource::named,
-        ),
+        policy: sources.last_or(&POLICY_PATH, PolicySource::named, policy),
+        shadow: sources.last_of(&POLICY_SHADOW, PolicySource::named),
         tokens,
         tls,
     }
 }
 
 /// One for each core that this process may use unless told otherwise; one where the machine does not say.
-fn threads(sources: &mut Sources<'_>, flags: &Flags) -> NonZeroUsize {
+fn threads(sources: &mut Sources<'_>) -> NonZeroUsize {
     let cores = thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
-    let threads = sources.whole(&THREADS, flags.threads.as_ref(), cores.get() as u64);
+    let threads = sources.whole(&THREADS, cores.get() as u64);
     let threads = usize::try_from(threads).ok().and_then(NonZeroUsize::new);
     threads.unwrap_or(cores)
 }

@@ -21,14 +21,12 @@ pub fn prefetch_one<T>(items: &[T], nth: usize) {
     prefetch_index(items, nth);
 }
 
-/// Requests the `bytes` that begin with `first`, without waiting. Nothing behind them is read: it may belong to
-/// others.
-pub fn prefetch_from(first: &u64, bytes: usize) {
-    for line in 0..=bytes / LINE_BYTES {
-        prefetch_index(
-            slice::from_ref(first),
-            line * const { items_of_a_line::<u64>() },
-        );
+/// Requests the `bytes` that begin with `first`, at the start of a cache line, without waiting. Nothing behind them is
+/// read: it may belong to others.
+pub fn prefetch_from<T>(first: &T, bytes: usize) {
+    let each_line = const { items_of_a_line::<T>() };
+    for line in 0..bytes.div_ceil(LINE_BYTES) {
+        prefetch_index(slice::from_ref(first), line * each_line);
     }
 }
 

@@ -8,16 +8,11 @@
 
 use std::borrow::Borrow;
 use std::fmt;
-use std::hash::BuildHasherDefault;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
-
-use crate::prefetch::prefetch_one;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 mod hints;
 mod identity;
+mod map;
 mod sizes;
 mod slab;
 mod walks;
@@ -25,12 +20,9 @@ mod walks;
 mod tests;
 
 use hints::Hints;
-use identity::{Hashing, Identity, PlaceHasher};
+use identity::{Hashing, Identity};
+use map::Map;
 use slab::{Guard, Held, Slab, Slot};
-
-/// The number of shards of the map. Each grows by itself, and lookups in it wait meanwhile; with so many, a
-/// shard is small even with tens of millions of keys.
-const MAP_PARTS: usize = 1_024;
 
 /// A key and where its state is: hashed and looked up once, for any number of steps.
 #[derive(Debug)]
@@ -78,10 +70,7 @@ pub trait Footprint {
 /// one more wait to every step.
 pub struct Store<K, V> {
     hashing: Hashing,
-    map: DashMap<Identity, u32, BuildHasherDefault<PlaceHasher>>,
-    /// How many bytes each shard of the map takes.
-    part_bytes: Box<[AtomicU32]>,
-    map_bytes: AtomicUsize,
+    map: Map,
     hints: Hints,
     slab: Slab<K, V>,
     counts: Counts,
@@ -101,9 +90,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     pub fn new() -> Self {
         Self {
             hashing: Hashing::new(),
-            map: DashMap::with_hasher_and_shard_amount(BuildHasherDefault::default(), MAP_PARTS),
-            part_bytes: (0..MAP_PARTS).map(|_| AtomicU32::new(0)).collect(),
-            map_bytes: AtomicUsize::new(0),
+            map: Map::new(),
             hints: Hints::new(),
             slab: Slab::new(),
             counts: Counts::default(),
@@ -132,20 +119,10 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             }
             None => {
                 // The key will be looked up in the map.
-                self.fetch_part(sought.identity.place());
+                self.map.fetch(sought.identity);
                 sought.slot = Whereabouts::Nowhere;
             }
         }
-    }
-
-    /// Requests the shard of the map for a key with this hash.
-    fn fetch_part(&self, hash: u64) {
-        prefetch_one(self.map.shards(), self.part_of(hash));
-    }
-
-    /// The shard of the map for a key with this hash.
-    fn part_of(&self, hash: u64) -> usize {
-        self.map.determine_shard(self.map.hash_usize(&hash))
     }
 
     /// Requests what the state that was found has allocated. This waits for the state itself, so find all
@@ -215,16 +192,12 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// Forgets the state of the key if `is_gone` returns `true` for it.
     pub fn forget_if(&self, key: &K, is_gone: impl FnOnce(&V) -> bool) {
         let identity = self.hashing.identity_of(key.borrow());
-        // The map's guard is dropped before the slot's lock is waited for.
-        let Some(number) = self.map.get(&identity).map(|number| *number) else {
-            return;
-        };
-        if let Some(mut held) = self.slab.at(number).map(Slot::lock)
-            && held.is_of(identity)
+        if let Some((number, slot)) = self.mapped(identity)
+            && let Some(mut held) = slot.lock_if_of(identity)
             && is_gone(&held.value)
         {
             let before = held.heap_bytes();
-            self.empty(number, &mut held, before);
+            self.empty(number, slot, &mut held, before);
         }
     }
 
@@ -237,7 +210,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// Locks the slot of the key where it was found before, or where a hint says it is.
     fn hold_hinted<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let held = match sought.slot {
-            Whereabouts::In(slot) => hold_if_of(slot, sought.identity),
+            Whereabouts::In(slot) => slot.lock_if_of(sought.identity),
             Whereabouts::Unknown => None,
             // If the key was created since, the map has it.
             Whereabouts::Nowhere => return None,
@@ -250,7 +223,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     fn follow_hints<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
         self.hinted(identity).find_map(|slot| {
-            let held = hold_if_of(slot, identity)?;
+            let held = slot.lock_if_of(identity)?;
             sought.slot = Whereabouts::In(slot);
             Some(held)
         })
@@ -261,10 +234,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     fn hold_mapped<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
         loop {
-            // The map's guard is dropped before the slot's lock is waited for.
-            let number = self.map.get(&identity).map(|number| *number)?;
-            let slot = self.slab.at(number)?;
-            if let Some(held) = hold_if_of(slot, identity) {
+            let (number, slot) = self.mapped(identity)?;
+            if let Some(held) = slot.lock_if_of(identity) {
                 self.hints.put(identity.place(), number);
                 sought.slot = Whereabouts::In(slot);
                 return Some(held);
@@ -283,23 +254,35 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         };
         let slot = self.slab.at(number)?;
         let mut held = slot.lock();
-        match self.map.entry(identity) {
-            Entry::Occupied(_) => {
-                drop(held);
-                self.slab.give_back(number);
-                return None;
-            }
-            Entry::Vacant(vacant) => drop(vacant.insert(number)),
+        slot.mark(identity);
+        if !self
+            .map
+            .insert(identity, number, |number| self.is_of(number, identity))
+        {
+            slot.mark(Identity::default());
+            drop(held);
+            self.slab.give_back(number);
+            return None;
         }
-        self.count_part(identity.place());
         self.counts.keys.fetch_add(1, Ordering::Relaxed);
         self.count_heap(0, sought.key.heap_bytes());
         held.key = Some(sought.key.clone());
-        held.identity = identity;
         self.hints.make_room(self.slab.taken() as usize);
         self.hints.put(identity.place(), number);
         sought.slot = Whereabouts::In(slot);
         Some(held)
+    }
+
+    /// The slot of the key where the map says it is. The map is unlocked before the slot's lock is waited for.
+    fn mapped(&self, identity: Identity) -> Option<(u32, &Slot<K, V>)> {
+        let is_of = |number| self.is_of(number, identity);
+        let number = self.map.find(identity, is_of)?;
+        Some((number, self.slab.at(number)?))
+    }
+
+    fn is_of(&self, number: u32, identity: Identity) -> bool {
+        let slot = self.slab.at(number);
+        slot.is_some_and(|slot| slot.is_marked_as(identity))
     }
 
     /// The slots in which the state of the key most likely is.
@@ -315,12 +298,14 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         result
     }
 
-    fn empty(&self, slot: u32, held: &mut Held<K, V>, heap_bytes: usize) {
-        self.map.remove(&held.identity);
+    /// Empties the slot of this number, whose lock is held.
+    fn empty(&self, number: u32, slot: &Slot<K, V>, held: &mut Held<K, V>, heap_bytes: usize) {
+        self.map.remove(slot.identity(), number);
+        slot.mark(Identity::default());
         *held = Held::default();
         self.counts.keys.fetch_sub(1, Ordering::Relaxed);
         self.count_heap(heap_bytes, 0);
-        self.slab.give_back(slot);
+        self.slab.give_back(number);
     }
 }
 
@@ -328,12 +313,6 @@ impl<K: Footprint, V: Footprint> Held<K, V> {
     fn heap_bytes(&self) -> usize {
         self.key.as_ref().map_or(0, K::heap_bytes) + self.value.heap_bytes()
     }
-}
-
-/// Locks the slot if the state in it is that of this key.
-fn hold_if_of<K, V>(slot: &Slot<K, V>, identity: Identity) -> Option<Guard<'_, K, V>> {
-    let held = slot.lock();
-    held.is_of(identity).then_some(held)
 }
 
 impl<K, V> Default for Store<K, V>

@@ -24,7 +24,6 @@ mod stream;
 mod interruption;
 mod senders;
 mod cpu;
-mod temporary;
 mod server;
 mod arguments;
 mod plan;

@@ -8,10 +8,10 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process;
+use std::sync::{Mutex, MutexGuard, Once, PoisonError};
 
-use super::{Ended, Failure};
-
-mod interrupted;
+use super::serve::StopSignals;
+use super::{Ended, Failure, tell};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 
@@ -88,7 +88,7 @@ impl Unfinished {
         let mut name = place.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}.unfinished", process::id()));
         let beside = place.with_file_name(name);
-        let file = interrupted::create(&beside)?;
+        let file = create_unfinished(&beside)?;
         let unfinished = Self {
             beside,
             place,
@@ -104,7 +104,7 @@ impl Unfinished {
     fn finish(mut self) -> io::Result<()> {
         fs::rename(&self.beside, &self.place)?;
         self.is_finished = true;
-        interrupted::forget(&self.beside);
+        forget_unfinished(&self.beside);
         Ok(())
     }
 }
@@ -114,9 +114,44 @@ impl Drop for Unfinished {
         if !self.is_finished {
             // What is left behind harms nobody.
             let _ = fs::remove_file(&self.beside);
-            interrupted::forget(&self.beside);
+            forget_unfinished(&self.beside);
         }
     }
+}
+
+/// Files that are not whole. A signal drops no value, so they are removed where the process is told to end.
+static UNFINISHED: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+
+fn unfinished() -> MutexGuard<'static, Vec<PathBuf>> {
+    // A list of paths is whole whatever became of who had it.
+    UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Creates a file that is removed if SIGINT or SIGTERM comes before [`forget_unfinished`]; the process ends then.
+fn create_unfinished(path: &Path) -> io::Result<File> {
+    static LISTENING: Once = Once::new();
+    // Where signals cannot be heard the file may be left behind, which harms nobody.
+    LISTENING.call_once(|| drop(StopSignals::watch_on_a_thread(remove_unfinished)));
+    let mut unfinished = unfinished();
+    let file = File::create(path)?;
+    unfinished.push(path.to_owned());
+    Ok(file)
+}
+
+/// The file of this name is no longer to be removed.
+fn forget_unfinished(path: &Path) {
+    unfinished().retain(|other| other != path);
+}
+
+async fn remove_unfinished(mut signals: StopSignals) {
+    signals.next().await;
+    // Held to the end: nothing is begun any more.
+    let unfinished = unfinished();
+    for path in unfinished.iter() {
+        let _ = fs::remove_file(path);
+    }
+    tell("error: interrupted: nothing was written");
+    process::exit(1);
 }
 
 /// Where the file of this name stands or would stand, links followed; `None` where it is no file.

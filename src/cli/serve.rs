@@ -14,7 +14,7 @@ use crate::grpc::server_state::ServerState;
 use crate::http::{Http, Told};
 use crate::journal::SET_ASIDE_FLAG;
 use crate::scoring::time::Timestamp;
-use crate::telemetry::{LinesLost, LogFormat, Process, ReloadCounters};
+use crate::telemetry::{LinesLost, LogFormat, Process, ReloadCounters, Sample};
 use crate::{grpc, telemetry};
 
 mod housekeeping;
@@ -112,7 +112,7 @@ async fn serve(
 
     #[cfg(feature = "otlp")]
     let traces = Traces::of(&config.log)?;
-    let server_state = ServerState::logging(config.log.sample.sample());
+    let server_state = ServerState::logging(Sample::one_in(config.log.sample));
     let settings = grpc_settings(&config);
     let auth = settings.auth.clone();
     let counters = Arc::new(ReloadCounters::default());

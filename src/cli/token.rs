@@ -37,8 +37,8 @@ fn name_of_holder(name: &str) -> Result<String, &'static str> {
 }
 
 fn role_named(name: &str) -> Result<Role, String> {
-    let known = Role::ALL.map(Role::name).join(", ");
-    Role::from_name(name).ok_or_else(|| format!("must be one of {known}"))
+    let known: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+    Role::from_name(name).ok_or_else(|| format!("must be one of {}", known.join(", ")))
 }
 
 /// Runs `token`.

@@ -1,12 +1,11 @@
 //! What is logged, and how.
 
-use std::fmt;
 use std::path::Path;
 
+use super::Address;
 use super::names::{LOG_FILTER, LOG_FORMAT, LOG_SAMPLE, OTLP_ENDPOINT};
 use super::sources::Sources;
-use super::{Flags, OtlpEndpoint};
-use crate::telemetry::{LogFilter, LogFormat, Sample};
+use crate::telemetry::{LogFilter, LogFormat};
 
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -15,28 +14,24 @@ pub struct LogSettings {
     pub format: LogFormat,
     /// Which events are.
     pub filter: LogFilter,
-    /// Of how many disturbed payments one is.
-    pub sample: LogSample,
-    /// Where the spans of traced calls are sent, if they are.
-    pub otlp_endpoint: Option<OtlpEndpoint>,
+    /// Of how many payments that are asked about or blocked one is logged; 0: none is.
+    pub sample: u64,
+    /// Where an OpenTelemetry collector takes the spans of traced calls over gRPC, if they are sent.
+    pub otlp_endpoint: Option<String>,
 }
 
 impl LogSettings {
     /// As the sources give them.
-    pub(super) fn load(sources: &mut Sources<'_>, flags: &Flags) -> Self {
+    pub(super) fn load(sources: &mut Sources<'_>) -> Self {
         let format = |text: &str, _: &Path| LogFormat::from_name(text).ok_or(FORMAT_EXPECTED);
         let filter = |text: &str, _: &Path| {
             LogFilter::parse(text).map_err(|bad| format!("{FILTER_EXPECTED}; `{bad}` is none"))
         };
-        let sample = |text: &str, _: &Path| LogSample::parse(text);
-        let otlp = |text: &str, _: &Path| OtlpEndpoint::parse(text);
-        let (format_flag, filter_flag) = (flags.log_format.as_ref(), flags.log_filter.as_ref());
-        let (sample_flag, otlp_flag) = (flags.log_sample.as_ref(), flags.otlp_endpoint.as_ref());
         Self {
-            format: sources.last_or(&LOG_FORMAT, format_flag, format, LogFormat::Pretty),
-            filter: sources.last_or(&LOG_FILTER, filter_flag, filter, LogFilter::default()),
-            sample: sources.last_or(&LOG_SAMPLE, sample_flag, sample, LogSample::default()),
-            otlp_endpoint: sources.last_of(&OTLP_ENDPOINT, otlp_flag, otlp),
+            format: sources.last_or(&LOG_FORMAT, format, LogFormat::Pretty),
+            filter: sources.last_or(&LOG_FILTER, filter, LogFilter::default()),
+            sample: sources.whole(&LOG_SAMPLE, 100),
+            otlp_endpoint: sources.last_of(&OTLP_ENDPOINT, otlp_endpoint),
         }
     }
 }
@@ -48,39 +43,15 @@ pub(super) const FORMAT_EXPECTED: &str = "one of pretty, json";
 pub(super) const FILTER_EXPECTED: &str =
     "levels, such as info or warn,doublecheck=debug (off, error, warn, info, debug, trace)";
 
-/// Of how many payments that are asked about or blocked one is logged; 0: none is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LogSample(u32);
+pub(super) const OTLP_EXPECTED: &str = match cfg!(feature = "otlp") {
+    true => "http://host:port, such as http://127.0.0.1:4317",
+    false => "left out: this program was built without the feature otlp",
+};
 
-impl LogSample {
-    /// What the setting must be.
-    pub(super) const EXPECTED: &str = "a whole number from 0 to 1000000";
-
-    const MAX: u32 = 1_000_000;
-
-    /// Takes `text` as a number of payments.
-    pub(super) fn parse(text: &str) -> Result<Self, &'static str> {
-        match text.parse() {
-            Ok(one_in) if one_in <= Self::MAX => Ok(Self(one_in)),
-            Ok(_) | Err(_) => Err(Self::EXPECTED),
-        }
-    }
-
-    /// The sample to take.
-    #[must_use]
-    pub const fn sample(self) -> Sample {
-        Sample::one_in(self.0)
-    }
-}
-
-impl Default for LogSample {
-    fn default() -> Self {
-        Self(100)
-    }
-}
-
-impl fmt::Display for LogSample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+fn otlp_endpoint(text: &str, _: &Path) -> Result<String, &'static str> {
+    let address = text.strip_prefix("http://").unwrap_or_default();
+    match cfg!(feature = "otlp") && Address::parse(address).is_ok() {
+        true => Ok(text.to_owned()),
+        false => Err(OTLP_EXPECTED),
     }
 }

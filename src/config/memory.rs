@@ -118,21 +118,12 @@ impl MemoryBudget {
 
 impl fmt::Display for MemoryBudget {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.bytes_max {
-            Some(bytes) => Bytes(bytes).fmt(f),
-            None => f.write_str("unlimited"),
-        }
-    }
-}
-
-/// A number of bytes, as a setting may give it.
-struct Bytes(u64);
-
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match UNITS.iter().find(|(_, unit)| self.0.is_multiple_of(*unit)) {
-            Some((name, unit)) => write!(f, "{}{name}", self.0 / unit),
-            None => self.0.fmt(f),
+        let Some(bytes) = self.bytes_max else {
+            return f.write_str("unlimited");
+        };
+        match UNITS.iter().find(|(_, unit)| bytes.is_multiple_of(*unit)) {
+            Some((name, unit)) => write!(f, "{}{name}", bytes / unit),
+            None => bytes.fmt(f),
         }
     }
 }

@@ -3,20 +3,25 @@
 use std::ops::RangeInclusive;
 
 use super::journal::JournalAck;
-use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, LogSample};
+use super::log::{FILTER_EXPECTED, FORMAT_EXPECTED, OTLP_EXPECTED};
 use super::memory::MemoryBudget;
-use super::otlp::OtlpEndpoint;
 use crate::grpc::limits::{Limit, Limits};
 
-/// The names that a setting goes by, and what it takes.
+/// A setting: the names that it goes by, what it takes, and what people are told of it.
 #[derive(Debug)]
 pub(super) struct Setting {
     pub(super) path: &'static str,
     pub(super) variable: &'static str,
     pub(super) flag: &'static str,
+    /// What the flag takes, in a word.
+    value_name: &'static str,
+    /// What it is unless told otherwise, in words.
+    default: Option<&'static str>,
     /// What it must be.
     pub(super) expected: &'static str,
     pub(super) takes: Takes,
+    /// What it is about, in lines.
+    what: &'static [&'static str],
 }
 
 /// What a file may give for a setting.
@@ -36,62 +41,154 @@ impl Setting {
             path: limit.path,
             variable: limit.variable,
             flag: limit.flag,
+            value_name: "NUMBER",
+            default: None,
             expected: limit.expected,
             takes: Takes::Text,
+            what: limit.what,
         }
+    }
+
+    /// What it is about, and how else it can be given.
+    fn help(&self) -> String {
+        let Self { path, variable, .. } = self;
+        let what = self.what.concat();
+        let what = what.trim().trim_end_matches('.');
+        format!("{what} [file: {path}] [env: {variable}]")
     }
 }
 
+/// A flag of the command line that gives a setting.
+#[derive(Debug)]
+pub struct Flag {
+    /// The flag, such as `--threads`.
+    pub name: &'static str,
+    /// What it takes, in a word.
+    pub value_name: &'static str,
+    /// What people are told of it.
+    pub help: String,
+}
+
+/// The flags of all settings.
+pub fn flags() -> impl Iterator<Item = Flag> {
+    let flag = |setting: &Setting, help| Flag {
+        name: setting.flag,
+        value_name: setting.value_name,
+        help,
+    };
+    let settings = SETTINGS.iter().map(move |setting| {
+        let default = setting
+            .default
+            .map(|default| format!(" [default: {default}]"));
+        flag(setting, setting.help() + &default.unwrap_or_default())
+    });
+    let limits = Limits::ALL.iter().map(move |limit| {
+        let setting = Setting::of(limit);
+        let (expected, default) = (limit.expected, limit.default);
+        let help = setting
+            .help()
+            .replacen(" [file: ", &format!(": {expected} [file: "), 1);
+        flag(&setting, format!("{help} [default: {default}]"))
+    });
+    settings.chain(limits)
+}
+
 macro_rules! settings {
-    ($($constant:ident = $path:literal, $variable:literal, $flag:literal, $expected:expr, $takes:expr;)+) => {
+    ($($(#[doc = $what:literal])+ $constant:ident = $path:literal, $variable:literal, $flag:literal,
+        $value_name:literal, $default:expr, $expected:expr, $takes:expr;)+) => {
         $(
+            $(#[doc = $what])+
             pub(super) const $constant: Setting = Setting {
                 path: $path,
                 variable: $variable,
                 flag: $flag,
+                value_name: $value_name,
+                default: $default,
                 expected: $expected,
                 takes: $takes,
+                what: &[$($what),+],
             };
         )+
 
-        /// All of them.
+        /// All of them, in the order in which they are told.
         pub(super) const SETTINGS: &[Setting] = &[$($constant),+];
     };
 }
 
 settings! {
-    GRPC_ADDRESS = "grpc.address", "DOUBLECHECK_GRPC_ADDRESS", "--grpc-address", "a text", Takes::Text;
-    GRPC_INSECURE = "grpc.insecure", "DOUBLECHECK_GRPC_INSECURE", "--insecure", "true or false", Takes::Flag;
-    GRPC_REFLECTION = "grpc.reflection", "DOUBLECHECK_GRPC_REFLECTION", "--grpc-reflection", "true or false",
-        Takes::Flag;
-    TLS_CERTIFICATE = "tls.certificate", "DOUBLECHECK_TLS_CERTIFICATE", "--tls-certificate", "a text", Takes::Text;
-    TLS_KEY = "tls.key", "DOUBLECHECK_TLS_KEY", "--tls-key", "a text", Takes::Text;
-    TLS_CLIENT_CA = "tls.client_ca", "DOUBLECHECK_TLS_CLIENT_CA", "--tls-client-ca", "a text", Takes::Text;
-    AUTH_TOKENS = "auth.tokens", "DOUBLECHECK_AUTH_TOKENS", "--auth-tokens", "a text", Takes::Text;
-    HTTP_ADDRESS = "http.address", "DOUBLECHECK_HTTP_ADDRESS", "--http-address", "a text", Takes::Text;
-    THREADS = "threads", "DOUBLECHECK_THREADS", "--threads", "a whole number from 1 to 1024",
-        Takes::Whole(1..=1_024);
-    DRAIN_GRACE = "drain.grace_ms", "DOUBLECHECK_DRAIN_GRACE_MS", "--drain-grace-ms",
+    /// Where to serve gRPC; port 0 picks a free one
+    GRPC_ADDRESS = "grpc.address", "DOUBLECHECK_GRPC_ADDRESS", "--grpc-address", "HOST:PORT", Some("127.0.0.1:50051"),
+        "a text", Takes::Text;
+    /// Serve gRPC where others than this machine can reach it, without TLS and without asking who they are
+    GRPC_INSECURE = "grpc.insecure", "DOUBLECHECK_GRPC_INSECURE", "--insecure", "true|false", Some("false"),
+        "true or false", Takes::Flag;
+    /// Whether tools may ask what is served
+    GRPC_REFLECTION = "grpc.reflection", "DOUBLECHECK_GRPC_REFLECTION", "--grpc-reflection", "true|false",
+        Some("true"), "true or false", Takes::Flag;
+    /// The certificate to speak TLS with, in PEM, and those between it and a root that clients know
+    TLS_CERTIFICATE = "tls.certificate", "DOUBLECHECK_TLS_CERTIFICATE", "--tls-certificate", "FILE", None,
+        "a text", Takes::Text;
+    /// Its key, in PEM
+    TLS_KEY = "tls.key", "DOUBLECHECK_TLS_KEY", "--tls-key", "FILE", None, "a text", Takes::Text;
+    /// The roots of clients' certificates, in PEM: every client has to show one
+    TLS_CLIENT_CA = "tls.client_ca", "DOUBLECHECK_TLS_CLIENT_CA", "--tls-client-ca", "FILE", None,
+        "a text", Takes::Text;
+    /// The TOML file of tokens, which says who may call what; `doublecheck token` makes one
+    AUTH_TOKENS = "auth.tokens", "DOUBLECHECK_AUTH_TOKENS", "--auth-tokens", "FILE", None, "a text", Takes::Text;
+    /// Where to serve metrics and probes over HTTP; port 0 picks a free one
+    HTTP_ADDRESS = "http.address", "DOUBLECHECK_HTTP_ADDRESS", "--http-address", "HOST:PORT", Some("127.0.0.1:9464"),
+        "a text", Takes::Text;
+    /// How many threads serve calls, 1 to 1024
+    THREADS = "threads", "DOUBLECHECK_THREADS", "--threads", "NUMBER", Some("one for each core"),
+        "a whole number from 1 to 1024", Takes::Whole(1..=1_024);
+    /// For how many milliseconds calls are still taken once health says NOT_SERVING, so that balancers can
+    /// turn away first, 0 to 600000
+    DRAIN_GRACE = "drain.grace_ms", "DOUBLECHECK_DRAIN_GRACE_MS", "--drain-grace-ms", "MILLISECONDS", Some("0"),
         "a whole number of milliseconds from 0 to 600000", Takes::Whole(0..=600_000);
-    DRAIN_DEADLINE = "drain.deadline_s", "DOUBLECHECK_DRAIN_DEADLINE_S", "--drain-deadline-s",
+    /// For how many seconds open calls may go on after that, 0 to 3600
+    DRAIN_DEADLINE = "drain.deadline_s", "DOUBLECHECK_DRAIN_DEADLINE_S", "--drain-deadline-s", "SECONDS", Some("10"),
         "a whole number of seconds from 0 to 3600", Takes::Whole(0..=3_600);
-    DATA_DIR = "data_dir", "DOUBLECHECK_DATA_DIR", "--data-dir", "a text", Takes::Text;
-    JOURNAL_ACK = "journal.ack", "DOUBLECHECK_JOURNAL_ACK", "--journal-ack", JournalAck::EXPECTED, Takes::Text;
+    /// The directory that the journal, its snapshots and the key of confirmation tokens are kept in; one
+    /// process at a time
+    DATA_DIR = "data_dir", "DOUBLECHECK_DATA_DIR", "--data-dir", "DIRECTORY", Some("data"), "a text", Takes::Text;
+    /// What an answer waits for: written (killing the process forgets nothing), synced (losing power
+    /// forgets nothing), or none (nothing is kept, and a restart forgets all)
+    JOURNAL_ACK = "journal.ack", "DOUBLECHECK_JOURNAL_ACK", "--journal-ack", "none|written|synced", Some("written"),
+        JournalAck::EXPECTED, Takes::Text;
+    /// For how many milliseconds a disk may not answer before answers no longer wait for it, 10 to 600000;
+    /// they say `degraded` then, until it works again
     JOURNAL_PATIENCE = "journal.patience_ms", "DOUBLECHECK_JOURNAL_PATIENCE_MS", "--journal-patience-ms",
+        "MILLISECONDS", Some("1000"),
         "a whole number of milliseconds from 10 to 600000", Takes::Whole(10..=600_000);
-    SNAPSHOT_INTERVAL = "snapshot.interval_s", "DOUBLECHECK_SNAPSHOT_INTERVAL_S", "--snapshot-interval-s",
-        "a whole number of seconds from 10 to 86400", Takes::Whole(10..=86_400);
-    SNAPSHOT_JOURNAL = "snapshot.journal_mib", "DOUBLECHECK_SNAPSHOT_JOURNAL_MIB", "--snapshot-journal-mib",
-        "a whole number of MiB from 1 to 1048576", Takes::Whole(1..=1_048_576);
-    MEMORY_BUDGET = "memory.budget", "DOUBLECHECK_MEMORY_BUDGET", "--memory-budget", MemoryBudget::EXPECTED,
-        Takes::Text;
-    LOG_FORMAT = "log.format", "DOUBLECHECK_LOG_FORMAT", "--log-format", FORMAT_EXPECTED, Takes::Text;
-    LOG_FILTER = "log.filter", "DOUBLECHECK_LOG_FILTER", "--log-filter", FILTER_EXPECTED, Takes::Text;
-    LOG_SAMPLE = "log.sample", "DOUBLECHECK_LOG_SAMPLE", "--log-sample", LogSample::EXPECTED, Takes::Text;
-    OTLP_ENDPOINT = "otlp.endpoint", "DOUBLECHECK_OTLP_ENDPOINT", "--otlp-endpoint", OtlpEndpoint::EXPECTED,
-        Takes::Text;
-    POLICY_PATH = "policy.path", "DOUBLECHECK_POLICY", "--policy", "a text", Takes::Text;
-    POLICY_SHADOW = "policy.shadow", "DOUBLECHECK_SHADOW_POLICY", "--shadow-policy", "a text", Takes::Text;
+    /// After how many seconds a snapshot is taken, 10 to 86400
+    SNAPSHOT_INTERVAL = "snapshot.interval_s", "DOUBLECHECK_SNAPSHOT_INTERVAL_S", "--snapshot-interval-s", "SECONDS",
+        Some("900"), "a whole number of seconds from 10 to 86400", Takes::Whole(10..=86_400);
+    /// After how many MiB of journal a snapshot is taken, if that is earlier, 1 to 1048576
+    SNAPSHOT_JOURNAL = "snapshot.journal_mib", "DOUBLECHECK_SNAPSHOT_JOURNAL_MIB", "--snapshot-journal-mib", "MIB",
+        Some("512"), "a whole number of MiB from 1 to 1048576", Takes::Whole(1..=1_048_576);
+    /// How much memory accounts, payees and devices may take, 16MiB or more: bytes, or MiB, GiB, TiB, MB,
+    /// GB, TB
+    MEMORY_BUDGET = "memory.budget", "DOUBLECHECK_MEMORY_BUDGET", "--memory-budget", "BYTES",
+        Some("half of what the machine or the cgroup allows"), MemoryBudget::EXPECTED, Takes::Text;
+    /// How events are logged to standard error: for people, or an object of JSON a line
+    LOG_FORMAT = "log.format", "DOUBLECHECK_LOG_FORMAT", "--log-format", "pretty|json", Some("pretty"),
+        FORMAT_EXPECTED, Takes::Text;
+    /// Which events are logged: a level, or levels by target
+    LOG_FILTER = "log.filter", "DOUBLECHECK_LOG_FILTER", "--log-filter", "LEVELS", Some("info"),
+        FILTER_EXPECTED, Takes::Text;
+    /// Of how many payments that are asked about or blocked one is logged, 0 to 1000000; 0: none
+    LOG_SAMPLE = "log.sample", "DOUBLECHECK_LOG_SAMPLE", "--log-sample", "COUNT", Some("100"),
+        "a whole number from 0 to 1000000", Takes::Whole(0..=1_000_000);
+    /// Where an OpenTelemetry collector takes the spans of calls whose caller records a trace; only in builds
+    /// with the feature otlp
+    OTLP_ENDPOINT = "otlp.endpoint", "DOUBLECHECK_OTLP_ENDPOINT", "--otlp-endpoint", "http://HOST:PORT",
+        Some("nowhere"), OTLP_EXPECTED, Takes::Text;
+    /// The policy: balanced, cautious or lenient, or a TOML file of thresholds and weights
+    POLICY_PATH = "policy.path", "DOUBLECHECK_POLICY", "--policy", "NAME|FILE", Some("balanced"),
+        "a text", Takes::Text;
+    /// A second policy that is asked beside the first and never obeyed: what would it have decided?
+    POLICY_SHADOW = "policy.shadow", "DOUBLECHECK_SHADOW_POLICY", "--shadow-policy", "NAME|FILE", None,
+        "a text", Takes::Text;
 }
 
 /// Variables of the environment that are no settings: what the program is run and called with, and how its

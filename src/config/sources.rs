@@ -15,16 +15,20 @@ use crate::scoring::policy::{Problem as SettingProblem, nearest};
 /// The environment, by variable.
 pub type Environment = BTreeMap<String, String>;
 
+/// What flags of the command line give, each by its name, such as `--threads`.
+pub type Flags = BTreeMap<&'static str, String>;
+
 /// Where settings come from, what they come to, and what is wrong with them so far.
 pub(super) struct Sources<'a> {
     file: Option<Document>,
     environment: &'a Environment,
+    flags: &'a Flags,
     pub(super) effective: Vec<Effective>,
     pub(super) faults: Vec<Fault>,
 }
 
 impl<'a> Sources<'a> {
-    pub(super) fn new(file: Option<&Path>, environment: &'a Environment) -> Self {
+    pub(super) fn new(file: Option<&Path>, environment: &'a Environment, flags: &'a Flags) -> Self {
         let (file, mut faults) = match file.map(Document::read) {
             None => (None, Vec::new()),
             Some(Ok(document)) => (Some(document), Vec::new()),
@@ -35,6 +39,7 @@ impl<'a> Sources<'a> {
         Self {
             file,
             environment,
+            flags,
             effective: Vec::new(),
             faults,
         }
@@ -45,72 +50,61 @@ impl<'a> Sources<'a> {
     pub(super) fn last_of<T: Display, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
-        flag: Option<&String>,
         parse: impl Fn(&str, &Path) -> Result<T, E>,
     ) -> Option<T> {
-        self.last_shown(setting, flag, parse, T::to_string)
+        self.last_shown(setting, parse, T::to_string)
     }
 
     /// The same, or `default` where nobody gives it.
     pub(super) fn last_or<T: Display, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
-        flag: Option<&String>,
         parse: impl Fn(&str, &Path) -> Result<T, E>,
         default: T,
     ) -> T {
-        let last = self.last_of(setting, flag, parse);
+        let last = self.last_of(setting, parse);
         last.unwrap_or_else(|| self.defaulted(default))
     }
 
     /// A whole number within the bounds of `setting`.
-    pub(super) fn whole(&mut self, setting: &Setting, flag: Option<&String>, default: u64) -> u64 {
+    pub(super) fn whole(&mut self, setting: &Setting, default: u64) -> u64 {
         let parse = |text: &str, _: &Path| match (text.parse(), &setting.takes) {
             (Ok(number), Takes::Whole(range)) if range.contains(&number) => Ok(number),
             (_, _) => Err(setting.expected),
         };
-        self.last_or(setting, flag, parse, default)
+        self.last_or(setting, parse, default)
     }
 
     /// True or false.
-    pub(super) fn flag(&mut self, setting: &Setting, flag: Option<&String>, default: bool) -> bool {
+    pub(super) fn flag(&mut self, setting: &Setting, default: bool) -> bool {
         let parse = |text: &str, _: &Path| text.parse().map_err(|_| setting.expected);
-        self.last_or(setting, flag, parse, default)
+        self.last_or(setting, parse, default)
     }
 
-    /// The limits, each as the last source has it; `flags` give theirs by flag.
-    pub(super) fn limits(&mut self, flags: &[(&str, String)]) -> Limits {
+    /// The limits, each as the last source has it.
+    pub(super) fn limits(&mut self) -> Limits {
         let mut limits = Limits::default();
         for limit in Limits::ALL {
-            let flag = flags.iter().find(|(flag, _)| *flag == limit.flag);
-            let flag = flag.map(|(_, text)| text);
             let parse = |text: &str, _: &Path| limit.parse(text);
-            limits.set(
-                limit,
-                self.last_or(&Setting::of(limit), flag, parse, limit.default),
-            );
+            let number = self.last_or(&Setting::of(limit), parse, limit.default);
+            limits.set(limit, number);
         }
         limits
     }
 
     /// The path of a file or directory.
-    pub(super) fn path(&mut self, setting: &Setting, flag: Option<&String>) -> Option<PathBuf> {
+    pub(super) fn path(&mut self, setting: &Setting) -> Option<PathBuf> {
         let parse = |text: &str, folder: &Path| match text {
             "" => Err("a path"),
             text => Ok(folder.join(text)),
         };
         let show = |path: &PathBuf| path.display().to_string();
-        self.last_shown(setting, flag, parse, show)
+        self.last_shown(setting, parse, show)
     }
 
     /// The same, or `default` where nobody gives it.
-    pub(super) fn path_or(
-        &mut self,
-        setting: &Setting,
-        flag: Option<&String>,
-        default: &str,
-    ) -> PathBuf {
-        let last = self.path(setting, flag);
+    pub(super) fn path_or(&mut self, setting: &Setting, default: &str) -> PathBuf {
+        let last = self.path(setting);
         last.unwrap_or_else(|| PathBuf::from(self.defaulted(default.to_owned())))
     }
 
@@ -142,7 +136,6 @@ impl<'a> Sources<'a> {
     fn last_shown<T, E: Into<Cow<'static, str>>>(
         &mut self,
         setting: &Setting,
-        flag: Option<&String>,
         parse: impl Fn(&str, &Path) -> Result<T, E>,
         show: impl Fn(&T) -> String,
     ) -> Option<T> {
@@ -182,7 +175,7 @@ impl<'a> Sources<'a> {
         if let Some(text) = variable.filter(|text| !text.is_empty()) {
             outside(text, Place::Variable(setting.variable.to_owned()));
         }
-        if let Some(text) = flag {
+        if let Some(text) = self.flags.get(setting.flag) {
             outside(text, Place::Flag(setting.flag));
         }
         let (last, place) = last.unzip();

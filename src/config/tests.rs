@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::*;
 use crate::scoring::policy::{Policy, Preset};
 
-mod named;
-
 /// An empty folder of this test's own.
 pub(super) fn scratch_dir() -> PathBuf {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -21,6 +19,18 @@ struct Given<'a> {
     file: &'a str,
     variables: &'a [(&'a str, &'a str)],
     flags: Flags,
+}
+
+fn flag(name: &'static str, text: &str) -> Flags {
+    Flags::from([(name, text.to_owned())])
+}
+
+/// Loads a file and nothing else; tells the faults.
+fn load_file(file: &str) -> Result<Config, Vec<String>> {
+    load(&Given {
+        file,
+        ..Given::default()
+    })
 }
 
 /// Loads and tells the faults, with the folder cut off.
@@ -69,10 +79,8 @@ fn later_sources_win() {
     let file = "[grpc]\naddress = \"file:1\"\n";
     let variables = &[("DOUBLECHECK_GRPC_ADDRESS", "environment:2")];
     let address = |variables, flag: Option<&str>| {
-        let flags = Flags {
-            grpc_address: flag.map(str::to_owned),
-            ..Flags::default()
-        };
+        let flags = flag.map(|flag| ("--grpc-address", flag.to_owned()));
+        let flags = flags.into_iter().collect();
         let config = load(&Given {
             file,
             variables,
@@ -90,20 +98,13 @@ fn later_sources_win() {
 #[test]
 fn threads_are_a_number_or_the_text_of_one() {
     for file in ["threads = 3", "threads = \"3\""] {
-        let config = load(&Given {
-            file,
-            ..Given::default()
-        })
-        .unwrap();
+        let config = load_file(file).unwrap();
         assert_eq!(config.threads.get(), 3, "{file}");
     }
     let faults = load(&Given {
         file: "threads = 1.5\n",
         variables: &[("DOUBLECHECK_THREADS", "0")],
-        flags: Flags {
-            threads: Some("1025".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--threads", "1025"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -118,21 +119,14 @@ fn threads_are_a_number_or_the_text_of_one() {
 #[test]
 fn a_memory_budget_is_a_number_of_bytes_or_has_a_unit() {
     for file in ["[memory]\nbudget = \"64MiB\"", "memory.budget = 67108864"] {
-        let config = load(&Given {
-            file,
-            ..Given::default()
-        })
-        .unwrap();
+        let config = load_file(file).unwrap();
         assert_eq!(config.memory_budget.bytes_max(), Some(64 << 20), "{file}");
     }
     let expected = MemoryBudget::EXPECTED;
     let faults = load(&Given {
         file: "[memory]\nbudget = 0.5\n",
         variables: &[("DOUBLECHECK_MEMORY_BUDGET", "much")],
-        flags: Flags {
-            memory_budget: Some("1MiB".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--memory-budget", "1MiB"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -147,11 +141,7 @@ fn a_memory_budget_is_a_number_of_bytes_or_has_a_unit() {
 #[test]
 fn a_policy_lies_beside_the_file_that_names_it() {
     let file = "policy.path = \"strict.toml\"";
-    let config = load(&Given {
-        file,
-        ..Given::default()
-    })
-    .unwrap();
+    let config = load_file(file).unwrap();
     assert!(
         config
             .contents
@@ -166,11 +156,7 @@ fn a_policy_lies_beside_the_file_that_names_it() {
 #[test]
 fn policy_and_shadow_may_be_presets_or_files() {
     let file = "[policy]\npath = \"lenient\"\nshadow = \"strict.toml\"\n";
-    let config = load(&Given {
-        file,
-        ..Given::default()
-    })
-    .unwrap();
+    let config = load_file(file).unwrap();
     assert_eq!(
         *config.contents.policies.primary(),
         Preset::Lenient.policy()
@@ -197,11 +183,7 @@ fn policy_and_shadow_may_be_presets_or_files() {
 #[test]
 fn faults_of_policy_and_shadow_are_told_at_once() {
     let file = "[policy]\npath = \"bad.toml\"\nshadow = \"none.toml\"\n";
-    let faults = load(&Given {
-        file,
-        ..Given::default()
-    })
-    .unwrap_err();
+    let faults = load_file(file).unwrap_err();
     assert_eq!(faults.len(), 2, "{faults:?}");
     assert!(faults[0].starts_with("bad.toml:2:16: "), "{faults:?}");
     let told = "doublecheck.toml:3:10: policy.shadow: none.toml: cannot be read: ";
@@ -213,10 +195,7 @@ fn every_fault_of_every_source_is_told_at_once() {
     let faults = load(&Given {
         file: "[grpc]\naddres = \"localhost:1\"\naddress = 50051\n[policy]\npath = \"bad.toml\"\n",
         variables: &[("DOUBLECHECK_GRPC_ADDRESS", "localhost")],
-        flags: Flags {
-            grpc_address: Some("::1:99999".to_owned()),
-            ..Flags::default()
-        },
+        flags: flag("--grpc-address", "::1:99999"),
     });
     assert_eq!(
         faults.unwrap_err(),
@@ -233,10 +212,7 @@ fn every_fault_of_every_source_is_told_at_once() {
 #[test]
 fn sections_are_tables_and_may_be_empty() {
     let file = "grpc = 1\n[policy]\n";
-    let faults = load(&Given {
-        file,
-        ..Given::default()
-    });
+    let faults = load_file(file);
     assert_eq!(
         faults.unwrap_err(),
         ["doublecheck.toml:1:8: grpc: must be a table"]
@@ -260,10 +236,7 @@ fn a_file_that_is_not_there_is_a_fault() {
 #[test]
 fn every_setting_tells_who_gave_it() {
     let file = "threads = 3\n[grpc]\nreflection = false\n[snapshot]\ninterval_s = 60\n";
-    let flags = Flags {
-        snapshot_interval_s: Some("70".to_owned()),
-        ..Flags::default()
-    };
+    let flags = flag("--snapshot-interval-s", "70");
     let variables = &[("DOUBLECHECK_DRAIN_GRACE_MS", "250")];
     let config = load(&Given {
         file,
@@ -313,10 +286,7 @@ fn a_mistyped_variable_is_a_fault() {
 #[test]
 fn an_open_door_is_refused_wherever_it_was_asked_for() {
     let faults = |file: &str| {
-        let loaded = load(&Given {
-            file,
-            ..Given::default()
-        });
+        let loaded = load_file(file);
         loaded.map_or_else(|faults| faults, |_| Vec::new())
     };
     let door = format!("doublecheck.toml:2:11: grpc.address: {OPEN_DOOR}");
@@ -335,10 +305,7 @@ fn an_open_door_is_refused_wherever_it_was_asked_for() {
 fn calls_and_metrics_are_served_at_two_addresses() {
     let faults = |grpc: &str, http: &str| {
         let file = format!("[grpc]\naddress = \"{grpc}\"\n[http]\naddress = \"{http}\"\n");
-        let loaded = load(&Given {
-            file: &file,
-            ..Given::default()
-        });
+        let loaded = load_file(&file);
         loaded.map_or_else(|faults| faults, |_| Vec::new())
     };
     let told = "doublecheck.toml:4:11: http.address: must be another one than grpc.address";
@@ -351,10 +318,7 @@ fn calls_and_metrics_are_served_at_two_addresses() {
 #[test]
 fn limits_come_from_every_source_and_each_fault_names_its_own() {
     let limits = |file, variables, flag: &str| {
-        let flags = Flags {
-            limits: vec![("--limits-connections", flag.to_owned())],
-            ..Flags::default()
-        };
+        let flags = Flags::from([("--limits-connections", flag.to_owned())]);
         let given = Given {
             file,
             variables,
@@ -382,4 +346,40 @@ fn limits_come_from_every_source_and_each_fault_names_its_own() {
             "DOUBLECHECK_ADMISSION_QUEUE_MS: must be a whole number from 1 to 60000",
         ]
     );
+}
+
+#[test]
+fn a_certificate_and_its_key_are_given_together() {
+    let faults = |file: &str| load_file(file).unwrap_err();
+    let told = faults("[tls]\ncertificate = \"a.pem\"\n");
+    let expected = "doublecheck.toml:2:15: tls.certificate: takes tls.key beside it";
+    assert_eq!(told, [expected]);
+    let told = faults("[tls]\nkey = \"a.key\"\n");
+    let expected = "doublecheck.toml:2:7: tls.key: takes tls.certificate beside it";
+    assert_eq!(told, [expected]);
+    let told = faults("[tls]\nclient_ca = \"a.pem\"\n");
+    let beside = "takes tls.certificate and tls.key beside it";
+    assert_eq!(
+        told,
+        [format!("doublecheck.toml:2:13: tls.client_ca: {beside}")]
+    );
+    let told = faults("[tls]\ncertificate = \"a.pem\"\nkey = \"a.key\"\n");
+    let expected = "doublecheck.toml:2:15: tls.certificate: a.pem: cannot be read: ";
+    assert!(told[0].starts_with(expected), "{told:?}");
+}
+
+#[test]
+fn a_file_that_is_no_good_is_told_with_the_setting_that_names_it_and_its_place() {
+    let flags = flag("--auth-tokens", "no-tokens.toml");
+    let variables = &[("DOUBLECHECK_POLICY", "none.toml")];
+    let told = load(&Given {
+        variables,
+        flags,
+        ..Given::default()
+    });
+    let told = told.unwrap_err();
+    let policy = "DOUBLECHECK_POLICY: none.toml: cannot be read: ";
+    assert!(told[0].starts_with(policy), "{told:?}");
+    let tokens = "--auth-tokens: no-tokens.toml: cannot be read: ";
+    assert!(told[1].starts_with(tokens), "{told:?}");
 }

@@ -340,13 +340,7 @@ macro_rules! footprints {
     };
 }
 
-footprints! { PayeeMemory, AccountId, PayeeId, DeviceId }
-
-impl Footprint for DeviceMemory {
-    fn heap_bytes(&self) -> usize {
-        0
-    }
-}
+footprints! { PayeeMemory, DeviceMemory, AccountId, PayeeId, DeviceId }
 
 #[cfg(test)]
 mod tests {

@@ -59,3 +59,18 @@ impl Keys<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_is_on_one_cache_line_a_payee_on_four_and_an_account_on_six() {
+        let slots = [
+            Store::<DeviceId, Logged<DeviceMemory>>::SLOT_BYTES,
+            Store::<PayeeId, Logged<PayeeMemory>>::SLOT_BYTES,
+            Store::<AccountId, Logged<Account>>::SLOT_BYTES,
+        ];
+        assert_eq!(slots, [1, 4, 6].map(|lines| 64 * lines));
+    }
+}

@@ -49,7 +49,7 @@ use activity::WatchedSocket;
 use http2::Http2Connection;
 pub(super) use http2::spawn_unless_ready;
 use lifetime::{Lifetime, Verdict};
-use preface::{NoPreface, Rewound};
+use preface::NoPreface;
 use waste::Waste;
 
 /// How long to wait before accepting again after an error: most likely the process is out of file descriptors.
@@ -254,7 +254,7 @@ impl Server {
     /// Waits for the HTTP/2 preface on `io`. Nothing is allocated for the connection before it is whole.
     async fn await_preface(
         self,
-        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        mut io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
         peer: Peer,
     ) -> ConnectionClosed {
@@ -262,12 +262,12 @@ impl Server {
         // During shutdown too: a connection accepted before it is served, and then asked to leave.
         let preface = tokio::select! {
             biased;
-            preface = preface::read(io) => preface,
+            preface = preface::read(&mut io) => preface,
             () = &mut handshake => Err(NoPreface::Slow),
         };
         let closed = match preface {
             // Boxed, so that the large future takes no memory while the preface is waited for.
-            Ok(io) => {
+            Ok(()) => {
                 return Box::pin(self.serve_http2(io, certificate, peer, handshake)).await;
             }
             Err(NoPreface::NotHttp2) => ConnectionClosed::NotHttp2,
@@ -278,11 +278,12 @@ impl Server {
         closed
     }
 
-    /// Serves HTTP/2 on `io` until the client closes it, it has to be closed, or the client has left after being
-    /// asked to. The client's SETTINGS must come before what is left of the `handshake` timer runs out.
+    /// Serves HTTP/2 on `io`, of which the preface was read, until the client closes it, it has to be closed, or
+    /// the client has left after being asked to. The client's SETTINGS must come before what is left of the
+    /// `handshake` timer runs out.
     async fn serve_http2(
         self,
-        io: Rewound<impl AsyncRead + AsyncWrite + Unpin + Send + 'static>,
+        io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
         certificate: Option<Fingerprint>,
         peer: Peer,
         handshake: Pin<Box<Sleep>>,

@@ -143,7 +143,8 @@ impl From<Fault> for Status {
             Fault::Refused(Refusal::Conflict(fields)) => {
                 let paths = paths(&fields);
                 let message = format!("payment.payment_id was used before with other {paths}");
-                refused(Code::AlreadyExists, message, "PAYMENT_ID_CONFLICT", paths)
+                let reason = "PAYMENT_ID_CONFLICT";
+                refused_for_fields(Code::AlreadyExists, message, reason, paths)
             }
             Fault::Refused(Refusal::Token(fault)) => {
                 let paths = match &fault {
@@ -151,11 +152,11 @@ impl From<Fault> for Status {
                     TokenFault::Wrong | TokenFault::Spent | TokenFault::Expired => String::new(),
                 };
                 let code = Code::FailedPrecondition;
-                refused(code, fault.to_string(), fault.reason(), paths)
+                refused_for_fields(code, fault.to_string(), fault.reason(), paths)
             }
             Fault::Unknown => {
-                let message = "the account has no such payment that is remembered".to_owned();
-                refused(Code::NotFound, message, "PAYMENT_UNKNOWN", String::new())
+                let message = "the account has no such payment that is remembered";
+                refused(Code::NotFound, message, "PAYMENT_UNKNOWN")
             }
             Fault::Denied(denial) => {
                 let code = match denial {
@@ -164,27 +165,20 @@ impl From<Fault> for Status {
                         Code::Unauthenticated
                     }
                 };
-                refused(code, denial.to_string(), denial.reason(), String::new())
+                refused(code, denial.to_string(), denial.reason())
             }
             Fault::Recovering => {
-                let message = "the state is still being read back".to_owned();
-                later(refused(
-                    Code::Unavailable,
-                    message,
-                    "RECOVERING",
-                    String::new(),
-                ))
+                let message = "the state is still being read back";
+                later(refused(Code::Unavailable, message, "RECOVERING"))
             }
             Fault::Busy(why) => busy(why),
             Fault::DeadlineExceeded => {
-                let message = "the time for the answer is over".to_owned();
-                let code = Code::DeadlineExceeded;
-                refused(code, message, "DEADLINE_EXCEEDED", String::new())
+                let message = "the time for the answer is over";
+                refused(Code::DeadlineExceeded, message, "DEADLINE_EXCEEDED")
             }
             Fault::Unfinished(time) => {
                 let message = format!("the message has not come whole within {time:?}");
-                let code = Code::DeadlineExceeded;
-                refused(code, message, "MESSAGE_UNFINISHED", String::new())
+                refused(Code::DeadlineExceeded, message, "MESSAGE_UNFINISHED")
             }
             Fault::Misrouted => {
                 let message = format!("the header {HEADER} names another account");
@@ -193,13 +187,13 @@ impl From<Fault> for Status {
                 refused_naming(code, message, "ACCOUNT_HEADER_MISMATCH", named)
             }
             Fault::NotPosted => {
-                let message = "a call of gRPC is a POST".to_owned();
-                refused(Code::InvalidArgument, message, "NOT_GRPC", String::new())
+                let message = "a call of gRPC is a POST";
+                refused(Code::InvalidArgument, message, "NOT_GRPC")
             }
             Fault::NotGrpc => {
                 let message = "content-type must be application/grpc or application/grpc+proto";
                 let named = Some(("header", "content-type".to_owned()));
-                refused_naming(Code::InvalidArgument, message.to_owned(), "NOT_GRPC", named)
+                refused_naming(Code::InvalidArgument, message, "NOT_GRPC", named)
             }
         }
     }
@@ -247,8 +241,7 @@ fn busy(why: CallRefused) -> Status {
             "OVERLOADED",
         ),
     };
-    let code = Code::ResourceExhausted;
-    later(refused(code, message.to_owned(), reason, String::new()))
+    later(refused(Code::ResourceExhausted, message, reason))
 }
 
 fn invalid(request: InvalidRequest) -> Status {
@@ -273,15 +266,19 @@ fn invalid(request: InvalidRequest) -> Status {
     status(Code::InvalidArgument, said.join("; "), detail)
 }
 
+fn refused(code: Code, message: impl Into<String>, reason: &str) -> Status {
+    refused_naming(code, message, reason, None)
+}
+
 /// `fields` that are at fault are named in the metadata.
-fn refused(code: Code, message: String, reason: &str, fields: String) -> Status {
+fn refused_for_fields(code: Code, message: String, reason: &str, fields: String) -> Status {
     let named = (!fields.is_empty()).then_some(("fields", fields));
     refused_naming(code, message, reason, named)
 }
 
 fn refused_naming(
     code: Code,
-    message: String,
+    message: impl Into<String>,
     reason: &str,
     named: Option<(&str, String)>,
 ) -> Status {
@@ -295,7 +292,7 @@ fn refused_naming(
         type_url: ErrorInfo::TYPE_URL.to_owned(),
         value: info.encode_to_vec(),
     };
-    status(code, message, detail)
+    status(code, message.into(), detail)
 }
 
 /// Adds when to try again.

@@ -7,6 +7,7 @@
 //! [`Account::score`]: crate::scoring::account::Account::score
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use crate::scoring::account::Scored;
@@ -14,7 +15,7 @@ use crate::scoring::assessment::{Confirmation, Decision};
 use crate::scoring::confirmation::PresentedToken;
 use crate::scoring::memory::{RiskChange, Surroundings};
 use crate::scoring::outcome::Outcome;
-use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
+use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId, named};
 use crate::scoring::policy::{Policies, Policy, Preset, Value};
 use crate::scoring::time::Timestamp;
 
@@ -215,37 +216,17 @@ impl PolicyText {
     }
 }
 
-/// A kind of event.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum EventKind {
-    /// [`Event::PaymentScored`]
-    PaymentScored,
-    /// [`Event::OutcomeReported`]
-    OutcomeReported,
-    /// [`Event::Evicted`]
-    Evicted,
-    /// [`Event::PolicyInForce`]
-    PolicyInForce,
-}
-
-impl EventKind {
-    /// Every one of them.
-    pub const ALL: [Self; 4] = [
-        Self::PaymentScored,
-        Self::OutcomeReported,
-        Self::Evicted,
-        Self::PolicyInForce,
-    ];
-
-    /// Its name, as programs read it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::PaymentScored => "payment_scored",
-            Self::OutcomeReported => "outcome_reported",
-            Self::Evicted => "evicted",
-            Self::PolicyInForce => "policy_in_force",
-        }
+named! {
+    /// A kind of event.
+    EventKind {
+        /// [`Event::PaymentScored`]
+        PaymentScored = "payment_scored",
+        /// [`Event::OutcomeReported`]
+        OutcomeReported = "outcome_reported",
+        /// [`Event::Evicted`]
+        Evicted = "evicted",
+        /// [`Event::PolicyInForce`]
+        PolicyInForce = "policy_in_force",
     }
 }
 

@@ -4,13 +4,13 @@
 //! looks at the account, and they are updated after it.
 
 use super::hash::hash_of;
-use super::heap;
 use super::money::Money;
 use super::outcome::{Outcome, PayeeRisk};
 use super::payment::{AccountId, PaymentId};
 use super::policy::Policy;
 use super::time::{Span, Timestamp, remaining_share};
 
+mod device;
 mod distinct;
 mod image;
 mod known_reports;
@@ -18,17 +18,16 @@ mod level;
 mod paid;
 mod reports;
 
+pub use device::{DeviceFacts, DeviceMemory};
 use distinct::{Distinct, RecentAccounts, twice};
-use known_reports::{Known, KnownReports, Marked};
+use known_reports::{Known, Marked};
 pub use level::{AmountLevel, AmountLevelParts, PriceLevel};
 use paid::{HalfLives, Paid};
 use reports::FadingReports;
 pub use reports::Reports;
 
-/// How long one period of "recent" is for a device: recent means this period and the one before.
-const DEVICE_PERIOD: Span = Span::from_hours(24);
-
-/// The same for a payee: collectors of stolen money are paid for some days before they move on.
+/// How long one period of "recent" is for a payee: recent means this period and the one before. Collectors of stolen
+/// money are paid for some days before they move on.
 const PAYEE_PERIOD: Span = Span::from_days(3);
 
 /// How long a payee counts as new to everybody: what is usual for it is not known before.
@@ -66,13 +65,6 @@ pub struct PayeeFacts {
     pub reports_lately: Reports,
 }
 
-/// What is known of a device.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct DeviceFacts {
-    /// How many accounts paid from it in the last one to two days, about.
-    pub accounts_recent: u32,
-}
-
 /// What all accounts know of one payee.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PayeeMemory {
@@ -83,12 +75,7 @@ pub struct PayeeMemory {
     amounts: AmountLevel,
     prices: PriceLevel,
     reports: FadingReports,
-    reports_lately: FadingReports,
     paid: Paid,
-    /// The account that last reported a fraud.
-    last_reporter: Option<Payer>,
-    /// Boxed, as few payees have any.
-    known_reports: Option<Box<KnownReports>>,
     last_told: Timestamp,
 }
 
@@ -130,12 +117,7 @@ impl PayeeMemory {
     /// What a decision may read, as of `now`.
     #[must_use]
     pub fn facts(&self, policy: &Policy, now: Timestamp) -> PayeeFacts {
-        let memory = &policy.memory;
-        let mut reports = [
-            self.reports.at(memory.reports_half_life_ms, now),
-            self.reports_lately
-                .at(memory.reports_lately_half_life_ms, now),
-        ];
+        let mut reports = self.reports.at(half_lives(policy), now);
         // Few payees were ever reported, and only their rate is asked for.
         if self.reports.has_bad_news() {
             reports = self.paid.settle(reports, half_lives(policy), now);
@@ -155,9 +137,8 @@ impl PayeeMemory {
 
     /// How many bytes it has allocated.
     #[must_use]
-    pub fn heap_bytes(&self) -> usize {
-        let known_reports = self.known_reports.is_some();
-        heap::bytes_of::<KnownReports>(usize::from(known_reports))
+    pub const fn heap_bytes(&self) -> usize {
+        self.reports.heap_bytes()
     }
 
     /// What is lost by forgetting it.
@@ -228,8 +209,7 @@ impl PayeeMemory {
     ) {
         let payer = Payer::of(account_id);
         let marked = Marked::of(payer, payment_id);
-        let known_reports = self.known_reports.as_ref();
-        let known = known_reports.and_then(|known_reports| known_reports.of(marked));
+        let known = self.reports.known().and_then(|known| known.of(marked));
         let after = outcome.payee_risk();
         let stands = |known: Known| after != PayeeRisk::None && after <= known.says();
         if outcome == Outcome::Unknown || known.is_some_and(stands) {
@@ -255,14 +235,11 @@ impl PayeeMemory {
         now: Timestamp,
     ) -> Option<Known> {
         self.last_told = self.last_told.max(now);
-        let memory = &policy.memory;
-        if change.after == PayeeRisk::Strong && self.last_reporter.replace(payer) == Some(payer) {
+        if change.after == PayeeRisk::Strong && self.reports.is_reported_again(payer) {
             // A victim of a takeover reports everything that was paid from the account: one incident, not many.
             return Some(Known::MoreFraud);
         }
-        self.reports.note(change, memory.reports_half_life_ms, now);
-        self.reports_lately
-            .note(change, memory.reports_lately_half_life_ms, now);
+        self.reports.note(change, half_lives(policy), now);
         match change.after {
             PayeeRisk::None => None,
             PayeeRisk::Good => Some(Known::Good),
@@ -273,10 +250,8 @@ impl PayeeMemory {
 
     fn know(&mut self, marked: Marked, known: Option<Known>) {
         if known.is_some() {
-            self.known_reports
-                .get_or_insert_default()
-                .set(marked, known);
-        } else if let Some(known_reports) = &mut self.known_reports {
+            self.reports.known_or_new().set(marked, known);
+        } else if let Some(known_reports) = self.reports.known_mut() {
             known_reports.set(marked, None);
         }
     }
@@ -289,56 +264,12 @@ const fn half_lives(policy: &Policy) -> HalfLives {
     }
 }
 
-/// What all accounts know of one device.
-#[derive(Debug, Clone, PartialEq, Default)]
-pub struct DeviceMemory {
-    recent: RecentAccounts,
-    last_used: Timestamp,
-}
-
-impl DeviceMemory {
-    /// What a decision may read, as of `now`.
-    #[must_use]
-    pub fn facts(&self, now: Timestamp) -> DeviceFacts {
-        DeviceFacts {
-            accounts_recent: self.recent.estimate(DEVICE_PERIOD, now),
-        }
-    }
-
-    /// Learns that `payer` is paying from this device.
-    pub fn note_payer(&mut self, payer: Payer, now: Timestamp) {
-        self.recent.advance(DEVICE_PERIOD, now);
-        self.recent.insert(payer.hash);
-        self.last_used = self.last_used.max(now);
-    }
-
-    /// When it was last written to.
-    #[must_use]
-    pub const fn last_used(&self) -> Timestamp {
-        self.last_used
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn account(n: u32) -> AccountId {
         AccountId::new(format!("account-{n}")).unwrap()
-    }
-
-    #[test]
-    fn recent_means_this_period_and_the_one_before() {
-        let mut memory = DeviceMemory::default();
-        let day = |n: i64| Timestamp::from_unix_ms(n * DEVICE_PERIOD.ms());
-        let payer = |n| Payer::of(&account(n));
-        memory.note_payer(payer(1), day(10));
-        assert_eq!(memory.facts(day(10)).accounts_recent, 1);
-        memory.note_payer(payer(2), day(11));
-        assert_eq!(memory.facts(day(11)).accounts_recent, 2);
-        memory.note_payer(payer(3), day(12));
-        assert_eq!(memory.facts(day(12)).accounts_recent, 2);
-        assert_eq!(memory.facts(day(20)).accounts_recent, 0);
     }
 
     const NOW: Timestamp = Timestamp::from_unix_ms(0);

@@ -54,11 +54,7 @@ pub struct Dropped {
 pub struct Window {
     records: Records,
     tags: TagsApart,
-    /// The total size of the details before the first that is kept; wraps around.
-    details_before: u32,
     running: Running,
-    /// How many of the oldest records have been handed out by [`settle_next`](Window::settle_next).
-    settled: u32,
     /// Until then, payments are missing that were forgotten early.
     cut_short_until: Timestamp,
 }
@@ -68,9 +64,7 @@ impl Default for Window {
         Self {
             records: Records::default(),
             tags: TagsApart::default(),
-            details_before: 0,
             running: Running::default(),
-            settled: 0,
             cut_short_until: Self::NEVER_CUT_SHORT,
         }
     }
@@ -257,7 +251,7 @@ impl Window {
         let entry = Entry {
             score_time: decided.score_time,
             money: submission.payment.money,
-            detail: self.details_end(),
+            detail: self.records.details_ends().1,
             outcome_after_ms: 0,
             tags: Tags::of(submission),
             payee_tag: submission.payee_id.tag,
@@ -282,56 +276,28 @@ impl Window {
 
     /// Removes a record as if it had never been: because it is decided anew, or forgotten early.
     pub fn take(&mut self, nth: usize) {
-        let begin = |nth: usize| Some(self.records.entries().get(nth)?.detail);
-        let Some(from) = begin(nth) else {
-            return;
-        };
-        let to = begin(nth.saturating_add(1)).unwrap_or_else(|| self.details_end());
-        let place = |begin: u32| begin.wrapping_sub(self.details_before) as usize;
-        let detail = place(from)..place(to);
         self.tags.remove(nth);
-        let Some(entry) = self.records.remove(nth, detail) else {
-            return;
-        };
-        self.running.take(nth, Tally::of(&entry));
-        if nth < self.settled as usize {
-            self.settled = self.settled.saturating_sub(1);
+        if let Some(entry) = self.records.remove(nth) {
+            self.running.take(nth, Tally::of(&entry));
         }
     }
 
     /// The index of the oldest record that is older than `span` and was not handed out here before.
     pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<usize> {
-        let nth = self.settled as usize;
+        let nth = self.records.settled();
         let entry = self.records.entries().get(nth)?;
         if entry.score_time.within(span, now) {
             return None;
         }
-        self.settled = self.settled.saturating_add(1);
+        self.records.settle_next();
         Some(nth)
     }
 
     /// Forgets the oldest `count` records, which no total counts any more.
     fn forget_oldest(&mut self, count: usize) {
         self.tags.forget(count);
-        let left_from = match self.records.entries().get(count) {
-            Some(entry) => entry.detail,
-            None => self.details_end(),
-        };
-        let freed = left_from.wrapping_sub(self.details_before);
-        self.records.forget(count, freed as usize, KEPT_BYTES);
-        // An empty window equals one that never held anything.
-        self.details_before = match self.records.len() {
-            0 => 0,
-            _ => left_from,
-        };
+        self.records.forget(count, KEPT_BYTES);
         self.running.move_down(count);
-        let count = u32::try_from(count).unwrap_or(u32::MAX);
-        self.settled = self.settled.saturating_sub(count);
-    }
-
-    fn details_end(&self) -> u32 {
-        let len = u32::try_from(self.records.details_len()).unwrap_or(u32::MAX);
-        self.details_before.wrapping_add(len)
     }
 
     /// All remembered payments.
@@ -340,11 +306,5 @@ impl Window {
             packed: self.records.entries().packed(),
             window: self,
         }
-    }
-
-    /// The details from this position on, counted from the first byte ever.
-    fn detail_at(&self, begin: u32) -> &[u8] {
-        let from = begin.wrapping_sub(self.details_before) as usize;
-        self.records.details().get(from..).unwrap_or_default()
     }
 }

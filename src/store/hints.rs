@@ -57,6 +57,7 @@ impl Hints {
     }
 
     /// Requests the bucket for this hash from memory, without waiting.
+    #[inline]
     pub(super) fn fetch(&self, hash: u64) {
         if let Some((page, bucket)) = self.place(hash) {
             prefetch_one(page.as_slice(), bucket);
@@ -64,6 +65,7 @@ impl Hints {
     }
 
     /// The slots in which the state of a key with this hash may be, most likely first.
+    #[inline]
     pub(super) fn slots(&self, hash: u64) -> impl Iterator<Item = u32> {
         let bucket = self.place(hash).and_then(|(page, bucket)| page.get(bucket));
         let hints = bucket.unwrap_or(&EMPTY).iter();
@@ -147,6 +149,7 @@ impl Hints {
     }
 
     /// The page and the bucket for hints of this hash.
+    #[inline]
     fn place(&self, hash: u64) -> Option<(&Page, usize)> {
         let pages = self.pages.load(Ordering::Acquire);
         let numbered = pages.next_power_of_two() - 1;
@@ -160,6 +163,7 @@ impl Hints {
         Some((self.page(number)?, low % PAGE))
     }
 
+    #[inline]
     fn page(&self, number: usize) -> Option<&Page> {
         let (part, nth) = part_of(number);
         self.parts.get(part)?.get()?.get(nth)?.get()
@@ -168,6 +172,7 @@ impl Hints {
 
 /// Which part of the directory lists the page with this number, and at which index: the first part has the
 /// first page, each further part those whose number has one more bit.
+#[inline]
 fn part_of(number: usize) -> (usize, usize) {
     match number.checked_ilog2() {
         None => (0, 0),
@@ -180,6 +185,7 @@ const fn hint_of(hash: u64, slot: u32) -> u64 {
     (hash >> PAGE_BITS) << u32::BITS | (slot as u64 + 1)
 }
 
+#[inline]
 fn slot_of(hint: u64, hash: u64) -> Option<u32> {
     let slot = u32::try_from(hint & u64::from(u32::MAX)).ok()?;
     let is_of = hint >> u32::BITS == hash >> PAGE_BITS & u64::from(u32::MAX);

@@ -1,6 +1,7 @@
 //! The identity of a key: 128 bits of its hash under a secret key.
 
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use siphasher::sip128::{Hash128, SipHasher13};
 
@@ -11,30 +12,43 @@ use siphasher::sip128::{Hash128, SipHasher13};
 /// billion keys two have the same identity with a probability of one in 10^21. Faster hashes will not do: as
 /// texts are not compared, nobody must be able to find keys that often collide, and for aHash and foldhash such
 /// keys are known (their issues 292 and 50).
-///
-/// Stored as halves, so that the map needs no padding between it and the slot number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Identity {
-    place: [u32; 2],
-    check: [u32; 2],
+    place: u64,
+    check: u64,
 }
 
 impl Identity {
-    /// The half that the map is indexed by.
+    pub(super) const fn of(place: u64, check: u64) -> Self {
+        Self { place, check }
+    }
+
+    /// The half that hints and map are indexed by.
     pub(super) const fn place(self) -> u64 {
-        let [low, high] = self.place;
-        low as u64 | (high as u64) << u32::BITS
+        self.place
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "one half and the other")]
-const fn halves(bits: u64) -> [u32; 2] {
-    [bits as u32, (bits >> u32::BITS) as u32]
+/// An identity that is read without a lock. Its halves may be those of two keys, so it is trusted only where
+/// nobody can change it meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct SharedIdentity {
+    place: AtomicU64,
+    check: AtomicU64,
 }
 
-impl Hash for Identity {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.place());
+impl SharedIdentity {
+    #[inline]
+    pub(super) fn get(&self) -> Identity {
+        Identity {
+            place: self.place.load(Ordering::Relaxed),
+            check: self.check.load(Ordering::Relaxed),
+        }
+    }
+
+    pub(super) fn set(&self, identity: Identity) {
+        self.place.store(identity.place, Ordering::Relaxed);
+        self.check.store(identity.check, Ordering::Relaxed);
     }
 }
 
@@ -50,30 +64,7 @@ impl Hashing {
 
     pub(super) fn identity_of(&self, key: &str) -> Identity {
         let Hash128 { h1, h2 } = self.0.hash(key.as_bytes());
-        Identity {
-            place: halves(h1),
-            check: halves(h2),
-        }
-    }
-}
-
-/// Passes on the first half of an identity, which is a hash already.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct PlaceHasher(u64);
-
-impl Hasher for PlaceHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, place: u64) {
-        self.0 = place;
+        Identity::of(h1, h2)
     }
 }
 

@@ -3,13 +3,12 @@
 use std::borrow::Borrow;
 use std::sync::atomic::Ordering;
 
-use super::{Footprint, Store};
-
-/// How many bytes an entry takes in a shard of the map: identity, slot number, a control byte, and what
-/// allocators round up.
-const BUCKET_BYTES: u32 = 24;
+use super::{Footprint, Slot, Store};
 
 impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
+    /// How many bytes a slot takes.
+    pub const SLOT_BYTES: usize = size_of::<Slot<K, V>>();
+
     /// How many slots for keys there are, used or free.
     pub fn slots(&self) -> usize {
         self.slab.taken() as usize
@@ -47,24 +46,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     /// How many bytes the slots take, used or free. Only [compacting](Self::compacted) gives free ones back.
     #[must_use]
     pub fn slots_bytes(&self) -> usize {
-        let map = self.map_bytes.load(Ordering::Relaxed);
-        with_leftover(self.slab.bytes() + self.hints.bytes() + map)
-    }
-
-    /// Counts the shard of the map to which a key of this hash was added: it may have grown.
-    pub(super) fn count_part(&self, hash: u64) {
-        let part = self.part_of(hash);
-        let table = self.map.shards().get(part);
-        let (Some(table), Some(counted)) = (table, self.part_bytes.get(part)) else {
-            return;
-        };
-        let table = table.read();
-        let buckets = u32::try_from(table.buckets()).unwrap_or(u32::MAX);
-        let bytes = buckets.saturating_mul(BUCKET_BYTES);
-        // Shards never shrink: a smaller size was read earlier.
-        let before = counted.fetch_max(bytes, Ordering::Relaxed);
-        self.map_bytes
-            .fetch_add(bytes.saturating_sub(before) as usize, Ordering::Relaxed);
+        with_leftover(self.slab.bytes() + self.hints.bytes() + self.map.bytes())
     }
 
     /// Counts a change of allocated memory.

@@ -5,23 +5,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 
-use super::identity::Identity;
+use super::identity::{Identity, SharedIdentity};
 use crate::prefetch::prefetch_from;
 
 /// The size of a segment: small enough to be allocated without a pause, and large enough that the directory of
 /// millions of slots stays in the core's own cache, as every step goes through it. mimalloc puts eighteen of
 /// this size side by side and leaves little unused, which in huge pages would be resident all the same.
 const SEGMENT_BYTES: usize = 224 << 10;
+/// What it may need beside the slots to align them.
+const ALIGNING_BYTES: usize = 64;
 /// How many segments a page of the directory lists, and how many pages there are: room for 224 GiB.
 const PAGE: u32 = 2_048;
 const PAGES: u32 = 512;
 
-/// Room for the state of one key at a time.
+/// Room for the state of one key at a time. It begins on a cache line, and the states are such that it ends on one:
+/// a line that is shared with another slot is fetched for half of what it holds.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Slot<K, V> {
-    /// Only its address is used, to find the slot in memory without locking it.
-    begin: u64,
+    /// The identity of the key, as in the map. Whoever changes it holds the lock.
+    identity: SharedIdentity,
     held: Mutex<Held<K, V>>,
 }
 
@@ -31,12 +34,10 @@ pub(super) type Guard<'a, K, V> = MutexGuard<'a, Held<K, V>>;
 type Segment<K, V> = Box<[Slot<K, V>]>;
 type Page<K, V> = Box<[OnceLock<Segment<K, V>>]>;
 
-/// The content of a slot. The identity stands first, beside the lock, as it is compared first.
+/// The content of a slot.
 #[derive(Debug)]
 #[repr(C)]
 pub(super) struct Held<K, V> {
-    /// The identity of the key, as in the map.
-    pub(super) identity: Identity,
     /// The key; `None` if the slot is free.
     pub(super) key: Option<K>,
     pub(super) value: V,
@@ -46,7 +47,6 @@ impl<K, V: Default> Default for Held<K, V> {
     fn default() -> Self {
         Self {
             key: None,
-            identity: Identity::default(),
             value: V::default(),
         }
     }
@@ -55,7 +55,7 @@ impl<K, V: Default> Default for Held<K, V> {
 impl<K, V: Default> Default for Slot<K, V> {
     fn default() -> Self {
         Self {
-            begin: 0,
+            identity: SharedIdentity::default(),
             held: Mutex::default(),
         }
     }
@@ -64,7 +64,29 @@ impl<K, V: Default> Default for Slot<K, V> {
 impl<K, V> Slot<K, V> {
     /// Requests all of it from memory, without waiting for memory or the lock.
     pub(super) fn fetch(&self) {
-        prefetch_from(&self.begin, size_of::<Self>());
+        prefetch_from(&self.identity, size_of::<Self>());
+    }
+
+    /// Whether the key with this identity is here, or will be at once. As a slot is marked before it is in the
+    /// map, and until after it was, this says it exactly while the map is locked; otherwise most likely.
+    pub(super) fn is_marked_as(&self, identity: Identity) -> bool {
+        self.identity.get() == identity
+    }
+
+    /// Marks whose it is. The lock must be held.
+    pub(super) fn mark(&self, identity: Identity) {
+        self.identity.set(identity);
+    }
+
+    /// The identity of the key that is here. The lock must be held.
+    pub(super) fn identity(&self) -> Identity {
+        self.identity.get()
+    }
+
+    /// Locks it if it holds the state of the key with this identity.
+    pub(super) fn lock_if_of(&self, identity: Identity) -> Option<Guard<'_, K, V>> {
+        let held = self.held.lock();
+        (self.is_marked_as(identity) && held.key.is_some()).then_some(held)
     }
 
     pub(super) fn lock(&self) -> Guard<'_, K, V> {
@@ -73,13 +95,6 @@ impl<K, V> Slot<K, V> {
 
     pub(super) fn try_lock(&self) -> Option<Guard<'_, K, V>> {
         self.held.try_lock()
-    }
-}
-
-impl<K, V> Held<K, V> {
-    /// Whether it holds the state of the key with this identity.
-    pub(super) fn is_of(&self, identity: Identity) -> bool {
-        self.identity == identity && self.key.is_some()
     }
 }
 
@@ -96,7 +111,7 @@ impl<K, V: Default> Slab<K, V> {
     /// How many slots are in a segment.
     #[expect(clippy::cast_possible_truncation, reason = "at most four thousand")]
     const SEGMENT: u32 = {
-        let slots = SEGMENT_BYTES / size_of::<Slot<K, V>>();
+        let slots = (SEGMENT_BYTES - ALIGNING_BYTES) / size_of::<Slot<K, V>>();
         assert!(0 < slots && slots < 4_096, "all slots must fit 32 bits");
         slots as u32
     };

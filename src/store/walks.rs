@@ -24,17 +24,18 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         mut step: impl FnMut(&K, &mut V) -> bool,
         mut rest: impl FnMut() -> bool,
     ) {
-        for slot in 0..self.slab.taken() {
-            if slot % RUN == RUN - 1 && !rest() {
+        for number in 0..self.slab.taken() {
+            if number % RUN == RUN - 1 && !rest() {
                 return;
             }
-            if let Some(mut held) = self.slab.at(slot).map(Slot::lock) {
+            if let Some(slot) = self.slab.at(number) {
+                let mut held = slot.lock();
                 let before = held.heap_bytes();
-                let Held { key, value, .. } = &mut *held;
+                let Held { key, value } = &mut *held;
                 if let Some(key) = key
                     && !step(key, value)
                 {
-                    self.empty(slot, &mut held, before);
+                    self.empty(number, slot, &mut held, before);
                 } else {
                     self.count_heap(before, held.heap_bytes());
                 }
@@ -61,7 +62,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     #[must_use]
     pub fn compacted(self) -> Self {
         let compacted = Self::new();
-        for Held { key, value, .. } in self.slab.into_held() {
+        for Held { key, value } in self.slab.into_held() {
             if let Some(key) = key {
                 compacted.place(&key, value);
             }
@@ -90,14 +91,15 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
             held.key.as_ref()?;
             Some((rank(&held.value), slot))
         });
-        let (lowest, slot) = ranked.take(RANKED_MAX).min()?;
-        let mut held = self.slab.at(slot)?.lock();
+        let (lowest, number) = ranked.take(RANKED_MAX).min()?;
+        let slot = self.slab.at(number)?;
+        let mut held = slot.lock();
         // It may have been used meanwhile, or its slot reused.
         let now = rank(&held.value);
         let key = held.key.as_ref().filter(|_| now <= lowest)?;
         farewell(key);
         let before = held.heap_bytes();
-        self.empty(slot, &mut held, before);
+        self.empty(number, slot, &mut held, before);
         Some(now)
     }
 }

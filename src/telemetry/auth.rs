@@ -1,6 +1,5 @@
 //! Which connections and calls were not let in, and why.
 
-use std::array;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,19 +28,10 @@ named! {
 }
 
 /// Counters of what was not let in.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct AuthCounters {
     failures: [AtomicU64; HandshakeFailure::ALL.len()],
     denials: [AtomicU64; Denial::REASONS.len()],
-}
-
-impl Default for AuthCounters {
-    fn default() -> Self {
-        Self {
-            failures: array::from_fn(|_| AtomicU64::new(0)),
-            denials: array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
 }
 
 impl AuthCounters {

@@ -98,23 +98,12 @@ pub struct CallCounters {
     items: Sharded<Items>,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Counters {
     started: AtomicU64,
     handled: [AtomicU64; CODES.len()],
     buckets: [AtomicU64; BOUNDS_US.len() + 1],
     sum_ns: AtomicU64,
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            started: AtomicU64::new(0),
-            handled: array::from_fn(|_| AtomicU64::new(0)),
-            buckets: array::from_fn(|_| AtomicU64::new(0)),
-            sum_ns: AtomicU64::new(0),
-        }
-    }
 }
 
 /// What streams carried.

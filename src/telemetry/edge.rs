@@ -1,6 +1,5 @@
 //! What becomes of connections, and which calls are refused before anything is done for them.
 
-use std::array;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -72,7 +71,7 @@ named! {
 }
 
 /// Counts of what becomes of connections, and of calls that are refused.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct EdgeCounters {
     accepted: AtomicU64,
     refused: [AtomicU64; ConnectionRefused::ALL.len()],
@@ -81,20 +80,8 @@ pub struct EdgeCounters {
     calls_refused: [AtomicU64; CallRefused::ALL.len()],
 }
 
-impl Default for EdgeCounters {
-    fn default() -> Self {
-        Self {
-            accepted: AtomicU64::new(0),
-            refused: array::from_fn(|_| AtomicU64::new(0)),
-            closed: array::from_fn(|_| AtomicU64::new(0)),
-            held: array::from_fn(|_| AtomicU64::new(0)),
-            calls_refused: array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
-}
-
 impl EdgeCounters {
-    /// A connection was accepted and has a place.
+    /// A connection was accepted and has a slot.
     pub fn accepted(&self) {
         self.accepted.fetch_add(1, Ordering::Relaxed);
     }

@@ -65,7 +65,7 @@ families! {
 
     /// Connections that are open.
     CONNECTIONS_OPEN = Gauge "doublecheck_connections_open" [];
-    /// Connections that were accepted and had a place.
+    /// Connections that were accepted and had a slot.
     CONNECTIONS_ACCEPTED = Counter "doublecheck_connections_accepted_total" [];
     /// Connections that were not served, by the limit that was reached; accept: the process has no more files.
     CONNECTIONS_REFUSED = Counter "doublecheck_connections_refused_total" ["reason"];
@@ -101,7 +101,7 @@ families! {
     MEMORY = Gauge "doublecheck_memory_bytes" ["kind"];
     /// Memory that it may take.
     MEMORY_BUDGET = Gauge "doublecheck_memory_budget_bytes" [];
-    /// How full the budget is, or its half for places if that is fuller; from 1 on the old is forgotten for the new.
+    /// How full the budget is, or its half for id slots if that is fuller; from 1 on the old is forgotten for the new.
     MEMORY_FULLNESS = Gauge "doublecheck_memory_fullness_ratio" [];
     /// Forgotten to keep to the memory budget.
     EVICTIONS = Counter "doublecheck_evictions_total" ["kind"];

@@ -150,14 +150,14 @@ impl LinesLost {
 #[derive(Debug, Default)]
 pub struct Sample {
     /// 0: none.
-    one_in: u32,
+    one_in: u64,
     seen: AtomicU64,
 }
 
 impl Sample {
     /// One in so many; 0: none.
     #[must_use]
-    pub const fn one_in(one_in: u32) -> Self {
+    pub const fn one_in(one_in: u64) -> Self {
         Self {
             one_in,
             seen: AtomicU64::new(0),
@@ -166,7 +166,7 @@ impl Sample {
 
     /// Whether this one is to be logged; the first is.
     pub fn takes(&self) -> bool {
-        let one_in = num::NonZeroU64::new(self.one_in.into());
+        let one_in = num::NonZeroU64::new(self.one_in);
         one_in.is_some_and(|one_in| self.seen.fetch_add(1, Ordering::Relaxed) % one_in == 0)
     }
 }

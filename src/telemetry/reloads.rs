@@ -1,6 +1,5 @@
 //! How changed files were taken.
 
-use std::array;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -21,7 +20,7 @@ named! {
 }
 
 /// Counts of what was read again, by how it was taken, and which of it was refused the last time.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct ReloadCounters {
     results: [[AtomicU64; 2]; Reloaded::ALL.len()],
     refused: [AtomicBool; Reloaded::ALL.len()],
@@ -29,15 +28,6 @@ pub struct ReloadCounters {
 
 /// What the counts are called.
 const RESULTS: [&str; 2] = ["taken", "refused"];
-
-impl Default for ReloadCounters {
-    fn default() -> Self {
-        Self {
-            results: array::from_fn(|_| array::from_fn(|_| AtomicU64::new(0))),
-            refused: array::from_fn(|_| AtomicBool::new(false)),
-        }
-    }
-}
 
 impl ReloadCounters {
     /// Counts what became of one of them.

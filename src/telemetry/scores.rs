@@ -1,6 +1,5 @@
 //! What was decided and why, and what became of it.
 
-use std::array;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::families::{CONFIRMATIONS, DECISIONS, OUTCOMES, REASONS, RETRIES};
@@ -17,7 +16,7 @@ const CODES: usize = Signal::ALL.len() + 1;
 #[derive(Debug, Default)]
 pub struct ScoreCounters(Sharded<Counters>);
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Counters {
     decisions: [AtomicU64; Decision::ALL.len()],
     reasons: [[AtomicU64; Decision::ALL.len()]; CODES],
@@ -26,20 +25,6 @@ struct Counters {
     cancelled: AtomicU64,
     expired: AtomicU64,
     outcomes: [AtomicU64; Outcome::ALL.len()],
-}
-
-impl Default for Counters {
-    fn default() -> Self {
-        Self {
-            decisions: array::from_fn(|_| AtomicU64::new(0)),
-            reasons: array::from_fn(|_| array::from_fn(|_| AtomicU64::new(0))),
-            retries: AtomicU64::new(0),
-            confirmed: AtomicU64::new(0),
-            cancelled: AtomicU64::new(0),
-            expired: AtomicU64::new(0),
-            outcomes: array::from_fn(|_| AtomicU64::new(0)),
-        }
-    }
 }
 
 impl ScoreCounters {

@@ -49,7 +49,7 @@ async fn beyond_the_limits_connections_are_closed_at_once_and_places_are_given_b
         server.until(OPEN, 8).await;
         for nth in 1..=50 {
             let cut = Raw::silent(server.address).await.cut().await;
-            assert_eq!(cut.goaway, None, "it never had a place");
+            assert_eq!(cut.goaway, None, "it never had a slot");
             assert_eq!(server.metric(&refused), nth);
         }
         server.score(payment("p1")).await.unwrap();

@@ -12,7 +12,7 @@ use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 use tonic_reflection::pb::{v1, v1alpha};
 
-use crate::support::{Server, connect, payment, request, score_item};
+use crate::support::{Server, connect, payment, request};
 
 const SERVICE: &str = "doublecheck.v1.RiskService";
 
@@ -107,49 +107,6 @@ async fn reflection_can_be_switched_off() {
         .await
         .unwrap_err();
     assert_eq!(status.code(), Code::Unimplemented);
-}
-
-#[tokio::test]
-async fn an_idle_stream_does_not_hold_it_up_beyond_the_deadline_either() {
-    let server = Server::start_draining_for(Duration::from_millis(20)).await;
-    let silence = tokio_stream::pending();
-    let answers = server
-        .client
-        .clone()
-        .stream_payments(silence)
-        .await
-        .unwrap();
-    server.shut_down().await.unwrap().unwrap();
-    drop(answers);
-}
-
-#[tokio::test]
-async fn calls_that_are_open_may_end_before_the_deadline() {
-    let server = Server::start_draining_for(FOR_EVER).await;
-    let mut watch = watch(&server, "").await;
-    assert_eq!(next_status(&mut watch).await, ServingStatus::Serving);
-    let (items, inbound) = tokio::sync::mpsc::channel(1);
-    let inbound = tokio_stream::wrappers::ReceiverStream::new(inbound);
-    let answers = server.client.clone().stream_payments(inbound).await;
-    let mut answers = answers.unwrap().into_inner();
-
-    let served = server.shut_down();
-    assert_eq!(next_status(&mut watch).await, ServingStatus::NotServing);
-    // The stream was open already, so it is still answered.
-    items.send(score_item(1, payment("p1"))).await.unwrap();
-    assert_eq!(answers.next().await.unwrap().unwrap().sequence, 1);
-    assert!(!served.is_finished());
-
-    drop((items, watch));
-    assert!(answers.next().await.is_none());
-    served.await.unwrap().unwrap();
-}
-
-#[tokio::test]
-async fn nothing_open_nothing_waited_for() {
-    let server = Server::start_draining_for(FOR_EVER).await;
-    server.score(payment("p1")).await.unwrap();
-    server.shut_down().await.unwrap().unwrap();
 }
 
 /// Asks one version of reflection: the services that it lists, and the names of the files that it

@@ -32,9 +32,7 @@ fn eval(folder: &Folder, more: &[&str]) -> Ran {
 #[test]
 fn a_stream_is_replayed_and_held_against_its_labels() {
     let folder = folder(LABELS);
-    let ran = eval(&folder, &["--json"]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = eval(&folder, &["--json"]).succeeded_quietly().json();
     let press = &found["classes"][0];
     assert_eq!(press["class"], "double_press", "{found}");
     assert_eq!(
@@ -62,8 +60,7 @@ fn a_bad_line_is_the_end_and_no_flag_is_advised_that_is_not_there() {
     let stream = format!("{STREAM}no event\n");
     let folder = Folder::with(&[("stream.jsonl", &stream), ("labels.csv", LABELS)]);
     let ran = eval(&folder, &[]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-    assert!(ran.err.contains("stream.jsonl:7: "), "{ran:?}");
+    ran.complained(1, "stream.jsonl:7: ");
     assert!(!ran.err.contains("--skip-bad"), "{ran:?}");
     let replayed = run(&["replay", &folder.path("stream.jsonl"), "--out", "-"]);
     let advised = replayed
@@ -74,8 +71,7 @@ fn a_bad_line_is_the_end_and_no_flag_is_advised_that_is_not_there() {
 
 #[test]
 fn labels_may_begin_with_a_mark_of_their_encoding() {
-    let ran = eval(&folder(&format!("\u{feff}{LABELS}")), &[]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = eval(&folder(&format!("\u{feff}{LABELS}")), &[]).succeeded();
     assert_eq!(ran.out, eval(&folder(LABELS), &[]).out);
 }
 
@@ -83,17 +79,14 @@ fn labels_may_begin_with_a_mark_of_their_encoding() {
 fn decisions_of_replay_come_to_the_same() {
     let folder = folder(LABELS);
     let (decisions, labels) = (folder.path("decisions.jsonl"), folder.path("labels.csv"));
-    let replayed = run(&["replay", &folder.path("stream.jsonl"), "--out", &decisions]);
-    assert_eq!(replayed.code, Some(0), "{replayed:?}");
-    let ran = run(&["eval", "--decisions", &decisions, "--labels", &labels]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["replay", &folder.path("stream.jsonl"), "--out", &decisions]).succeeded();
+    let ran = run(&["eval", "--decisions", &decisions, "--labels", &labels]).succeeded();
     assert_eq!(ran.out, eval(&folder, &[]).out);
 }
 
 #[test]
 fn switching_a_signal_off_shows_what_it_is_worth() {
-    let ran = eval(&folder(LABELS), &["--ablate"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = eval(&folder(LABELS), &["--ablate"]).succeeded();
     let row = |name: &str| {
         let mut rows = ran.out.lines().filter(|row| row.starts_with(name));
         let row = rows.next().unwrap().split_whitespace();
@@ -109,8 +102,7 @@ fn switching_a_signal_off_shows_what_it_is_worth() {
     );
     assert_eq!(row("DUPLICATE_IN_FLIGHT")[..2], ["-0.5000", "-0.5000"]);
     assert_eq!(row("HOUR_UNUSUAL")[..2], ["\u{b7}", "\u{b7}"]);
-    let json = eval(&folder(LABELS), &["--ablate", "--json"]);
-    let found: Value = serde_json::from_str(&json.out).unwrap();
+    let found = eval(&folder(LABELS), &["--ablate", "--json"]).json();
     assert_eq!(found["without"]["DUPLICATE_IN_FLIGHT"]["macro_recall"], 0.5);
 }
 
@@ -158,8 +150,7 @@ fn what_nothing_is_known_of_is_a_dash_and_classes_keep_their_figures() {
     assert_eq!(row("without")[1..], head);
     assert_eq!(row("nothing")[4], "-", "{table:?}");
     assert_eq!(row("HOUR_UNUSUAL")[4], "-", "{table:?}");
-    let json = eval(&folder, &["--ablate", "--json"]);
-    let found: Value = serde_json::from_str(&json.out).unwrap();
+    let found = eval(&folder, &["--ablate", "--json"]).json();
     assert_eq!(found["all"]["base"], 0.0, "{found}");
     assert_eq!(found["all"]["base (caught)"], 1.0, "{found}");
     assert_eq!(found["all"]["hard"], Value::Null, "{found}");
@@ -177,8 +168,7 @@ fn labels_of_frauds_are_known_by_their_header() {
     let labels = format!("line,fraud,scenario,account_id,day\n{}\n", rows.join("\n"));
     let folder = folder(&labels);
     let weeks = ["--weeks", "1", "--first-day", "0", "--k", "1", "--json"];
-    let ran = eval(&folder, &weeks);
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = eval(&folder, &weeks).json();
     assert_eq!(found["auc"]["mean"], 1.0, "{found}");
     assert_eq!(found["card_precision"]["mean"], 0.5, "{found}");
     assert_eq!(
@@ -222,18 +212,14 @@ fn bad_labels_and_decisions_are_told_with_file_line_and_reason() {
         assert!(ran.err.contains(expected), "{expected}: {ran:?}");
     }
     let folder = folder(LABELS);
-    let ran = run(&[
+    run(&[
         "eval",
         "--decisions",
         &folder.path("stream.jsonl"),
         "--labels",
         &folder.path("labels.csv"),
-    ]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(
-        ran.err.contains("stream.jsonl:1: missing field `line`"),
-        "{ran:?}"
-    );
+    ])
+    .complained(1, "stream.jsonl:1: missing field `line`");
     let ran = eval(&folder, &["--policy", "no-such.toml"]);
     assert_eq!(ran.code, Some(2), "{ran:?}");
     let ran = eval(&folder, &["--decisions", "d.jsonl"]);

@@ -184,10 +184,8 @@ fn what_is_exported_is_decided_again_as_it_was() {
         .count();
     assert!(confirms > 3, "{confirms} questions");
     let (events, out) = (folder.path("events.jsonl"), folder.path("decisions.jsonl"));
-    let ran = run(&["journal", "export", &directory, "--out", &events]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    let ran = run(&["replay", &events, "--out", &out]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["journal", "export", &directory, "--out", &events]).succeeded_quietly();
+    run(&["replay", &events, "--out", &out]).succeeded();
     let replayed = fs::read_to_string(&out).unwrap();
     let replayed: Vec<_> = replayed
         .lines()
@@ -208,15 +206,13 @@ fn a_whole_journal_is_told_as_such() {
     let folder = Folder::with(&[]);
     let directory = folder.path("data");
     let decided = written(Path::new(&directory), 40).len();
-    let ran = run(&["journal", "verify", &directory]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = run(&["journal", "verify", &directory]).succeeded_quietly();
     assert!(
         ran.out.starts_with("ok\n") && ran.out.contains("closed\n"),
         "{ran:?}"
     );
 
-    let ran = run(&["journal", "inspect", &directory]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(&["journal", "inspect", &directory]).succeeded();
     for part in [
         "00000000000000000001.journal".to_owned(),
         "2026-01-01T00:00:00Z".to_owned(),
@@ -226,8 +222,7 @@ fn a_whole_journal_is_told_as_such() {
     ] {
         assert!(ran.out.contains(&part), "{part}: {}", ran.out);
     }
-    let ran = run(&["journal", "inspect", &directory, "--json"]);
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = run(&["journal", "inspect", &directory, "--json"]).json();
     assert_eq!(found["events"]["payment_scored"], decided);
     assert_eq!(found["tail"]["state"], "closed");
     assert!(found["segments"].as_array().unwrap().len() > 1);
@@ -249,8 +244,7 @@ fn damage_and_torn_tails_exit_with_1_and_say_where() {
     assert!(ran.err.contains(place), "{ran:?}");
     let ran = run(&["journal", "export", &directory, "--out", "-"]);
     assert_eq!(ran.code, Some(1), "{ran:?}");
-    let ran = run(&["journal", "inspect", &directory, "--json"]);
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = run(&["journal", "inspect", &directory, "--json"]).json();
     assert_eq!(found["tail"]["state"], "damaged");
     assert_eq!(found["tail"]["offset"], 93);
 
@@ -264,16 +258,9 @@ fn damage_and_torn_tails_exit_with_1_and_say_where() {
     let last = names.last().unwrap();
     let whole = fs::read(last).unwrap();
     fs::write(last, &whole[..whole.len() - 5]).unwrap();
-    let ran = run(&["journal", "verify", &directory]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(
-        ran.err.contains("a torn tail of 27 bytes, never synced"),
-        "{ran:?}"
-    );
+    run(&["journal", "verify", &directory]).complained(1, "a torn tail of 27 bytes, never synced");
 
-    let ran = run(&["journal", "verify", &folder.path("nowhere")]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("nowhere"), "{ran:?}");
+    run(&["journal", "verify", &folder.path("nowhere")]).complained(1, "nowhere");
 }
 
 /// Opens a directory. A process that another test starts has a copy of every open file for a moment, and
@@ -311,8 +298,7 @@ fn damage_that_a_snapshot_stands_for_loses_nothing_and_is_told_as_such() {
     let folder = Folder::with(&[]);
     let directory = folder.path("data");
     written(Path::new(&directory), 80);
-    let whole = run(&["journal", "inspect", &directory, "--json"]);
-    let whole: Value = serde_json::from_str(&whole.out).unwrap();
+    let whole = run(&["journal", "inspect", &directory, "--json"]).json();
     let name = snapshot(&directory, 60);
     let harm = |nth: usize, byte: usize| {
         let file = whole["segments"][nth]["file"].as_str().unwrap();
@@ -334,8 +320,7 @@ fn damage_that_a_snapshot_stands_for_loses_nothing_and_is_told_as_such() {
         ran.out.contains(&format!("\ntail              {told}\n")),
         "{ran:?}"
     );
-    let ran = run(&["journal", "inspect", &directory, "--json"]);
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = run(&["journal", "inspect", &directory, "--json"]).json();
     let tail = &found["tail"];
     assert_eq!(tail["covered_by"], name, "{tail}");
     assert_eq!(tail["lost_from"], Value::Null, "{tail}");
@@ -358,8 +343,7 @@ fn snapshots_are_read_and_told() {
     let directory = folder.path("data");
     written(Path::new(&directory), 40);
     let name = snapshot(&directory, 3);
-    let ran = run(&["journal", "verify", &directory]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = run(&["journal", "verify", &directory]).succeeded_quietly();
     let told = format!("\nsnapshot  {name}: 1 accounts, 0 payees, 0 devices, 0 policies\n");
     assert!(ran.out.contains(&told), "{ran:?}");
     let ran = run(&["journal", "inspect", &directory]);
@@ -371,9 +355,7 @@ fn snapshots_are_read_and_told() {
     let first = Path::new(&directory).join("00000000000000000001.journal");
     let segment = fs::read(&first).unwrap();
     fs::remove_file(&first).unwrap();
-    let ran = run(&["journal", "verify", &directory]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("records 3 to "), "{ran:?}");
+    run(&["journal", "verify", &directory]).complained(1, "records 3 to ");
     fs::write(&first, segment).unwrap();
 
     let path = Path::new(&directory).join(&name);
@@ -384,8 +366,7 @@ fn snapshots_are_read_and_told() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     let told = format!("{name}: byte 24: damaged; nothing of this snapshot can be used");
     assert!(ran.err.contains(&told), "{ran:?}");
-    let ran = run(&["journal", "inspect", &directory, "--json"]);
-    let found: Value = serde_json::from_str(&ran.out).unwrap();
+    let found = run(&["journal", "inspect", &directory, "--json"]).json();
     assert_eq!(found["snapshots"][0]["state"], "unreadable");
     assert_eq!(found["snapshots"][0]["message"], told);
 }
@@ -462,9 +443,7 @@ fn a_journal_that_ends_before_its_snapshot_is_neither_ok_nor_started_on() {
         &data,
     ];
     for command in [&verify[..], &serve] {
-        let ran = run(command);
-        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-        assert!(ran.err.contains(told), "{ran:?}");
+        run(command).complained(1, told);
     }
 }
 
@@ -486,11 +465,8 @@ fn what_comes_later_than_now_is_not_imported() {
     let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
     let told = format!("{file}:2: time: is later than now");
     let import = ["import", &file, "--data-dir", &data];
-    let ran = run(&import);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains(&told), "{ran:?}");
-    let ran = run(&[&import[..], &["--skip-bad"]].concat());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&import).complained(1, &told);
+    let ran = run(&[&import[..], &["--skip-bad"]].concat()).succeeded();
     assert!(
         ran.err.contains(&told) && !ran.err.contains(":3:"),
         "{ran:?}"
@@ -511,17 +487,14 @@ fn what_is_imported_is_known_to_the_first_start() {
         .collect();
     let folder = Folder::with(&[("past.jsonl", &lines)]);
     let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
-    let ran = run(&["import", &file, "--data-dir", &data]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = run(&["import", &file, "--data-dir", &data]).succeeded_quietly();
     assert!(
         ran.out
             .contains("holds           1 accounts, 1 payees, 0 devices"),
         "{ran:?}"
     );
 
-    let again = run(&["import", &file, "--data-dir", &data]);
-    assert_eq!(again.code, Some(1), "{again:?}");
-    assert!(again.err.contains("data is not empty"), "{again:?}");
+    run(&["import", &file, "--data-dir", &data]).complained(1, "data is not empty");
 
     let served = Served::start_with_data(&data);
     let known = served.score_json("p-now", &[]);
@@ -557,21 +530,15 @@ fn a_key_that_is_damaged_is_told_before_the_start_that_refuses_it() {
         fs::write(&key, damaged).unwrap();
         let verified = run(&["journal", "verify", &data]);
         let told = format!("token.key: has {length} bytes, not 32");
-        assert_eq!(
-            (verified.code, &*verified.out),
-            (Some(1), ""),
-            "{verified:?}"
-        );
-        assert!(verified.err.contains(&told), "{verified:?}");
-        let refused = run(&[
+        verified.complained(1, &told);
+        run(&[
             "serve",
             "--grpc-address",
             "127.0.0.1:0",
             "--data-dir",
             &data,
-        ]);
-        assert_eq!(refused.code, Some(1), "{refused:?}");
-        assert!(refused.err.contains(&told), "{refused:?}");
+        ])
+        .complained(1, &told);
     }
     // One that is gone stops no start, which makes a new one.
     fs::remove_file(&key).unwrap();
@@ -608,18 +575,14 @@ fn a_process_that_was_ended_goes_on_where_it_was() {
     let data = folder.path("data");
     let served = Served::start_with_data(&data);
     let asked = served.score_json("p-1", &[]);
-    let second = run(&[
+    run(&[
         "serve",
         "--grpc-address",
         "127.0.0.1:0",
         "--data-dir",
         &data,
-    ]);
-    assert_eq!(second.code, Some(1), "{second:?}");
-    assert!(
-        second.err.contains("another process has it open"),
-        "{second:?}"
-    );
+    ])
+    .complained(1, "another process has it open");
     served.end();
     let names = fs::read_dir(&data).unwrap();
     let names = names.map(|entry| entry.unwrap().file_name().into_string().unwrap());

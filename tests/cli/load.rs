@@ -29,9 +29,9 @@ pub(crate) fn load(arguments: &[&str]) -> Ran {
 }
 
 pub(crate) fn load_json(arguments: &[&str]) -> Value {
-    let ran = load(&[&["--json", "--seed", "1"], arguments].concat());
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
-    serde_json::from_str(&ran.out).unwrap()
+    load(&[&["--json", "--seed", "1"], arguments].concat())
+        .succeeded_quietly()
+        .json()
 }
 
 fn count(counts: &Value) -> u64 {
@@ -161,8 +161,7 @@ fn the_echo_twin_is_measured_by_turns() {
 fn people_read_a_table_and_tools_the_distribution() {
     let folder = Folder::with(&[]);
     let file = folder.path("latency.hgrm");
-    let ran = load(&["--payments", "300", "--histogram", &file]);
-    assert_eq!((ran.code, ran.err.as_str()), (Some(0), ""), "{ran:?}");
+    let ran = load(&["--payments", "300", "--histogram", &file]).succeeded_quietly();
     for part in [
         "rate",
         "payments/s",
@@ -254,7 +253,7 @@ fn refusals_are_counted_by_code() {
         };
         assert_eq!(paid("4").code, Some(0));
         let again = paid("2");
-        let loaded: Value = serde_json::from_str(&again.out).unwrap();
+        let loaded = again.json();
         let score = &loaded["score"];
         let conflicts = score["errors"]["ALREADY_EXISTS"].as_u64().unwrap();
         let replayed = score["wrong"]["new_replayed"].as_u64().unwrap();
@@ -268,13 +267,7 @@ fn refusals_are_counted_by_code() {
 
 #[test]
 fn a_server_that_does_not_start_or_answer_exits_with_1() {
-    let ran = load(&["--address", "127.0.0.1:1"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
-    assert!(
-        ran.err
-            .starts_with("error: connecting to http://127.0.0.1:1: "),
-        "{ran:?}"
-    );
+    load(&["--address", "127.0.0.1:1"]).complained(1, "error: connecting to http://127.0.0.1:1: ");
 }
 
 #[test]
@@ -296,17 +289,10 @@ fn a_histogram_that_cannot_be_written_is_told_before_the_load() {
     let folder = Folder::with(&[]);
     let file = folder.path("no/such/folder/latency.hgrm");
     // It would be waited for without end.
-    let ran = load(&["--duration", "10m", "--histogram", &file]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     let why = format!("error: creating {file}: ");
-    assert!(ran.err.starts_with(&why), "{ran:?}");
-
-    let ran = load(&["--duration", "10m", "--histogram", "-"]);
-    assert_eq!((ran.code, ran.out.as_str()), (Some(2), ""), "{ran:?}");
-    assert!(
-        ran.err.starts_with("error: --histogram is a file"),
-        "{ran:?}"
-    );
+    load(&["--duration", "10m", "--histogram", &file]).complained(1, &why);
+    let why = "error: --histogram is a file";
+    load(&["--duration", "10m", "--histogram", "-"]).complained(2, why);
 }
 
 #[test]

@@ -340,19 +340,12 @@ fn faults_in_what_to_log_are_told() {
         ("--log-sample", "-1", "a whole number from 0 to 1000000"),
     ];
     for (flag, value, expected) in faults {
-        let ran = run(&["check", &format!("{flag}={value}")]);
-        assert_eq!(ran.code, Some(2), "{ran:?}");
-        assert!(
-            ran.err.starts_with(&format!("{flag}: must be {expected}")),
-            "{ran:?}"
-        );
+        run(&["check", &format!("{flag}={value}")])
+            .complained(2, &format!("{flag}: must be {expected}"));
     }
     // Without the feature it must be left out, and with it be an address.
-    let ran = run(&["check", "--otlp-endpoint", "collector"]);
-    assert_eq!(ran.code, Some(2), "{ran:?}");
-    assert!(ran.err.starts_with("--otlp-endpoint: must be "), "{ran:?}");
-    let ran = run(&["check", "--log-format", "json", "--log-sample", "0"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["check", "--otlp-endpoint", "collector"]).complained(2, "--otlp-endpoint: must be ");
+    let ran = run(&["check", "--log-format", "json", "--log-sample", "0"]).succeeded();
     let rows: Vec<Vec<&str>> = ran
         .out
         .lines()

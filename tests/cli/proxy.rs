@@ -4,15 +4,15 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
+use doublecheck::grpc::pb::Decision;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
-use doublecheck::grpc::pb::{self, Decision};
 use tokio::task::JoinSet;
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Code, Request, Status};
 
-use crate::support::{Folder, Served, is_installed, metric, run, serve};
+use crate::support::{Folder, Served, is_installed, metric, purchase, run, serve};
 
 const CONFIG: &str = "deploy/haproxy/haproxy.cfg";
 const ACCOUNTS: usize = 300;
@@ -69,35 +69,13 @@ impl Drop for Proxy {
     }
 }
 
-/// The same payment of an account each time, but for its id.
-fn request(account: &str, payment_id: &str) -> Request<pb::ScorePaymentRequest> {
-    let payment = pb::Payment {
-        payment_id: payment_id.to_owned(),
-        account_id: account.to_owned(),
-        payee: Some(pb::Payee {
-            id: format!("shop of {account}"),
-            r#type: pb::PayeeType::Merchant.into(),
-        }),
-        money: Some(pb::Money {
-            amount_minor: 5_000,
-            currency_code: "CNY".to_owned(),
-        }),
-        kind: pb::PaymentKind::Purchase.into(),
-        ..Default::default()
-    };
-    Request::new(pb::ScorePaymentRequest {
-        payment: Some(payment),
-        confirmation_token: String::new(),
-    })
-}
-
 /// The decision on a payment that is routed by its account.
 async fn score(
     client: &mut RiskServiceClient<Channel>,
     account: &str,
     payment_id: &str,
 ) -> Result<Decision, Status> {
-    let mut request = request(account, payment_id);
+    let mut request = Request::new(purchase(account, payment_id));
     let header = account.parse().unwrap();
     request.metadata_mut().insert("x-account-id", header);
     let answer = client.score_payment(request).await?.into_inner();
@@ -155,7 +133,7 @@ async fn duplicates_are_caught_whichever_instance_remembers() {
         assert_ne!(decision, Decision::Allow, "{account}");
     }
 
-    let without = client.score_payment(request("payer-0", "stray")).await;
+    let without = client.score_payment(purchase("payer-0", "stray")).await;
     let without = without.unwrap_err();
     assert_eq!(without.code(), Code::FailedPrecondition, "{without}");
     assert_eq!(without.message(), "x-account-id is missing");

@@ -14,8 +14,7 @@ fn reloads(what: &str, result: &str) -> String {
 
 /// A new token of this role: the token, and its entry.
 fn token(role: &str) -> (String, String) {
-    let made = run(&["token", "holder", "--role", role]);
-    assert_eq!((made.code, made.err.as_str()), (Some(0), ""), "{made:?}");
+    let made = run(&["token", "holder", "--role", role]).succeeded_quietly();
     let (token, entry) = made.out.split_once("\n\n").unwrap();
     assert!(!entry.contains(token), "{made:?}");
     (token.to_owned(), entry.to_owned())

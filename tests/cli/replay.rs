@@ -47,8 +47,7 @@ fn what_fails_leaves_the_files_that_were_there() {
     assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
     told("no/report.html: ", &ran);
 
-    let ran = run(&["replay", &good, "--out", &old]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["replay", &good, "--out", &old]).succeeded();
     assert_ne!(fs::read_to_string(&old).unwrap(), "old");
     assert_eq!(names(&folder), 3);
 }
@@ -130,8 +129,7 @@ fn pipes_and_links_are_written_through_and_modes_are_kept() {
     let (old, link) = (folder.path("old"), folder.path("link"));
     fs::set_permissions(&old, fs::Permissions::from_mode(0o600)).unwrap();
     symlink(&old, &link).unwrap();
-    let ran = run(&["replay", &good, "--out", &link]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["replay", &good, "--out", &link]).succeeded();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_ne!(fs::read_to_string(&old).unwrap(), "old");
     let mode = fs::metadata(&old).unwrap().permissions().mode();
@@ -141,8 +139,7 @@ fn pipes_and_links_are_written_through_and_modes_are_kept() {
 #[test]
 fn a_page_may_go_to_standard_output() {
     let folder = folder();
-    let ran = run(&["replay", &folder.path("good.jsonl"), "--report", "-"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(&["replay", &folder.path("good.jsonl"), "--report", "-"]).succeeded();
     assert!(ran.out.starts_with("<!doctype html>"), "{ran:?}");
     assert!(ran.out.ends_with("</html>\n"), "{ran:?}");
     assert!(ran.err.starts_with("payments"), "{ran:?}");
@@ -164,8 +161,7 @@ fn frames_that_hold_nothing_are_passed_over() {
     let folder = Folder::with(&[]);
     let (stream, out) = (folder.path("stream.jsonl.zst"), folder.path("out.jsonl"));
     fs::write(&stream, file).unwrap();
-    let ran = run(&["replay", &stream, "--out", &out]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    run(&["replay", &stream, "--out", &out]).succeeded();
     assert_eq!(fs::read_to_string(out).unwrap().lines().count(), 2);
 }
 
@@ -177,8 +173,7 @@ fn bad_lines_are_told_with_their_fields_and_with_the_line_that_set_the_time() {
         + &payment("2062-01-01T10:00:00Z", "p4", "").replace("5000", "\"50\"");
     let folder = Folder::with(&[("lines.jsonl", &lines)]);
     let (stream, out) = (folder.path("lines.jsonl"), folder.path("out.jsonl"));
-    let ran = run(&["replay", &stream, "--out", &out, "--skip-bad"]);
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(&["replay", &stream, "--out", &out, "--skip-bad"]).succeeded();
     let told = format!(
         "{stream}:3: time: must not be earlier than that of line 2\n\
          {stream}:4: amount_minor: must be a whole number\n"
@@ -199,8 +194,7 @@ fn decisions_are_whole_whoever_hears_of_bad_lines() {
     let folder = Folder::with(&[("some.jsonl", &lines)]);
     let (some, out) = (folder.path("some.jsonl"), folder.path("out.jsonl"));
     let mut command = doublecheck(&["replay", &some, "--skip-bad", "--out", &out]);
-    let ran = ran(&command.stderr(unread()).output().unwrap());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = ran(&command.stderr(unread()).output().unwrap()).succeeded();
     assert!(
         ran.out.contains("bad lines passed over            1"),
         "{ran:?}"
@@ -213,8 +207,7 @@ fn the_page_is_made_though_nobody_reads_the_decisions() {
     let folder = folder();
     let (good, page) = (folder.path("good.jsonl"), folder.path("page.html"));
     let mut command = doublecheck(&["replay", &good, "--out", "-", "--report", &page]);
-    let ran = ran(&command.stdout(unread()).output().unwrap());
-    assert_eq!(ran.code, Some(0), "{ran:?}");
+    ran(&command.stdout(unread()).output().unwrap()).succeeded();
     assert!(fs::read_to_string(page).unwrap().ends_with("</html>\n"));
 }
 
@@ -230,8 +223,7 @@ fn an_answer_that_is_too_late_for_the_policy_is_none() {
     let folder = Folder::with(&[("lines.jsonl", &lines), ("short.toml", short)]);
     let (stream, out) = (folder.path("lines.jsonl"), folder.path("out.jsonl"));
     let decided = |policy: &str| {
-        let ran = run(&["replay", &stream, "--out", &out, "--policy", policy]);
-        assert_eq!(ran.code, Some(0), "{ran:?}");
+        let ran = run(&["replay", &stream, "--out", &out, "--policy", policy]).succeeded();
         let decisions = fs::read_to_string(&out).unwrap();
         (ran.out, decisions.lines().last().unwrap().to_owned())
     };

@@ -171,7 +171,5 @@ fn what_cannot_be_reported_is_told() {
     assert_eq!((ran.code, page.as_str()), (Some(1), ""), "{ran:?}");
     assert!(ran.err.contains("stream.jsonl:1: "), "{ran:?}");
     let nowhere = folder.path("no/such/folder.html");
-    let ran = run(&["replay", &stream, "--report", &nowhere]);
-    assert_eq!(ran.code, Some(1), "{ran:?}");
-    assert!(ran.err.contains("folder.html: "), "{ran:?}");
+    run(&["replay", &stream, "--report", &nowhere]).complained(1, "folder.html: ");
 }

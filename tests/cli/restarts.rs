@@ -8,7 +8,6 @@ use std::io::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use doublecheck::grpc::pb;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
 use tokio_stream::StreamExt as _;
 use tonic::transport::{Channel, Endpoint};
@@ -16,7 +15,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::support::{Folder, Served};
+use crate::support::{Folder, Served, purchase};
 
 const RESTARTS: usize = 6;
 const CALLERS: usize = 4;
@@ -73,27 +72,6 @@ impl Known {
     }
 }
 
-fn payment(nth: usize) -> pb::ScorePaymentRequest {
-    let payment = pb::Payment {
-        payment_id: "p1".to_owned(),
-        account_id: format!("payer-{nth}"),
-        payee: Some(pb::Payee {
-            id: "13800138000".to_owned(),
-            r#type: pb::PayeeType::Phone.into(),
-        }),
-        money: Some(pb::Money {
-            amount_minor: 5_000,
-            currency_code: "CNY".to_owned(),
-        }),
-        kind: pb::PaymentKind::TopUp.into(),
-        ..Default::default()
-    };
-    pb::ScorePaymentRequest {
-        payment: Some(payment),
-        confirmation_token: String::new(),
-    }
-}
-
 /// Calls whoever serves, until `over`.
 async fn call(
     known: Arc<parking_lot::Mutex<Vec<Known>>>,
@@ -109,7 +87,7 @@ async fn call(
         let Known { channel, .. } = serving.expect("one of them serves");
         let nth = calls.fetch_add(1, Ordering::SeqCst);
         let answer = RiskServiceClient::new(channel)
-            .score_payment(payment(nth))
+            .score_payment(purchase(&format!("payer-{nth}"), "p1"))
             .await;
         answer.unwrap_or_else(|status| panic!("call {nth}: {status:?}"));
     }

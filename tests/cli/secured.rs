@@ -1,7 +1,6 @@
 //! `load` against servers behind TLS and tokens, its own and others; and what is wrong with its files.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
-use serde_json::Value;
 
 use crate::support::{Folder, Ran, Served, run};
 
@@ -72,7 +71,7 @@ fn a_server_behind_tls_and_tokens_is_loaded() {
             &format!("{to} --mode {mode} --seed {seed} {shown}"),
         );
         assert_eq!((ran.code, &*ran.err), (Some(0), ""), "{ran:?}");
-        let loaded: Value = serde_json::from_str(&ran.out).unwrap();
+        let loaded = ran.json();
         assert_eq!(loaded["score"]["answered"], 300, "{loaded}");
         for shown in ["tls", "token"] {
             assert_eq!(loaded["parameters"][shown], true, "{loaded}");
@@ -131,9 +130,8 @@ fn a_load_starts_a_server_behind_tls_and_tokens() {
         own.out.contains("its own, over TLS, with a token"),
         "{own:?}"
     );
-    let unknown = load_own("--ca @ca.pem", &format!("{TLS} --auth-tokens @tokens.toml"));
-    assert_eq!(unknown.code, Some(1), "{unknown:?}");
-    assert!(unknown.err.contains("UNAUTHENTICATED"), "{unknown:?}");
+    load_own("--ca @ca.pem", &format!("{TLS} --auth-tokens @tokens.toml"))
+        .complained(1, "UNAUTHENTICATED");
 }
 
 #[test]

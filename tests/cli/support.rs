@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
+use doublecheck::grpc::pb;
 use serde_json::Value;
 
 /// The built program, with nothing of this machine's settings in its environment. Whoever serves does it
@@ -68,6 +69,35 @@ pub(crate) struct Ran {
     pub(crate) code: Option<i32>,
     pub(crate) out: String,
     pub(crate) err: String,
+}
+
+impl Ran {
+    /// The same, where it went well.
+    #[track_caller]
+    pub(crate) fn succeeded(self) -> Self {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        self
+    }
+
+    /// The same, where it went well and had nothing to tell on standard error.
+    #[track_caller]
+    pub(crate) fn succeeded_quietly(self) -> Self {
+        assert_eq!(self.err, "", "{self:?}");
+        self.succeeded()
+    }
+
+    /// It ended with `code`, told `part` on standard error, and nothing on standard output.
+    #[track_caller]
+    pub(crate) fn complained(&self, code: i32, part: &str) {
+        assert_eq!((self.code, &*self.out), (Some(code), ""), "{self:?}");
+        assert!(self.err.contains(part), "{part}: {self:?}");
+    }
+
+    /// What it told with `--json`.
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.out).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
 }
 
 pub(crate) fn run(arguments: &[&str]) -> Ran {
@@ -240,9 +270,9 @@ impl Served {
     }
 
     pub(crate) fn score_json(&self, payment_id: &str, more: &[&str]) -> Value {
-        let ran = self.score(payment_id, &[more, &["--json"]].concat());
-        assert_eq!(ran.code, Some(0), "{ran:?}");
-        serde_json::from_str(&ran.out).unwrap()
+        self.score(payment_id, &[more, &["--json"]].concat())
+            .succeeded()
+            .json()
     }
 
     /// Tells the server that a payment of alice's was paid.
@@ -283,6 +313,28 @@ impl Drop for Served {
 
 pub(crate) fn serve() -> Served {
     Served::start(&["serve", "--grpc-address", "127.0.0.1:0"])
+}
+
+/// A request to score a purchase of 50.00 CNY by `account`, at a shop of its own.
+pub(crate) fn purchase(account: &str, payment_id: &str) -> pb::ScorePaymentRequest {
+    let payment = pb::Payment {
+        payment_id: payment_id.to_owned(),
+        account_id: account.to_owned(),
+        payee: Some(pb::Payee {
+            id: format!("shop of {account}"),
+            r#type: pb::PayeeType::Merchant.into(),
+        }),
+        money: Some(pb::Money {
+            amount_minor: 5_000,
+            currency_code: "CNY".to_owned(),
+        }),
+        kind: pb::PaymentKind::Purchase.into(),
+        ..Default::default()
+    };
+    pb::ScorePaymentRequest {
+        payment: Some(payment),
+        confirmation_token: String::new(),
+    }
 }
 
 /// A folder with these files in it, removed with the test.

@@ -1,14 +1,13 @@
 //! Policies that change while payments race: every payment is done again under the one that decided it.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use doublecheck::engine::{PolicyChange, PolicyRefusal};
 use doublecheck::journal::Ack;
 use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
 use doublecheck::storage::simulated::Simulated;
 
-use crate::support::{Life, Plan, Town, assert_goes_on, assert_remembered, end, live};
+use crate::support::{
+    Life, Plan, Town, assert_goes_on, assert_remembered, end, live, live_together,
+};
 
 /// Policies that ask about different payments.
 fn in_turn() -> [Policies; 3] {
@@ -39,26 +38,15 @@ fn the_state_is_the_same_to_the_last_bit_where_policies_changed_under_payments()
             if let Some(ended) = last {
                 assert_goes_on(&life, ended, &what);
             }
-            let running = AtomicUsize::new(3);
-            thread::scope(|scope| {
-                for name in ["north", "east", "westside"] {
-                    let (life, running) = (&life, &running);
-                    scope.spawn(move || {
-                        live(&mut Town::calm(seed + 100 * nth, name), life, 400);
-                        running.fetch_sub(1, Ordering::SeqCst);
-                    });
-                }
-                for policies in in_turn().iter().cycle() {
-                    let made = life.engine.change_policies(policies).unwrap();
-                    assert_eq!(made, PolicyChange::Made, "{what}");
-                    changes += 1;
-                    if seed % 2 == 0 && changes % 16 == 0 {
-                        let taken = life.engine.take_snapshot(|| true).unwrap();
-                        snapshots += u64::from(taken.is_some());
-                    }
-                    if running.load(Ordering::SeqCst) == 0 {
-                        break;
-                    }
+            let in_turn = in_turn();
+            let mut in_turn = in_turn.iter().cycle();
+            live_together(&life, seed + 100 * nth, || {
+                let made = life.engine.change_policies(in_turn.next().unwrap());
+                assert_eq!(made, Ok(PolicyChange::Made), "{what}");
+                changes += 1;
+                if seed % 2 == 0 && changes % 16 == 0 {
+                    let taken = life.engine.take_snapshot(|| true).unwrap();
+                    snapshots += u64::from(taken.is_some());
                 }
             });
             last = Some(end(&life));

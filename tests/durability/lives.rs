@@ -1,13 +1,12 @@
 //! What a start makes of a journal is what was lost, to the last bit.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use doublecheck::journal::Ack;
 use doublecheck::scoring::policy::{Policies, Policy, Preset, Value};
 use doublecheck::storage::simulated::Simulated;
 
-use crate::support::{Plan, Town, assert_goes_on, assert_remembered, end, live};
+use crate::support::{Plan, Town, assert_goes_on, assert_remembered, end, live, live_together};
 
 /// How much memory lets a few dozen accounts of these tests be remembered and no more.
 const TIGHT_BYTES: u64 = 270_000;
@@ -75,18 +74,8 @@ fn so_it_is_where_snapshots_were_taken_meanwhile() {
                 life.engine.close().unwrap();
             }
             let life = plan.start(&disk);
-            let running = AtomicUsize::new(3);
-            thread::scope(|scope| {
-                for name in ["north", "east", "westside"] {
-                    let (life, running) = (&life, &running);
-                    scope.spawn(move || {
-                        live(&mut Town::calm(seed + 100 * nth, name), life, 400);
-                        running.fetch_sub(1, Ordering::SeqCst);
-                    });
-                }
-                while running.load(Ordering::SeqCst) > 0 {
-                    snapshots += u64::from(life.engine.take_snapshot(|| true).unwrap().is_some());
-                }
+            live_together(&life, seed + 100 * nth, || {
+                snapshots += u64::from(life.engine.take_snapshot(|| true).unwrap().is_some());
             });
             last = Some(end(&life));
             if nth == 1 {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use doublecheck::clock::{Clock, ManualClock};
 use doublecheck::engine::{Durability, Engine, Kept, OutcomeReport, Progress, Receipt, Recovered};
@@ -279,6 +281,24 @@ impl Town {
 
 pub(crate) fn live(town: &mut Town, life: &Life, steps: usize) -> Vec<Answer> {
     (0..steps).filter_map(|_| town.step(life)).collect()
+}
+
+/// Towns that live at once; `meanwhile` is done again and again until all have ended.
+pub(crate) fn live_together(life: &Life, seed: u64, mut meanwhile: impl FnMut()) {
+    let towns = ["north", "east", "westside"];
+    let running = AtomicUsize::new(towns.len());
+    thread::scope(|scope| {
+        for name in towns {
+            let running = &running;
+            scope.spawn(move || {
+                live(&mut Town::calm(seed, name), life, 400);
+                running.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        while running.load(Ordering::SeqCst) > 0 {
+            meanwhile();
+        }
+    });
 }
 
 /// Ends a life in peace; returns when, and the hash of its state.

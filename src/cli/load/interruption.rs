@@ -1,9 +1,8 @@
 //! Being asked to end early.
 
 use std::future::pending;
-use std::{io, process, thread};
+use std::{io, process};
 
-use tokio::runtime::Builder;
 use tokio::sync::watch;
 
 use crate::cli::serve::StopSignals;
@@ -15,22 +14,13 @@ pub(super) struct Interruption(watch::Receiver<bool>);
 impl Interruption {
     /// Listens from now on.
     pub(super) fn listen() -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let listening = {
-            let _inside = runtime.enter();
-            StopSignals::listen()
-        };
-        let mut signals = listening?;
         let (tell, told) = watch::channel(false);
-        let watch = async move {
+        StopSignals::watch_on_a_thread(async move |mut signals| {
             signals.next().await;
             tell.send_replace(true);
             signals.next().await;
             process::exit(1);
-        };
-        thread::Builder::new()
-            .name("signals".to_owned())
-            .spawn(move || runtime.block_on(watch))?;
+        })?;
         Ok(Self(told))
     }
 

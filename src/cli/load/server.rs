@@ -2,12 +2,12 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader};
-use std::iter;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
+use std::{fs, iter};
 
 use tokio::sync::oneshot;
 use tonic::transport::Endpoint;
@@ -15,7 +15,6 @@ use tonic::transport::Endpoint;
 use super::check::Twin;
 use super::cpu;
 use super::interruption::Interruption;
-use super::temporary::Temporary;
 use crate::cli::Failure;
 use crate::cli::client::{self, Credentials};
 use crate::cli::serve::Starter;
@@ -70,7 +69,7 @@ pub(super) struct OwnServer {
     address: String,
     journal_ack: String,
     /// Gone after it.
-    _data: Temporary,
+    _data: TemporaryFolder,
 }
 
 impl OwnServer {
@@ -87,8 +86,8 @@ impl OwnServer {
             Twin::Score => "serve",
             Twin::Echo => "echo",
         };
-        let data = Temporary::folder()?;
-        let mut child = command(program, name, data.path(), arguments)
+        let data = TemporaryFolder::named_by_chance()?;
+        let mut child = command(program, name, &data.0, arguments)
             .spawn()
             .map_err(|error| Failure::at_work(format!("starting {}", program.display()), &error))?;
         let (out, log) = (child.stdout.take(), child.stderr.take());
@@ -209,6 +208,26 @@ fn last_lines(log: ChildStderr) -> JoinHandle<VecDeque<String>> {
         }
         last
     })
+}
+
+/// A folder in the system's place for temporary files, removed with this value. Whoever needs it makes it.
+#[derive(Debug)]
+struct TemporaryFolder(PathBuf);
+
+impl TemporaryFolder {
+    fn named_by_chance() -> Result<Self, Failure> {
+        let number =
+            getrandom::u64().map_err(|error| Failure::at_work("making up a name", &error))?;
+        let name = format!("doublecheck-load-{number:016x}");
+        Ok(Self(std::env::temp_dir().join(name)))
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // Mostly nobody has made it.
+        let _ = fs::remove_dir_all(&self.0);
+    }
 }
 
 impl Drop for OwnServer {

@@ -76,11 +76,10 @@ mod tests {
     use crate::config::{Environment, Flags};
 
     fn config(threads: u32, connections: u32) -> Config {
-        let flags = Flags {
-            threads: Some(threads.to_string()),
-            limits: vec![("--limits-connections", connections.to_string())],
-            ..Flags::default()
-        };
+        let flags = Flags::from([
+            ("--threads", threads.to_string()),
+            ("--limits-connections", connections.to_string()),
+        ]);
         Config::load(None, &Environment::new(), &flags).unwrap()
     }
 

@@ -5,6 +5,7 @@ use std::io::{self, Write as _};
 use std::net::SocketAddr;
 use std::thread;
 
+use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
 use crate::config::JournalAck;
@@ -58,6 +59,22 @@ impl StopSignals {
 }
 
 impl StopSignals {
+    /// Listens from now on, on a thread of its own.
+    pub(in crate::cli) fn watch_on_a_thread(
+        watch: impl AsyncFnOnce(Self) + Send + 'static,
+    ) -> io::Result<()> {
+        let runtime = Builder::new_current_thread().enable_all().build()?;
+        let listening = {
+            let _inside = runtime.enter();
+            Self::listen()
+        };
+        let signals = listening?;
+        thread::Builder::new()
+            .name("signals".to_owned())
+            .spawn(move || runtime.block_on(watch(signals)))?;
+        Ok(())
+    }
+
     /// Completes once the process is asked to stop, or whoever started it is gone.
     pub(in crate::cli) async fn first_or(mut self, gone: impl Future<Output = ()>) {
         let asked_by = tokio::select! {

@@ -6,7 +6,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 
 use crate::cli::Failure;
-use crate::config::{LogSettings, OtlpEndpoint};
+use crate::config::LogSettings;
 
 /// Sends spans from a thread of its own for as long as it is not ended. Spans that the collector does not
 /// take are dropped: no call waits for it.
@@ -16,18 +16,15 @@ pub(super) struct Traces(SdkTracerProvider);
 impl Traces {
     /// As the settings ask for it.
     pub(super) fn of(settings: &LogSettings) -> Result<Option<Self>, Failure> {
-        settings
-            .otlp_endpoint
-            .as_ref()
-            .map(Self::send_to)
-            .transpose()
+        let endpoint = settings.otlp_endpoint.as_deref();
+        endpoint.map(Self::send_to).transpose()
     }
 
     /// Needs the runtime around it that is there until the end.
-    fn send_to(endpoint: &OtlpEndpoint) -> Result<Self, Failure> {
+    fn send_to(endpoint: &str) -> Result<Self, Failure> {
         let exporter = SpanExporter::builder()
             .with_tonic()
-            .with_endpoint(endpoint.as_str())
+            .with_endpoint(endpoint)
             .build()
             .map_err(|error| Failure::at_work(format!("sending traces to {endpoint}"), &error))?;
         let resource = Resource::builder().with_service_name("doublecheck").build();

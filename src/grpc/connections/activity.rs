@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::frames::{Frames, data_worth_ns};
+use super::preface::PREFACE;
 use super::waste::Waste;
 use crate::grpc::calls::queue::{CallQueue, Reader};
 
@@ -169,11 +170,14 @@ const TURN_BYTES: usize = 32 << 10;
 /// What a frame counts for beside its bytes: the smallest takes as long as some hundred bytes do.
 const FRAME_BYTES: usize = 256;
 
-/// A connection's socket: counts what comes in, cuts off floods of frames, is throttled by [`Waste`] and by a
-/// full queue of calls, and lets other connections have their turn.
+/// A connection's socket, from which the preface has been read: the HTTP/2 library reads that once more. Counts
+/// what comes in, cuts off floods of frames, is throttled by [`Waste`] and by a full queue of calls, and lets other
+/// connections have their turn.
 #[derive(Debug)]
 pub(super) struct WatchedSocket<IO> {
     io: IO,
+    /// What of the preface is still to be read once more.
+    preface_left: &'static [u8],
     frames: Frames,
     activity: Arc<Activity>,
     waste: Waste,
@@ -185,6 +189,7 @@ impl<IO> WatchedSocket<IO> {
     pub(super) fn new(io: IO, activity: Arc<Activity>, waste: Waste, queue: CallQueue) -> Self {
         Self {
             io,
+            preface_left: PREFACE,
             frames: Frames::new(),
             activity,
             waste,
@@ -202,6 +207,7 @@ impl<IO: AsyncRead + Unpin> AsyncRead for WatchedSocket<IO> {
     ) -> Poll<io::Result<()>> {
         let Self {
             io,
+            preface_left,
             frames,
             activity,
             waste,
@@ -217,7 +223,13 @@ impl<IO: AsyncRead + Unpin> AsyncRead for WatchedSocket<IO> {
             return Poll::Pending;
         }
         let (before, frames_before) = (buffer.filled().len(), frames.count());
-        ready!(Pin::new(io).poll_read(cx, buffer))?;
+        if preface_left.is_empty() {
+            ready!(Pin::new(io).poll_read(cx, buffer))?;
+        } else {
+            let (told, rest) = preface_left.split_at(preface_left.len().min(buffer.remaining()));
+            buffer.put_slice(told);
+            *preface_left = rest;
+        }
         let read = &buffer.filled()[before..];
         frames.follow(read);
         waste.add(frames.take_work_ns());
@@ -275,7 +287,7 @@ impl<IO: AsyncWrite + Unpin> AsyncWrite for WatchedSocket<IO> {
 mod tests {
     use std::task::Waker;
 
-    use tokio::io::repeat;
+    use tokio::io::{AsyncReadExt as _, repeat};
 
     use super::*;
 
@@ -299,6 +311,23 @@ mod tests {
                 Poll::Pending => return all,
             }
             all += buffer.filled().len();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_preface_is_read_once_more_and_then_what_follows_it() {
+        for length in [1, 7, PREFACE.len(), 99] {
+            let mut watched = WatchedSocket::new(
+                repeat(0),
+                Arc::default(),
+                Waste::unlimited(),
+                CallQueue::default(),
+            );
+            let mut heard = vec![1; 2 * PREFACE.len()];
+            for piece in heard.chunks_mut(length) {
+                watched.read_exact(piece).await.unwrap();
+            }
+            assert_eq!(heard, [PREFACE, &[0; PREFACE.len()]].concat(), "{length}");
         }
     }
 

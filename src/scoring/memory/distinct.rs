@@ -58,11 +58,35 @@ impl<const WORDS: usize> Distinct<WORDS> {
 
     /// How many different accounts there were, about.
     pub(super) fn estimate(self) -> u32 {
-        let set: u32 = self.0.iter().map(|word| word.count_ones()).sum();
+        Self::estimate_of(self.0.iter().map(|word| word.count_ones()).sum())
+    }
+
+    /// The same by the number of bits that are set.
+    pub(super) fn estimate_of(set: u32) -> u32 {
         Self::ESTIMATES
             .get(set as usize)
             .copied()
             .unwrap_or(u32::MAX)
+    }
+}
+
+impl Distinct<2> {
+    /// The number of the bit that stands for an account, by the hash of its id.
+    pub(super) const fn bit_of(hash: u64) -> u8 {
+        let [low, ..] = hash.to_le_bytes();
+        low % 128
+    }
+
+    /// All bits, the lowest word's first.
+    pub(super) fn bits(self) -> u128 {
+        let Self([low, high]) = self;
+        u128::from(low) | u128::from(high) << u64::BITS
+    }
+
+    /// The sketch with these bits.
+    #[expect(clippy::cast_possible_truncation, reason = "one word and the other")]
+    pub(super) const fn of_bits(bits: u128) -> Self {
+        Self([bits as u64, (bits >> u64::BITS) as u64])
     }
 }
 
@@ -95,9 +119,9 @@ const fn estimates(words: usize) -> [u32; BITS_MAX as usize + 1] {
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub(super) struct RecentAccounts {
     /// When the current period began.
-    since: Timestamp,
-    current: Distinct<2>,
-    previous: Distinct<2>,
+    pub(super) since: Timestamp,
+    pub(super) current: Distinct<2>,
+    pub(super) previous: Distinct<2>,
 }
 
 impl RecentAccounts {

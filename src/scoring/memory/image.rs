@@ -1,11 +1,11 @@
-//! What is known of a payee or a device as bytes, and back.
+//! What is known of a payee as bytes, and back.
 
 use super::distinct::{Distinct, RecentAccounts};
 use super::known_reports::KnownReports;
 use super::level::{AmountLevel, PriceLevel};
 use super::paid::Paid;
-use super::reports::FadingReports;
-use super::{DeviceMemory, PayeeMemory, Payer};
+use super::reports::{FadingReports, read_counts};
+use super::{PayeeMemory, Payer};
 use crate::scoring::image::{
     Image, ImageFault, QUANTITY, number, optional, put_optional, put_time, time,
 };
@@ -26,10 +26,7 @@ impl PayeeMemory {
             amounts,
             prices,
             reports,
-            reports_lately,
             paid,
-            last_reporter,
-            known_reports,
             last_told,
         } = self;
         ever.put_image(out);
@@ -38,14 +35,14 @@ impl PayeeMemory {
         put_float(out, *payers_usual);
         amounts.put_image(out);
         prices.put_image(out);
-        reports.put_image(out);
-        reports_lately.put_image(out);
-        put_optional(out, *last_reporter, put_payer);
+        reports.put_counts(out);
+        put_optional(out, reports.last_reporter(), put_payer);
+        let known_reports = reports.known().filter(|known| !known.is_none());
         let flag = |is: bool, flag: u8| if is { flag } else { 0 };
         out.push(
             flag(known_reports.is_some(), HAS_KNOWN_REPORTS) | flag(!paid.is_none(), HAS_PAID),
         );
-        if let Some(known_reports) = known_reports.as_deref() {
+        if let Some(known_reports) = known_reports {
             KnownReports::put_image(out, known_reports);
         }
         if !paid.is_none() {
@@ -67,45 +64,28 @@ impl PayeeMemory {
             payers_usual: image.part("usual number of payers", |rest| number(rest, QUANTITY))?,
             amounts: image.part("usual amounts", AmountLevel::read_image)?,
             prices: image.part("price level", PriceLevel::read_image)?,
-            reports: image.part("reports", FadingReports::read_image)?,
-            reports_lately: image.part("reports of the last days", FadingReports::read_image)?,
-            last_reporter: image.part("last reporter", |rest| optional(rest, payer))?,
             ..Self::default()
         };
+        let counts = [
+            image.part("reports", read_counts)?,
+            image.part("reports of the last days", read_counts)?,
+        ];
+        let last_reporter = image.part("last reporter", |rest| optional(rest, payer))?;
         let flags = image.part("flags of reports", |rest| {
             let flags = rest.byte()?;
             (flags & !(HAS_KNOWN_REPORTS | HAS_PAID) == 0).then_some(flags)
         })?;
-        if flags & HAS_KNOWN_REPORTS != 0 {
-            let known_reports = image.part("known reports", KnownReports::read_image)?;
-            memory.known_reports = Some(Box::new(known_reports));
-        }
+        let known_reports = match flags & HAS_KNOWN_REPORTS {
+            0 => KnownReports::default(),
+            _ => image.part("known reports", KnownReports::read_image)?,
+        };
+        memory.reports = image.part("times of reports", |_| {
+            FadingReports::of_image(counts, last_reporter, known_reports)
+        })?;
         if flags & HAS_PAID != 0 {
             memory.paid = image.part("payments", Paid::read_image)?;
         }
         memory.last_told = image.part("last told", time)?;
-        image.end().map(|()| memory)
-    }
-}
-
-impl DeviceMemory {
-    /// Appends an [image](crate::scoring::image) of the memory.
-    pub fn put_image(&self, out: &mut Vec<u8>) {
-        let Self { recent, last_used } = self;
-        recent.put_image(out);
-        put_time(out, *last_used);
-    }
-
-    /// The memory of an image.
-    ///
-    /// # Errors
-    /// [`ImageFault`] where the bytes are none.
-    pub fn from_image(bytes: &[u8]) -> Result<Self, ImageFault> {
-        let mut image = Image::new(bytes);
-        let memory = Self {
-            recent: image.part("recent accounts", RecentAccounts::read_image)?,
-            last_used: image.part("last used", time)?,
-        };
         image.end().map(|()| memory)
     }
 }

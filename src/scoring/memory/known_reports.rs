@@ -79,6 +79,11 @@ pub(super) struct KnownReports {
 }
 
 impl KnownReports {
+    /// Whether no payment was ever noted.
+    pub(super) fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
     /// Images used to have eight marks of 64 bits in these bytes. The lowest 16 bits of each are the mark as it
     /// is now; the others match no payment but by chance.
     pub(super) fn put_image(out: &mut Vec<u8>, known_reports: &Self) {

@@ -4,6 +4,9 @@
 //! Each entry is a header of four bytes (length, kind, tag) and what its owner wrote behind it. One allocation for
 //! all of them, as there are many accounts and each allocation costs memory and a cache miss.
 
+use std::mem;
+use std::ops::Range;
+
 use crate::prefetch::prefetch;
 use crate::scoring::heap;
 use crate::scoring::packing::{Reader, put_varint};
@@ -21,24 +24,36 @@ pub(super) enum Kind {
     Level,
 }
 
-/// The entries, one after the other, those of a kind together. An entry is named by the position of its header in
-/// `bytes`, which holds until an entry is added, moved, lengthened, shortened or removed.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+/// The entries, one after the other, those of a kind together. An entry is named by the position of its header among
+/// their bytes, which holds until an entry is added, moved, lengthened, shortened or removed.
+#[derive(Debug, Clone, Default)]
 pub(super) struct EntryList {
-    bytes: Vec<u8>,
+    /// How many bytes the entries take; the entries; and room for more. The length is here, as every account has a
+    /// list and the room behind it is rarely used up.
+    allocation: Box<[u8]>,
 }
+
+/// Equal lists have equal entries, whatever room they have.
+impl PartialEq for EntryList {
+    fn eq(&self, other: &Self) -> bool {
+        self.bytes() == other.bytes()
+    }
+}
+
+/// The size of the length at the start of the allocation.
+const LENGTH_BYTES: usize = size_of::<u32>();
 
 /// The size of an entry's header.
 pub(super) const HEAD: usize = 4;
 
 impl EntryList {
     pub(super) const fn heap_bytes(&self) -> usize {
-        heap::bytes_of::<u8>(self.bytes.capacity())
+        heap::bytes_of::<u8>(self.allocation.len())
     }
 
     pub(super) fn put_image(&self, out: &mut Vec<u8>) {
-        put_varint(out, self.bytes.len() as u64);
-        out.extend_from_slice(&self.bytes);
+        put_varint(out, self.len() as u64);
+        out.extend_from_slice(self.bytes());
     }
 
     /// Reads a list. Every entry must pass `check`, which gets its kind, its tag and all of its bytes.
@@ -48,9 +63,12 @@ impl EntryList {
     ) -> Option<Self> {
         let bytes = usize::try_from(rest.varint()?).ok()?;
         let bytes = rest.bytes(bytes)?;
-        let entries = Self {
-            bytes: bytes.to_vec(),
-        };
+        let mut entries = Self::default();
+        if !bytes.is_empty() {
+            let mut allocation = entries.open(bytes.len());
+            allocation.extend_from_slice(bytes);
+            entries.close(allocation);
+        }
         let (mut end, mut last) = (0, 0);
         for Entry { at, head, bytes } in entries.iter() {
             // A search stops at the first entry of a later kind.
@@ -61,12 +79,12 @@ impl EntryList {
             end = at.saturating_add(bytes.len());
             last = head.kind_number();
         }
-        (end == entries.bytes.len()).then_some(entries)
+        (end == entries.len()).then_some(entries)
     }
 
     /// Requests all of it from memory.
     pub(super) fn fetch(&self) {
-        prefetch(&self.bytes);
+        prefetch(&self.allocation);
     }
 
     /// The entries of a kind: the position and all bytes of each.
@@ -92,8 +110,9 @@ impl EntryList {
 
     /// The bytes of the entry at `at`, for changes in place.
     pub(super) fn entry_mut(&mut self, at: usize) -> Option<&mut [u8]> {
-        let len = self.head_at(at)?.len();
-        self.bytes.get_mut(at..)?.get_mut(..len)
+        let from_it = self.bytes_mut().get_mut(at..)?;
+        let len = Head::read(from_it)?.len();
+        from_it.get_mut(..len)
     }
 
     /// Adds an entry as the last of its kind, with what `write` appends; returns its position.
@@ -104,13 +123,14 @@ impl EntryList {
         expected: usize,
         write: impl FnOnce(&mut Vec<u8>),
     ) -> usize {
-        let (at, end) = (self.end_of(kind), self.bytes.len());
+        let (at, end) = (self.end_of(kind), self.len());
         let head = Head::new(kind, tag);
-        self.make_room(expected.saturating_add(HEAD));
-        self.bytes.extend_from_slice(&head.0.to_le_bytes());
-        write(&mut self.bytes);
-        let len = self.bytes.len().saturating_sub(end);
-        if let Some(moved) = self.bytes.get_mut(at..) {
+        let mut allocation = self.open(expected.saturating_add(HEAD));
+        allocation.extend_from_slice(&head.0.to_le_bytes());
+        write(&mut allocation);
+        self.close(allocation);
+        let len = self.len().saturating_sub(end);
+        if let Some(moved) = self.bytes_mut().get_mut(at..) {
             moved.rotate_right(len);
         }
         self.set_head(at, head.with_len(len));
@@ -120,7 +140,8 @@ impl EntryList {
     /// Moves the entry at `at`, which is of the first kind, to the front of the list.
     pub(super) fn move_to_front(&mut self, at: usize) {
         let Some(head) = self.head_at(at) else { return };
-        if let Some(moved) = self.bytes.get_mut(..at.saturating_add(head.len())) {
+        let end = at.saturating_add(head.len());
+        if let Some(moved) = self.bytes_mut().get_mut(..end) {
             moved.rotate_right(head.len());
         }
     }
@@ -137,16 +158,22 @@ impl EntryList {
     /// Inserts `bytes` into the entry at `at`, before what it has at `offset`.
     pub(super) fn insert<const N: usize>(&mut self, at: usize, offset: usize, bytes: [u8; N]) {
         let Some(head) = self.head_at(at) else { return };
-        self.make_room(N);
-        self.bytes.extend_from_slice(&bytes);
-        let place = at.saturating_add(offset.min(head.len()));
-        if let Some(moved) = self.bytes.get_mut(place..) {
+        let len = self.len().saturating_add(N);
+        if len.saturating_add(LENGTH_BYTES) > self.allocation.len() {
+            let roomier = self.open(N);
+            self.close(roomier);
+        }
+        self.set_len(len);
+        let Some(entry) = self.bytes_mut().get_mut(at..) else {
+            return;
+        };
+        if let Some(moved) = entry.get_mut(offset.min(head.len())..) {
             moved.copy_within(..moved.len().saturating_sub(N), N);
             if let Some(inserted) = moved.first_chunk_mut() {
                 *inserted = bytes;
             }
         }
-        self.set_head(at, head.with_len(head.len().saturating_add(N)));
+        head.with_len(head.len().saturating_add(N)).put(entry);
     }
 
     /// Shortens the entry at `at` to its first `len` bytes.
@@ -154,13 +181,13 @@ impl EntryList {
         let Some(head) = self.head_at(at) else { return };
         let len = len.clamp(HEAD, head.len());
         let end = at.saturating_add(head.len());
-        self.bytes.drain(at.saturating_add(len)..end);
+        self.cut_out(at.saturating_add(len)..end);
         self.set_head(at, head.with_len(len));
     }
 
     pub(super) fn remove(&mut self, at: usize) {
         if let Some(head) = self.head_at(at) {
-            self.bytes.drain(at..at.saturating_add(head.len()));
+            self.cut_out(at..at.saturating_add(head.len()));
         }
     }
 
@@ -187,7 +214,7 @@ impl EntryList {
     }
 
     fn iter(&self) -> impl Iterator<Item = Entry<'_>> {
-        let all = self.bytes.as_slice();
+        let all = self.bytes();
         let mut rest = all;
         std::iter::from_fn(move || {
             let head = Head::read(rest)?;
@@ -202,30 +229,84 @@ impl EntryList {
     fn end_of(&self, kind: Kind) -> usize {
         self.iter()
             .find(|entry| entry.head.kind_number() > kind as u32)
-            .map_or(self.bytes.len(), |entry| entry.at)
+            .map_or(self.len(), |entry| entry.at)
     }
 
     fn head_at(&self, at: usize) -> Option<Head> {
-        Head::read(self.bytes.get(at..)?)
+        Head::read(self.bytes().get(at..)?)
     }
 
     fn set_head(&mut self, at: usize, head: Head) {
-        let rest = self.bytes.get_mut(at..);
-        if let Some(place) = rest.and_then(|rest| rest.first_chunk_mut()) {
-            *place = head.0.to_le_bytes();
+        if let Some(entry) = self.bytes_mut().get_mut(at..) {
+            head.put(entry);
         }
     }
 
-    /// Grows to the next size of the allocator: these are up to a quarter apart, which is enough to grow by,
-    /// and there are many accounts.
-    fn make_room(&mut self, more: usize) {
-        let needed = self.bytes.len().saturating_add(more);
-        if needed > self.bytes.capacity() {
-            let taken = heap::bytes_of::<u8>(needed);
-            self.bytes
-                .reserve_exact(taken.saturating_sub(self.bytes.len()));
+    /// How many bytes the entries take.
+    fn len(&self) -> usize {
+        self.allocation.first_chunk().map_or(0, length)
+    }
+
+    /// The entries are as long as this from now on.
+    fn set_len(&mut self, len: usize) {
+        if let Some(place) = self.allocation.first_chunk_mut() {
+            *place = u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes();
         }
     }
+
+    fn bytes(&self) -> &[u8] {
+        let Some((len, behind)) = self.allocation.split_first_chunk() else {
+            return &[];
+        };
+        behind.get(..length(len)).unwrap_or_default()
+    }
+
+    fn bytes_mut(&mut self) -> &mut [u8] {
+        let Some((len, behind)) = self.allocation.split_first_chunk_mut() else {
+            return &mut [];
+        };
+        behind.get_mut(..length(len)).unwrap_or_default()
+    }
+
+    /// Takes out these bytes; those behind them move down.
+    fn cut_out(&mut self, taken: Range<usize>) {
+        let len = self.len();
+        if taken.start <= taken.end && taken.end <= len {
+            let left = len.saturating_sub(taken.len());
+            self.bytes_mut().copy_within(taken.end.., taken.start);
+            self.set_len(left);
+        }
+    }
+
+    /// The allocation, to append entries of `more` bytes to; [`close`](Self::close) puts it back. It grows to the
+    /// next size of the allocator: these are up to a quarter apart, which is enough to grow by, and there are many
+    /// accounts.
+    fn open(&mut self, more: usize) -> Vec<u8> {
+        let used = LENGTH_BYTES.saturating_add(self.len());
+        let needed = used.saturating_add(more);
+        let mut allocation = Vec::from(mem::take(&mut self.allocation));
+        allocation.truncate(used);
+        if needed > allocation.capacity() {
+            let taken = heap::bytes_of::<u8>(needed);
+            allocation.reserve_exact(taken.saturating_sub(allocation.len()));
+        }
+        // The length is not there yet where there was no entry.
+        allocation.resize(used, 0);
+        allocation
+    }
+
+    /// Puts the allocation back, with what was appended to it.
+    fn close(&mut self, mut allocation: Vec<u8>) {
+        let len = allocation.len().saturating_sub(LENGTH_BYTES);
+        allocation.resize(allocation.capacity(), 0);
+        self.allocation = allocation.into_boxed_slice();
+        self.set_len(len);
+    }
+}
+
+/// The length at the start of an allocation.
+const fn length(bytes: &[u8; LENGTH_BYTES]) -> usize {
+    u32::from_le_bytes(*bytes) as usize
 }
 
 /// An entry of the list.
@@ -254,6 +335,13 @@ impl Head {
         bytes
             .first_chunk()
             .map(|head| Self(u32::from_le_bytes(*head)))
+    }
+
+    /// Writes it at the start of its entry.
+    fn put(self, entry: &mut [u8]) {
+        if let Some(place) = entry.first_chunk_mut() {
+            *place = self.0.to_le_bytes();
+        }
     }
 
     /// The same for an entry of `len` bytes, header included.
@@ -316,7 +404,7 @@ mod tests {
             assert!(entries.find(*kind, *tag, is_it).is_some());
             assert_eq!(entries.find(*kind, 9, |_| Some(())), None);
         }
-        assert!(entries.bytes.capacity() <= entries.heap_bytes());
+        assert!(entries.allocation.len() <= entries.heap_bytes());
     }
 
     #[test]

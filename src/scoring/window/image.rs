@@ -31,24 +31,22 @@ impl Window {
             records,
             // They are in the details.
             tags: _,
-            details_before,
             running,
-            settled,
             cut_short_until,
         } = self;
+        let (details_before, details_end) = records.details_ends();
         let was_cut_short = *cut_short_until != Self::NEVER_CUT_SHORT;
         put_optional(out, was_cut_short.then_some(*cut_short_until), put_time);
         put_optional(out, running.currency(), put_currency);
-        put_varint(out, (*details_before).into());
+        put_varint(out, details_before.into());
         put_varint(out, records.details_len() as u64);
         out.extend_from_slice(records.details());
         put_varint(out, records.len() as u64);
         let entries = records.entries();
-        let details_end = self.details_end();
         let firsts = entries.iter().map(|entry| entry.detail);
         let mut ends = firsts.clone().skip(1).chain([details_end]);
         let hole = firsts.clone().next().unwrap_or(details_end);
-        put_varint(out, hole.wrapping_sub(*details_before).into());
+        put_varint(out, hole.wrapping_sub(details_before).into());
         let mut before = latest;
         for entry in entries.iter() {
             // The first stands before the latest moment, each other after the one before it.
@@ -59,7 +57,7 @@ impl Window {
             put_entry(&entry, out);
             before = entry.score_time;
         }
-        put_varint(out, (*settled).into());
+        put_varint(out, records.settled() as u64);
     }
 
     /// Reads a window that last expired at `latest`.
@@ -78,17 +76,15 @@ impl Window {
             read_entries(rest, latest, details_before, details)
         })?;
         let settled = image.part("settled payments", |rest| {
-            narrow(rest).filter(|settled: &u32| *settled as usize <= entries.len())
+            narrow(rest).filter(|settled: &u16| usize::from(*settled) <= entries.len())
         })?;
-        let records = Records::of(&entries, details);
+        let records = Records::of(&entries, details, details_before, settled);
         let mut tags = TagsApart::default();
         tags.follow(records.entries());
         Ok(Self {
             running: Running::counted(&entries, currency, latest),
             tags,
             records,
-            details_before,
-            settled,
             cut_short_until: cut_short_until.unwrap_or(Self::NEVER_CUT_SHORT),
         })
     }

@@ -377,6 +377,6 @@ impl<'a> RecordRef<'a> {
 
     /// Looked up only when needed: most records are passed over.
     fn detail_bytes(self) -> &'a [u8] {
-        self.window.detail_at(Entry::detail_of(self.packed))
+        self.window.records.detail_at(Entry::detail_of(self.packed))
     }
 }

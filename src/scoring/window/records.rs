@@ -4,8 +4,6 @@
 //! allocation that grows in few steps wastes less: many of different sizes, moved to larger ones now and then,
 //! would leave the allocator's pages partly empty.
 
-use std::ops::Range;
-
 use super::entry::{Entries, Entry, PACKED_BYTES, Packed};
 use crate::scoring::heap;
 
@@ -14,26 +12,38 @@ use crate::scoring::heap;
 pub(super) struct Records {
     /// Room for entries, then the details.
     bytes: Vec<u8>,
-    /// How many entries there is room for.
-    places: u32,
-    /// The index of the oldest entry in that room, and of the next one.
-    oldest: u32,
-    next: u32,
     /// How many bytes at the start of the details are forgotten.
     details_forgotten: u32,
+    /// The total size of the details before the first that is kept; wraps around.
+    details_before: u32,
+    /// How many entries there is room for: far fewer than sixteen bits count, as in the totals.
+    places: u16,
+    /// The index of the oldest entry in that room, and of the next one.
+    oldest: u16,
+    next: u16,
+    /// How many of the oldest entries are settled.
+    settled: u16,
 }
 
 /// Equal records are equal wherever they are in memory.
 impl PartialEq for Records {
     fn eq(&self, other: &Self) -> bool {
-        self.entries() == other.entries() && self.details() == other.details()
+        self.entries() == other.entries()
+            && self.details() == other.details()
+            && self.details_before == other.details_before
+            && self.settled == other.settled
     }
 }
 
 impl Records {
-    /// From these entries and details.
-    pub(super) fn of(entries: &[Entry], details: &[u8]) -> Self {
-        let mut records = Self::default();
+    /// From these entries and details. `details_before` is the size of those before them, and so many of the entries
+    /// are `settled`.
+    pub(super) fn of(entries: &[Entry], details: &[u8], details_before: u32, settled: u16) -> Self {
+        let mut records = Self {
+            details_before,
+            settled,
+            ..Self::default()
+        };
         if entries.is_empty() && details.is_empty() {
             // Most accounts are idle, and need no allocation.
             return records;
@@ -53,8 +63,35 @@ impl Records {
         self.bytes.get(self.details_start()..).unwrap_or_default()
     }
 
+    /// The details from this position on, counted from the first byte ever.
+    pub(super) fn detail_at(&self, begin: u32) -> &[u8] {
+        self.details()
+            .get(self.place_of(begin)..)
+            .unwrap_or_default()
+    }
+
+    /// The total size of the details before the first that is kept, and of all; wraps around.
+    pub(super) fn details_ends(&self) -> (u32, u32) {
+        let len = u32::try_from(self.details_len()).unwrap_or(u32::MAX);
+        (self.details_before, self.details_before.wrapping_add(len))
+    }
+
+    /// How many of the oldest entries are settled.
+    pub(super) const fn settled(&self) -> usize {
+        self.settled as usize
+    }
+
+    /// The oldest entry that was not settled is.
+    pub(super) fn settle_next(&mut self) {
+        self.settled = self.settled.saturating_add(1).min(self.count());
+    }
+
     pub(super) const fn len(&self) -> usize {
-        self.next.saturating_sub(self.oldest) as usize
+        self.count() as usize
+    }
+
+    const fn count(&self) -> u16 {
+        self.next.saturating_sub(self.oldest)
     }
 
     pub(super) const fn details_len(&self) -> usize {
@@ -103,13 +140,18 @@ impl Records {
         Some((before, after))
     }
 
-    /// Removes an entry, and its detail, which is this range of the details. If the detail stayed, each payment
-    /// that is decided anew would leave one more.
-    pub(super) fn remove(&mut self, nth: usize, detail: Range<usize>) -> Option<Entry> {
+    /// Removes an entry, and its detail. If the detail stayed, each payment that is decided anew would leave one
+    /// more.
+    pub(super) fn remove(&mut self, nth: usize) -> Option<Entry> {
         let removed = self.entries().get(nth)?;
+        let detail =
+            self.place_of(removed.detail)..self.place_of(self.begin_of(nth.saturating_add(1)));
         let behind = self.places_mut().get_mut(nth..)?;
         behind.rotate_left(1);
         self.next = self.next.saturating_sub(1);
+        if nth < self.settled() {
+            self.settled = self.settled.saturating_sub(1);
+        }
 
         let length = detail.len();
         let moved = u32::try_from(length).unwrap_or(u32::MAX);
@@ -126,23 +168,39 @@ impl Records {
         Some(removed)
     }
 
-    /// Forgets the oldest `count` entries and the first `details` bytes of details. When none is left, an
-    /// allocation of more than `keep` bytes is freed.
-    pub(super) fn forget(&mut self, count: usize, details: usize, keep: usize) {
-        let more = |number: u32, more: usize| {
-            number.saturating_add(u32::try_from(more).unwrap_or(u32::MAX))
-        };
-        self.details_forgotten = more(self.details_forgotten, details.min(self.details_len()));
-        self.oldest = more(self.oldest, count).min(self.next);
+    /// Forgets the oldest `count` entries and their details. When none is left, an allocation of more than `keep`
+    /// bytes is freed.
+    pub(super) fn forget(&mut self, count: usize, keep: usize) {
+        let left_from = self.begin_of(count);
+        let details = left_from.wrapping_sub(self.details_before) as usize;
+        let details = u32::try_from(details.min(self.details_len())).unwrap_or(u32::MAX);
+        self.details_forgotten = self.details_forgotten.saturating_add(details);
+        self.details_before = left_from;
+        let count = u16::try_from(count).unwrap_or(u16::MAX);
+        self.oldest = self.oldest.saturating_add(count).min(self.next);
+        self.settled = self.settled.saturating_sub(count);
         if self.oldest < self.next {
             return;
         }
+        // Where there are none, all is as if there had never been any.
+        self.details_before = 0;
         if self.bytes.capacity() > keep {
             *self = Self::default();
         } else {
             self.bytes.truncate(bytes_of(self.places));
             (self.oldest, self.next, self.details_forgotten) = (0, 0, 0);
         }
+    }
+
+    /// Where the detail of an entry begins, or would if there were one more.
+    fn begin_of(&self, nth: usize) -> u32 {
+        let (_, end) = self.details_ends();
+        self.entries().get(nth).map_or(end, |entry| entry.detail)
+    }
+
+    /// The place among the details of this position, which is counted from the first byte ever.
+    const fn place_of(&self, begin: u32) -> usize {
+        begin.wrapping_sub(self.details_before) as usize
     }
 
     fn entry_bytes(&self) -> &[u8] {
@@ -184,7 +242,7 @@ impl Records {
         let stays = size <= capacity && capacity < size.saturating_mul(2);
         let size = if stays { capacity } else { size };
         let share = size.saturating_mul(count).checked_div(needed);
-        let places = u32::try_from(share.unwrap_or(count)).unwrap_or(u32::MAX);
+        let places = u16::try_from(share.unwrap_or(count)).unwrap_or(u16::MAX);
         if stays {
             self.move_within(places);
         } else {
@@ -194,7 +252,7 @@ impl Records {
         (self.places, self.oldest, self.details_forgotten) = (places, 0, 0);
     }
 
-    fn move_to(&mut self, size: usize, places: u32) {
+    fn move_to(&mut self, size: usize, places: u16) {
         let mut bytes = Vec::with_capacity(size);
         bytes.extend_from_slice(self.entry_bytes());
         bytes.resize(bytes_of(places), 0);
@@ -202,7 +260,7 @@ impl Records {
         self.bytes = bytes;
     }
 
-    fn move_within(&mut self, places: u32) {
+    fn move_within(&mut self, places: u16) {
         let entries = bytes_of(self.oldest)..bytes_of(self.next);
         let (details, to) = (self.details_start()..self.bytes.len(), bytes_of(places));
         let end = to.saturating_add(details.len());
@@ -226,7 +284,7 @@ fn last_of(bytes: &[u8], count: usize) -> &[u8] {
 }
 
 /// How many bytes this many entries take.
-const fn bytes_of(entries: u32) -> usize {
+const fn bytes_of(entries: u16) -> usize {
     (entries as usize).saturating_mul(PACKED_BYTES)
 }
 
@@ -257,12 +315,6 @@ mod tests {
     }
 
     impl Plain {
-        /// Where the detail of this entry is among the details.
-        fn detail(&self, nth: usize) -> Range<usize> {
-            let from = self.details.iter().take(nth).map(Vec::len).sum();
-            from..from + self.details.get(nth).map_or(0, Vec::len)
-        }
-
         fn details_end(&self) -> u32 {
             let len: usize = self.details.iter().map(Vec::len).sum();
             self.details_before + u32::try_from(len).unwrap()
@@ -283,6 +335,11 @@ mod tests {
             let details: Vec<u8> = self.details.iter().flatten().copied().collect();
             assert_eq!(records.details(), details);
             assert_eq!(records.details_len(), details.len());
+            let ends = (self.details_before, self.details_end());
+            assert_eq!(records.details_ends(), ends);
+            for (entry, detail) in self.entries.iter().zip(&self.details) {
+                assert!(records.detail_at(entry.detail).starts_with(detail));
+            }
             let [newest_entry, newest_detail] = records.newest(1, 3);
             assert!(
                 Entries::of(newest_entry)
@@ -300,8 +357,8 @@ mod tests {
 
     #[test]
     fn none_take_no_room() {
-        assert_eq!(Records::of(&[], &[]).heap_bytes(), 0);
-        assert!(Records::of(&[entry(1)], &[7]).heap_bytes() > 0);
+        assert_eq!(Records::of(&[], &[], 0, 0).heap_bytes(), 0);
+        assert!(Records::of(&[entry(1)], &[7], 1, 0).heap_bytes() > 0);
     }
 
     #[test]
@@ -337,8 +394,7 @@ mod tests {
                 });
                 assert_eq!(changed, expected);
                 plain.assert_is(&records);
-                let taken = records.remove(nth, plain.detail(nth));
-                assert_eq!(taken, plain.remove(nth));
+                assert_eq!(records.remove(nth), plain.remove(nth));
             }
             plain.assert_is(&records);
             // Now many, now few, now none.
@@ -347,7 +403,10 @@ mod tests {
                 let forgotten = plain.details.pop_front().map_or(0, |detail| detail.len());
                 plain.entries.pop_front();
                 plain.details_before += u32::try_from(forgotten).unwrap();
-                records.forget(1, forgotten, 384);
+                if plain.entries.is_empty() {
+                    plain.details_before = 0;
+                }
+                records.forget(1, 384);
                 plain.assert_is(&records);
             }
             // An eighth more than there was at most since it last moved, in less than twice the next of the

@@ -85,7 +85,7 @@ impl Window {
         self.find(payment_id).is_none_or(|nth| {
             self.at(nth).is_some_and(|record| match record.outcome() {
                 Some(Outcome::Succeeded) => !record.was_paid_after_doubt(),
-                None => record.standing().may_be_paid() && nth < self.settled as usize,
+                None => record.standing().may_be_paid() && nth < self.records.settled(),
                 Some(_) => false,
             })
         })

@@ -411,7 +411,7 @@ mod tests {
                         now = now.plus(Span::from_ms(gap_ms));
                         running.expire(records.entries(), now);
                         let expired = running.tail(WindowIndex::Day);
-                        records.forget(expired, 0, 0);
+                        records.forget(expired, 0);
                         running.move_down(expired);
                     }
                     Step::Push(currency, amount_minor, decision) => {
@@ -429,14 +429,14 @@ mod tests {
                         }
                     }
                     Step::Take(nth) => {
-                        if let Some(taken) = records.remove(nth, 0..0) {
+                        if let Some(taken) = records.remove(nth) {
                             running.take(nth, Tally::of(&taken));
                         }
                     }
                     Step::ForgetOldest => {
                         if let Some(oldest) = records.entries().get(0) {
                             running.forget_oldest(Tally::of(&oldest));
-                            records.forget(1, 0, 0);
+                            records.forget(1, 0);
                             running.move_down(1);
                         }
                     }

@@ -1,5 +1,6 @@
 //! What a report is made of: counts of everything, and a few payments as examples.
 
+use std::array;
 use std::collections::{BTreeMap, HashMap};
 
 use crate::cli::eval::{Labelled, Labels};
@@ -28,43 +29,27 @@ pub(super) const BANDS: [(i64, &str); 6] = [
 
 /// How many payments were decided how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Counts {
-    pub(super) allow: u64,
-    pub(super) confirm: u64,
-    pub(super) block: u64,
-}
+pub(super) struct Counts([u64; Decision::ALL.len()]);
 
 impl Counts {
     const fn add(&mut self, decision: Decision) {
-        match decision {
-            Decision::Allow => self.allow += 1,
-            Decision::Confirm => self.confirm += 1,
-            Decision::Block => self.block += 1,
-        }
+        self.0[decision as usize] += 1;
     }
 
     pub(super) const fn of(&self, decision: Decision) -> u64 {
-        match decision {
-            Decision::Allow => self.allow,
-            Decision::Confirm => self.confirm,
-            Decision::Block => self.block,
-        }
+        self.0[decision as usize]
     }
 
     pub(super) const fn disturbed(&self) -> u64 {
-        self.confirm + self.block
+        self.of(Decision::Confirm) + self.of(Decision::Block)
     }
 
     pub(super) const fn all(&self) -> u64 {
-        self.allow + self.disturbed()
+        self.of(Decision::Allow) + self.disturbed()
     }
 
-    pub(super) const fn and(self, other: Self) -> Self {
-        Self {
-            allow: self.allow + other.allow,
-            confirm: self.confirm + other.confirm,
-            block: self.block + other.block,
-        }
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(array::from_fn(|nth| self.0[nth] + other.0[nth]))
     }
 }
 

@@ -255,19 +255,16 @@ fn heat_cell(html: &mut Html, counts: &Counts, heat: f64) {
     if all == 0 {
         return html.line("td", &[], "");
     }
+    let [confirm, block] = [Decision::Confirm, Decision::Block].map(|decision| counts.of(decision));
     let told = format!(
         "{}: {} confirm, {} block",
         payments(all),
-        grouped(counts.confirm),
-        grouped(counts.block)
+        grouped(confirm),
+        grouped(block)
     );
     let style = format!("--heat:{heat:.3}");
     let class = if all < FEW { "few" } else { "many" };
-    let shown = format!(
-        "{} / {}",
-        percent(counts.confirm, all),
-        percent(counts.block, all)
-    );
+    let shown = format!("{} / {}", percent(confirm, all), percent(block, all));
     html.line(
         "td",
         &[("class", &class), ("style", &style), ("title", &told)],
@@ -323,8 +320,8 @@ fn accounts(html: &mut Html, gathered: &Gathered) {
         vec![
             id.to_string(),
             grouped(counts.all()),
-            grouped(counts.confirm),
-            grouped(counts.block),
+            grouped(counts.of(Decision::Confirm)),
+            grouped(counts.of(Decision::Block)),
             percent(counts.disturbed(), counts.all()),
         ]
     });

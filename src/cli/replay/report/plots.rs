@@ -78,14 +78,6 @@ fn round_top(most: u64) -> u64 {
     }
 }
 
-const fn class_of(decision: Decision) -> &'static str {
-    match decision {
-        Decision::Allow => "allow",
-        Decision::Confirm => "confirm",
-        Decision::Block => "block",
-    }
-}
-
 /// Bars over time, stacked of these decisions.
 pub(super) fn over_time(html: &mut Html, bars: &[(String, Counts)], decisions: &[Decision]) {
     const LEFT: f64 = 64.0;
@@ -114,7 +106,7 @@ pub(super) fn over_time(html: &mut Html, bars: &[(String, Counts)], decisions: &
                     y -= height(count);
                     let told = format!("{name}: {} {decision}", grouped(count));
                     let size = (step * 0.86, height(count));
-                    bar(html, class_of(*decision), (x, y), size, &told);
+                    bar(html, decision.name(), (x, y), size, &told);
                 }
             }
             if nth.is_multiple_of(labels_every) && x < LEFT + WIDTH - 60.0 {
@@ -158,11 +150,11 @@ pub(super) fn scores(html: &mut Html, bars: &[Counts], thresholds: [(f64, &'stat
                         "{from} to {}: {} ({} confirm, {} block)",
                         from + SCORE_STEP,
                         payments(counts.all()),
-                        grouped(counts.confirm),
-                        grouped(counts.block)
+                        grouped(counts.of(Decision::Confirm)),
+                        grouped(counts.of(Decision::Block))
                     );
                     let size = (step * 0.86, height(counts.all()));
-                    bar(html, class_of(*decision), (x, BOTTOM - size.1), size, &told);
+                    bar(html, decision.name(), (x, BOTTOM - size.1), size, &told);
                 }
             }
             for score in [0.0, 20.0, 40.0, 60.0, 80.0, 100.0] {
