@@ -552,11 +552,17 @@ fn a_key_that_is_damaged_is_told_before_the_start_that_refuses_it() {
     let key = folder.path("data/token.key");
     let whole = fs::read(&key).unwrap();
     assert_eq!(run(&["journal", "verify", &data]).code, Some(0));
-    for length in [0, 7, 31, 33] {
+    let cut = [0, 7, 31, 33].map(|length| {
         let damaged: Vec<u8> = whole.iter().copied().cycle().take(length).collect();
+        (damaged, format!("token.key: has {length} bytes, not 32"))
+    });
+    let never_written = (
+        vec![0; 32],
+        "token.key: has nothing but zero bytes".to_owned(),
+    );
+    for (damaged, told) in cut.into_iter().chain([never_written]) {
         fs::write(&key, damaged).unwrap();
         let verified = run(&["journal", "verify", &data]);
-        let told = format!("token.key: has {length} bytes, not 32");
         assert_eq!(
             (verified.code, &*verified.out),
             (Some(1), ""),
