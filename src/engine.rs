@@ -172,7 +172,14 @@ impl Engine {
         };
         let decide = |policies: &Policies, account: &mut Account, surroundings: &Surroundings| {
             let mint = |expire_time| self.token_key.mint(payment, expire_time);
-            account.score(policies, payment, presented, surroundings, mint, now)
+            let scored = account.score(policies, payment, presented, surroundings, mint, now)?;
+            match &scored.assessment.confirmation {
+                // Its token was signed with a key that is lost.
+                Some(asked) if scored.replayed && !self.token_key.has_signed(asked.token) => {
+                    account.ask_again(policies, payment, surroundings, mint, now)
+                }
+                Some(_) | None => Ok(scored),
+            }
         };
         self.step(keys, presented, now, decide)
     }

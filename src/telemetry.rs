@@ -23,7 +23,9 @@ pub use auth::{AuthCounters, HandshakeFailure};
 pub use bounds::{BoundsCounters, BoundsCounts, Evicted};
 pub use calls::{Call, CallCounters, Method};
 pub use edge::{CallRefused, ConnectionClosed, ConnectionHeld, ConnectionRefused, EdgeCounters};
-pub use log::{LinesLost, LogFilter, LogFormat, Logging, Sample, log_to_stderr, unless_unread};
+pub use log::{
+    LinesLost, LogFilter, LogFormat, Logging, Sample, Seldom, log_to_stderr, unless_unread,
+};
 pub use page::{Distribution, Family, Kind, Page, Samples};
 pub use process::Process;
 pub use reloads::{ReloadCounters, Reloaded};

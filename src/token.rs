@@ -21,6 +21,12 @@ pub const KEY_FILE: &str = "token.key";
 
 const KEY_BYTES: usize = 32;
 
+/// What stands in a file that was made, and never got to the disk.
+const NO_BYTES: [u8; KEY_BYTES] = [0; KEY_BYTES];
+
+/// What of a token is signed.
+const BODY_BYTES: usize = 16;
+
 /// Enough to tell accounts apart: among a billion two share one with a chance of a few percent.
 const ALIAS_BYTES: usize = 8;
 
@@ -118,8 +124,22 @@ impl TokenKey {
             return Err(no_key());
         }
         let bytes = read_whole(directory, KEY_FILE, KEY_BYTES)?;
-        let bytes = bytes.as_slice().try_into().map_err(|_| no_key())?;
+        let bytes: &[u8; KEY_BYTES] = bytes.as_slice().try_into().map_err(|_| no_key())?;
+        if *bytes == NO_BYTES {
+            let told =
+                "has nothing but zero bytes, as a power cut leaves it: a key that everybody knows";
+            return Err(io::Error::new(io::ErrorKind::InvalidData, told));
+        }
         Ok(Some(Self::from_bytes(bytes)))
+    }
+
+    /// Whether this key signed the token.
+    #[must_use]
+    pub fn has_signed(&self, token: ConfirmationToken) -> bool {
+        let bytes = token.as_bytes();
+        let signature = &bytes[BODY_BYTES..];
+        let signed = self.signature_of(bytes);
+        signed.verify_truncated_left(signature).is_ok()
     }
 
     /// The token for the question about `payment` that ends at `expire_time`.
@@ -139,7 +159,7 @@ impl TokenKey {
         bytes[..8].copy_from_slice(&expire_time.unix_ms().to_be_bytes());
         bytes[8..16].copy_from_slice(&nonce[..8]);
         let signature = self.signature_of(&bytes).finalize().into_bytes();
-        bytes[16..].copy_from_slice(&signature[..8]);
+        bytes[BODY_BYTES..].copy_from_slice(&signature[..8]);
         ConfirmationToken::from_bytes(bytes)
     }
 
@@ -147,12 +167,10 @@ impl TokenKey {
     #[must_use]
     pub fn read(&self, text: &str) -> Option<PresentedToken> {
         let token = ConfirmationToken::parse(text)?;
-        let bytes = token.as_bytes();
-        let (body, signature) = bytes.split_at(16);
-        self.signature_of(bytes)
-            .verify_truncated_left(signature)
-            .ok()?;
-        let expire_ms = i64::from_be_bytes(body[..8].try_into().ok()?);
+        if !self.has_signed(token) {
+            return None;
+        }
+        let expire_ms = i64::from_be_bytes(token.as_bytes()[..8].try_into().ok()?);
         Some(PresentedToken {
             token,
             expire_time: Timestamp::from_unix_ms(expire_ms),
@@ -175,7 +193,7 @@ impl TokenKey {
     fn signature_of(&self, bytes: &[u8; 24]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         mac.update(b"token\0");
-        mac.update(&bytes[..16]);
+        mac.update(&bytes[..BODY_BYTES]);
         mac
     }
 }

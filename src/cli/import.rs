@@ -1,7 +1,7 @@
 //! `import`: a state made of past payments, so that a first deployment is not blind.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::replay::{BadLines, RecordedFile, Replay, policy_source, progress_bar};
@@ -23,8 +23,8 @@ const CLOCKS_APART_MAX: Span = Span::from_minutes(5);
 /// Reads a file as `replay` does (see there for its lines) and takes every payment in it for made, whatever
 /// the policy says to it; one that was not made needs an outcome that says so: not_sent, cancelled or
 /// declined. A line later than now is bad. What accounts, payees and devices then are is written to the
-/// data directory, which must be new or empty, and `serve` goes on from there. Expect the policy that
-/// `serve` will run with: what is remembered, and for how long, is in it.
+/// data directory, which must be new or empty, and `serve` goes on from there. A file with nothing in it is
+/// refused. Expect the policy that `serve` will run with: what is remembered, and for how long, is in it.
 ///
 /// Examples:
 ///   doublecheck import payments.jsonl.zst --data-dir /var/lib/doublecheck
@@ -54,20 +54,26 @@ pub struct ImportArguments {
 ///
 /// # Errors
 /// When the policy is faulty, the data directory is not empty or cannot be written to, the file cannot be
-/// read, or a line is bad; no state is left behind then.
+/// read or has nothing to import, or a line is bad; no state is left behind then.
 pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
     let policy = arguments.policy.read();
     let policy = policy.map_err(|faults| Failure::faulty(&faults))?;
-    let directory = empty_directory(arguments)?;
     let progress = progress_bar();
     let bad_lines = BadLines::skipped_if(arguments.skip_bad);
-    let file = RecordedFile::open(&arguments.file, bad_lines, &progress)?;
+    let mut file = RecordedFile::open(&arguments.file, bad_lines, &progress)?;
+    if file.is_empty()? {
+        return Err(nothing_in(&arguments.file));
+    }
+    let directory = empty_directory(arguments)?;
     let stopwatch = Stopwatch::start();
     let until = SystemClock::start().now().plus(CLOCKS_APART_MAX);
     let mut replay = Replay::importing(Policies::from(policy), until);
     replay.run(file, &mut |_, _| Ok(()))?;
     progress.finish_and_clear();
     let (summary, engine) = replay.finish(stopwatch.elapsed());
+    if summary.is_of_nothing() {
+        return Err(nothing_in(&arguments.file));
+    }
     let snapshot = engine.write_first_snapshot(&directory).map_err(|fault| {
         Failure::at_work(format!("writing {}", arguments.data_dir.display()), &fault)
     })?;
@@ -83,6 +89,13 @@ pub fn run(arguments: &ImportArguments, out: &mut dyn Write) -> Ended {
         ],
     )?;
     Ok(())
+}
+
+/// Most likely what should have written it has failed. A service would begin on that as if it were the past, and what
+/// is there then cannot be imported any more.
+fn nothing_in(file: &Path) -> Failure {
+    let file = file.display();
+    Failure::Work(format!("error: {file}: there is nothing to import in it"))
 }
 
 fn empty_directory(arguments: &ImportArguments) -> Result<Arc<dyn Directory>, Failure> {

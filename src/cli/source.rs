@@ -105,7 +105,10 @@ impl<R: BufRead> Read for ZstdFrames<R> {
 
 /// What is wrong with a line of JSON. Its number is told by whoever reads the file: to the one who reads the line,
 /// all of them are the first.
-pub(super) fn json_fault(error: &serde_json::Error) -> String {
+pub(super) fn json_fault(json: &[u8], error: &serde_json::Error) -> String {
+    if json.trim_ascii().is_empty() {
+        return "the line is empty".to_owned();
+    }
     let told = error.to_string();
     match told.rsplit_once(" at line 1 column ") {
         Some((what, "0")) => what.to_owned(),

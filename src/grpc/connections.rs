@@ -1,9 +1,9 @@
 //! Connections, from accept to close.
 //!
-//! Each takes a slot ([`slots`]), is served on a task of its own, and gives the slot back. On it: TLS if configured,
-//! the HTTP/2 connection preface ([`preface`]), then HTTP/2 ([`http2`]) on a [watched socket](WatchedSocket) that
-//! counts what the client sends ([`activity`], [`frames`]) and throttles a client whose requests come to nothing
-//! ([`waste`]).
+//! Each takes a slot ([`slots`]) or is refused ([`refusals`]), is served on a task of its own, and gives the slot back.
+//! On it: TLS if configured, the HTTP/2 connection preface ([`preface`]), then HTTP/2 ([`http2`]) on a
+//! [watched socket](WatchedSocket) that counts what the client sends ([`activity`], [`frames`]) and throttles a client
+//! whose requests come to nothing ([`waste`]).
 //! Idle and old connections are asked to leave ([`lifetime`]), and so are all of them at shutdown.
 
 use std::convert::Infallible;
@@ -32,10 +32,11 @@ use super::limits::Limits;
 use super::router::Router;
 use super::server_state::ServerState;
 use crate::access::Fingerprint;
-use crate::telemetry::{ConnectionClosed, ConnectionHeld, ConnectionRefused, HandshakeFailure};
+use crate::telemetry::{ConnectionClosed, ConnectionHeld, HandshakeFailure};
 use slots::{Slot, Slots};
 
 mod slots;
+mod refusals;
 mod http2;
 mod frames;
 mod preface;
@@ -50,6 +51,7 @@ use http2::Http2Connection;
 pub(super) use http2::spawn_unless_ready;
 use lifetime::{Lifetime, Verdict};
 use preface::NoPreface;
+use refusals::Refusals;
 use waste::Waste;
 
 /// How long to wait before accepting again after an error: most likely the process is out of file descriptors.
@@ -67,6 +69,7 @@ pub(super) struct Edge {
     settings: Settings,
     workers: usize,
     slots: Arc<Slots>,
+    refusals: Arc<Refusals>,
 }
 
 impl Edge {
@@ -76,6 +79,7 @@ impl Edge {
             server_state,
             workers,
             slots: Slots::new(&settings.limits),
+            refusals: Arc::new(Refusals::new()),
             settings,
         }
     }
@@ -136,8 +140,7 @@ impl Edge {
             let (stream, address) = match listener.accept().await {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    counters.refused(ConnectionRefused::Accept);
-                    tracing::debug!(target: "doublecheck", %error, "a connection could not be accepted");
+                    self.refusals.not_accepted(counters, &error);
                     sleep(ACCEPT_AGAIN).await;
                     continue;
                 }
@@ -150,7 +153,7 @@ impl Edge {
                     tokio::spawn(serving);
                 }
                 // Dropping the stream closes the connection.
-                Err(why) => counters.refused(why),
+                Err(why) => self.refusals.no_place(counters, why, address.ip()),
             }
         }
     }

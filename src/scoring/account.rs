@@ -3,7 +3,7 @@
 //! This is the critical section. Each method takes the whole account by `&mut` and does its step from
 //! beginning to end: retry check, expiry, measuring, deciding, recording.
 
-use super::assessment::{Assessment, Confirmation, Decision};
+use super::assessment::{Assessment, Decision};
 use super::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
 use super::memory::{RiskChange, Surroundings};
 use super::outcome::{Outcome, PayeeRisk};
@@ -21,6 +21,7 @@ mod learning;
 mod retry;
 
 pub use again::{Agreement, Answered};
+use retry::{Reply, concluding};
 
 /// Everything that is remembered of one account.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -168,20 +169,16 @@ impl Account {
         mint: impl FnOnce(Timestamp) -> ConfirmationToken,
         now: Timestamp,
     ) -> Result<Scored, Refusal> {
-        let conclude = |assessment: &mut Assessment, expire_time| {
-            assessment.confirmation = (assessment.decision == Decision::Confirm).then(|| {
-                let token = mint(expire_time);
-                Confirmation { token, expire_time }
-            });
-        };
-        self.decide(policies, payment, presented, surroundings, conclude, now)
+        let conclude = concluding(mint);
+        let reply = Reply::of(presented);
+        self.decide(policies, payment, reply, surroundings, conclude, now)
     }
 
     fn decide(
         &mut self,
         policies: &Policies,
         payment: &Payment,
-        presented: Option<PresentedToken>,
+        reply: Reply,
         surroundings: &Surroundings,
         conclude: impl FnOnce(&mut Assessment, Timestamp),
         now: Timestamp,
@@ -191,11 +188,11 @@ impl Account {
         let submission = Submission::of(payment);
         let submitted = self.window.find_again(&submission);
         if let Some(number) = submitted
-            && let Some(replay) = self.replay(policies, number, payment, presented)?
+            && let Some(replay) = self.replay(policies, number, payment, reply)?
         {
             return Ok(replay);
         }
-        let confirmed_by = self.spend(presented, payment, now)?;
+        let confirmed_by = self.spend(reply.presented, payment, now)?;
         if let Some(number) = submitted {
             self.take_back(policy, number);
         }

@@ -37,7 +37,7 @@ families! {
     /// How many it may have open.
     MAX_FDS = Gauge "process_max_fds" [];
 
-    /// Lines of the log that were lost, because whoever reads it did not keep up.
+    /// Lines of the log that were lost: nobody read them in time, or they could not be written.
     LOG_LINES_LOST = Counter "doublecheck_log_lines_lost_total" [];
     /// Connections that ended before TLS was agreed on, by why.
     HANDSHAKES_FAILED = Counter "doublecheck_tls_handshakes_failed_total" ["reason"];

@@ -1,8 +1,8 @@
 //! Logs: events on standard error, for people or for programs.
 
-use std::io::{self, IsTerminal as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{fmt, num, thread};
 
@@ -12,6 +12,7 @@ use tracing_subscriber::filter::LevelFilter;
 
 use super::families::LOG_LINES_LOST;
 use super::page::Page;
+use crate::clock::Stopwatch;
 use crate::scoring::payment::named;
 
 /// How many lines wait for who reads them: some MiB.
@@ -70,15 +71,20 @@ impl fmt::Display for LogFilter {
 /// Sends logs to standard error, for as long as what it returns is held.
 ///
 /// A thread of their own writes them. Who scores a payment never waits for whoever reads the log: a reader
-/// who stalls, as a full disk or a stuck collector makes it, costs lines, which are counted, and no payment.
+/// who stalls or has left, as a stuck collector, and a disk that is full cost lines, which are counted, and no
+/// payment.
 #[must_use]
 pub fn log_to_stderr(format: LogFormat, filter: &LogFilter) -> Logging {
+    let failed = Arc::default();
     let (lines, worker) = NonBlockingBuilder::default()
         .buffered_lines_limit(LINES_WAITING_MAX)
         .lossy(true)
         .thread_name("log")
-        .finish(io::stderr());
-    let lost = LinesLost(Some(lines.error_counter()));
+        .finish(CountingFailures::of(io::stderr(), &failed));
+    let lost = LinesLost {
+        unread: Some(lines.error_counter()),
+        failed,
+    };
     let subscriber = tracing_subscriber::fmt()
         // It was parsed before.
         .with_env_filter(EnvFilter::new(&filter.0))
@@ -134,15 +140,95 @@ pub fn unless_unread(write: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// How many lines of the log nobody read in time; none where nothing is logged.
+/// How many lines of the log nobody got; none where nothing is logged.
 #[derive(Debug, Clone, Default)]
-pub struct LinesLost(Option<ErrorCounter>);
+pub struct LinesLost {
+    /// What found no room, for nobody read in time.
+    unread: Option<ErrorCounter>,
+    /// What could not be written.
+    failed: Arc<AtomicU64>,
+}
 
 impl LinesLost {
     /// Puts their number on a page.
     pub fn put_on(&self, page: &mut Page) {
-        let lost = self.0.as_ref().map_or(0, ErrorCounter::dropped_lines);
-        page.one(&LOG_LINES_LOST, lost);
+        let unread = self.unread.as_ref().map_or(0, ErrorCounter::dropped_lines);
+        let failed = self.failed.load(Ordering::Relaxed);
+        page.one(&LOG_LINES_LOST, unread as u64 + failed);
+    }
+}
+
+/// Counts the lines that cannot be written to where they go: who writes them tells nobody.
+#[derive(Debug)]
+struct CountingFailures<W> {
+    to: W,
+    failed: Arc<AtomicU64>,
+}
+
+impl<W> CountingFailures<W> {
+    fn of(to: W, failed: &Arc<AtomicU64>) -> Self {
+        let failed = Arc::clone(failed);
+        Self { to, failed }
+    }
+}
+
+impl<W: Write> Write for CountingFailures<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.to.write(bytes)
+    }
+
+    /// Each line comes by one of these, whole.
+    fn write_all(&mut self, line: &[u8]) -> io::Result<()> {
+        let written = self.to.write_all(line);
+        written.inspect_err(|_| {
+            self.failed.fetch_add(1, Ordering::Relaxed);
+        })
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.to.flush()
+    }
+}
+
+/// Of what may happen all the time, one in so long, with how often it happened.
+#[derive(Debug)]
+pub struct Seldom {
+    every: Duration,
+    since_start: Stopwatch,
+    /// From when on the next one is told, in milliseconds since the start.
+    next_ms: AtomicU64,
+    untold: AtomicU64,
+}
+
+impl Seldom {
+    /// One in so long.
+    #[must_use]
+    pub fn every(every: Duration) -> Self {
+        Self {
+            every,
+            since_start: Stopwatch::start(),
+            next_ms: AtomicU64::new(0),
+            untold: AtomicU64::new(0),
+        }
+    }
+
+    /// Counts one. If it is to be logged, how many there were since the last that was, this one included; the first
+    /// is.
+    pub fn takes(&self) -> Option<u64> {
+        self.takes_at(self.since_start.elapsed())
+    }
+
+    fn takes_at(&self, now: Duration) -> Option<u64> {
+        self.untold.fetch_add(1, Ordering::Relaxed);
+        let ms = |span: Duration| u64::try_from(span.as_millis()).unwrap_or(u64::MAX);
+        let next_ms = self.next_ms.load(Ordering::Relaxed);
+        let then_ms = ms(now).saturating_add(ms(self.every));
+        let is_due = next_ms <= ms(now)
+            && self
+                .next_ms
+                .compare_exchange(next_ms, then_ms, Ordering::Relaxed, Ordering::Relaxed)
+                .is_ok();
+        is_due.then(|| self.untold.swap(0, Ordering::Relaxed))
     }
 }
 
@@ -184,6 +270,36 @@ mod tests {
         assert_eq!(takes(0), [false; 6]);
         assert_eq!(takes(1), [true; 6]);
         assert_eq!(takes(3), [true, false, false, true, false, false]);
+    }
+
+    #[test]
+    fn what_happens_all_the_time_is_told_once_in_so_long_with_how_often_it_did() {
+        let seldom = Seldom::every(Duration::from_secs(60));
+        let told: Vec<_> = (0..=150)
+            .filter_map(|nth| Some((nth, seldom.takes_at(Duration::from_secs(nth))?)))
+            .collect();
+        assert_eq!(told, [(0, 1), (60, 60), (120, 60)]);
+        // What was left is told with the next, however late.
+        let day = Duration::from_hours(24);
+        assert_eq!(seldom.takes_at(day), Some(31));
+        assert_eq!(seldom.takes_at(day), None);
+    }
+
+    #[test]
+    fn lines_that_cannot_be_written_are_counted_with_those_nobody_read() {
+        let lost = LinesLost::default();
+        let mut room = [0; 12];
+        let mut log = CountingFailures::of(&mut room[..], &lost.failed);
+        let written = ["the first\n", "the second\n", "the third\n"]
+            .map(|line| log.write_all(line.as_bytes()).is_ok());
+        assert_eq!(written, [true, false, false]);
+        let mut page = Page::default();
+        lost.put_on(&mut page);
+        let page = page.finish();
+        assert!(
+            page.ends_with("doublecheck_log_lines_lost_total 2\n"),
+            "{page}"
+        );
     }
 
     #[test]

@@ -88,6 +88,39 @@ async fn connections_leave_the_journal_the_metrics_and_the_snapshots_their_files
 }
 
 #[test]
+fn refused_connections_are_told_of_once_in_a_while() {
+    let limit = ["--limits-connections-per-address", "1"];
+    let served = Served::start(&[&SERVE[..], &limit].concat());
+    let has_place = TcpStream::connect(&served.address).unwrap();
+    let refused = |count: u32| {
+        for _ in 0..count {
+            let mut refused = TcpStream::connect(&served.address).unwrap();
+            refused.set_read_timeout(Some(CLOSED_WITHIN)).unwrap();
+            assert_eq!(refused.read(&mut [0]).unwrap(), 0);
+        }
+    };
+    refused(50);
+    let counted = "doublecheck_connections_refused_total{reason=\"connections_per_address\"}";
+    assert_eq!(served.metric(counted), 50.0);
+    drop(has_place);
+    let log = served.end();
+    let told: Vec<&str> = log
+        .lines()
+        .filter(|line| line.contains("are refused"))
+        .collect();
+    // A second one where this took more than a minute.
+    assert!(matches!(told.len(), 1 | 2), "{log}");
+    for part in [
+        "WARN",
+        "limits.connections_per_address",
+        "127.0.0.1",
+        "refused=1",
+    ] {
+        assert!(told[0].contains(part), "{part}: {told:?}");
+    }
+}
+
+#[test]
 fn a_server_of_many_threads_needs_no_more_files_than_are_kept() {
     let served = Served::start(&["serve", "--grpc-address", "127.0.0.1:0", "--threads", "16"]);
     // It may be ready before all of them are.
@@ -125,16 +158,14 @@ fn fewer_connections_than_are_allowed_are_warned_of() {
 #[test]
 fn a_server_without_files_for_connections_goes_on_once_it_has_some() {
     const FILES_MAX: usize = 64;
-    let loud = ["--log-filter", "debug"];
-    let arguments = [&SERVE[..], &loud].concat();
-    let served = Served::start_after(&format!("ulimit -n {FILES_MAX}"), &arguments);
+    let served = Served::start_after(&format!("ulimit -n {FILES_MAX}"), &SERVE);
     // Fewer than are kept: probes can use all of them up.
     let connect = |_| TcpStream::connect(&served.http_address).unwrap();
     let held: Vec<TcpStream> = (0..FILES_MAX).map(connect).collect();
     while files_open(&served) < FILES_MAX {}
     let waiting = TcpStream::connect(&served.address).unwrap();
     // It cannot be accepted until others leave.
-    served.logged("a connection could not be accepted");
+    served.logged("connections could not be accepted");
     drop(held);
     let open = |count: f64| while served.metric("doublecheck_connections_open") != count {};
     open(1.0);

@@ -447,19 +447,32 @@ fn a_journal_that_ends_before_its_snapshot_is_neither_ok_nor_started_on() {
     }
 }
 
+/// What `gzip` makes of no bytes.
+const GZIP_OF_NOTHING: [u8; 20] = [
+    0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+];
+
+fn payment_line(payment: &str, time: &str) -> String {
+    format!(
+        "{{\"type\":\"payment\",\"time\":\"{time}\",\"payment_id\":\"{payment}\",\
+         \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
+         \"amount_minor\":5000,\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n"
+    )
+}
+
+fn outcome_line(payment: &str, time: &str) -> String {
+    format!(
+        "{{\"type\":\"outcome\",\"time\":\"{time}\",\"payment_id\":\"{payment}\",\
+         \"account_id\":\"alice\",\"outcome\":\"succeeded\"}}\n"
+    )
+}
+
 #[test]
 fn what_comes_later_than_now_is_not_imported() {
-    let line = |payment: &str, time: &str| {
-        format!(
-            "{{\"type\":\"payment\",\"time\":\"{time}\",\"payment_id\":\"{payment}\",\
-             \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
-             \"amount_minor\":5000,\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n"
-        )
-    };
     let lines = [
-        line("p1", "2026-01-01T09:00:00Z"),
-        line("p2", "2999-01-01T09:00:00Z"),
-        line("p3", "2026-01-02T09:00:00Z"),
+        payment_line("p1", "2026-01-01T09:00:00Z"),
+        payment_line("p2", "2999-01-01T09:00:00Z"),
+        payment_line("p3", "2026-01-02T09:00:00Z"),
     ];
     let folder = Folder::with(&[("past.jsonl", &lines.concat())]);
     let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
@@ -474,16 +487,46 @@ fn what_comes_later_than_now_is_not_imported() {
 }
 
 #[test]
+fn a_file_with_nothing_in_it_is_no_past_and_leaves_the_directory_to_the_next() {
+    let lines = [
+        payment_line("p1", "2026-01-01T09:00:00Z"),
+        outcome_line("p9", "2026-01-01T09:01:00Z"),
+    ];
+    let folder = Folder::with(&[
+        ("empty.jsonl", ""),
+        // As `gzip` makes it of nothing.
+        ("empty.jsonl.gz", ""),
+        ("bad.jsonl", "\n{}\n"),
+        ("unknown.jsonl", &lines[1]),
+        ("past.jsonl", &lines.concat()),
+    ]);
+    fs::write(folder.path("empty.jsonl.gz"), GZIP_OF_NOTHING).unwrap();
+    let data = folder.path("data");
+    let import = |file: &str| {
+        let file = folder.path(file);
+        let ran = run(&["import", &file, "--data-dir", &data, "--skip-bad"]);
+        (ran, format!("{file}: there is nothing to import in it"))
+    };
+    for file in ["empty.jsonl", "empty.jsonl.gz"] {
+        let (refused, told) = import(file);
+        assert_eq!((refused.code, &*refused.out), (Some(1), ""), "{refused:?}");
+        assert!(refused.err.contains(&told), "{refused:?}");
+        assert!(!fs::exists(&data).unwrap(), "{file}");
+    }
+    for file in ["bad.jsonl", "unknown.jsonl"] {
+        let (refused, told) = import(file);
+        assert_eq!((refused.code, &*refused.out), (Some(1), ""), "{refused:?}");
+        assert!(refused.err.contains(&told), "{refused:?}");
+    }
+    let (imported, _) = import("past.jsonl");
+    assert_eq!(imported.code, Some(0), "{imported:?}");
+}
+
+#[test]
 fn what_is_imported_is_known_to_the_first_start() {
-    let lines: String = (0..30)
-        .map(|day| {
-            format!(
-                "{{\"type\":\"payment\",\"time\":\"2026-01-{:02}T09:00:00Z\",\"payment_id\":\"p{day}\",\
-                 \"account_id\":\"alice\",\"payee_id\":\"13812345678\",\"payee_type\":\"phone\",\
-                 \"amount_minor\":5000,\"currency_code\":\"CNY\",\"kind\":\"top_up\"}}\n",
-                day + 1
-            )
-        })
+    let time = |day| format!("2026-01-{day:02}T09:00:00Z");
+    let lines: String = (1..=30)
+        .map(|day| payment_line(&format!("p{day}"), &time(day)))
         .collect();
     let folder = Folder::with(&[("past.jsonl", &lines)]);
     let (file, data) = (folder.path("past.jsonl"), folder.path("data"));
@@ -525,11 +568,17 @@ fn a_key_that_is_damaged_is_told_before_the_start_that_refuses_it() {
     let key = folder.path("data/token.key");
     let whole = fs::read(&key).unwrap();
     assert_eq!(run(&["journal", "verify", &data]).code, Some(0));
-    for length in [0, 7, 31, 33] {
+    let cut = [0, 7, 31, 33].map(|length| {
         let damaged: Vec<u8> = whole.iter().copied().cycle().take(length).collect();
+        (damaged, format!("token.key: has {length} bytes, not 32"))
+    });
+    let never_written = (
+        vec![0; 32],
+        "token.key: has nothing but zero bytes".to_owned(),
+    );
+    for (damaged, told) in cut.into_iter().chain([never_written]) {
         fs::write(&key, damaged).unwrap();
         let verified = run(&["journal", "verify", &data]);
-        let told = format!("token.key: has {length} bytes, not 32");
         verified.complained(1, &told);
         run(&[
             "serve",

@@ -255,6 +255,17 @@ async fn no_payment_waits_for_whoever_reads_the_log() {
     }
 }
 
+#[test]
+fn lines_for_a_reader_who_has_left_are_counted() {
+    let (served, lines) = Served::start_unread(&["serve", "--grpc-address", "127.0.0.1:0"]);
+    let lost = "doublecheck_log_lines_lost_total";
+    assert_eq!(served.metric(lost), 0.0);
+    drop(lines);
+    // It logs each.
+    served.signal("-HUP");
+    while served.metric(lost) == 0.0 {}
+}
+
 /// Only an end that never comes takes this long.
 const ENDED_WITHIN: Duration = Duration::from_secs(30);
 

@@ -32,6 +32,30 @@ fn replace(path: &str, text: &str) {
 }
 
 #[test]
+fn a_changed_shadow_is_told_by_its_name() {
+    let folder = Folder::with(&[("ours.toml", &policy(60)), ("theirs.toml", &policy(61))]);
+    let shadow = folder.path("theirs.toml");
+    let policies = [
+        "--policy",
+        &folder.path("ours.toml"),
+        "--shadow-policy",
+        &shadow,
+    ];
+    let served = Served::start(&[&LOCAL[..], &policies].concat());
+    let shadow_version = || {
+        let page = served.get("/metrics");
+        let (_, rest) = page.split_once("role=\"shadow\",version=\"").unwrap();
+        rest.split('"').next().unwrap().to_owned()
+    };
+    let before = shadow_version();
+    replace(&shadow, &policy(62));
+    let line = served.logged(" is in force");
+    let after = shadow_version();
+    assert_ne!(before, after);
+    assert!(line.contains(&format!("and {after} its shadow")), "{line}");
+}
+
+#[test]
 fn a_changed_policy_decides_and_a_bad_one_is_refused() {
     let folder = Folder::with(&[("ours.toml", &policy(60))]);
     let path = folder.path("ours.toml");

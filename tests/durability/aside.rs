@@ -4,10 +4,16 @@ use std::{iter, mem};
 
 use doublecheck::clock::Clock as _;
 use doublecheck::journal::{Ack, JournalFault};
+use doublecheck::scoring::account::Refusal;
+use doublecheck::scoring::assessment::Decision;
+use doublecheck::scoring::confirmation::TokenFault;
 use doublecheck::storage::Directory as _;
 use doublecheck::storage::simulated::{Operation, Simulated};
+use doublecheck::token::KEY_FILE;
 
-use crate::support::{Plan, Town, assert_remembered, is_kept, live};
+use crate::support::{
+    Answer, Life, Plan, Town, assert_goes_on, assert_remembered, end, is_kept, live,
+};
 
 /// The files of a service that was killed soon after a snapshot while which much happened.
 struct Killed {
@@ -206,4 +212,58 @@ fn what_was_set_aside_before_stays() {
     mem::forget(life);
     assert_eq!(disk.bytes(&earlier).unwrap(), b"earlier");
     assert!(disk.bytes(&format!("{earlier}.2")).is_some());
+}
+
+#[test]
+fn a_question_under_a_key_that_is_lost_is_asked_again() {
+    for is_damaged in [true, false] {
+        let disk = Simulated::new(5);
+        let plan = Plan::new(Ack::Synced);
+        let first = plan.start(&disk);
+        let mut town = Town::calm(5, "town");
+        let asked = iter::repeat_with(|| town.step(&first))
+            .flatten()
+            .find(|answer| answer.scored.assessment.confirmation.is_some());
+        let Answer {
+            payment, scored, ..
+        } = asked.unwrap();
+        let lost = scored.assessment.confirmation.unwrap().token;
+        let (then, _) = end(&first);
+        drop(first);
+        let plan = match is_damaged {
+            true => {
+                disk.put(KEY_FILE, vec![0; 32]);
+                let Err(refused) = plan.try_start(&disk) else {
+                    panic!("a key that everybody knows");
+                };
+                assert!(refused.to_string().contains("zero bytes"), "{refused}");
+                plan.setting_damage_aside()
+            }
+            false => {
+                disk.remove(KEY_FILE).unwrap();
+                plan
+            }
+        };
+        let second = plan.start(&disk);
+        second.clock.set(then);
+        let answered = |life: &Life, token: Option<String>| {
+            let scored = life.engine.score(&payment, token.as_deref());
+            scored.map(|scored| (scored.replayed, scored.assessment))
+        };
+        let wrong = Err(Refusal::Token(TokenFault::Wrong));
+        assert_eq!(answered(&second, Some(lost.to_string())), wrong);
+        let (replayed, asked) = answered(&second, None).unwrap();
+        let token = asked.confirmation.unwrap().token;
+        assert!(!replayed && token != lost);
+        // Once, and not for ever.
+        assert_eq!(answered(&second, None), Ok((true, asked.clone())));
+        let ended = end(&second);
+        drop(second);
+        let third = plan.start(&disk);
+        assert_goes_on(&third, ended, "after a question that was asked again");
+        assert_eq!(answered(&third, None), Ok((true, asked)));
+        let (replayed, meant) = answered(&third, Some(token.to_string())).unwrap();
+        assert!(!replayed);
+        assert_eq!(meant.decision, Decision::Allow);
+    }
 }

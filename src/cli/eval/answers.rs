@@ -127,7 +127,7 @@ fn note_line(answers: &mut Answers<'_>, line: &Line<'_>) -> Result<(), String> {
         return Err("the line is longer than any decision".to_owned());
     };
     let line: DecisionLine<'_> =
-        serde_json::from_slice(json).map_err(|error| json_fault(&error))?;
+        serde_json::from_slice(json).map_err(|error| json_fault(json, &error))?;
     let decision = Decision::from_name(&line.decision)
         .ok_or_else(|| format!("decision: `{}` is none", line.decision))?;
     let answer = Answer {

@@ -141,7 +141,7 @@ fn unreadable(json: &[u8], error: &serde_json::Error) -> BadEvent {
         }
     }
     if faults.0.is_empty() {
-        faults.0.push(json_fault(error));
+        faults.0.push(json_fault(json, error));
     }
     BadEvent(faults.0)
 }
@@ -378,7 +378,14 @@ mod tests {
 
     #[test]
     fn what_is_no_json_or_has_fields_nobody_knows_is_told_with_its_place() {
-        assert_eq!(faults_of(""), "EOF while parsing a value");
+        for empty in ["", " ", "\t "] {
+            assert_eq!(faults_of(empty), "the line is empty");
+        }
+        let broken_off = "{\"type\":";
+        assert_eq!(
+            faults_of(broken_off),
+            "EOF while parsing a value at column 8"
+        );
         assert!(
             faults_of("[]").ends_with(" at column 2"),
             "{}",

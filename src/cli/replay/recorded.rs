@@ -67,6 +67,16 @@ impl<'a> RecordedFile<'a> {
             progress,
         })
     }
+
+    /// Whether there is nothing in it.
+    ///
+    /// # Errors
+    /// When it cannot be read or decompressed.
+    pub(in crate::cli) fn is_empty(&mut self) -> Result<bool, Failure> {
+        let start = self.source.fill_buf();
+        let start = start.map_err(|error| Failure::at_work(self.path.display(), &error))?;
+        Ok(start.is_empty())
+    }
 }
 
 /// The engine under recorded time.

@@ -71,6 +71,11 @@ impl Summary {
         self.confirmations_not_taken += 1;
     }
 
+    /// Whether nothing was learnt from all of it.
+    pub(in crate::cli) const fn is_of_nothing(&self) -> bool {
+        self.payments == 0 && self.outcomes == self.outcomes_unknown
+    }
+
     /// Takes down what is known at the end only.
     pub(super) fn finish(&mut self, engine: &Engine, elapsed: Duration) {
         self.accounts = engine.accounts();

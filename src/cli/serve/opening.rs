@@ -214,7 +214,7 @@ fn warn_of_missing_key(directory: &dyn Directory) {
         tracing::warn!(
             target: "doublecheck", file = KEY_FILE,
             "the key beside the journal is gone, and a new one is made: questions that are open cannot be answered \
-             any more, and ids have other aliases in the log"
+             any more and are asked again, and ids have other aliases in the log"
         );
     }
 }

@@ -158,11 +158,19 @@ impl Reloads {
     fn policies(&self) -> Result<String, String> {
         let policies = self.files.policies().map_err(|faults| told(&faults))?;
         let change = self.engine.change_policies(&policies);
-        let version = self.engine.policies().primary().version().clone();
-        match change.map_err(|refusal| refusal.to_string())? {
-            PolicyChange::Made => Ok(format!("{version} is in force")),
-            PolicyChange::None => Ok(format!("{version} is still in force")),
-        }
+        let is = match change.map_err(|refusal| refusal.to_string())? {
+            PolicyChange::Made => "is",
+            PolicyChange::None => "is still",
+        };
+        let policies = self.engine.policies();
+        let version = policies.primary().version();
+        Ok(match policies.shadow() {
+            Some(shadow) => format!(
+                "{version} {is} in force, and {} its shadow",
+                shadow.version()
+            ),
+            None => format!("{version} {is} in force"),
+        })
     }
 
     fn tokens(&self) -> Result<String, String> {

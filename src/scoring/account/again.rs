@@ -1,6 +1,7 @@
 //! Scoring after the fact: redoing a recorded decision during recovery, and importing payments from before the
 //! service existed.
 
+use super::retry::Reply;
 use super::{Account, Refusal, Scored};
 use crate::scoring::assessment::{Assessment, Confirmation, Decision};
 use crate::scoring::confirmation::PresentedToken;
@@ -44,7 +45,8 @@ impl Account {
         now: Timestamp,
     ) -> Result<Scored, Refusal> {
         let conclude = |assessment: &mut Assessment, _| assessment.decision = Decision::Allow;
-        self.decide(policies, payment, None, surroundings, conclude, now)
+        let reply = Reply::of(None);
+        self.decide(policies, payment, reply, surroundings, conclude, now)
     }
 
     /// Redoes the scoring of `payment`, as recorded. The same state, policies and surroundings give the same
@@ -71,7 +73,13 @@ impl Account {
             assessment.confirmation = answered.confirmation;
             assessment.shadow_decision = answered.shadow_decision;
         };
-        let scored = self.decide(policies, payment, presented, surroundings, conclude, now)?;
+        // What was answered once more is not recorded: this was decided, and so if the payment had been asked about,
+        // nobody could answer that any more, for whatever reason.
+        let reply = Reply {
+            presented,
+            none_can_come: true,
+        };
+        let scored = self.decide(policies, payment, reply, surroundings, conclude, now)?;
         Ok(match scored.replayed {
             true => Agreement::No,
             false => agreement,

@@ -1,22 +1,77 @@
 //! Payments that are submitted again: to get their answer once more, or confirmed by the payer.
 
 use super::{Account, BoundsCost, Refusal, Scored};
-use crate::scoring::assessment::Decision;
+use crate::scoring::assessment::{Assessment, Confirmation, Decision};
 use crate::scoring::confirmation::{ConfirmationToken, PresentedToken, TokenFault};
+use crate::scoring::memory::Surroundings;
 use crate::scoring::payment::Payment;
 use crate::scoring::policy::Policies;
 use crate::scoring::time::Timestamp;
 
+/// Asks for a confirmation where the decision is to, with the token that `mint` makes.
+pub(super) fn concluding(
+    mint: impl FnOnce(Timestamp) -> ConfirmationToken,
+) -> impl FnOnce(&mut Assessment, Timestamp) {
+    |assessment, expire_time| {
+        assessment.confirmation = (assessment.decision == Decision::Confirm).then(|| {
+            let token = mint(expire_time);
+            Confirmation { token, expire_time }
+        });
+    }
+}
+
+/// What a payment comes with, where it was asked about before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reply {
+    /// The payer's yes.
+    pub(super) presented: Option<PresentedToken>,
+    /// Whether a question that is still open cannot be answered any more.
+    pub(super) none_can_come: bool,
+}
+
+impl Reply {
+    /// The payer's yes, if it is there. If not it may still come.
+    pub(super) const fn of(presented: Option<PresentedToken>) -> Self {
+        Self {
+            presented,
+            none_can_come: false,
+        }
+    }
+}
+
 impl Account {
+    /// Scores a payment anew that was asked about, for the token that was handed out then is no good any more. Where
+    /// it was not, or the payer has answered, as [`score`](Self::score).
+    ///
+    /// # Errors
+    /// As there.
+    #[cold]
+    pub fn ask_again(
+        &mut self,
+        policies: &Policies,
+        payment: &Payment,
+        surroundings: &Surroundings,
+        mint: impl FnOnce(Timestamp) -> ConfirmationToken,
+        now: Timestamp,
+    ) -> Result<Scored, Refusal> {
+        let reply = Reply {
+            presented: None,
+            none_can_come: true,
+        };
+        let conclude = concluding(mint);
+        self.decide(policies, payment, reply, surroundings, conclude, now)
+    }
+
     /// The stored answer for a payment that was submitted before. `None` if it has to be decided anew: it is
-    /// confirmed now, or the time to confirm it is over.
+    /// confirmed now, or cannot be any more.
     pub(super) fn replay(
         &self,
         policies: &Policies,
         nth: usize,
         payment: &Payment,
-        presented: Option<PresentedToken>,
+        reply: Reply,
     ) -> Result<Option<Scored>, Refusal> {
+        let presented = reply.presented;
         let Some(known) = self.window.at(nth) else {
             return Ok(None);
         };
@@ -29,7 +84,8 @@ impl Account {
             return Err(Refusal::Conflict(differing));
         }
         let asked = record.assessment.confirmation;
-        let is_over = asked.is_some_and(|asked| asked.expire_time <= self.latest);
+        let is_expired = asked.is_some_and(|asked| asked.expire_time <= self.latest);
+        let is_over = is_expired || reply.none_can_come;
         if presented.is_none() && is_over && known.was_left_unanswered() {
             return Ok(None);
         }
