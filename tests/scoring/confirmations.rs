@@ -247,6 +247,33 @@ fn a_yes_says_little_of_other_sums_and_nothing_of_a_press() {
 }
 
 #[test]
+fn two_in_a_row_that_were_meant_on_three_days_are_a_habit_under_whatever_id_the_payer_says_so() {
+    for answered_as in ["b", "c"] {
+        let mut stage = Stage::new(&[]);
+        for day in 1..7 {
+            let second = format!("pays 1.50 to M001 type=merchant kind=purchase order=b{day}");
+            let answers = if day <= 3 {
+                format!(
+                    "{day}d8h6s   b{day} {second} : confirm DUPLICATE_RECENT
+                     {day}d8h14s  {answered_as}{day} {second} token=b{day} : allow PAYER_CONFIRMED
+                     {day}d8h15s  {answered_as}{day} succeeded"
+                )
+            } else {
+                format!(
+                    "{day}d8h6s   b{day} {second} : allow DUPLICATE_RECENT
+                     {day}d8h7s   b{day} succeeded"
+                )
+            };
+            stage.play(&format!(
+                "{day}d8h    a{day} pays 1.50 to M001 type=merchant kind=purchase order=a{day} : allow
+                 {day}d8h1s  a{day} succeeded
+                 {answers}"
+            ));
+        }
+    }
+}
+
+#[test]
 fn a_retry_after_a_time_out_says_nothing_of_repeats() {
     check(
         "

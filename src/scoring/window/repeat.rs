@@ -64,12 +64,14 @@ impl RecordRef<'_> {
     }
 
     /// Whether it repeats an earlier payment that was paid, and is the first to repeat this sum to this payee on its
-    /// day: each day counts once.
+    /// day: each day counts once. A question that was not paid is none, or the payment that answers it under an id of
+    /// its own would come second.
     #[must_use]
     pub fn is_first_repeat_of_its_day(self, lateness: Lateness) -> bool {
         let is_another = |other: RecordRef<'_>| {
             other.score_time() < self.score_time()
                 && other.score_time().plus(DAYS_APART) > self.score_time()
+                && other.standing().may_be_paid()
                 && other.money() == self.money()
                 && other.pays_the_same_payee_as(self)
                 && other.repeats_a_paid_one(lateness)
