@@ -274,6 +274,43 @@ fn two_in_a_row_that_were_meant_on_three_days_are_a_habit_under_whatever_id_the_
 }
 
 #[test]
+fn renewals_of_two_lines_at_the_same_second_are_asked_about_for_three_months_and_a_press_always() {
+    let mut stage = Stage::new(&[]);
+    let bill = "pays 9.99 to M001 type=merchant kind=bill";
+    for month in 1..7 {
+        let day = month * 30;
+        stage.play(&format!(
+            "{day}d7h0s a{month} {bill} order=a{month} : allow"
+        ));
+        if month <= 3 {
+            stage.play(&format!(
+                "{day}d7h0s  b{month} {bill} order=b{month} : confirm DUPLICATE_IN_FLIGHT
+                 {day}d7h1s  a{month} succeeded
+                 {day}d7h6s  c{month} {bill} order=b{month} token=b{month} : allow PAYER_CONFIRMED
+                 {day}d7h7s  c{month} succeeded"
+            ));
+        } else {
+            stage.play(&format!(
+                "{day}d7h0s  b{month} {bill} order=b{month} : allow DUPLICATE_IN_FLIGHT
+                 {day}d7h1s  a{month} succeeded
+                 {day}d7h1s  b{month} succeeded"
+            ));
+        }
+    }
+    stage.play(&format!(
+        "210d7h     p1 {bill} order=p1 : allow
+         210d7h1s   p2 {bill} order=p1 : block DUPLICATE_IN_FLIGHT
+         210d7h2s   p3 {bill} : block DUPLICATE_IN_FLIGHT
+         210d7h3s   p1 succeeded
+         210d7h4s   p4 {bill} order=p1 : block DUPLICATE_ORDER
+         210d7h5s   p5 {bill} : confirm DUPLICATE_RECENT
+         240d7h     q1 {bill} order=q1 : allow
+         240d7h3s   q1 unknown
+         240d7h6s   q2 {bill} order=q2 : confirm DUPLICATE_IN_FLIGHT"
+    ));
+}
+
+#[test]
 fn a_retry_after_a_time_out_says_nothing_of_repeats() {
     check(
         "

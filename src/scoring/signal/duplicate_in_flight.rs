@@ -1,7 +1,8 @@
 //! `DUPLICATE_IN_FLIGHT`: the same payee and amount again while no outcome of the first payment is known.
 //!
 //! Within seconds (`block_within_ms`) it is a double press, and blocks. Under two order numbers it may as well be two
-//! tickets bought at a gate, and asks.
+//! tickets bought at a gate, and asks. Where such repeats are a habit that the payer has said yes to, as to renewals of
+//! two lines at the same second, that counts as in `DUPLICATE_RECENT`.
 //!
 //! Later it is somebody who got no answer and tries again. Checks against *completed* payments miss this case:
 //! time-outs of gateways and card networks are 30–60 s, and the repeat comes just after. It asks, less and less over
@@ -71,7 +72,8 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         settings.late_strength,
         settings.end_strength,
     );
-    if is_silence_usual(context, earlier, elapsed) {
+    let is_pair = is_press && earlier.outcome().is_none();
+    if is_pair || is_silence_usual(context, earlier, elapsed) {
         let recent = context.account.window().within(window, context.now);
         let equal = recent.iter().filter(|record| {
             record.pays_the_same_as(context.submission) && record.standing().is_duplicate_target()

@@ -225,6 +225,12 @@ impl<'a> RecordRef<'a> {
         detail::kind(self.detail_bytes())
     }
 
+    /// Whether it pays an order.
+    #[must_use]
+    pub fn names_an_order(self) -> bool {
+        self.entry().tags.order_id != 0
+    }
+
     /// Whether both pay an order, and not the same.
     #[must_use]
     pub fn pays_another_order_than(self, submission: &Submission<'_>) -> bool {
