@@ -223,6 +223,7 @@ impl<'a> Context<'a> {
             earlier_payment_id: earlier.payment_id()?,
             elapsed: self.now.since(earlier.score_time()),
             earlier_outcome: earlier.outcome(),
+            other_money: Some(earlier.money()).filter(|money| *money != self.payment.money),
         })
     }
 

@@ -108,6 +108,57 @@ fn an_order_paid_again_blocks_within_a_day_and_paid_in_parts_asks() {
 }
 
 #[test]
+fn a_tip_is_no_part_of_the_order_that_it_is_given_for() {
+    check(
+        "
+        0s     p1 pays 18.00 to M001 order=o1 type=merchant kind=purchase : allow
+        2s     p1 succeeded
+        20m    p2 pays 3.00 to M001 order=o1 type=merchant kind=tip : allow !DUPLICATE_ORDER
+        20m1s  p2 succeeded
+        40m    p3 pays 3.00 to M001 order=o1 type=merchant kind=tip : block DUPLICATE_ORDER
+        40m    p4 pays 2.00 to M001 order=o1 type=merchant kind=tip : confirm DUPLICATE_ORDER
+        41m    p5 pays 18.00 to M001 order=o1 type=merchant kind=purchase : block DUPLICATE_ORDER
+        ",
+    );
+}
+
+#[test]
+fn of_an_order_paid_in_parts_the_payer_says_once_that_it_is_so_at_this_payee() {
+    let mut stage = Stage::new(&[]);
+    let at = "to M001 type=merchant kind=purchase";
+    let whole = |day: u32| {
+        format!(
+            "{day}d8h a{day} pays 5{day}.00 {at} order=o{day} : allow
+{day}d8h2s a{day} succeeded"
+        )
+    };
+    let part = |day: u32| format!("pays 2{day}.00 {at} order=o{day}");
+    stage.play(&format!(
+        "{}
+         1d14h    b1 {part} : confirm DUPLICATE_ORDER
+         1d14h5s  c1 {part} token=b1 : allow PAYER_CONFIRMED
+         1d14h6s  c1 succeeded",
+        whole(1),
+        part = part(1),
+    ));
+    for day in [5, 9] {
+        stage.play(&format!(
+            "{}
+{day}d14h b{day} {} : allow DUPLICATE_ORDER",
+            whole(day),
+            part(day),
+        ));
+    }
+    // Not of a press at another rate, nor of all of it once more.
+    stage.play(&format!(
+        "20d8h    p1 pays 50.00 {at} order=p : allow
+         20d8h2s  p1 succeeded
+         20d8h4s  p2 pays 50.01 {at} order=p : confirm DUPLICATE_ORDER
+         20d9h    p3 pays 50.00 {at} order=p : block DUPLICATE_ORDER"
+    ));
+}
+
+#[test]
 fn a_paid_payment_paid_again_soon_asks_and_never_blocks() {
     check(
         "

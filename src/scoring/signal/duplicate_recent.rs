@@ -105,10 +105,12 @@ impl Settings {
             }
         }
         let is_press_alone = is_press && !is_pair_by_habit(context, earlier);
-        for _ in 0..times_meant(context, is_press_alone).min(8) {
-            share *= self.confirmed_share;
-        }
-        share
+        share * self.said_share(times_meant(context, is_press_alone))
+    }
+
+    /// The share of the strength that is left where the payer said so often that a repeat was meant.
+    pub(super) fn said_share(&self, times: u8) -> f64 {
+        (0..times.min(8)).fold(1.0, |share, _| share * self.confirmed_share)
     }
 
     /// The share of the strength that is left if the payment is for another order than `earlier`, so long after it.
