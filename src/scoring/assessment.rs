@@ -233,6 +233,23 @@ impl Assessment {
         }
     }
 
+    /// The earlier payment that it names of the same order and sum, how long ago that was scored, and what was known
+    /// of it.
+    #[must_use]
+    pub fn names_the_order_in_full(&self) -> Option<(&PaymentId, Span, Option<Outcome>)> {
+        let order = ReasonCode::Signal(Signal::DuplicateOrder);
+        let reason = self.reasons.iter().find(|reason| reason.code == order)?;
+        match &reason.evidence {
+            Evidence::Duplicate {
+                earlier_payment_id,
+                elapsed,
+                earlier_outcome,
+                other_money: None,
+            } => Some((earlier_payment_id, *elapsed, *earlier_outcome)),
+            _ => None,
+        }
+    }
+
     /// The earlier payment that this one was held against: that of its weightiest duplicate reason.
     #[must_use]
     pub fn held_against(&self) -> Option<&PaymentId> {
