@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::confirmation::ConfirmationToken;
+use super::money::Money;
 use super::outcome::Outcome;
 use super::payment::{PayeeId, PaymentId, named};
 use super::signal::Signal;
@@ -102,6 +103,8 @@ pub enum Evidence {
         elapsed: Span,
         /// What became of it, if reported.
         earlier_outcome: Option<Outcome>,
+        /// How much it was, if that is not what this one is.
+        other_money: Option<Money>,
     },
     /// Payments in a sliding window, this one included.
     Velocity {
@@ -224,7 +227,25 @@ impl Assessment {
                 earlier_payment_id,
                 elapsed,
                 earlier_outcome: None,
+                other_money: _,
             } => Some((earlier_payment_id, *elapsed)),
+            _ => None,
+        }
+    }
+
+    /// The earlier payment that it names of the same order and sum, how long ago that was scored, and what was known
+    /// of it.
+    #[must_use]
+    pub fn names_the_order_in_full(&self) -> Option<(&PaymentId, Span, Option<Outcome>)> {
+        let order = ReasonCode::Signal(Signal::DuplicateOrder);
+        let reason = self.reasons.iter().find(|reason| reason.code == order)?;
+        match &reason.evidence {
+            Evidence::Duplicate {
+                earlier_payment_id,
+                elapsed,
+                earlier_outcome,
+                other_money: None,
+            } => Some((earlier_payment_id, *elapsed, *earlier_outcome)),
             _ => None,
         }
     }

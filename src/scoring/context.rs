@@ -44,6 +44,8 @@ pub struct Context<'a> {
     /// Whether the payee is none that the account has never paid: it is a known one, or one that the account is paying
     /// right now, sums like this one and from a device that is not strange.
     pub knows_the_payee: bool,
+    /// Whether orders of the payee come back, as far as the account knows.
+    pub orders_come_back: bool,
     /// When the newest payment was scored that the account remembers.
     newest: Option<Timestamp>,
     // Few payments need what follows, so it is worked out when it is asked for.
@@ -76,6 +78,7 @@ impl<'a> Context<'a> {
             payee_multiple: policy.signals.payee_new.trial_multiple,
         };
         let strange_device = trial.strange_device();
+        let orders_come_back = known_payee.is_some_and(|known| known.orders_come_back);
         let tried_payee = match known_payee {
             Some(known) => trial.tried(known, strange_device),
             None => trial.under_way(),
@@ -93,6 +96,7 @@ impl<'a> Context<'a> {
             tried_payee,
             strange_device,
             knows_the_payee: known_payee.is_some() || strange_device.is_none() && is_paying(),
+            orders_come_back,
             newest: account
                 .window()
                 .newest_first()
@@ -223,6 +227,7 @@ impl<'a> Context<'a> {
             earlier_payment_id: earlier.payment_id()?,
             elapsed: self.now.since(earlier.score_time()),
             earlier_outcome: earlier.outcome(),
+            other_money: Some(earlier.money()).filter(|money| *money != self.payment.money),
         })
     }
 

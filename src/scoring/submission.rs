@@ -26,6 +26,13 @@ impl<'a> Submission<'a> {
             device_id: payment.device_id.as_ref().map(|id| Tagged::of(id.as_str())),
         }
     }
+
+    /// Whether the id of its order is that of its payee, and so names no order.
+    pub(super) fn names_its_payee_as_order(&self) -> bool {
+        let is_payee =
+            |order: &Tagged<'_>| order.tag == self.payee_id.tag && order.id() == self.payee_id.id();
+        self.order_id.as_ref().is_some_and(is_payee)
+    }
 }
 
 /// A packed id and its tag.

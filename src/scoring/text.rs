@@ -4,7 +4,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::assessment::{Decision, Reason, ReasonCode};
+use super::assessment::{Decision, Evidence, Reason, ReasonCode};
 use super::money::Currency;
 use super::outcome::Outcome;
 use super::payment::{PayeeId, Payment};
@@ -33,7 +33,7 @@ pub fn message(payment: &Payment, decision: Decision, reason: &Reason) -> Messag
         zh: sentence.chinese(),
     };
     if decision == Decision::Confirm
-        && let Some((en, zh)) = question(reason.code)
+        && let Some((en, zh)) = question(reason)
     {
         message.en.push_str(en);
         message.zh.push_str(zh);
@@ -41,8 +41,15 @@ pub fn message(payment: &Payment, decision: Decision, reason: &Reason) -> Messag
     message
 }
 
-const fn question(code: ReasonCode) -> Option<(&'static str, &'static str)> {
-    match code {
+const fn question(reason: &Reason) -> Option<(&'static str, &'static str)> {
+    if let Evidence::Duplicate {
+        other_money: Some(_),
+        ..
+    } = reason.evidence
+    {
+        return Some((" Pay this too?", "这笔也要付吗？"));
+    }
+    match reason.code {
         ReasonCode::Signal(
             Signal::DuplicateInFlight | Signal::DuplicateOrder | Signal::DuplicateRecent,
         ) => Some((" Pay again?", "要再付一次吗？")),

@@ -100,6 +100,12 @@ impl Window {
             .saturating_add(self.running.heap_bytes())
     }
 
+    /// Whether there is a payment of which it was reported that nobody knows what became of it, and nothing since.
+    #[must_use]
+    pub const fn holds_unknown(&self) -> bool {
+        self.running.unknown() > 0
+    }
+
     /// Requests from memory what the next step will read.
     pub fn fetch(&self) {
         self.records

@@ -91,7 +91,7 @@ fn nor_do_payments_that_were_allowed_and_failed() {
         stage.play(&format!("{nth}m x{nth} pays 15.00 to M001"));
         stage.play(&format!("{nth}m x{nth} not_sent"));
     }
-    stage.play("5h again pays 2000.00 to L001 order=o1 : block DUPLICATE_ORDER");
+    stage.play("5h again pays 2000.00 to L001 order=o1 : confirm DUPLICATE_ORDER");
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn nor_do_questions_that_nobody_answered_in_time() {
             "{mins}m x{nth} pays 1500.00 to L001 order=o1 : confirm"
         ));
     }
-    stage.play("11h again pays 2000.00 to L001 order=o1 : block DUPLICATE_ORDER");
+    stage.play("11h again pays 2000.00 to L001 order=o1 : confirm DUPLICATE_ORDER");
 }
 
 /// 32 payments are kept, and as many may be made at once.

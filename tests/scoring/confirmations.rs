@@ -247,6 +247,70 @@ fn a_yes_says_little_of_other_sums_and_nothing_of_a_press() {
 }
 
 #[test]
+fn two_in_a_row_that_were_meant_on_three_days_are_a_habit_under_whatever_id_the_payer_says_so() {
+    for answered_as in ["b", "c"] {
+        let mut stage = Stage::new(&[]);
+        for day in 1..7 {
+            let second = format!("pays 1.50 to M001 type=merchant kind=purchase order=b{day}");
+            let answers = if day <= 3 {
+                format!(
+                    "{day}d8h6s   b{day} {second} : confirm DUPLICATE_RECENT
+                     {day}d8h14s  {answered_as}{day} {second} token=b{day} : allow PAYER_CONFIRMED
+                     {day}d8h15s  {answered_as}{day} succeeded"
+                )
+            } else {
+                format!(
+                    "{day}d8h6s   b{day} {second} : allow DUPLICATE_RECENT
+                     {day}d8h7s   b{day} succeeded"
+                )
+            };
+            stage.play(&format!(
+                "{day}d8h    a{day} pays 1.50 to M001 type=merchant kind=purchase order=a{day} : allow
+                 {day}d8h1s  a{day} succeeded
+                 {answers}"
+            ));
+        }
+    }
+}
+
+#[test]
+fn renewals_of_two_lines_at_the_same_second_are_asked_about_for_three_months_and_a_press_always() {
+    let mut stage = Stage::new(&[]);
+    let bill = "pays 9.99 to M001 type=merchant kind=bill";
+    for month in 1..7 {
+        let day = month * 30;
+        stage.play(&format!(
+            "{day}d7h0s a{month} {bill} order=a{month} : allow"
+        ));
+        if month <= 3 {
+            stage.play(&format!(
+                "{day}d7h0s  b{month} {bill} order=b{month} : confirm DUPLICATE_IN_FLIGHT
+                 {day}d7h1s  a{month} succeeded
+                 {day}d7h6s  c{month} {bill} order=b{month} token=b{month} : allow PAYER_CONFIRMED
+                 {day}d7h7s  c{month} succeeded"
+            ));
+        } else {
+            stage.play(&format!(
+                "{day}d7h0s  b{month} {bill} order=b{month} : allow DUPLICATE_IN_FLIGHT
+                 {day}d7h1s  a{month} succeeded
+                 {day}d7h1s  b{month} succeeded"
+            ));
+        }
+    }
+    stage.play(&format!(
+        "210d7h     p1 {bill} order=p1 : allow
+         210d7h1s   p2 {bill} order=p1 : block DUPLICATE_IN_FLIGHT
+         210d7h2s   p3 {bill} : block DUPLICATE_IN_FLIGHT
+         210d7h3s   p1 succeeded
+         210d7h4s   p4 {bill} order=p1 : block DUPLICATE_ORDER
+         210d7h5s   p5 {bill} : confirm DUPLICATE_RECENT
+         240d7h     q1 {bill} order=q1 : allow
+         240d7h3s   q1 unknown
+         240d7h6s   q2 {bill} order=q2 : confirm DUPLICATE_IN_FLIGHT"
+    ));
+}
+
+#[test]
 fn a_retry_after_a_time_out_says_nothing_of_repeats() {
     check(
         "

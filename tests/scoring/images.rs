@@ -573,3 +573,42 @@ fn closed_sets_keep_their_numbers() {
     );
     assert_eq!(crc32c::crc32c(sets.as_bytes()), 3_386_148_702, "{sets}");
 }
+
+#[test]
+fn that_orders_of_a_payee_come_back_is_in_the_image() {
+    let policies = Policies::from(Policy::default());
+    let (mut life, mut random) = (Life::new(), Random::new(1));
+    let coffee = Payment {
+        kind: PaymentKind::Purchase,
+        order_id: Some(OrderId::new("1").unwrap()),
+        device_id: None,
+        duplicate_window: None,
+        ..life.payment(&mut random)
+    };
+    let mut pay = |life: &mut Life, token, outcome: Option<Outcome>| {
+        let id = PaymentId::new(format!("payment {}", life.made.len())).unwrap();
+        let payment = Payment {
+            payment_id: id.clone(),
+            ..coffee.clone()
+        };
+        life.pay(&policies, payment, token, &mut random);
+        life.now = life.now.plus(Span::from_minutes(1));
+        if let Some(outcome) = outcome {
+            let policy = policies.primary();
+            life.account.report_outcome(policy, &id, outcome, life.now);
+        }
+    };
+    let come_back = |life: &Life| {
+        let mut payees = life.account.profile().payees().iter();
+        payees.any(|known| known.orders_come_back)
+    };
+    pay(&mut life, None, Some(Outcome::Succeeded));
+    life.now = life.now.plus(Span::from_hours(7));
+    pay(&mut life, None, None);
+    assert!(!come_back(&life));
+    let (_, token) = life.made.last().cloned().unwrap();
+    pay(&mut life, Some(token.unwrap()), Some(Outcome::Succeeded));
+    assert!(come_back(&life));
+    let images = life.images();
+    assert_eq!(life.restored(&images).unwrap(), life);
+}

@@ -108,6 +108,121 @@ fn an_order_paid_again_blocks_within_a_day_and_paid_in_parts_asks() {
 }
 
 #[test]
+fn a_tip_is_no_part_of_the_order_that_it_is_given_for() {
+    check(
+        "
+        0s     p1 pays 18.00 to M001 order=o1 type=merchant kind=purchase : allow
+        2s     p1 succeeded
+        20m    p2 pays 3.00 to M001 order=o1 type=merchant kind=tip : allow !DUPLICATE_ORDER
+        20m1s  p2 succeeded
+        40m    p3 pays 3.00 to M001 order=o1 type=merchant kind=tip : block DUPLICATE_ORDER
+        40m    p4 pays 2.00 to M001 order=o1 type=merchant kind=tip : confirm DUPLICATE_ORDER
+        41m    p5 pays 18.00 to M001 order=o1 type=merchant kind=purchase : block DUPLICATE_ORDER
+        ",
+    );
+}
+
+#[test]
+fn of_an_order_paid_in_parts_the_payer_says_once_that_it_is_so_at_this_payee() {
+    let mut stage = Stage::new(&[]);
+    let at = "to M001 type=merchant kind=purchase";
+    let whole = |day: u32| {
+        format!(
+            "{day}d8h a{day} pays 5{day}.00 {at} order=o{day} : allow
+{day}d8h2s a{day} succeeded"
+        )
+    };
+    let part = |day: u32| format!("pays 2{day}.00 {at} order=o{day}");
+    stage.play(&format!(
+        "{}
+         1d14h    b1 {part} : confirm DUPLICATE_ORDER
+         1d14h5s  c1 {part} token=b1 : allow PAYER_CONFIRMED
+         1d14h6s  c1 succeeded",
+        whole(1),
+        part = part(1),
+    ));
+    for day in [5, 9] {
+        stage.play(&format!(
+            "{}
+{day}d14h b{day} {} : allow DUPLICATE_ORDER",
+            whole(day),
+            part(day),
+        ));
+    }
+    // Not of a press at another rate, nor of all of it once more.
+    stage.play(&format!(
+        "20d8h    p1 pays 50.00 {at} order=p : allow
+         20d8h2s  p1 succeeded
+         20d8h4s  p2 pays 50.01 {at} order=p : confirm DUPLICATE_ORDER
+         20d9h    p3 pays 50.00 {at} order=p : block DUPLICATE_ORDER"
+    ));
+}
+
+const CAFE: &str = "to M001 type=merchant kind=purchase";
+
+#[test]
+fn an_order_that_is_called_as_its_payee_is_none() {
+    check(&format!(
+        "
+        0s     p1 pays 4.50 {CAFE} order=M001 : allow
+        2s     p1 succeeded
+        3h     p2 pays 4.50 {CAFE} order=M001 : allow !DUPLICATE_ORDER
+        3h2s   p2 succeeded
+        3h10m  p3 pays 4.50 {CAFE} order=M001 : confirm DUPLICATE_RECENT
+        4h     p4 pays 6.20 {CAFE} order=M001 : allow !DUPLICATE_ORDER
+        "
+    ));
+}
+
+#[test]
+fn where_orders_come_back_they_say_nothing_until_one_was_a_mistake() {
+    // One order for all, or one for each day.
+    for order in ["1", "DAY"] {
+        let coffee = |day: u32| {
+            let order = order.replace("DAY", &format!("d{day}"));
+            format!("pays 4.50 {CAFE} order={order}")
+        };
+        let morning = |day: u32| {
+            let coffee = coffee(day);
+            format!(
+                "{day}d8h a{day} {coffee} : allow
+{day}d8h2s a{day} succeeded"
+            )
+        };
+        let mut stage = Stage::new(&[]);
+        stage.play(&format!(
+            "{}
+             1d15h    b1 {coffee} : confirm DUPLICATE_ORDER
+             1d15h5s  c1 {coffee} token=b1 : allow PAYER_CONFIRMED
+             1d15h6s  c1 succeeded",
+            morning(1),
+            coffee = coffee(1),
+        ));
+        for day in 2..5 {
+            stage.play(&format!(
+                "{}
+                 {day}d15h    b{day} {coffee} : allow !DUPLICATE_ORDER
+                 {day}d15h2s  b{day} succeeded",
+                morning(day),
+                coffee = coffee(day),
+            ));
+        }
+        stage.play(&format!(
+            "{}
+             5d8h20m    p5 {} : allow DUPLICATE_RECENT !DUPLICATE_ORDER
+             5d8h20m2s  p5 succeeded
+             5d9h       p5 payer_mistake
+             {}
+             7d10h      p7 {} : block DUPLICATE_ORDER",
+            morning(5),
+            coffee(5),
+            morning(7),
+            coffee(7),
+        ));
+    }
+}
+
+#[test]
 fn a_paid_payment_paid_again_soon_asks_and_never_blocks() {
     check(
         "
@@ -1224,7 +1339,8 @@ fn an_order_of_which_nobody_said_what_became_may_be_tried_again() {
         ("", "30s", "confirm DUPLICATE_ORDER"),
         ("", "5h", "confirm DUPLICATE_ORDER"),
         ("2s p1 unknown", "5h", "confirm DUPLICATE_ORDER"),
-        ("2s p1 succeeded", "5h", "block DUPLICATE_ORDER"),
+        ("2s p1 succeeded", "4h", "block DUPLICATE_ORDER"),
+        ("2s p1 succeeded", "5h", "confirm DUPLICATE_ORDER"),
         ("2s p1 declined", "5s", "allow !DUPLICATE_ORDER"),
     ] {
         check(&format!(

@@ -126,6 +126,96 @@ fn a_retry_of_what_nobody_told_of_is_no_habit_where_outcomes_are_told_at_once() 
     }
 }
 
+#[test]
+fn while_nobody_knows_what_became_of_a_payment_the_same_again_is_asked_about_for_a_day() {
+    let rent = "pays 850.00 to DE89370400440532013000 type=bank_account kind=transfer";
+    let months = format!("0d9h 5 times every 30d {rent}");
+    for order in ["", " order=o1", " order=o2"] {
+        for later in ["35m", "5h", "23h"] {
+            let again = span(later).ms() / 1_000;
+            let mut stage = Stage::new(&[]);
+            stage.play(&format!(
+                "{months}
+                 150d9h     p1 {rent} order=o1 : allow
+                 150d9h30s  p1 unknown"
+            ));
+            stage.play(&format!(
+                "150d9h{again}s p2 {rent}{order} : confirm DUPLICATE_IN_FLIGHT"
+            ));
+        }
+    }
+    let mut stage = Stage::new(&[]);
+    stage.play(&format!(
+        "{months}
+         150d9h     p1 {rent} : allow
+         150d9h30s  p1 unknown
+         150d10h    p2 {rent} window=30m : allow
+         151d       q1 {rent} : allow"
+    ));
+    // Not once it is known, nor once it was paid by another try.
+    for heard in ["p1 succeeded", "p1 declined"] {
+        let mut stage = Stage::new(&[]);
+        stage.play(&format!(
+            "{months}
+             150d9h     p1 {rent} : allow
+             150d9h30s  p1 unknown
+             150d10h    {heard}
+             150d14h    p2 {rent} : allow"
+        ));
+    }
+    let mut stage = Stage::new(&[]);
+    stage.play(&format!(
+        "{months}
+         150d9h     p1 {rent} : allow
+         150d9h30s  p1 unknown
+         150d9h50s  p2 {rent} : confirm DUPLICATE_IN_FLIGHT
+         150d9h55s  p2 {rent} token=p2 : allow
+         150d9h56s  p2 succeeded
+         150d14h    p3 {rent} : allow"
+    ));
+}
+
+/// A coffee in the morning, of which one day nobody knows what became of it, and one in the afternoon.
+fn coffees_of_a_day(stage: &mut Stage, day: u32, outcome: &str, answer: &str) {
+    stage.play(&format!(
+        "{day}d8h      a{day} pays 4.50 {CAFE} : allow
+         {day}d8h30s   a{day} {outcome}
+         {day}d16h     b{day} pays 4.50 {CAFE} : {answer}
+         {day}d16h30s  b{day} {outcome}"
+    ));
+}
+
+#[test]
+fn what_is_paid_twice_a_day_is_due_in_the_afternoon_whatever_became_of_the_morning() {
+    let mut stage = Stage::new(&[]);
+    for day in 1..12 {
+        coffees_of_a_day(&mut stage, day, "succeeded", "allow");
+    }
+    coffees_of_a_day(&mut stage, 12, "unknown", "allow !DUPLICATE_IN_FLIGHT");
+    stage.play(&format!(
+        "13d8h     a13 pays 4.50 {CAFE} : allow
+         13d8h30s  a13 unknown
+         13d8h40m  b13 pays 4.50 {CAFE} : confirm DUPLICATE_IN_FLIGHT"
+    ));
+}
+
+#[test]
+fn where_most_payments_end_unknown_that_says_nothing_of_a_later_one() {
+    let mut stage = Stage::new(&[]);
+    for day in 1..7 {
+        stage.play(&format!(
+            "{day}d8h     a{day} pays 2{day}.00 {CAFE} : allow
+             {day}d8h30s  a{day} unknown"
+        ));
+    }
+    stage.play(&format!(
+        "8d8h     a8 pays 35.00 {CAFE} : allow
+         8d8h30s  a8 unknown
+         8d8h20m  b8 pays 35.00 {CAFE} : confirm DUPLICATE_IN_FLIGHT
+         8d12h    c8 pays 35.00 {CAFE} : allow !DUPLICATE_IN_FLIGHT"
+    ));
+}
+
 /// Days of a shop: so many payments a day, each by another account, of which one in so many turns out bad a few
 /// days later. The gateway tells of nothing else.
 fn shop(payee: &str, days: u32, a_day: u32, bad: &[(&str, u32)]) -> Vec<String> {

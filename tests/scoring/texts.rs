@@ -1,6 +1,7 @@
 //! The sentences that payers read, one per reason, as they would see them.
 
 use doublecheck::scoring::assessment::{AmountSlip, Decision, Evidence, Reason, ReasonCode};
+use doublecheck::scoring::money::{Currency, Money};
 use doublecheck::scoring::outcome::Outcome;
 use doublecheck::scoring::payment::{PayeeId, PaymentId};
 use doublecheck::scoring::signal::Signal;
@@ -27,6 +28,7 @@ fn duplicate_of_paid(secs: i64) -> Evidence {
         earlier_payment_id: PaymentId::new("p0").unwrap(),
         elapsed: Span::from_secs(secs),
         earlier_outcome: Some(Outcome::Succeeded),
+        other_money: None,
     }
 }
 
@@ -35,6 +37,7 @@ fn duplicate(secs: i64) -> Evidence {
         earlier_payment_id: PaymentId::new("p0").unwrap(),
         elapsed: Span::from_secs(secs),
         earlier_outcome: None,
+        other_money: None,
     }
 }
 
@@ -98,6 +101,30 @@ fn duplicates() {
         Decision::Confirm,
         "You already paid 50.00 CNY to 138****5678 2 minutes ago. Pay again?",
         "您在2分钟前已向138****5678支付过50.00 CNY。要再付一次吗？",
+    );
+}
+
+#[test]
+fn an_order_of_which_another_sum_was_paid_is_told_with_both() {
+    let part = |earlier_outcome| Evidence::Duplicate {
+        earlier_payment_id: PaymentId::new("p0").unwrap(),
+        elapsed: Span::from_secs(3_900),
+        earlier_outcome,
+        other_money: Money::new(12_000, Currency::from_code("CNY").unwrap()).ok(),
+    };
+    check(
+        Signal::DuplicateOrder,
+        part(Some(Outcome::Succeeded)),
+        Decision::Confirm,
+        "You paid 120.00 CNY for this order of 138****5678 1 hour 5 minutes ago; this is another 50.00 CNY. Pay this too?",
+        "您在1小时5分钟前已为138****5678的这个订单支付过120.00 CNY，这是另外一笔50.00 CNY。这笔也要付吗？",
+    );
+    check(
+        Signal::DuplicateOrder,
+        part(None),
+        Decision::Allow,
+        "You sent 120.00 CNY for this order of 138****5678 1 hour 5 minutes ago; this is another 50.00 CNY.",
+        "您在1小时5分钟前已为138****5678的这个订单发起过120.00 CNY的付款，这是另外一笔50.00 CNY。",
     );
 }
 

@@ -70,6 +70,7 @@ fn evidence() -> Vec<(Signal, Evidence)> {
         earlier_payment_id: PaymentId::new("earlier").unwrap(),
         elapsed: Span::from_secs(secs),
         earlier_outcome,
+        other_money: None,
     };
     let velocity = |usual| Evidence::Velocity {
         window: Span::from_minutes(90),

@@ -136,6 +136,7 @@ fn evidence(evidence: &Evidence) -> Option<pb::reason::Evidence> {
             earlier_payment_id,
             elapsed,
             earlier_outcome,
+            other_money: _,
         } => Wire::Duplicate(pb::DuplicateEvidence {
             earlier_payment_id: earlier_payment_id.to_string(),
             elapsed: Some(duration(*elapsed)),

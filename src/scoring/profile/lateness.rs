@@ -23,6 +23,9 @@ const HALVES: u32 = 0x7777_7777;
 /// an outcome.
 const LATE_ONE_IN: f64 = 2.0;
 
+/// From how many outcomes on it may be said that there are none to wait for: one or two time-outs say nothing.
+const ENDLESS_MIN: u32 = 3;
+
 /// How many outcomes were reported after how long, as eight counters of four bits. All are halved when one is full, so
 /// the last few dozen outcomes count most. In four bytes, as every account has one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -35,7 +38,7 @@ impl Lateness {
     pub fn is_usually_longer_than(self, span: Span) -> bool {
         let (mut known, mut later, mut from) = (0.0, 0.0, Span::ZERO);
         for nth in 0..COUNTERS {
-            let count = f64::from(self.0 >> nth.wrapping_mul(COUNTER_BITS) & COUNTER_MAX);
+            let count = f64::from(self.count(nth));
             let to = up_to(nth);
             known += count;
             later += match nth {
@@ -48,6 +51,19 @@ impl Lateness {
             from = to;
         }
         later > 0.0 && later * LATE_ONE_IN >= known
+    }
+
+    /// Whether outcomes are mostly not reported for as long as they are waited for, and not of a few payments alone.
+    #[must_use]
+    pub fn is_mostly_endless(self) -> bool {
+        let known: u32 = (0..COUNTERS).map(|nth| self.count(nth)).sum();
+        let endless = self.count(LAST);
+        endless >= ENDLESS_MIN && known <= endless.saturating_mul(2)
+    }
+
+    /// How many outcomes this counter counts.
+    const fn count(self, nth: u32) -> u32 {
+        self.0 >> nth.wrapping_mul(COUNTER_BITS) & COUNTER_MAX
     }
 
     /// Notes that an outcome was reported after so long; `None`: that it was not, for as long as it was waited for.
@@ -111,6 +127,19 @@ mod tests {
         assert!(mixed.is_usually_longer_than(Span::from_secs(60)));
         mixed.note(Some(SECOND));
         assert!(!mixed.is_usually_longer_than(Span::from_secs(60)));
+    }
+
+    #[test]
+    fn outcomes_are_endless_where_most_of_them_and_more_than_two_were_waited_for_in_vain() {
+        assert!(!Lateness::default().is_mostly_endless());
+        let mut some = noted(2, None);
+        assert!(!some.is_mostly_endless());
+        some.note(None);
+        assert!(some.is_mostly_endless());
+        (0..3).for_each(|_| some.note(Some(MINUTES)));
+        assert!(some.is_mostly_endless());
+        some.note(Some(SECOND));
+        assert!(!some.is_mostly_endless());
     }
 
     #[test]

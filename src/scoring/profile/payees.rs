@@ -17,8 +17,8 @@ use crate::scoring::window::RecordRef;
 /// How many amounts of a payee are kept.
 pub const PAYEE_AMOUNTS_KEPT: usize = 8;
 
-// The offsets in an entry: header, uses, type, currency, repeats, id. Behind the id comes the sum that was meant, if
-// the type says so, and then the amounts.
+// The offsets in an entry: header, uses, type with flags, currency, repeats, id. Behind the id comes the sum that was
+// meant, if a flag says so, and then the amounts.
 const TYPE: usize = USES_END;
 const CURRENCY: usize = TYPE + 1;
 const REPEATS: usize = CURRENCY + 1;
@@ -27,6 +27,9 @@ const ID: usize = REPEATS + 1;
 /// A flag beside the type: a sum that was meant follows the id. Few payees have one, so others take no room for it.
 const HAS_MEANT: u8 = 1 << 7;
 const MEANT_BYTES: usize = size_of::<i64>();
+
+/// Another one: orders of this payee come back.
+const ORDERS_COME_BACK: u8 = 1 << 6;
 
 /// A payee that the account has paid.
 #[derive(Debug, Clone, Copy)]
@@ -43,6 +46,8 @@ pub struct KnownPayee<'a> {
     pub currency: Currency,
     /// What is known of the same payment again within minutes.
     pub repeats: Repeats,
+    /// Whether the same order was paid there again, and that was meant: the ids of its orders tell none apart.
+    pub orders_come_back: bool,
     /// The last sum that looked like a slip and was meant, in minor units. `Some(0)` says that there is none any more,
     /// `None` that there never was one: the entry has no room for it.
     meant_minor: Option<i64>,
@@ -88,16 +93,16 @@ impl<'a> KnownPayee<'a> {
 
     fn read(entry: &'a [u8]) -> Option<Self> {
         let Uses { times, last } = Uses::read(entry)?;
-        let (&[payee_type, currency, repeats], rest) = entry.get(TYPE..)?.split_first_chunk()?;
+        let (&[flags, currency, repeats], rest) = entry.get(TYPE..)?.split_first_chunk()?;
         let id = Reader::new(rest).id()?;
         let mut rest = rest.get(id.packed_bytes()..)?;
         let mut meant_minor = None;
-        if payee_type & HAS_MEANT != 0 {
+        if flags & HAS_MEANT != 0 {
             let (meant, amounts) = rest.split_first_chunk()?;
             meant_minor = Some(i64::from_le_bytes(*meant));
             rest = amounts;
         }
-        let payee_type = usize::from(payee_type & !HAS_MEANT);
+        let payee_type = usize::from(flags & !(HAS_MEANT | ORDERS_COME_BACK));
         Some(Self {
             payee_type: PayeeType::ALL.get(payee_type).copied()?,
             id,
@@ -105,6 +110,7 @@ impl<'a> KnownPayee<'a> {
             last_paid: last,
             currency: Currency::from_number(currency)?,
             repeats: Repeats::from_byte(repeats),
+            orders_come_back: flags & ORDERS_COME_BACK != 0,
             meant_minor,
             amounts: Amounts::of(rest),
         })
@@ -127,6 +133,14 @@ impl<'a> KnownPayee<'a> {
             times: self.times_paid,
             last: self.last_paid,
         }
+    }
+
+    /// The type, with the flags beside it.
+    fn flags(self) -> u8 {
+        let flag = |is: bool, flag: u8| if is { flag } else { 0 };
+        self.payee_type as u8
+            | flag(self.meant_minor.is_some(), HAS_MEANT)
+            | flag(self.orders_come_back, ORDERS_COME_BACK)
     }
 
     const fn meant_offset(self) -> usize {
@@ -256,15 +270,15 @@ fn put_meant(entries: &mut EntryList, record: RecordRef<'_>, minor: i64) {
         return;
     };
     // Copied, as `known` borrows the list that is written to.
-    let (offset, has_room, payee_type) = (
+    let (offset, has_room, flags) = (
         known.meant_offset(),
         known.meant_minor.is_some(),
-        known.payee_type as u8,
+        known.flags(),
     );
     if has_room {
         entries.put(at, offset, minor.to_le_bytes());
     } else if minor != 0 {
-        entries.put(at, TYPE, [payee_type | HAS_MEANT]);
+        entries.put(at, TYPE, [flags | HAS_MEANT]);
         entries.insert(at, offset, minor.to_le_bytes());
     }
 }
@@ -274,7 +288,7 @@ pub(super) fn learn_repeat(entries: &mut EntryList, record: RecordRef<'_>, laten
     let Some((at, known)) = payee_paid_by(entries, record) else {
         return;
     };
-    let mut repeats = known.repeats;
+    let (mut repeats, flags) = (known.repeats, known.flags());
     if record.is_repeat_that_was_meant(lateness) {
         repeats = repeats.and_confirmed();
     }
@@ -282,6 +296,9 @@ pub(super) fn learn_repeat(entries: &mut EntryList, record: RecordRef<'_>, laten
         repeats = repeats.and_day();
     }
     entries.put(at, REPEATS, [repeats.byte()]);
+    if record.shows_that_orders_come_back(lateness) {
+        entries.put(at, TYPE, [flags | ORDERS_COME_BACK]);
+    }
 }
 
 /// Takes back what was learnt of repeats from `record`.
@@ -292,11 +309,12 @@ pub(super) fn unlearn_repeat(entries: &mut EntryList, record: RecordRef<'_>, lat
     let Some((at, known)) = payee_paid_by(entries, record) else {
         return;
     };
-    let mut repeats = known.repeats.without_days();
+    let (mut repeats, flags) = (known.repeats.without_days(), known.flags());
     if record.was_confirmed() {
         repeats = repeats.less_confirmed();
     }
     entries.put(at, REPEATS, [repeats.byte()]);
+    entries.put(at, TYPE, [flags & !ORDERS_COME_BACK]);
 }
 
 fn payee_paid_by<'a>(

@@ -10,7 +10,7 @@
 //! - having said of earlier repeats at this payee that they were meant, above all if this sum was paid there twice.
 //!
 //! Within seconds of the first payment it is taken for a double press, and none of these counts; but what the payer
-//! said does where repeats are a habit.
+//! said does where repeats are a habit, unless one of the two names an order and the other does not.
 
 use super::{Context, Measure, Nature, fading};
 use crate::scoring::policy::settings;
@@ -104,10 +104,13 @@ impl Settings {
                 share *= self.habit_share;
             }
         }
-        for _ in 0..times_meant(context, is_press).min(8) {
-            share *= self.confirmed_share;
-        }
-        share
+        let is_press_alone = is_press && !is_pair_by_habit(context, earlier);
+        share * self.said_share(times_meant(context, is_press_alone))
+    }
+
+    /// The share of the strength that is left where the payer said so often that a repeat was meant.
+    pub(super) fn said_share(&self, times: u8) -> f64 {
+        (0..times.min(8)).fold(1.0, |share, _| share * self.confirmed_share)
     }
 
     /// The share of the strength that is left if the payment is for another order than `earlier`, so long after it.
@@ -151,12 +154,11 @@ fn is_series<'a>(
 const CONFIRMED_PER_OTHER_SUM: u8 = 3;
 
 /// How often the payer said that a repeat like this one was meant. A repeat of another sum says less: who takes two
-/// coffees now and then may press twice where a meal is paid. Within seconds it counts only where repeats are a habit,
-/// as for who pays for two at the gate every day.
+/// coffees now and then may press twice where a meal is paid. Of a press it says nothing.
 fn times_meant(context: &Context<'_>, is_press: bool) -> u8 {
     let known = context.known_payee;
     let confirmed = known.map_or(0, |known| known.repeats.confirmed());
-    if confirmed == 0 || is_press && !is_habit(context) {
+    if confirmed == 0 || is_press {
         return 0;
     }
     let amount_minor = context.payment.money.amount_minor();
@@ -168,6 +170,12 @@ fn times_meant(context: &Context<'_>, is_press: bool) -> u8 {
     } else {
         confirmed / CONFIRMED_PER_OTHER_SUM
     }
+}
+
+/// Whether two payments within seconds are as likely a pair as a press: repeats are a habit, as for who pays for two at
+/// the gate every day. Where orders are named, both of a pair name one.
+fn is_pair_by_habit(context: &Context<'_>, earlier: RecordRef<'_>) -> bool {
+    earlier.names_an_order() == context.submission.order_id.is_some() && is_habit(context)
 }
 
 /// Whether the account repeats this payment on many days: repeats at this payee are a habit, and this is the sum that

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Amount, Masked, MaskedBeside, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
-use crate::scoring::money::Currency;
+use crate::scoring::money::{Currency, Money};
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -20,10 +20,14 @@ impl Sentence<'_> {
             Evidence::Duplicate {
                 elapsed,
                 earlier_outcome,
+                other_money,
                 ..
             } => {
                 let is_paid = is_paid(*earlier_outcome);
-                self.chinese_duplicate(signal, Chinese(*elapsed), is_paid)
+                match other_money {
+                    Some(earlier) => self.chinese_part(*earlier, &Chinese(*elapsed), is_paid),
+                    None => self.chinese_duplicate(signal, &Chinese(*elapsed), is_paid),
+                }
             }
             Evidence::Velocity { .. } => {
                 chinese_velocity(signal, &self.reason.evidence, money.currency())
@@ -85,7 +89,20 @@ impl Sentence<'_> {
         }
     }
 
-    fn chinese_duplicate(&self, signal: Signal, elapsed: Chinese, is_paid: bool) -> String {
+    /// Of an order of which another sum was paid.
+    fn chinese_part(&self, earlier: Money, elapsed: &Chinese, is_paid: bool) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        if is_paid {
+            format!("您在{elapsed}前已为{payee}的这个订单支付过{earlier}，这是另外一笔{money}。")
+        } else {
+            format!(
+                "您在{elapsed}前已为{payee}的这个订单发起过{earlier}的付款，这是另外一笔{money}。"
+            )
+        }
+    }
+
+    fn chinese_duplicate(&self, signal: Signal, elapsed: &Chinese, is_paid: bool) -> String {
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
         match signal {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Amount, Masked, MaskedBeside, Sentence, Zeros, is_paid, largest_units, whole};
 use crate::scoring::assessment::{AmountSlip, Evidence, ReasonCode};
-use crate::scoring::money::Currency;
+use crate::scoring::money::{Currency, Money};
 use crate::scoring::signal::Signal;
 use crate::scoring::time::Span;
 
@@ -20,10 +20,14 @@ impl Sentence<'_> {
             Evidence::Duplicate {
                 elapsed,
                 earlier_outcome,
+                other_money,
                 ..
             } => {
                 let is_paid = is_paid(*earlier_outcome);
-                self.english_duplicate(signal, English(*elapsed), is_paid)
+                match other_money {
+                    Some(earlier) => self.english_part(*earlier, &English(*elapsed), is_paid),
+                    None => self.english_duplicate(signal, &English(*elapsed), is_paid),
+                }
             }
             Evidence::Velocity { .. } => {
                 english_velocity(signal, &self.reason.evidence, money.currency())
@@ -95,7 +99,17 @@ impl Sentence<'_> {
         }
     }
 
-    fn english_duplicate(&self, signal: Signal, elapsed: English, is_paid: bool) -> String {
+    /// Of an order of which another sum was paid.
+    fn english_part(&self, earlier: Money, elapsed: &English, is_paid: bool) -> String {
+        let money = self.payment.money;
+        let payee = Masked(&self.payment.payee.id);
+        let paid = if is_paid { "paid" } else { "sent" };
+        format!(
+            "You {paid} {earlier} for this order of {payee} {elapsed} ago; this is another {money}."
+        )
+    }
+
+    fn english_duplicate(&self, signal: Signal, elapsed: &English, is_paid: bool) -> String {
         let money = self.payment.money;
         let payee = Masked(&self.payment.payee.id);
         match signal {

@@ -7,6 +7,7 @@ use crate::scoring::assessment::{
     ReasonCode,
 };
 use crate::scoring::confirmation::ConfirmationToken;
+use crate::scoring::money::{Currency, Money};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::packing::{Reader, put_f64, put_id, put_signed, put_varint};
 use crate::scoring::payment::{ID_BYTES_MAX, PayeeId, PaymentId};
@@ -84,11 +85,11 @@ fn write_evidence(out: &mut Vec<u8>, evidence: &Evidence) {
             earlier_payment_id,
             elapsed,
             earlier_outcome,
+            other_money,
         } => {
-            out.push(1);
-            put_id(out, earlier_payment_id.as_str());
-            put_signed(out, elapsed.ms());
-            put_choice(out, earlier_outcome.map(|outcome| outcome as u8));
+            out.push(if other_money.is_some() { 10 } else { 1 });
+            put_earlier(out, earlier_payment_id, *elapsed, *earlier_outcome);
+            other_money.iter().for_each(|money| put_money(out, *money));
         }
         Evidence::Velocity {
             window,
@@ -146,6 +147,17 @@ fn write_evidence(out: &mut Vec<u8>, evidence: &Evidence) {
             put_number(out, *share);
         }
     }
+}
+
+fn put_earlier(out: &mut Vec<u8>, id: &PaymentId, elapsed: Span, outcome: Option<Outcome>) {
+    put_id(out, id.as_str());
+    put_signed(out, elapsed.ms());
+    put_choice(out, outcome.map(|outcome| outcome as u8));
+}
+
+fn put_money(out: &mut Vec<u8>, money: Money) {
+    put_varint(out, money.amount_minor().cast_unsigned());
+    out.push(money.currency().number());
 }
 
 /// One of few values, or none.
@@ -257,6 +269,11 @@ fn read_u32(rest: &mut Reader<'_>) -> Option<u32> {
     u32::try_from(rest.varint()?).ok()
 }
 
+fn read_money(rest: &mut Reader<'_>) -> Option<Money> {
+    let amount_minor = i64::try_from(rest.varint()?).ok()?;
+    Money::new(amount_minor, Currency::from_number(rest.byte()?)?).ok()
+}
+
 fn read_text<'t>(rest: &mut Reader<'_>, room: &'t mut [u8; ID_BYTES_MAX]) -> Option<&'t str> {
     Some(rest.id()?.text(room))
 }
@@ -277,10 +294,15 @@ fn read_evidence(rest: &mut Reader<'_>) -> Option<Evidence> {
     let room = &mut [0; ID_BYTES_MAX];
     Some(match rest.byte()? {
         0 => Evidence::None,
-        1 => Evidence::Duplicate {
+        form @ (1 | 10) => Evidence::Duplicate {
             earlier_payment_id: PaymentId::new(read_text(rest, room)?).ok()?,
             elapsed: Span::from_ms(rest.signed()?),
             earlier_outcome: read_choice(rest, Outcome::ALL)?,
+            other_money: if form == 10 {
+                Some(read_money(rest)?)
+            } else {
+                None
+            },
         },
         2 => Evidence::Velocity {
             window: Span::from_ms(rest.signed()?),

@@ -96,13 +96,12 @@ impl<'a> RecordRef<'a> {
         self.entry().paid_after_doubt
     }
 
-    /// How long after the score its outcome was reported; `Some(None)` if that is still awaited. `None` where there is
-    /// no outcome to wait for: the payment was not made, or what was reported is that nobody knows.
+    /// How long after the score its outcome was reported; `Some(None)` if that is still awaited, as where nobody knows.
+    /// `None` where there is no outcome to wait for: the payment was not made.
     pub(in crate::scoring) fn reported_after(self) -> Option<Option<Span>> {
         let entry = self.entry();
         match entry.outcome {
-            None => entry.standing().may_be_paid().then_some(None),
-            Some(Outcome::Unknown) => None,
+            None | Some(Outcome::Unknown) => entry.standing().may_be_paid().then_some(None),
             Some(_) => Some(Some(Span::from_ms(entry.outcome_after_ms.into()))),
         }
     }
@@ -224,6 +223,12 @@ impl<'a> RecordRef<'a> {
     #[must_use]
     pub fn kind(self) -> Option<PaymentKind> {
         detail::kind(self.detail_bytes())
+    }
+
+    /// Whether it pays an order.
+    #[must_use]
+    pub fn names_an_order(self) -> bool {
+        self.entry().tags.order_id != 0
     }
 
     /// Whether both pay an order, and not the same.

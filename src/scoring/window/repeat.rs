@@ -57,6 +57,29 @@ impl RecordRef<'_> {
         self.was_held_against_another() && self.answer().as_ref().is_some_and(names)
     }
 
+    /// Whether it shows that orders of its payee come back, as those of tables or a name that stands for all of them:
+    /// by its answer, its order was paid in full before, and that was on another day, or the payer said that this one
+    /// is meant all the same. Where it was not known whether that was paid, a yes is to another try.
+    pub(in crate::scoring) fn shows_that_orders_come_back(self, lateness: Lateness) -> bool {
+        let Some(answer) = self.answer() else {
+            return false;
+        };
+        let Some((id, elapsed, outcome)) = answer.names_the_order_in_full() else {
+            return false;
+        };
+        let is_another_day = elapsed >= DAYS_APART;
+        match outcome {
+            Some(outcome) => {
+                outcome == Outcome::Succeeded && (is_another_day || self.was_confirmed())
+            }
+            None => {
+                is_another_day
+                    && lateness.is_usually_longer_than(elapsed)
+                    && self.window.holds_as_good_as_paid(id)
+            }
+        }
+    }
+
     /// What was answered, but for the policy's version.
     fn answer(self) -> Option<Assessment> {
         let decision = self.standing().decision;
@@ -64,12 +87,14 @@ impl RecordRef<'_> {
     }
 
     /// Whether it repeats an earlier payment that was paid, and is the first to repeat this sum to this payee on its
-    /// day: each day counts once.
+    /// day: each day counts once. A question that was not paid is none, or the payment that answers it under an id of
+    /// its own would come second.
     #[must_use]
     pub fn is_first_repeat_of_its_day(self, lateness: Lateness) -> bool {
         let is_another = |other: RecordRef<'_>| {
             other.score_time() < self.score_time()
                 && other.score_time().plus(DAYS_APART) > self.score_time()
+                && other.standing().may_be_paid()
                 && other.money() == self.money()
                 && other.pays_the_same_payee_as(self)
                 && other.repeats_a_paid_one(lateness)

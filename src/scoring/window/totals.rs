@@ -4,6 +4,7 @@ use super::entry::{Entries, Entry};
 use super::{WINDOWS, WindowIndex};
 use crate::scoring::heap;
 use crate::scoring::money::Currency;
+use crate::scoring::outcome::Outcome;
 use crate::scoring::time::Timestamp;
 
 /// What a sliding window holds.
@@ -49,6 +50,7 @@ pub(super) struct Tally {
     count: i16,
     declined: i16,
     paid: i16,
+    unknown: i16,
     currency: Currency,
     spent_minor: i64,
 }
@@ -60,6 +62,7 @@ impl Tally {
             count: entry.counts_in_velocity().into(),
             declined: standing.counts_as_failure().into(),
             paid: standing.may_be_paid().into(),
+            unknown: (standing.outcome == Some(Outcome::Unknown)).into(),
             currency: entry.money.currency(),
             spent_minor: if standing.counts_as_spend() {
                 entry.money.amount_minor()
@@ -75,6 +78,7 @@ impl Tally {
             count: self.count.wrapping_neg(),
             declined: self.declined.wrapping_neg(),
             paid: self.paid.wrapping_neg(),
+            unknown: self.unknown.wrapping_neg(),
             currency: self.currency,
             spent_minor: self.spent_minor.wrapping_neg(),
         }
@@ -87,6 +91,9 @@ pub(super) struct Running {
     windows: [WindowTotal; WINDOWS.len()],
     /// The currency of the windows' own sums.
     currency: Option<Currency>,
+    /// How many payments there are of which it was reported that nobody knows what became of them. Over all of the
+    /// last 24 hours, as few payments end so: most accounts have none to look for.
+    unknown: u16,
     /// Sums in other currencies; few accounts have any.
     others: Option<Box<OtherSums>>,
 }
@@ -128,6 +135,11 @@ impl Running {
         self.currency
     }
 
+    /// How many payments there are of which nobody knows what became of them, by what was reported.
+    pub(super) const fn unknown(&self) -> u16 {
+        self.unknown
+    }
+
     pub(super) const fn totals(&self, nth: WindowIndex) -> Totals<'_> {
         Totals { nth, running: self }
     }
@@ -151,6 +163,7 @@ impl Running {
         for window in &mut self.windows {
             window.add(tally, own_minor);
         }
+        self.unknown = self.unknown.wrapping_add_signed(tally.unknown);
         if own_minor != tally.spent_minor {
             for nth in WindowIndex::ALL {
                 self.change_others(|others| others.add(nth, tally));
@@ -241,6 +254,9 @@ impl Running {
                 ..WindowTotal::default()
             };
         }
+        if nth == WindowIndex::Day {
+            self.unknown = 0;
+        }
         if self.others.is_some() {
             self.change_others(|others| others.clear(nth));
         }
@@ -250,6 +266,9 @@ impl Running {
         let own_minor = self.own_part_minor(tally);
         if let Some(window) = self.windows.get_mut(nth as usize) {
             window.add(tally, own_minor);
+        }
+        if nth == WindowIndex::Day {
+            self.unknown = self.unknown.wrapping_add_signed(tally.unknown);
         }
         if own_minor != tally.spent_minor {
             self.change_others(|others| others.add(nth, tally));
@@ -343,7 +362,6 @@ mod tests {
     use super::*;
     use crate::scoring::assessment::Decision;
     use crate::scoring::money::Money;
-    use crate::scoring::outcome::Outcome;
     use crate::scoring::time::Span;
     use crate::scoring::window::records::Records;
 
@@ -396,6 +414,10 @@ mod tests {
             let outside = entries.iter().filter(|entry| !inside(entry)).count();
             assert_eq!(running.tail(nth), outside);
         }
+        let day = |entry: &Entry| entry.score_time.within(WindowIndex::Day.span(), now);
+        let unknown = |entry: &Entry| entry.outcome == Some(Outcome::Unknown) && day(entry);
+        let unknown = entries.iter().filter(unknown).count();
+        assert_eq!(usize::from(running.unknown()), unknown);
         let others = running.others.as_deref();
         assert!(others.is_none_or(|others| !others.0.is_empty()));
     }

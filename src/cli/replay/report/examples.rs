@@ -90,10 +90,12 @@ fn evidence(reason: &Reason, currency: Currency) -> String {
             earlier_payment_id,
             elapsed,
             earlier_outcome,
+            other_money,
         } => {
             let became = earlier_outcome.map_or("not known yet", Outcome::name);
+            let of = other_money.map_or_else(String::new, |money| format!(" of {money}"));
             format!(
-                "{earlier_payment_id}, {} s before: {became}",
+                "{earlier_payment_id}{of}, {} s before: {became}",
                 elapsed.secs()
             )
         }
