@@ -192,8 +192,12 @@ impl PayeeMemory {
                 return;
             }
         }
-        let known = self.note_change(policy, payer, change, now);
-        self.know(Marked::of(payer, payment_id), known.filter(Known::is_bad));
+        let marked = Marked::of(payer, payment_id);
+        // Of the frauds of one incident only one was counted as such.
+        let counted = self.known_of(marked).map(Known::counted);
+        let before = counted.unwrap_or(change.before);
+        let known = self.note_change(policy, payer, RiskChange { before, ..change }, now);
+        self.know(marked, known.filter(Known::is_bad));
     }
 
     /// Learns from an outcome whose payment the account's window no longer holds. The same report again changes
@@ -209,7 +213,7 @@ impl PayeeMemory {
     ) {
         let payer = Payer::of(account_id);
         let marked = Marked::of(payer, payment_id);
-        let known = self.reports.known().and_then(|known| known.of(marked));
+        let known = self.known_of(marked);
         let after = outcome.payee_risk();
         let stands = |known: Known| after != PayeeRisk::None && after <= known.says();
         if outcome == Outcome::Unknown || known.is_some_and(stands) {
@@ -235,17 +239,28 @@ impl PayeeMemory {
         now: Timestamp,
     ) -> Option<Known> {
         self.last_told = self.last_told.max(now);
-        if change.after == PayeeRisk::Strong && self.reports.is_reported_again(payer) {
-            // A victim of a takeover reports everything that was paid from the account: one incident, not many.
-            return Some(Known::MoreFraud);
+        if change.before == PayeeRisk::Strong {
+            // Should the account report a fraud once more, none of it is counted yet.
+            self.reports.forget_reporter(payer);
         }
-        self.reports.note(change, half_lives(policy), now);
-        match change.after {
+        let known = match change.after {
             PayeeRisk::None => None,
             PayeeRisk::Good => Some(Known::Good),
             PayeeRisk::Weak => Some(Known::Weak),
+            // A victim of a takeover reports everything that was paid from the account: one incident, not many.
+            PayeeRisk::Strong if self.reports.is_reported_again(payer) => Some(Known::MoreFraud),
             PayeeRisk::Strong => Some(Known::Strong),
-        }
+        };
+        let after = known.map_or(PayeeRisk::None, Known::counted);
+        let before = change.before;
+        self.reports
+            .note(RiskChange { before, after }, half_lives(policy), now);
+        known
+    }
+
+    /// What is known of a payment that was reported late or as bad.
+    fn known_of(&self, marked: Marked) -> Option<Known> {
+        self.reports.known()?.of(marked)
     }
 
     fn know(&mut self, marked: Marked, known: Option<Known>) {
@@ -366,6 +381,60 @@ mod tests {
             }
         }
         assert_eq!(memory.facts(&policy, NOW).reports.strong, 1.0);
+    }
+
+    /// In time, each of account 1, as the account's window has it.
+    fn note_in_time(memory: &mut PayeeMemory, reports: &[(u32, PayeeRisk, PayeeRisk)]) {
+        for (nth, before, after) in reports {
+            let change = RiskChange {
+                before: *before,
+                after: *after,
+            };
+            let payer = Payer::of(&account(1));
+            memory.note_outcome(&Policy::default(), payer, &payment_id(*nth), change, NOW);
+        }
+    }
+
+    #[test]
+    fn of_several_frauds_those_taken_back_leave_the_one_that_stands() {
+        use PayeeRisk::{Good, None, Strong};
+        let mut memory = PayeeMemory::default();
+        let frauds = [0, 1, 2].map(|nth| (nth, Good, Strong));
+        note_in_time(&mut memory, &[(3, None, Good)]);
+        note_in_time(&mut memory, &[0, 1, 2].map(|nth| (nth, None, Good)));
+        note_in_time(&mut memory, &frauds);
+        assert_eq!(reports(&memory), (4.0, 0.0, 1.0));
+        note_in_time(&mut memory, &[(1, Strong, None), (2, Strong, None)]);
+        assert_eq!(reports(&memory), (2.0, 0.0, 1.0));
+        note_in_time(&mut memory, &[(0, Strong, None)]);
+        assert_eq!(reports(&memory), (1.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn a_fraud_that_was_taken_back_and_is_reported_again_counts() {
+        use PayeeRisk::{None, Strong};
+        let mut memory = PayeeMemory::default();
+        for _ in 0..3 {
+            note_in_time(&mut memory, &[(0, None, Strong)]);
+            assert_eq!(reports(&memory), (1.0, 0.0, 1.0));
+            note_in_time(&mut memory, &[(0, Strong, None)]);
+            assert_eq!(reports(&memory), (0.0, 0.0, 0.0));
+        }
+        // Late too, and for another payment.
+        for (nth, outcome) in [
+            (1, Outcome::Fraud),
+            (1, Outcome::Declined),
+            (2, Outcome::Fraud),
+        ] {
+            memory.note_late_outcome(
+                &Policy::default(),
+                &account(1),
+                &payment_id(nth),
+                outcome,
+                NOW,
+            );
+        }
+        assert_eq!(memory.facts(&Policy::default(), NOW).reports.strong, 1.0);
     }
 
     #[test]

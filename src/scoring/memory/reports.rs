@@ -160,6 +160,13 @@ impl FadingReports {
         bad.last_reporter.replace(reporter) == Some(reporter)
     }
 
+    /// Forgets that this account was the last to report a fraud, if it was.
+    pub(super) fn forget_reporter(&mut self, reporter: Payer) {
+        if let Some(bad) = &mut self.bad {
+            bad.last_reporter = bad.last_reporter.filter(|last| *last != reporter);
+        }
+    }
+
     /// The last payments that were reported; `None` if there are none.
     pub(super) fn known(&self) -> Option<&KnownReports> {
         self.bad.as_deref().map(|bad| &bad.known)
