@@ -26,8 +26,8 @@ settings! {
     Settings as "duplicate_in_flight" {
         /// How much the signal counts; 0 switches it off.
         weight: f64 = 1.0, 0 => 1, "share";
-        /// Within this time a repeat is a double press, which blocks. Raising it blocks what was
-        /// asked about before.
+        /// Within this time a repeat is a double press, which blocks; under another order number it asks.
+        /// Raising it blocks what was asked about before.
         block_within_ms: Span = Span::from_secs(10), 0 => 120000, "ms";
         /// How far back an open payment is looked for, unless the payment says otherwise; one of which nothing
         /// is reported counts as paid after `memory.settle_after_ms`, and is `duplicate_recent`'s then; one that was
