@@ -248,8 +248,10 @@ impl PayeeMemory {
             PayeeRisk::Good => Some(Known::Good),
             PayeeRisk::Weak => Some(Known::Weak),
             // A victim of a takeover reports everything that was paid from the account: one incident, not many.
-            PayeeRisk::Strong if self.reports.is_reported_again(payer) => Some(Known::MoreFraud),
-            PayeeRisk::Strong => Some(Known::Strong),
+            PayeeRisk::Strong => Some(match self.reports.note_reporter(payer) {
+                true => Known::MoreFraud,
+                false => Known::Strong,
+            }),
         };
         let after = known.map_or(PayeeRisk::None, Known::counted);
         let before = change.before;

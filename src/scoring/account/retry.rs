@@ -76,32 +76,33 @@ impl Account {
             return Ok(None);
         };
         let version = |number| policies.version(number);
-        let Some(record) = known.record(&payment.account_id, version) else {
+        let asked = known.payment(&payment.account_id);
+        let Some((asked, assessment)) = asked.zip(known.assessment(version)) else {
             return Ok(None);
         };
-        let differing = record.payment.differing_content(payment);
+        let differing = asked.differing_content(payment);
         if !differing.is_empty() {
             return Err(Refusal::Conflict(differing));
         }
-        let asked = record.assessment.confirmation;
-        let is_expired = asked.is_some_and(|asked| asked.expire_time <= self.latest);
+        let question = assessment.confirmation;
+        let is_expired = question.is_some_and(|question| question.expire_time <= self.latest);
         let is_over = is_expired || reply.none_can_come;
         if presented.is_none() && is_over && known.was_left_unanswered() {
             return Ok(None);
         }
         if let Some(presented) = presented
-            && record.confirmed_by != Some(presented.token)
+            && !known.was_confirmed_by(presented.token)
         {
             self.question(presented, payment, self.latest)
                 .map_err(Refusal::Token)?;
-            if record.assessment.decision == Decision::Confirm {
+            if assessment.decision == Decision::Confirm {
                 return Ok(None);
             }
         }
         Ok(Some(Scored {
-            assessment: record.assessment,
+            assessment,
             replayed: true,
-            score_time: record.score_time,
+            score_time: known.score_time(),
             bounds: BoundsCost::default(),
             above_doublings: None,
             shadow: None,

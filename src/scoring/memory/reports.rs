@@ -155,7 +155,7 @@ impl FadingReports {
     }
 
     /// Notes who reports a fraud; says whether the same account reported the last one.
-    pub(super) fn is_reported_again(&mut self, reporter: Payer) -> bool {
+    pub(super) fn note_reporter(&mut self, reporter: Payer) -> bool {
         let bad = self.bad.get_or_insert_default();
         bad.last_reporter.replace(reporter) == Some(reporter)
     }

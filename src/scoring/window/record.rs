@@ -1,5 +1,6 @@
 //! A remembered payment: read in place, or taken out as a whole.
 
+use std::ptr;
 use std::sync::Arc;
 
 use super::Window;
@@ -306,7 +307,15 @@ impl<'a> RecordRef<'a> {
         })
     }
 
-    /// The whole record. `version` gives a policy's version by its number.
+    /// What was answered. `version` gives a policy's version by its number.
+    pub(in crate::scoring) fn assessment(
+        self,
+        version: impl FnOnce(u16) -> Arc<str>,
+    ) -> Option<Assessment> {
+        self.detail()?.assessment(self.standing().decision, version)
+    }
+
+    /// The whole record, for evidence. `version` as there.
     #[must_use]
     pub fn record(
         self,
@@ -317,40 +326,26 @@ impl<'a> RecordRef<'a> {
         let after = Span::from_ms(entry.outcome_after_ms.into());
         Some(Record {
             payment: self.payment(account_id)?,
-            assessment: detail.assessment(entry.decision, version)?,
+            assessment: self.assessment(version)?,
             score_time: entry.score_time,
             outcome: entry.outcome,
             outcome_time: entry.outcome.map(|_| entry.score_time.plus(after)),
             confirmed_by: detail.confirmed_by,
-            confirms: detail.confirmed_by.and_then(|token| self.asked_with(token)),
+            confirms: detail.confirmed_by.and_then(|token| self.other_with(token)),
             confirmed_as: match detail.question() {
-                Some(asked) if entry.token_spent => self.made_with(asked.token),
+                Some(asked) if entry.token_spent => self.other_with(asked.token),
                 Some(_) | None => None,
             },
         })
     }
 
-    /// The payment, if it is remembered, that the payer was asked about with this token.
-    fn asked_with(self, token: ConfirmationToken) -> Option<PaymentId> {
-        let mut recent = self.window.newest_first();
-        recent
-            .find(|record| record.asks_with(token))
-            .and_then(RecordRef::payment_id)
-    }
-
-    /// The payment, if it is remembered, that the payer confirmed with this token.
-    fn made_with(self, token: ConfirmationToken) -> Option<PaymentId> {
-        let mut recent = self.window.newest_first();
-        recent
-            .find(|record| record.was_confirmed_by(token))
-            .and_then(RecordRef::payment_id)
-    }
-
-    /// Whether the payer was asked about it with this token.
-    fn asks_with(self, token: ConfirmationToken) -> bool {
-        let asked = || self.detail().and_then(|detail| detail.question());
-        self.standing().decision == Decision::Confirm
-            && asked().is_some_and(|asked| asked.token == token)
+    /// The other payment that this token belongs to, if it is remembered: of a question and the payment that answers
+    /// it, the one that this is not.
+    fn other_with(self, token: ConfirmationToken) -> Option<PaymentId> {
+        let is_other = |record: &RecordRef<'_>| {
+            !ptr::eq(record.packed, self.packed) && record.tokens().contains(&Some(token))
+        };
+        self.window.newest_first().find(is_other)?.payment_id()
     }
 
     /// The tag of the payee's id.

@@ -82,8 +82,7 @@ impl RecordRef<'_> {
 
     /// What was answered, but for the policy's version.
     fn answer(self) -> Option<Assessment> {
-        let decision = self.standing().decision;
-        self.detail()?.assessment(decision, |_| Arc::default())
+        self.assessment(|_| Arc::default())
     }
 
     /// Whether it repeats an earlier payment that was paid, and is the first to repeat this sum to this payee on its
