@@ -267,7 +267,8 @@ fn refusals_are_counted_by_code() {
 
 #[test]
 fn a_server_that_does_not_start_or_answer_exits_with_1() {
-    load(&["--address", "127.0.0.1:1"]).complained(1, "error: connecting to http://127.0.0.1:1: ");
+    load(&["--address", "127.0.0.1:1"])
+        .complained_first(1, "error: connecting to http://127.0.0.1:1: ");
 }
 
 #[test]
@@ -290,9 +291,9 @@ fn a_histogram_that_cannot_be_written_is_told_before_the_load() {
     let file = folder.path("no/such/folder/latency.hgrm");
     // It would be waited for without end.
     let why = format!("error: creating {file}: ");
-    load(&["--duration", "10m", "--histogram", &file]).complained(1, &why);
+    load(&["--duration", "10m", "--histogram", &file]).complained_first(1, &why);
     let why = "error: --histogram is a file";
-    load(&["--duration", "10m", "--histogram", "-"]).complained(2, why);
+    load(&["--duration", "10m", "--histogram", "-"]).complained_first(2, why);
 }
 
 #[test]

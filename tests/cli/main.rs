@@ -115,7 +115,7 @@ fn serve_refuses_to_start_with_a_faulty_setting() {
     let output = doublecheck(&["serve"])
         .env("DOUBLECHECK_GRPC_ADDRESS", "nowhere")
         .output();
-    ran(&output.unwrap()).complained(2, "DOUBLECHECK_GRPC_ADDRESS: must be");
+    ran(&output.unwrap()).complained_first(2, "DOUBLECHECK_GRPC_ADDRESS: must be");
     let ran = run(&["serve", "--threads", "0"]);
     let expected = "--threads: must be a whole number from 1 to 1024\n";
     assert_eq!((ran.code, ran.err.as_str()), (Some(2), expected), "{ran:?}");
@@ -138,7 +138,7 @@ fn wrong_usage_exits_with_2() {
             "paid",
         ],
     ] {
-        run(arguments).complained(2, "error: ");
+        run(arguments).complained_first(2, "error: ");
     }
 }
 
@@ -316,7 +316,7 @@ fn refusals_name_every_bad_field_and_exit_with_1() {
         "--currency",
         "CNY",
     ]);
-    ran.complained(1, "error: INVALID_ARGUMENT: ");
+    ran.complained_first(1, "error: INVALID_ARGUMENT: ");
     for field in [
         "\n  payment.account_id: ",
         "\n  payment.money.amount_minor: ",
@@ -325,7 +325,7 @@ fn refusals_name_every_bad_field_and_exit_with_1() {
     }
     served
         .run(&["evidence", "--account", "alice", "--payment-id", "p-9"])
-        .complained(1, "error: NOT_FOUND: ");
+        .complained_first(1, "error: NOT_FOUND: ");
 }
 
 #[test]
@@ -338,7 +338,7 @@ fn a_server_that_is_not_there_exits_with_1() {
         "--server",
         "http://127.0.0.1:1",
     ])
-    .complained(1, "error: connecting to http://127.0.0.1:1: ");
+    .complained_first(1, "error: connecting to http://127.0.0.1:1: ");
 }
 
 #[test]

@@ -93,6 +93,13 @@ impl Ran {
         assert!(self.err.contains(part), "{part}: {self:?}");
     }
 
+    /// The same, where that is the first it told.
+    #[track_caller]
+    pub(crate) fn complained_first(&self, code: i32, start: &str) {
+        self.complained(code, start);
+        assert!(self.err.starts_with(start), "{start}: {self:?}");
+    }
+
     /// What it told with `--json`.
     #[track_caller]
     pub(crate) fn json(&self) -> Value {
