@@ -38,8 +38,8 @@ const GROWTH_BYTES: u64 = 256 << 20;
 /// What the accounts of the second table make, each.
 const PAYMENTS_A_DAY: [u64; 4] = [1, 10, 100, 1_000];
 
-/// What an account remembers at most.
-const REMEMBERED_MAX: u64 = 256;
+/// For how many days they have done so before.
+const DAYS_BEFORE: u64 = 4;
 
 fn main() {
     if has_taken_memory() {
@@ -98,8 +98,8 @@ fn by_payments_a_day(accounts: u64, payments: usize) {
         let (clock, engine) = common::engine_under(common::patient_policy());
         let town = Town::new(accounts);
         let gap = Span::from_ms(i64::try_from(DAY_US / 1_000 / a_day).unwrap());
-        // The first few are those of a stranger.
-        let before = a_day.clamp(4, REMEMBERED_MAX);
+        // The first few are those of a stranger; and what is usual of a busy account takes days to learn.
+        let before = (a_day * DAYS_BEFORE).max(4);
         common::fill_every(&engine, &clock, &town, before, gap);
         let pace = Pace {
             clock: &clock,

@@ -416,3 +416,44 @@ fn a_question_and_the_payment_that_answers_it_are_one_attempt() {
         assert_eq!(counted, Some(expected), "{payment_id}");
     }
 }
+
+/// Who sends a singer a small gift every half minute is asked at the fifth, and says yes.
+const GIFTS: &str = "
+    12h      30 times every 1d pays 50.00 to M001
+    31d      g1 pays 5.01 to W1 kind=gift type=wallet : allow
+    31d30s   g2 pays 5.02 to W1 kind=gift type=wallet : allow
+    31d60s   g3 pays 5.03 to W1 kind=gift type=wallet : allow
+    31d90s   g4 pays 5.04 to W1 kind=gift type=wallet : allow
+    31d120s  g5 pays 5.05 to W1 kind=gift type=wallet : confirm SMALL_PAYMENT_BURST
+    31d125s  h5 pays 5.05 to W1 kind=gift type=wallet token=g5 : allow PAYER_CONFIRMED
+    31d126s  h5 succeeded
+    ";
+
+#[test]
+fn a_burst_that_was_meant_is_asked_about_again_when_it_is_twice_as_long() {
+    let mut stage = check(GIFTS);
+    for nth in 6..=10 {
+        let seconds = 30 * (nth - 1);
+        stage.play(&format!(
+            "31d{seconds}s g{nth} pays 5.{nth:02} to W1 kind=gift type=wallet : allow !SMALL_PAYMENT_BURST"
+        ));
+    }
+    stage.play(
+        "
+        31d300s  g11 pays 5.11 to W1 kind=gift type=wallet : confirm SMALL_PAYMENT_BURST
+        31d305s  h11 pays 5.11 to W1 kind=gift type=wallet token=g11 : allow PAYER_CONFIRMED
+        31d330s  g12 pays 5.12 to W1 kind=gift type=wallet : allow !SMALL_PAYMENT_BURST
+        ",
+    );
+}
+
+#[test]
+fn but_not_if_a_mere_yes_was_enough_or_it_was_a_mistake_after_all() {
+    let next = "31d150s g6 pays 5.06 to W1 kind=gift type=wallet : confirm SMALL_PAYMENT_BURST";
+    let yes_is_enough = [
+        ("confirmation.second_factor_from", Value::Number(100.0)),
+        ("confirmation.biometric_from", Value::Number(100.0)),
+    ];
+    check_with(&yes_is_enough, &format!("{GIFTS}{next}"));
+    check(&format!("{GIFTS}31d140s h5 payer_mistake\n{next}"));
+}

@@ -7,16 +7,19 @@
 //! Errands do not count: paying each of several known payees once (bills, wages) is how people spend an evening. What
 //! counts is small payments to new payees, or to the same payee again.
 //!
+//! A payer who was asked about a run, by more than a yes, and said that it was meant, as who showers a singer with
+//! small gifts, is not asked about each further payment: only when the run is twice as long.
+//!
 //! It is quiet where the account makes so many payments in such a time every day, as tills and canteens do, or as
 //! many at once, as wage offices do; unless new payees are paid, and the account does not usually pay new payees. A
 //! large payment soon after a burst is noted too, as who tried a card with small sums goes on to large ones.
 
 use super::{Context, Measure, Nature};
-use crate::scoring::assessment::Evidence;
+use crate::scoring::assessment::{Evidence, Reason};
 use crate::scoring::policy::settings;
 use crate::scoring::profile::LogAmount;
 use crate::scoring::time::Span;
-use crate::scoring::window::WindowIndex;
+use crate::scoring::window::{RecordRef, WindowIndex};
 
 mod run;
 
@@ -46,6 +49,10 @@ settings! {
         /// Up to this multiple of what an account pays in such a time every day, or at once if that is
         /// more than `rapid_repeat` asks about, a run says nothing.
         usual_multiple: f64 = 1.5, 1 => 100, "times";
+        /// Up to this multiple of the longest run of the last 24 hours that the payer was asked about, by a second
+        /// factor or more, and said was meant, a run says nothing. Raising it asks less often who sends gift after
+        /// gift, and lets whoever passed for the payer once go on for longer.
+        meant_multiple: f64 = 2.0, 1 => 100, "times";
         /// How long after the payment before it a purchase from a stranger counts half: people go from stall
         /// to stall, and scripts do not wait.
         stroll_ms: Span = Span::from_minutes(1), 0 => 3600000, "ms";
@@ -125,6 +132,9 @@ fn burst(
         strength = strength.min(settings.large_strength);
     }
     let (count, sum_minor) = run.count_and_sum_minor(counted);
+    if f64::from(count) <= f64::from(meant_count(context)) * settings.meant_multiple {
+        return None;
+    }
     let mut measure = Measure::of(
         strength.min(STRENGTH_MAX),
         Nature::Abuse,
@@ -154,6 +164,24 @@ fn is_everyday(settings: &Settings, context: &Context<'_>, attempts: u32, span: 
     let is_usual = f64::from(attempts) <= everyday
         || at_once > f64::from(people_pay_max) && f64::from(attempts) <= at_once;
     is_usual && (context.knows_the_payee || pays_strangers())
+}
+
+/// How many payments the longest run had that the payer was asked about and said was meant; 0 if there is none. Not so
+/// if a mere yes was enough to say so: whoever can pay can say that.
+fn meant_count(context: &Context<'_>) -> u32 {
+    let policy = context.policy;
+    let weight = policy.signals.small_payment_burst.weight;
+    let takes_more_than_a_yes =
+        |reason: &Reason| reason.strength * weight >= policy.confirmation.second_factor_from;
+    let records = context.account.window().newest_first();
+    let meant = records.filter_map(RecordRef::burst_that_was_meant);
+    let counts = meant
+        .filter(takes_more_than_a_yes)
+        .map(|reason| match reason.evidence {
+            Evidence::Velocity { count, .. } => count,
+            _ => 0,
+        });
+    counts.max().unwrap_or(0)
 }
 
 /// The strength of a run of so many payments, 0–100, before any limit on it.

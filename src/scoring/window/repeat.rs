@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use super::{RecordRef, Window};
-use crate::scoring::assessment::{Assessment, ReasonCode};
+use crate::scoring::assessment::{Assessment, Reason, ReasonCode};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::PaymentId;
 use crate::scoring::profile::Lateness;
@@ -28,6 +28,17 @@ impl RecordRef<'_> {
         let slip = ReasonCode::Signal(Signal::AmountSlip);
         let names = |answer: &Assessment| answer.reasons.iter().any(|reason| reason.code == slip);
         self.was_confirmed() && self.answer().as_ref().is_some_and(names)
+    }
+
+    /// What the payer was told of a burst and said was meant, unless it was a mistake or a fraud after all.
+    pub(in crate::scoring) fn burst_that_was_meant(self) -> Option<Reason> {
+        let was_wrong = matches!(self.outcome(), Some(Outcome::PayerMistake | Outcome::Fraud));
+        if was_wrong || !self.was_confirmed() {
+            return None;
+        }
+        let burst = ReasonCode::Signal(Signal::SmallPaymentBurst);
+        let mut reasons = self.answer()?.reasons.into_iter();
+        reasons.find(|reason| reason.code == burst)
     }
 
     /// Whether it repeats an earlier payment that was paid: by its answer, that one was known to be paid then. Where
