@@ -14,6 +14,7 @@ use super::memory::Surroundings;
 use super::payment::{PayeeType, Payment};
 use super::policy::Policy;
 use super::profile::{Amounts, KnownPayee, Level, LogAmount, Spread};
+use super::signal::Signal;
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::trial::{StrangeDevice, Trial, TriedPayee};
@@ -185,6 +186,23 @@ impl<'a> Context<'a> {
     pub fn was_active_within(&self, span: Span) -> bool {
         self.newest
             .is_some_and(|newest| newest.within(span, self.now))
+    }
+
+    /// The most payments of the last 24 hours that `signal` told the payer of, who said that they were meant, by a
+    /// second factor or more; 0 if there are none. A mere yes counts for nothing here, as whoever can pay can say it.
+    #[must_use]
+    pub fn meant_count(&self, signal: Signal, window: Span) -> u32 {
+        let weight = self.policy.signals.weight(signal);
+        let second_factor_from = self.policy.confirmation.second_factor_from;
+        let records = self.account.window().newest_first();
+        let meant = records.filter_map(|record| record.reason_that_was_meant(signal));
+        let counts = meant.filter_map(|reason| match reason.evidence {
+            Evidence::Velocity {
+                window: of, count, ..
+            } if of == window => (reason.strength * weight >= second_factor_from).then_some(count),
+            _ => None,
+        });
+        counts.max().unwrap_or(0)
     }
 
     /// An upper bound on how many payments of the last `span` count as attempts: the running total of a window that is

@@ -8,6 +8,7 @@
 
 use super::money::{Currency, Money};
 use super::policy::Policy;
+use super::signal::Signal;
 use super::submission::Submission;
 use super::time::{Span, Timestamp};
 use super::window::{RecordRef, WindowIndex};
@@ -259,7 +260,7 @@ impl Profile {
         self.learn_hour(time.hour_of_day(policy.signals.hour_unusual.utc_offset_min));
         let learnt = payees::learn(&mut self.entries, record, policy.memory.payees_max);
         self.payees_met = self.payees_met.saturating_add(learnt.met.into());
-        if record.is_slip_that_was_meant() {
+        if record.reason_that_was_meant(Signal::AmountSlip).is_some() {
             payees::learn_meant(&mut self.entries, record);
         }
         if record.was_held_against_another() {

@@ -397,7 +397,10 @@ fn but_not_if_it_was_a_mistake_after_all_or_in_another_currency() {
 #[test]
 fn a_question_and_the_payment_that_answers_it_are_one_attempt() {
     let stage = check_with(
-        &[("rapid_repeat.minute_confirm_above", Value::Integer(2))],
+        &[
+            ("rapid_repeat.minute_confirm_above", Value::Integer(2)),
+            ("rapid_repeat.meant_multiple", Value::Number(1.0)),
+        ],
         "
         0s    p1 pays 50.00 to M001 : allow
         5s    p2 pays 60.00 to M002 : allow
@@ -456,4 +459,21 @@ fn but_not_if_a_mere_yes_was_enough_or_it_was_a_mistake_after_all() {
     ];
     check_with(&yes_is_enough, &format!("{GIFTS}{next}"));
     check(&format!("{GIFTS}31d140s h5 payer_mistake\n{next}"));
+}
+
+#[test]
+fn so_many_payments_that_were_meant_may_become_twice_as_many() {
+    check_with(
+        &[("rapid_repeat.minute_confirm_above", Value::Integer(2))],
+        "
+        0s    p1 pays 50.00 to M001 : allow
+        5s    p2 pays 60.00 to M002 : allow
+        10s   p3 pays 70.00 to M003 : confirm biometric RAPID_REPEAT
+        15s   y3 pays 70.00 to M003 token=p3 : allow PAYER_CONFIRMED
+        20s   p4 pays 80.00 to M004 : allow !RAPID_REPEAT
+        25s   p5 pays 90.00 to M005 : allow !RAPID_REPEAT
+        30s   p6 pays 40.00 to M006 : allow !RAPID_REPEAT
+        35s   p7 pays 30.00 to M007 : confirm RAPID_REPEAT
+        ",
+    );
 }

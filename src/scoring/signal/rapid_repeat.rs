@@ -8,10 +8,13 @@
 //! once paid within a window, and blocked only above a multiple of what it paid on a day three days ago or earlier: no
 //! script makes itself usual.
 //!
+//! A payer who was asked about it, by more than a yes, and said that so many are meant, is asked again when they are
+//! twice as many.
+//!
 //! Payments beyond `memory.payments_max` are forgotten before a day is over, so no window counts more than that; but
 //! the payments of a busy account's day are counted besides.
 
-use super::{Context, Measure, Nature};
+use super::{Context, Measure, Nature, Signal};
 use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::time::Span;
@@ -41,6 +44,10 @@ settings! {
         /// An account is asked only above this multiple of its own usual pace, if that is more than
         /// the limit: a shop that pays forty wages a week is not asked about it.
         usual_multiple: f64 = 1.5, 1 => 100, "times";
+        /// Up to this multiple of the most in such a window that the payer was asked about in the last 24 hours, by a
+        /// second factor or more, and said was meant, nobody is asked. Raising it asks less often who pays forty wages
+        /// for the first time, and lets whoever passed for the payer once go on for longer.
+        meant_multiple: f64 = 2.0, 1 => 100, "times";
         /// An account is blocked only above this multiple of its own usual pace, if that is more than
         /// the limit: of what it paid on a day three days ago or longer, so that no script makes itself
         /// usual. Raising it lets accounts that pay hundreds a day grow faster, and whoever takes one over
@@ -219,7 +226,11 @@ fn above_confirm_limit(
         return None;
     }
     let usual = context.account.profile().pace().usual_count(nth);
-    let limit = raised(confirm_above, usual * settings.usual_multiple);
+    let mut limit = raised(confirm_above, usual * settings.usual_multiple);
+    if count > limit {
+        let meant = context.meant_count(Signal::RapidRepeat, nth.span());
+        limit = raised(limit, f64::from(meant) * settings.meant_multiple);
+    }
     if count <= limit {
         return None;
     }

@@ -14,12 +14,12 @@
 //! many at once, as wage offices do; unless new payees are paid, and the account does not usually pay new payees. A
 //! large payment soon after a burst is noted too, as who tried a card with small sums goes on to large ones.
 
-use super::{Context, Measure, Nature};
-use crate::scoring::assessment::{Evidence, Reason};
+use super::{Context, Measure, Nature, Signal};
+use crate::scoring::assessment::Evidence;
 use crate::scoring::policy::settings;
 use crate::scoring::profile::LogAmount;
 use crate::scoring::time::Span;
-use crate::scoring::window::{RecordRef, WindowIndex};
+use crate::scoring::window::WindowIndex;
 
 mod run;
 
@@ -132,7 +132,8 @@ fn burst(
         strength = strength.min(settings.large_strength);
     }
     let (count, sum_minor) = run.count_and_sum_minor(counted);
-    if f64::from(count) <= f64::from(meant_count(context)) * settings.meant_multiple {
+    let meant = context.meant_count(Signal::SmallPaymentBurst, span);
+    if f64::from(count) <= f64::from(meant) * settings.meant_multiple {
         return None;
     }
     let mut measure = Measure::of(
@@ -164,24 +165,6 @@ fn is_everyday(settings: &Settings, context: &Context<'_>, attempts: u32, span: 
     let is_usual = f64::from(attempts) <= everyday
         || at_once > f64::from(people_pay_max) && f64::from(attempts) <= at_once;
     is_usual && (context.knows_the_payee || pays_strangers())
-}
-
-/// How many payments the longest run had that the payer was asked about and said was meant; 0 if there is none. Not so
-/// if a mere yes was enough to say so: whoever can pay can say that.
-fn meant_count(context: &Context<'_>) -> u32 {
-    let policy = context.policy;
-    let weight = policy.signals.small_payment_burst.weight;
-    let takes_more_than_a_yes =
-        |reason: &Reason| reason.strength * weight >= policy.confirmation.second_factor_from;
-    let records = context.account.window().newest_first();
-    let meant = records.filter_map(RecordRef::burst_that_was_meant);
-    let counts = meant
-        .filter(takes_more_than_a_yes)
-        .map(|reason| match reason.evidence {
-            Evidence::Velocity { count, .. } => count,
-            _ => 0,
-        });
-    counts.max().unwrap_or(0)
 }
 
 /// The strength of a run of so many payments, 0–100, before any limit on it.

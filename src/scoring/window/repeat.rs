@@ -23,22 +23,14 @@ impl RecordRef<'_> {
         self.was_confirmed() && self.repeats_a_paid_one(lateness)
     }
 
-    /// Whether the payer, asked about a sum that looked like a slip, said that it was meant.
-    pub(in crate::scoring) fn is_slip_that_was_meant(self) -> bool {
-        let slip = ReasonCode::Signal(Signal::AmountSlip);
-        let names = |answer: &Assessment| answer.reasons.iter().any(|reason| reason.code == slip);
-        self.was_confirmed() && self.answer().as_ref().is_some_and(names)
-    }
-
-    /// What the payer was told of a burst and said was meant, unless it was a mistake or a fraud after all.
-    pub(in crate::scoring) fn burst_that_was_meant(self) -> Option<Reason> {
+    /// What the payer was told by `signal` and said was meant, unless it was a mistake or a fraud after all.
+    pub(in crate::scoring) fn reason_that_was_meant(self, signal: Signal) -> Option<Reason> {
         let was_wrong = matches!(self.outcome(), Some(Outcome::PayerMistake | Outcome::Fraud));
         if was_wrong || !self.was_confirmed() {
             return None;
         }
-        let burst = ReasonCode::Signal(Signal::SmallPaymentBurst);
         let mut reasons = self.answer()?.reasons.into_iter();
-        reasons.find(|reason| reason.code == burst)
+        reasons.find(|reason| reason.code == ReasonCode::Signal(signal))
     }
 
     /// Whether it repeats an earlier payment that was paid: by its answer, that one was known to be paid then. Where
