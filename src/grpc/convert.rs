@@ -44,17 +44,17 @@ struct Checks {
 
 impl Checks {
     /// The value, or `None` and a note of what is wrong with it.
+    #[inline]
     fn check<T, E: Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.violations.push(Violation {
-                    field,
-                    description: problem.to_string(),
-                });
-                None
-            }
-        }
+        result.map_err(|problem| self.note(field, &problem)).ok()
+    }
+
+    #[cold]
+    fn note(&mut self, field: &'static str, problem: &dyn Display) {
+        self.violations.push(Violation {
+            field,
+            description: problem.to_string(),
+        });
     }
 
     /// A message that must be there.
@@ -63,6 +63,7 @@ impl Checks {
     }
 
     /// A field that may be absent, but not wrong.
+    #[inline]
     fn optional<T, U, E: Display>(
         &mut self,
         field: &'static str,
