@@ -13,6 +13,7 @@ use tonic_prost::ProstEncoder;
 
 mod utf8_repair;
 pub(super) mod raw;
+pub(super) mod writer;
 
 use raw::Raw;
 use utf8_repair::with_valid_utf8;
@@ -56,13 +57,19 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        SliceDecoder(PhantomData)
+        SliceDecoder::default()
     }
 }
 
 /// Decodes from slices.
 #[derive(Debug)]
 pub(super) struct SliceDecoder<U>(PhantomData<U>);
+
+impl<U> Default for SliceDecoder<U> {
+    fn default() -> Self {
+        Self(PhantomData)
+    }
+}
 
 impl<U: Decoded> Decoder for SliceDecoder<U> {
     type Item = U;
