@@ -57,19 +57,13 @@ where
     }
 
     fn decoder(&mut self) -> Self::Decoder {
-        SliceDecoder::default()
+        SliceDecoder(PhantomData)
     }
 }
 
 /// Decodes from slices.
 #[derive(Debug)]
 pub(super) struct SliceDecoder<U>(PhantomData<U>);
-
-impl<U> Default for SliceDecoder<U> {
-    fn default() -> Self {
-        Self(PhantomData)
-    }
-}
 
 impl<U: Decoded> Decoder for SliceDecoder<U> {
     type Item = U;

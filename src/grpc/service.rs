@@ -31,8 +31,7 @@ pub(super) mod decision_log;
 
 use decision_log::DecisionLog;
 use routing::RoutedBy;
-use stream::Answers;
-pub(super) use stream::CheckedItem;
+use stream::{Answers, Messages};
 pub use unary::RiskServer;
 
 /// The service of the wire contract, on top of the engine.
@@ -73,7 +72,7 @@ impl Service {
     }
 
     /// Begins to answer a stream of items.
-    fn stream(&self, head: &Parts, items: Streaming<CheckedItem>) -> Result<Answers, Status> {
+    fn stream(&self, head: &Parts, items: Messages) -> Result<Answers, Status> {
         let Arrival { since, deadline } = Arrival::of(&head.extensions);
         let mut call = Call::begun(self.server_state.clone(), Method::StreamPayments, since);
         match self.server_state.engine() {
@@ -156,7 +155,7 @@ impl RiskService for Service {
     // Only for calls with compression, which tonic refuses before.
     async fn stream_payments(
         &self,
-        _: Request<Streaming<CheckedItem>>,
+        _: Request<Streaming<pb::StreamPaymentsRequest>>,
     ) -> Result<Response<Self::StreamPaymentsStream>, Status> {
         Err(Status::unimplemented("streams are answered by `unary`"))
     }

@@ -13,9 +13,8 @@ use std::task::{Context, Poll, ready};
 use hyper::HeaderMap;
 use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::task::coop::poll_proceed;
-use tokio_stream::Stream as _;
 use tonic::codegen::http::request::Parts;
-use tonic::{Code, Status, Streaming};
+use tonic::{Code, Status};
 
 use super::decision_log::{DecisionLog, trace_of};
 use super::routing::RoutedBy;
@@ -34,8 +33,10 @@ use crate::grpc::status::Fault;
 use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry::{self, CallRefused, TraceContext};
 
+mod messages;
 mod use_tracker;
 
+pub(super) use messages::Messages;
 use use_tracker::UseTracker;
 
 /// The answers to a stream of items. Items are read only when an answer is polled for and none is ready: a
@@ -44,7 +45,7 @@ use use_tracker::UseTracker;
 pub(in crate::grpc) struct Answers {
     engine: Arc<Engine>,
     /// `None` once they have ended.
-    items: Option<Streaming<CheckedItem>>,
+    items: Option<Messages>,
     routed_by: RoutedBy,
     trace: Option<TraceContext>,
     /// Why the client's side broke off: told after the answers to everything before.
@@ -81,7 +82,7 @@ impl fmt::Debug for Committing {
 
 /// An item, checked.
 #[derive(Debug)]
-pub(in crate::grpc) struct CheckedItem {
+struct CheckedItem {
     sequence: u64,
     call: Result<Call, Fault>,
 }
@@ -96,7 +97,7 @@ impl Answers {
     pub(in crate::grpc) fn new(
         engine: Arc<Engine>,
         head: &Parts,
-        items: Streaming<CheckedItem>,
+        items: Messages,
         deadline: Option<Deadline>,
         call: telemetry::Call<ServerState>,
     ) -> Self {
@@ -122,11 +123,14 @@ impl Answers {
             && self.taken.len() < CHUNK_CALLS_MAX
         {
             match poll_in_turn(items, cx) {
-                Poll::Ready(Some(Ok(item))) => {
-                    self.taken.push(item.routed_by(&self.routed_by));
+                Poll::Ready(Ok(Some(message))) => {
+                    match CheckedItem::read(message, &self.routed_by) {
+                        Ok(item) => self.taken.push(item),
+                        Err(status) => self.break_off(status),
+                    }
                 }
-                Poll::Ready(Some(Err(status))) => self.break_off(status),
-                Poll::Ready(None) => self.items = None,
+                Poll::Ready(Ok(None)) => self.items = None,
+                Poll::Ready(Err(status)) => self.break_off(status),
                 Poll::Pending if self.taken.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
@@ -211,12 +215,12 @@ impl Answers {
 }
 
 /// The next item, if the task has budget left.
-fn poll_in_turn<T>(
-    items: &mut Streaming<T>,
+fn poll_in_turn<'a>(
+    items: &'a mut Messages,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<T, Status>>> {
+) -> Poll<Result<Option<&'a [u8]>, Status>> {
     let turn = ready!(poll_proceed(cx));
-    let item = ready!(Pin::new(items).poll_next(cx));
+    let item = ready!(items.poll_next(cx));
     turn.made_progress();
     Poll::Ready(item)
 }
@@ -266,33 +270,29 @@ impl HttpBody for Answers {
     }
 }
 
-impl Decoded for CheckedItem {
-    fn decoded(message: &[u8]) -> Result<Self, Status> {
-        let StreamPaymentsRequest { sequence, item } = codec::read(message)?;
+impl CheckedItem {
+    /// Reads an item. It is refused if it is about another account than the one that the stream was routed by.
+    fn read(message: &[u8], routed_by: &RoutedBy) -> Result<Self, Status> {
+        let StreamPaymentsRequest { sequence, item } = &codec::read(message)?;
         let call = match item {
             Some(Item::Score(item)) => {
-                request::score(&item).map(|(payment, token)| Call::Score(payment, token))
+                request::score(item).map(|(payment, token)| Call::Score(payment, token))
             }
             Some(Item::Outcome(item)) => {
-                request::outcome_report(Decoded::decoded(&item)?).map(Call::Report)
+                request::outcome_report(Decoded::decoded(item)?).map(Call::Report)
             }
             None => Err(InvalidRequest::field("item", "must be set")),
         };
-        Ok(Self {
-            sequence,
+        let mut item = Self {
+            sequence: *sequence,
             call: call.map_err(Fault::Invalid),
-        })
-    }
-}
-
-impl CheckedItem {
-    /// The same item, refused if it is about another account than the one that the stream was routed by.
-    fn routed_by(self, routed_by: &RoutedBy) -> Self {
-        let call = self.call.and_then(|call| {
-            routed_by.check(call.account_id())?;
-            Ok(call)
-        });
-        Self { call, ..self }
+        };
+        if let Ok(call) = &item.call
+            && let Err(misrouted) = routed_by.check(call.account_id())
+        {
+            item.call = Err(misrouted);
+        }
+        Ok(item)
     }
 
     /// Whether it is refused for what it is.

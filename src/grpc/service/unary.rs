@@ -13,16 +13,17 @@ use hyper::body::{Body as HttpBody, Bytes, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
 use prost::bytes::BytesMut;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
 use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
-use tonic::{Status, Streaming};
 
 use super::Service;
 use super::score::Asked;
+use super::stream::Messages;
 use crate::grpc::calls::deadline::Arrival;
-use crate::grpc::codec::{self, HEAD_BYTES, SliceDecoder, length};
+use crate::grpc::codec::{self, HEAD_BYTES, length};
 use crate::grpc::convert::request;
 use crate::grpc::pb::served::risk_service_server::{RiskServiceServer, SERVICE_NAME};
 
@@ -138,8 +139,7 @@ where
     let arrival = Arrival::of(&parts.extensions);
     match method {
         FastMethod::Stream => {
-            let decoder = SliceDecoder::default();
-            let items = Streaming::new_request(decoder, body, None, Some(bytes_max));
+            let items = Messages::new(Body::new(body), bytes_max);
             Ok(response(Body::new(service.stream(&parts, items)?)))
         }
         FastMethod::Score => {
