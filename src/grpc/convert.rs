@@ -58,6 +58,7 @@ impl Checks {
     }
 
     /// A message that must be there.
+    #[inline]
     fn required<T>(&mut self, field: &'static str, value: Option<T>) -> Option<T> {
         self.check(field, value.ok_or("must be set"))
     }
@@ -74,6 +75,7 @@ impl Checks {
     }
 
     /// What was built of the checked fields, unless one was at fault.
+    #[inline]
     fn finish<T>(self, value: Option<T>) -> Result<T, InvalidRequest> {
         match value {
             Some(value) if self.violations.is_empty() => Ok(value),

@@ -77,13 +77,6 @@ pub(in crate::grpc) trait Raw<'a>: Default {
         }
         Ok(())
     }
-
-    /// Decodes these bytes.
-    fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut message = Self::default();
-        message.merge(bytes)?;
-        Ok(message)
-    }
 }
 
 /// A field of a message.
@@ -284,7 +277,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::grpc::codec::Decoded;
+    use crate::grpc::codec::{Decoded, read};
     use crate::grpc::pb::{self, stream_payments_request};
 
     /// Text as prost decodes it, with a substitute where it is not UTF-8.
@@ -320,7 +313,7 @@ mod tests {
 
     fn item(bytes: &[u8]) -> Option<pb::StreamPaymentsRequest> {
         use stream_payments_request::Item as Wire;
-        let StreamPaymentsRequest { sequence, item } = Raw::read(bytes).ok()?;
+        let StreamPaymentsRequest { sequence, item } = read(bytes).ok()?;
         let item = match item {
             Some(Item::Score(score)) => Some(Wire::Score(score.into())),
             Some(Item::Outcome(report)) => Some(Wire::Outcome(Decoded::decoded(&report).ok()?)),
@@ -330,7 +323,7 @@ mod tests {
     }
 
     fn batch(bytes: &[u8]) -> Option<pb::BatchScorePaymentsRequest> {
-        let BatchScorePaymentsRequest { requests } = Raw::read(bytes).ok()?;
+        let BatchScorePaymentsRequest { requests } = read(bytes).ok()?;
         let requests = requests.into_iter().map(Into::into).collect();
         Some(pb::BatchScorePaymentsRequest { requests })
     }
