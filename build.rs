@@ -31,11 +31,6 @@ fn main() -> Result<(), Box<dyn Error>> {
         .codec_path("crate::grpc::codec::SliceCodec")
         .extern_path(".google.rpc.Status", "::tonic_types::Status")
         .extern_path(".doublecheck.v1", "crate::grpc::pb")
-        // Read and checked in one go.
-        .extern_path(
-            ".doublecheck.v1.StreamPaymentsRequest",
-            "crate::grpc::service::CheckedItem",
-        )
         .out_dir(served)
         .compile_fds(files)?;
     Ok(())

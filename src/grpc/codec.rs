@@ -13,6 +13,7 @@ use tonic_prost::ProstEncoder;
 
 mod utf8_repair;
 pub(super) mod raw;
+pub(super) mod writer;
 
 use raw::Raw;
 use utf8_repair::with_valid_utf8;
@@ -98,8 +99,11 @@ impl<M: Name + Default> Decoded for M {
 }
 
 /// Decodes a message without looking at its text.
+#[inline]
 pub(super) fn read<'a, M: Raw<'a>>(message: &'a [u8]) -> Result<M, Status> {
-    M::read(message).map_err(no_message)
+    let mut read = M::default();
+    read.merge(message).map_err(no_message)?;
+    Ok(read)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "as errors are mapped")]

@@ -44,25 +44,27 @@ struct Checks {
 
 impl Checks {
     /// The value, or `None` and a note of what is wrong with it.
+    #[inline]
     fn check<T, E: Display>(&mut self, field: &'static str, result: Result<T, E>) -> Option<T> {
-        match result {
-            Ok(value) => Some(value),
-            Err(problem) => {
-                self.violations.push(Violation {
-                    field,
-                    description: problem.to_string(),
-                });
-                None
-            }
-        }
+        result.map_err(|problem| self.note(field, &problem)).ok()
+    }
+
+    #[cold]
+    fn note(&mut self, field: &'static str, problem: &dyn Display) {
+        self.violations.push(Violation {
+            field,
+            description: problem.to_string(),
+        });
     }
 
     /// A message that must be there.
+    #[inline]
     fn required<T>(&mut self, field: &'static str, value: Option<T>) -> Option<T> {
         self.check(field, value.ok_or("must be set"))
     }
 
     /// A field that may be absent, but not wrong.
+    #[inline]
     fn optional<T, U, E: Display>(
         &mut self,
         field: &'static str,
@@ -73,6 +75,7 @@ impl Checks {
     }
 
     /// What was built of the checked fields, unless one was at fault.
+    #[inline]
     fn finish<T>(self, value: Option<T>) -> Result<T, InvalidRequest> {
         match value {
             Some(value) if self.violations.is_empty() => Ok(value),

@@ -6,7 +6,9 @@
 
 use std::sync::Arc;
 
-use prost::Message as _;
+use prost::Message;
+use tokio_stream::Empty;
+use tonic::codegen::http::request::Parts;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::admission::{Admission, InFlight};
@@ -29,8 +31,7 @@ pub(super) mod decision_log;
 
 use decision_log::DecisionLog;
 use routing::RoutedBy;
-use stream::Answers;
-pub(super) use stream::CheckedItem;
+use stream::{Answers, Messages};
 pub use unary::RiskServer;
 
 /// The service of the wire contract, on top of the engine.
@@ -70,6 +71,26 @@ impl Service {
         }
     }
 
+    /// Begins to answer a stream of items.
+    fn stream(&self, head: &Parts, items: Messages) -> Result<Answers, Status> {
+        let Arrival { since, deadline } = Arrival::of(&head.extensions);
+        let mut call = Call::begun(self.server_state.clone(), Method::StreamPayments, since);
+        match self.server_state.engine() {
+            Ok(engine) => Ok(Answers::new(
+                Arc::clone(engine),
+                head,
+                items,
+                deadline,
+                call,
+            )),
+            Err(fault) => {
+                let status = Status::from(fault);
+                call.fail(status.code().into());
+                Err(status)
+            }
+        }
+    }
+
     /// Awaits the answer to a call until its deadline, and counts the call.
     async fn counted<T>(
         &self,
@@ -91,13 +112,20 @@ fn end<T>(mut call: Call<impl AsRef<CallCounters>>, answer: &Result<T, Status>) 
     }
 }
 
+/// The answer, as tonic asks for it.
+fn response_of<M: Message + Default>(framed: &[u8]) -> Result<Response<M>, Status> {
+    let message = M::decode(unary::message_of(framed));
+    let message = message.map_err(|error| Status::internal(error.to_string()))?;
+    Ok(Response::new(message))
+}
+
 fn arrival<T>(request: &Request<T>) -> Arrival {
     Arrival::of(request.extensions())
 }
 
 #[tonic::async_trait]
 impl RiskService for Service {
-    type StreamPaymentsStream = Answers;
+    type StreamPaymentsStream = Empty<Result<pb::StreamPaymentsResponse, Status>>;
 
     // Ordinary calls do not come here but to `unary`.
     async fn score_payment(
@@ -108,8 +136,8 @@ impl RiskService for Service {
         let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
         let asked = unary::asked(&message)?;
-        let answer = self.score(metadata.as_ref(), arrival, asked).await;
-        answer.map(Response::new)
+        let answer = self.score(metadata.as_ref(), arrival, asked).await?;
+        response_of(&answer)
     }
 
     async fn batch_score_payments(
@@ -120,28 +148,16 @@ impl RiskService for Service {
         let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
         let asked = codec::read(&message)?;
-        let answer = self.score_batch(metadata.as_ref(), arrival, asked).await;
-        answer.map(Response::new)
+        let (answer, _) = self.score_batch(metadata.as_ref(), arrival, asked).await?;
+        response_of(&answer)
     }
 
+    // Only for calls with compression, which tonic refuses before.
     async fn stream_payments(
         &self,
-        request: Request<Streaming<CheckedItem>>,
-    ) -> Result<Response<Answers>, Status> {
-        let Arrival { since, deadline } = arrival(&request);
-        let mut call = Call::begun(self.server_state.clone(), Method::StreamPayments, since);
-        match self.server_state.engine() {
-            Ok(engine) => {
-                let engine = Arc::clone(engine);
-                let answers = Answers::new(engine, request, deadline, call);
-                Ok(Response::new(answers))
-            }
-            Err(fault) => {
-                let status = Status::from(fault);
-                call.fail(status.code().into());
-                Err(status)
-            }
-        }
+        _: Request<Streaming<pb::StreamPaymentsRequest>>,
+    ) -> Result<Response<Self::StreamPaymentsStream>, Status> {
+        Err(Status::unimplemented("streams are answered by `unary`"))
     }
 
     async fn report_outcome(

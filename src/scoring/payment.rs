@@ -104,7 +104,7 @@ macro_rules! id {
             pub fn from_utf8(text: &[u8]) -> Result<Self, InvalidId> {
                 check_id(text)?;
                 // Its own memory is aligned, which the library looks through in words.
-                let text = String::from_utf8(text.to_vec());
+                let text = String::from_utf8(Box::<[u8]>::from(text).into_vec());
                 let text = text.map_err(|_| InvalidId::ControlCharacter)?;
                 Ok(Self(text.into()))
             }

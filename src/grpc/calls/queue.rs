@@ -24,9 +24,8 @@ use tonic::codegen::BoxFuture;
 use super::exchange::{self, Answer, Exchange};
 use super::{PendingCall, QueuedRequest};
 use crate::engine::CHUNK_CALLS_MAX;
-use crate::grpc::pb;
 use crate::grpc::router::Serving;
-use crate::grpc::service::score::{Answered, Asked, ScoringChunk, scored};
+use crate::grpc::service::score::{Answered, Asked, ScoringChunk};
 use crate::grpc::service::{RiskServer, unary};
 
 /// The queue of one worker. While it holds more calls than are scored in one turn, connections are not read
@@ -258,7 +257,7 @@ fn answer<'a>(
         Ok(asked) => {
             let arrival = call.pending.arrival();
             match chunk.score(call.waiting.headers(), arrival, asked) {
-                Answered::Now(answer) => answer.and_then(encoded),
+                Answered::Now(answer) => answer,
                 Answered::Later(left) => return Some(left),
             }
         }
@@ -269,10 +268,6 @@ fn answer<'a>(
         Err(status) => call.fail(status),
     }
     None
-}
-
-fn encoded(assessment: pb::Assessment) -> Result<Bytes, Status> {
-    unary::framed_message(&scored(assessment))
 }
 
 impl Future for Scorer {

@@ -77,13 +77,6 @@ pub(in crate::grpc) trait Raw<'a>: Default {
         }
         Ok(())
     }
-
-    /// Decodes these bytes.
-    fn read(bytes: &'a [u8]) -> Result<Self, DecodeError> {
-        let mut message = Self::default();
-        message.merge(bytes)?;
-        Ok(message)
-    }
 }
 
 /// A field of a message.
@@ -98,8 +91,30 @@ pub(in crate::grpc) struct Field<'a> {
 }
 
 impl<'a> Field<'a> {
-    /// Takes the first field from these bytes.
+    /// Takes the first field from these bytes. Almost every one has a key of a single byte, and a length or value
+    /// of another.
+    #[inline]
     fn take(fields: &mut &'a [u8]) -> Result<Self, DecodeError> {
+        if let [key @ 8..0x80, second @ ..0x80, rest @ ..] = *fields {
+            let (wire_type, length) = match key & 7 {
+                0 => (WireType::Varint, 0),
+                2 => (WireType::LengthDelimited, usize::from(*second)),
+                _ => return Self::take_any(fields),
+            };
+            if let Some((bytes, rest)) = rest.split_at_checked(length) {
+                *fields = rest;
+                return Ok(Self {
+                    number: u32::from(key >> 3),
+                    wire_type,
+                    value: u64::from(*second),
+                    bytes,
+                });
+            }
+        }
+        Self::take_any(fields)
+    }
+
+    fn take_any(fields: &mut &'a [u8]) -> Result<Self, DecodeError> {
         let (number, wire_type) = decode_key(fields)?;
         let (mut value, mut bytes) = (0, [].as_slice());
         match wire_type {
@@ -229,7 +244,8 @@ impl<'a> Raw<'a> for Duration {
 impl<'a> Raw<'a> for BatchScorePaymentsRequest<'a> {
     fn set(&mut self, field: Field<'a>) -> Result<(), DecodeError> {
         if field.number == 1 {
-            self.requests.push(Raw::read(field.bytes()?)?);
+            let request = self.requests.push_mut(ScorePaymentRequest::default());
+            request.merge(field.bytes()?)?;
         }
         Ok(())
     }
@@ -239,9 +255,12 @@ impl<'a> Raw<'a> for StreamPaymentsRequest<'a> {
     fn set(&mut self, field: Field<'a>) -> Result<(), DecodeError> {
         match (field.number, &mut self.item) {
             (1, _) => self.sequence = field.u64()?,
-            (2, Some(Item::Score(score))) => score.merge(field.bytes()?)?,
-            (2, item) => *item = Some(Item::Score(Raw::read(field.bytes()?)?)),
             // The same message twice is merged, as Protocol Buffers prescribe.
+            (2, Some(Item::Score(score))) => score.merge(field.bytes()?)?,
+            (2, item) => {
+                *item = Some(Item::Score(ScorePaymentRequest::default()));
+                return self.set(field);
+            }
             (3, Some(Item::Outcome(report))) => report.extend_from_slice(field.bytes()?),
             (3, item) => *item = Some(Item::Outcome(field.bytes()?.to_vec())),
             _ => {}
@@ -258,7 +277,7 @@ mod tests {
     use prost::Message as _;
 
     use super::*;
-    use crate::grpc::codec::Decoded;
+    use crate::grpc::codec::{Decoded, read};
     use crate::grpc::pb::{self, stream_payments_request};
 
     /// Text as prost decodes it, with a substitute where it is not UTF-8.
@@ -294,7 +313,7 @@ mod tests {
 
     fn item(bytes: &[u8]) -> Option<pb::StreamPaymentsRequest> {
         use stream_payments_request::Item as Wire;
-        let StreamPaymentsRequest { sequence, item } = Raw::read(bytes).ok()?;
+        let StreamPaymentsRequest { sequence, item } = read(bytes).ok()?;
         let item = match item {
             Some(Item::Score(score)) => Some(Wire::Score(score.into())),
             Some(Item::Outcome(report)) => Some(Wire::Outcome(Decoded::decoded(&report).ok()?)),
@@ -304,7 +323,7 @@ mod tests {
     }
 
     fn batch(bytes: &[u8]) -> Option<pb::BatchScorePaymentsRequest> {
-        let BatchScorePaymentsRequest { requests } = Raw::read(bytes).ok()?;
+        let BatchScorePaymentsRequest { requests } = read(bytes).ok()?;
         let requests = requests.into_iter().map(Into::into).collect();
         Some(pb::BatchScorePaymentsRequest { requests })
     }

@@ -1,9 +1,10 @@
 //! Answers of every kind, to the byte: what has been told once is told the same way ever after.
 
-use prost::Message as _;
-
 use super::response;
 use crate::engine::Kept;
+use crate::grpc::codec::HEAD_BYTES;
+use crate::grpc::codec::writer::{put_framed, put_message};
+use crate::grpc::pb;
 use crate::scoring::account::{BoundsCost, Scored};
 use crate::scoring::assessment::{
     AmountSlip, Assessment, Challenge, Confirmation, Decision, Evidence, History, Reason,
@@ -188,9 +189,19 @@ fn answers() -> Vec<(Payment, Scored, Kept)> {
 fn answers_are_the_same_to_the_byte() {
     let mut all = Vec::new();
     for (payment, scored, kept) in answers() {
-        let mut answer = response::scored(&payment, &scored);
-        response::note_kept(&mut answer, kept);
-        all.extend(answer.encode_length_delimited_to_vec());
+        let mut written = Vec::new();
+        put_framed(&mut written, |into| {
+            put_message(1, into, |into| {
+                response::put_scored(&payment, &scored, into);
+            });
+        });
+        if kept == Kept::No {
+            written = response::noted(&written, |answer: &mut pb::ScorePaymentResponse| {
+                answer.assessment.as_mut().unwrap().degraded = true;
+            });
+        }
+        // Without the length prefix, and the key of the field.
+        all.extend(&written[HEAD_BYTES + 1..]);
     }
     assert_eq!((all.len(), crc32c::crc32c(&all)), (22_485, 914_241_278));
 }

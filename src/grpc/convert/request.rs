@@ -1,7 +1,5 @@
 //! Requests, validated: the only way from the wire into the domain.
 
-use std::borrow::Cow;
-
 use super::{Checks, InvalidRequest, page_token};
 use crate::engine::{Listing, OutcomeReport};
 use crate::grpc::codec::raw;
@@ -35,9 +33,9 @@ pub(in crate::grpc) fn score(
         .required("payment", request.payment.as_ref())
         .and_then(|payment| check_payment(&mut checks, payment));
     // A token that is not UTF-8 was never handed out.
-    let token = String::from_utf8_lossy(request.confirmation_token);
-    let token = Some(token).filter(|token| !token.is_empty());
-    Ok((checks.finish(payment)?, token.map(Cow::into_owned)))
+    let token = request.confirmation_token;
+    let token = (!token.is_empty()).then(|| String::from_utf8_lossy(token).into_owned());
+    Ok((checks.finish(payment)?, token))
 }
 
 /// The items of a batch, themselves unchecked: a bad one fails alone.

@@ -1,7 +1,13 @@
 //! Responses: results of the domain as messages of the wire.
 
+use prost::Message;
+
 use super::page_token;
-use crate::engine::{Kept, Listing, Remembered};
+use crate::engine::{Listing, Remembered};
+use crate::grpc::codec::writer::{
+    ANSWER_BYTES, put_double, put_framed, put_known, put_number, put_text,
+};
+use crate::grpc::codec::{HEAD_BYTES, length};
 use crate::grpc::pb;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::{
@@ -15,35 +21,51 @@ use crate::scoring::text;
 use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::Record;
 
-/// The answer to `payment`.
-pub(in crate::grpc) fn scored(payment: &Payment, scored: &Scored) -> pb::Assessment {
-    assessment(payment, &scored.assessment, scored.replayed)
+/// Writes the answer to `payment`, a `doublecheck.v1.Assessment`, as one that a restart does not forget.
+pub(in crate::grpc) fn put_scored(payment: &Payment, scored: &Scored, into: &mut Vec<u8>) {
+    put_assessment(payment, &scored.assessment, scored.replayed, into);
 }
 
-/// Says in an answer whether a restart may forget it.
-pub(in crate::grpc) const fn note_kept(assessment: &mut pb::Assessment, kept: Kept) {
-    assessment.degraded = matches!(kept, Kept::No);
-}
-
-fn assessment(payment: &Payment, assessment: &Assessment, replayed: bool) -> pb::Assessment {
-    let reason = |reason| reason_of(payment, assessment.decision, reason);
-    pb::Assessment {
-        payment_id: payment.payment_id.as_str().to_owned(),
-        decision: decision(assessment.decision).into(),
-        score: assessment.score,
-        reasons: assessment.reasons.iter().map(reason).collect(),
-        challenge: challenge(assessment.challenge).into(),
-        confirmation: assessment.confirmation.map(confirmation),
-        retry_after: assessment.retry_after.map(duration),
-        history: history(assessment.history).into(),
-        policy_version: (*assessment.policy_version).to_owned(),
-        replayed,
-        degraded: false,
-        shadow_decision: assessment
-            .shadow_decision
-            .map_or(pb::Decision::Unspecified, decision)
-            .into(),
+fn put_assessment(payment: &Payment, assessment: &Assessment, replayed: bool, into: &mut Vec<u8>) {
+    put_text(1, payment.payment_id.as_str(), into);
+    put_number(2, decision(assessment.decision) as u64, into);
+    put_double(3, assessment.score, into);
+    for reason in &assessment.reasons {
+        put_known(4, &reason_of(payment, assessment.decision, reason), into);
     }
+    put_number(5, challenge(assessment.challenge) as u64, into);
+    if let Some(asked) = assessment.confirmation {
+        put_known(6, &confirmation(asked), into);
+    }
+    if let Some(retry_after) = assessment.retry_after {
+        put_known(7, &duration(retry_after), into);
+    }
+    put_number(8, history(assessment.history) as u64, into);
+    put_text(9, &assessment.policy_version, into);
+    put_number(10, replayed.into(), into);
+    if let Some(shadow) = assessment.shadow_decision {
+        put_number(12, decision(shadow) as u64, into);
+    }
+}
+
+/// The same framed messages, each with a note that a restart may forget its answers. They are read back for it:
+/// that a journal fails is rare.
+pub(in crate::grpc) fn noted<M: Message + Default>(
+    mut framed: &[u8],
+    note: impl Fn(&mut M),
+) -> Vec<u8> {
+    let mut noted = Vec::with_capacity(framed.len());
+    while let Some((message, rest)) =
+        length(framed).and_then(|bytes| framed.split_at_checked(bytes))
+    {
+        let message = message.get(HEAD_BYTES..).unwrap_or_default();
+        // It was written here, so that it can be read.
+        let mut message = M::decode(message).unwrap_or_default();
+        note(&mut message);
+        put_framed(&mut noted, |into| message.encode_raw(into));
+        framed = rest;
+    }
+    noted
 }
 
 /// The answer to a report.
@@ -81,9 +103,12 @@ pub(in crate::grpc) fn page(
 /// The evidence for one payment, without its confirmation token: that would let a payment through, and whoever reads
 /// evidence is not the payer.
 pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
+    let mut answered = Vec::with_capacity(ANSWER_BYTES);
+    put_assessment(&record.payment, &record.assessment, false, &mut answered);
     let answered = pb::Assessment {
         confirmation: None,
-        ..assessment(&record.payment, &record.assessment, false)
+        // It was written here, so that it can be read.
+        ..pb::Assessment::decode(&*answered).unwrap_or_default()
     };
     let id_or_empty = |id: Option<&PaymentId>| id.map(ToString::to_string).unwrap_or_default();
     pb::PaymentRecord {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use hyper::body::Bytes;
 use hyper::{HeaderMap, Response as HttpResponse};
 use tonic::Status;
 use tonic::body::Body;
@@ -15,6 +16,7 @@ use crate::clock::Deadline;
 use crate::engine::{Chunk, Engine, Kept, Receipt};
 use crate::grpc::admission::InFlight;
 use crate::grpc::calls::deadline::{self, Arrival};
+use crate::grpc::codec::writer::{ANSWER_BYTES, put_framed, put_message};
 use crate::grpc::convert::{InvalidRequest, response};
 use crate::grpc::pb;
 use crate::grpc::server_state::ServerState;
@@ -29,24 +31,43 @@ pub(in crate::grpc) type Asked = Result<(Payment, Option<String>), InvalidReques
 /// A payment that is scored, and whose answer may have to wait for the journal.
 struct Scoring<'a> {
     engine: &'a Arc<Engine>,
-    assessment: pb::Assessment,
+    answer: Answer,
     receipt: Receipt,
     in_flight: InFlight<'a>,
 }
 
 impl Scoring<'_> {
-    async fn kept(self, deadline: Option<Deadline>) -> Result<pb::Assessment, Status> {
+    async fn kept(self, deadline: Option<Deadline>) -> Result<Bytes, Status> {
         match self.engine.kept(self.receipt) {
-            Some(kept) => Ok(with_kept(self.assessment, kept)),
-            None => committed(self.engine, self.receipt, deadline, self.assessment).await,
+            Some(kept) => Ok(self.answer.kept(kept)),
+            None => committed(self.engine, self.receipt, deadline, self.answer).await,
         }
     }
 }
 
-/// The answer, saying whether a restart may forget it.
-const fn with_kept(mut assessment: pb::Assessment, kept: Kept) -> pb::Assessment {
-    response::note_kept(&mut assessment, kept);
-    assessment
+/// A `doublecheck.v1.ScorePaymentResponse`, framed, as if a restart could not forget it.
+struct Answer(Vec<u8>);
+
+impl Answer {
+    fn of(payment: &Payment, scored: &Scored) -> Self {
+        let mut framed = Vec::with_capacity(ANSWER_BYTES);
+        put_framed(&mut framed, |into| {
+            put_message(1, into, |into| response::put_scored(payment, scored, into));
+        });
+        Self(framed)
+    }
+
+    /// The answer, saying whether a restart may forget it.
+    fn kept(self, kept: Kept) -> Bytes {
+        let note = |answer: &mut pb::ScorePaymentResponse| {
+            let assessment = answer.assessment.iter_mut();
+            assessment.for_each(|assessment| assessment.degraded = true);
+        };
+        match kept {
+            Kept::Yes => self.0.into(),
+            Kept::No => response::noted(&self.0, note).into(),
+        }
+    }
 }
 
 /// The answer, once the journal has it.
@@ -54,16 +75,17 @@ async fn committed(
     engine: &Engine,
     receipt: Receipt,
     deadline: Option<Deadline>,
-    assessment: pb::Assessment,
-) -> Result<pb::Assessment, Status> {
+    answer: Answer,
+) -> Result<Bytes, Status> {
     let committed = async { Ok(engine.committed(receipt).await) };
     let kept = deadline::within(deadline, committed).await?;
-    Ok(with_kept(assessment, kept))
+    Ok(answer.kept(kept))
 }
 
 /// The answer to one payment of several that are scored together.
 pub(in crate::grpc) enum Answered {
-    Now(Result<pb::Assessment, Status>),
+    /// Framed.
+    Now(Result<Bytes, Status>),
     /// It has to wait for the journal.
     Later(BoxFuture<HttpResponse<Body>, Infallible>),
 }
@@ -105,7 +127,7 @@ impl<'a> ScoringChunk<'a> {
         };
         match scoring.engine.kept(scoring.receipt) {
             Some(kept) => {
-                let answer = Ok(with_kept(scoring.assessment, kept));
+                let answer = Ok(scoring.answer.kept(kept));
                 end(call, &answer);
                 Answered::Now(answer)
             }
@@ -141,7 +163,7 @@ impl Service {
     ) -> BoxFuture<HttpResponse<Body>, Infallible> {
         let Scoring {
             engine,
-            assessment,
+            answer,
             receipt,
             in_flight,
         } = scoring;
@@ -149,21 +171,20 @@ impl Service {
         let in_flight = in_flight.go_on(&self.admission);
         let call = call.counted_by(self.server_state.clone());
         Box::pin(async move {
-            let answer = committed(&engine, receipt, deadline, assessment).await;
+            let answer = committed(&engine, receipt, deadline, answer).await;
             drop(in_flight);
             end(call, &answer);
-            let response = answer.and_then(|assessment| unary::encoded(&scored(assessment)));
-            Ok(response.unwrap_or_else(Status::into_http))
+            Ok(answer.map_or_else(Status::into_http, unary::whole_response))
         })
     }
 
-    /// Scores a payment; `headers` are those of its call.
+    /// Scores a payment; `headers` are those of its call. The answer is framed.
     pub(in crate::grpc) async fn score(
         &self,
         headers: &HeaderMap,
         Arrival { since, deadline }: Arrival,
         asked: Asked,
-    ) -> Result<pb::ScorePaymentResponse, Status> {
+    ) -> Result<Bytes, Status> {
         let call = Call::begun(&self.server_state, Method::ScorePayment, since);
         let scoring = self.begin_score(headers, deadline, &asked, |engine, payment, token| {
             engine.score_with_receipt(payment, token)
@@ -173,7 +194,7 @@ impl Service {
             Err(fault) => Err(fault.into()),
         };
         end(call, &answer);
-        answer.map(scored)
+        answer
     }
 
     /// Everything but the wait for the journal. Not async, or the future would have to carry and move all of
@@ -195,16 +216,10 @@ impl Service {
             .log(payment, &scored);
         Ok(Scoring {
             engine,
-            assessment: response::scored(payment, &scored),
+            answer: Answer::of(payment, &scored),
             receipt,
             in_flight,
         })
-    }
-}
-
-pub(in crate::grpc) const fn scored(assessment: pb::Assessment) -> pb::ScorePaymentResponse {
-    pb::ScorePaymentResponse {
-        assessment: Some(assessment),
     }
 }
 

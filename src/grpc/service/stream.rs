@@ -4,22 +4,26 @@
 //! waits for no other. A client that always has more to send yields after two chunks: each item counts against
 //! the budget that tokio gives a task.
 
-use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use hyper::HeaderMap;
+use hyper::body::{Body as HttpBody, Bytes, Frame};
 use tokio::task::coop::poll_proceed;
-use tokio_stream::Stream;
-use tonic::{Code, Request, Status, Streaming};
+use tonic::codegen::http::request::Parts;
+use tonic::{Code, Status};
 
 use super::decision_log::{DecisionLog, trace_of};
 use super::routing::RoutedBy;
+use super::unary;
 use crate::clock::Deadline;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::grpc::calls::deadline::DeadlineTimer;
 use crate::grpc::codec::raw::{Item, StreamPaymentsRequest};
+use crate::grpc::codec::writer::{ANSWER_BYTES, put_framed, put_known, put_message, put_number};
 use crate::grpc::codec::{self, Decoded};
 use crate::grpc::convert::{InvalidRequest, request, response};
 use crate::grpc::pb::StreamPaymentsResponse;
@@ -29,8 +33,10 @@ use crate::grpc::status::Fault;
 use crate::scoring::payment::{AccountId, Payment};
 use crate::telemetry::{self, CallRefused, TraceContext};
 
+mod messages;
 mod use_tracker;
 
+pub(super) use messages::Messages;
 use use_tracker::UseTracker;
 
 /// The answers to a stream of items. Items are read only when an answer is polled for and none is ready: a
@@ -39,15 +45,15 @@ use use_tracker::UseTracker;
 pub(in crate::grpc) struct Answers {
     engine: Arc<Engine>,
     /// `None` once they have ended.
-    items: Option<Streaming<CheckedItem>>,
+    items: Option<Messages>,
     routed_by: RoutedBy,
     trace: Option<TraceContext>,
     /// Why the client's side broke off: told after the answers to everything before.
     broken_off: Option<Status>,
     /// Empty between polls; kept to reuse its memory.
     taken: Vec<CheckedItem>,
-    /// Answers that were not polled for yet.
-    ready: VecDeque<StreamPaymentsResponse>,
+    /// Answers that wait for the journal.
+    ready: Ready,
     /// `Some` while the journal does not have them yet.
     committing: Option<Committing>,
     /// When the client stops listening.
@@ -55,6 +61,14 @@ pub(in crate::grpc) struct Answers {
     use_tracker: UseTracker,
     /// Counted once the stream ends, however it does.
     call: telemetry::Call<ServerState>,
+    has_ended: bool,
+}
+
+/// Answers, framed, to this many items.
+#[derive(Debug, Default)]
+struct Ready {
+    framed: Vec<u8>,
+    count: usize,
 }
 
 /// Waits for the journal.
@@ -68,7 +82,7 @@ impl fmt::Debug for Committing {
 
 /// An item, checked.
 #[derive(Debug)]
-pub(in crate::grpc) struct CheckedItem {
+struct CheckedItem {
     sequence: u64,
     call: Result<Call, Fault>,
 }
@@ -82,22 +96,24 @@ enum Call {
 impl Answers {
     pub(in crate::grpc) fn new(
         engine: Arc<Engine>,
-        request: Request<Streaming<CheckedItem>>,
+        head: &Parts,
+        items: Messages,
         deadline: Option<Deadline>,
         call: telemetry::Call<ServerState>,
     ) -> Self {
         Self {
             engine,
-            use_tracker: UseTracker::of(&request),
-            trace: trace_of(request.metadata().as_ref()),
-            routed_by: RoutedBy::of(request.metadata().as_ref()),
-            items: Some(request.into_inner()),
+            use_tracker: UseTracker::of(&head.extensions),
+            trace: trace_of(&head.headers),
+            routed_by: RoutedBy::of(&head.headers),
+            items: Some(items),
             broken_off: None,
             taken: Vec::new(),
-            ready: VecDeque::new(),
+            ready: Ready::default(),
             committing: None,
             deadline: deadline.map(DeadlineTimer::new),
             call,
+            has_ended: false,
         }
     }
 
@@ -107,11 +123,14 @@ impl Answers {
             && self.taken.len() < CHUNK_CALLS_MAX
         {
             match poll_in_turn(items, cx) {
-                Poll::Ready(Some(Ok(item))) => {
-                    self.taken.push(item.routed_by(&self.routed_by));
+                Poll::Ready(Ok(Some(message))) => {
+                    match CheckedItem::read(message, &self.routed_by) {
+                        Ok(item) => self.taken.push(item),
+                        Err(status) => self.break_off(status),
+                    }
                 }
-                Poll::Ready(Some(Err(status))) => self.break_off(status),
-                Poll::Ready(None) => self.items = None,
+                Poll::Ready(Ok(None)) => self.items = None,
+                Poll::Ready(Err(status)) => self.break_off(status),
                 Poll::Pending if self.taken.is_empty() => return Poll::Pending,
                 Poll::Pending => break,
             }
@@ -135,12 +154,16 @@ impl Answers {
         self.call.received(self.taken.len());
         let useless = self.taken.iter().filter(|item| item.is_useless()).count();
         self.use_tracker.answered(self.taken.len(), useless);
+        let count = self.taken.len();
+        let mut framed = Vec::with_capacity(count * ANSWER_BYTES);
         if !self.engine.has_room() {
             let edge = self.call.counters().edge();
-            edge.calls_refused(CallRefused::Journal, self.taken.len());
-            let refuse = |item: &CheckedItem| item.response(Err(Fault::Busy(CallRefused::Journal)));
-            self.ready
-                .extend(self.taken.drain(..).map(|item| refuse(&item)));
+            edge.calls_refused(CallRefused::Journal, count);
+            let refused = || Fault::Busy(CallRefused::Journal);
+            for item in self.taken.drain(..) {
+                item.put_answer(&mut framed, |_| Err(refused()));
+            }
+            self.ready = Ready { framed, count };
             return;
         }
         let payments = self.taken.iter().filter_map(CheckedItem::payment);
@@ -150,11 +173,12 @@ impl Answers {
             engine: &self.engine,
             trace: self.trace,
         };
-        let answers = self.taken.iter();
-        let answers = answers.map(|item| item.answer(log, &mut chunk));
-        self.ready.extend(answers);
+        for item in &self.taken {
+            item.put_answer(&mut framed, |into| item.answer(log, &mut chunk, into));
+        }
         let receipt = chunk.receipt();
         self.taken.clear();
+        self.ready = Ready { framed, count };
         match self.engine.kept(receipt) {
             Some(kept) => self.note_kept(kept),
             None => {
@@ -165,49 +189,61 @@ impl Answers {
         }
     }
 
-    /// All answers were given. Returns the error that the stream ends with, if any.
-    fn ended(&mut self) -> Option<Status> {
-        let broken_off = self.broken_off.take();
-        match &broken_off {
-            Some(status) => self.call.fail(status.code().into()),
-            None => self.call.succeed(),
-        }
-        broken_off
+    /// All answers were given: what the stream ends with.
+    fn trailers(&mut self) -> Result<HeaderMap, Status> {
+        let Some(broken_off) = self.broken_off.take() else {
+            self.call.succeed();
+            return Ok(unary::trailers());
+        };
+        self.call.fail(broken_off.code().into());
+        let mut trailers = HeaderMap::new();
+        broken_off.add_header(&mut trailers)?;
+        Ok(trailers)
     }
 
     /// Says in the answers whether a restart may forget them.
     fn note_kept(&mut self, kept: Kept) {
-        for response in &mut self.ready {
+        let note = |response: &mut StreamPaymentsResponse| {
             if let Some(Answer::Assessment(assessment)) = &mut response.answer {
-                response::note_kept(assessment, kept);
+                assessment.degraded = true;
             }
+        };
+        if kept == Kept::No {
+            self.ready.framed = response::noted(&self.ready.framed, note);
         }
     }
 }
 
 /// The next item, if the task has budget left.
-fn poll_in_turn<T>(
-    items: &mut Streaming<T>,
+fn poll_in_turn<'a>(
+    items: &'a mut Messages,
     cx: &mut Context<'_>,
-) -> Poll<Option<Result<T, Status>>> {
+) -> Poll<Result<Option<&'a [u8]>, Status>> {
     let turn = ready!(poll_proceed(cx));
-    let item = ready!(Pin::new(items).poll_next(cx));
+    let item = ready!(items.poll_next(cx));
     turn.made_progress();
     Poll::Ready(item)
 }
 
-impl Stream for Answers {
-    type Item = Result<StreamPaymentsResponse, Status>;
+impl HttpBody for Answers {
+    type Data = Bytes;
+    type Error = Status;
 
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        if self.has_ended {
+            return Poll::Ready(None);
+        }
         if let Some(deadline) = &mut self.deadline
             && deadline.poll(cx).is_ready()
         {
             self.deadline = None;
-            self.ready.clear();
+            self.ready = Ready::default();
             self.committing = None;
             self.break_off(Fault::DeadlineExceeded.into());
-        } else if self.ready.is_empty() {
+        } else if self.ready.count == 0 {
             let before = self.use_tracker.before();
             let taken = self.take_in(cx);
             self.use_tracker.take(before);
@@ -219,43 +255,44 @@ impl Stream for Answers {
             self.committing = None;
             self.note_kept(kept);
         }
-        match self.ready.pop_front() {
-            Some(answer) => {
-                self.call.sent(1);
-                Poll::Ready(Some(Ok(answer)))
-            }
-            None => Poll::Ready(self.ended().map(Err)),
-        }
+        let Ready { framed, count } = mem::take(&mut self.ready);
+        Poll::Ready(Some(if count > 0 {
+            self.call.sent(count);
+            Ok(Frame::data(framed.into()))
+        } else {
+            self.has_ended = true;
+            self.trailers().map(Frame::trailers)
+        }))
     }
-}
 
-impl Decoded for CheckedItem {
-    fn decoded(message: &[u8]) -> Result<Self, Status> {
-        let StreamPaymentsRequest { sequence, item } = codec::read(message)?;
-        let call = match item {
-            Some(Item::Score(item)) => {
-                request::score(&item).map(|(payment, token)| Call::Score(payment, token))
-            }
-            Some(Item::Outcome(item)) => {
-                request::outcome_report(Decoded::decoded(&item)?).map(Call::Report)
-            }
-            None => Err(InvalidRequest::field("item", "must be set")),
-        };
-        Ok(Self {
-            sequence,
-            call: call.map_err(Fault::Invalid),
-        })
+    fn is_end_stream(&self) -> bool {
+        self.has_ended
     }
 }
 
 impl CheckedItem {
-    /// The same item, refused if it is about another account than the one that the stream was routed by.
-    fn routed_by(self, routed_by: &RoutedBy) -> Self {
-        let call = self.call.and_then(|call| {
-            routed_by.check(call.account_id())?;
-            Ok(call)
-        });
-        Self { call, ..self }
+    /// Reads an item. It is refused if it is about another account than the one that the stream was routed by.
+    fn read(message: &[u8], routed_by: &RoutedBy) -> Result<Self, Status> {
+        let StreamPaymentsRequest { sequence, item } = &codec::read(message)?;
+        let call = match item {
+            Some(Item::Score(item)) => {
+                request::score(item).map(|(payment, token)| Call::Score(payment, token))
+            }
+            Some(Item::Outcome(item)) => {
+                request::outcome_report(Decoded::decoded(item)?).map(Call::Report)
+            }
+            None => Err(InvalidRequest::field("item", "must be set")),
+        };
+        let mut item = Self {
+            sequence: *sequence,
+            call: call.map_err(Fault::Invalid),
+        };
+        if let Ok(call) = &item.call
+            && let Err(misrouted) = routed_by.check(call.account_id())
+        {
+            item.call = Err(misrouted);
+        }
+        Ok(item)
     }
 
     /// Whether it is refused for what it is.
@@ -270,16 +307,38 @@ impl CheckedItem {
         }
     }
 
-    fn answer<'a>(&'a self, log: DecisionLog<'_>, chunk: &mut Chunk<'a>) -> StreamPaymentsResponse {
-        let call = self.call.as_ref().map_err(Fault::clone);
-        self.response(call.and_then(|call| call.answer(log, chunk)))
+    /// Writes the answer, or why there is none.
+    fn put_answer(
+        &self,
+        framed: &mut Vec<u8>,
+        put: impl FnOnce(&mut Vec<u8>) -> Result<(), Fault>,
+    ) {
+        put_framed(framed, |into| {
+            put_number(1, self.sequence, into);
+            if let Err(fault) = put(into) {
+                put_known(4, &tonic_types::Status::from(fault), into);
+            }
+        });
     }
 
-    fn response(&self, answer: Result<Answer, Fault>) -> StreamPaymentsResponse {
-        StreamPaymentsResponse {
-            sequence: self.sequence,
-            answer: Some(answer.unwrap_or_else(|fault| Answer::Error(fault.into()))),
+    fn answer<'a>(
+        &'a self,
+        log: DecisionLog<'_>,
+        chunk: &mut Chunk<'a>,
+        into: &mut Vec<u8>,
+    ) -> Result<(), Fault> {
+        match self.call.as_ref().map_err(Fault::clone)? {
+            Call::Score(payment, token) => {
+                let scored = chunk.score(payment, token.as_deref())?;
+                log.log(payment, &scored);
+                put_message(2, into, |into| response::put_scored(payment, &scored, into));
+            }
+            Call::Report(report) => {
+                let accepted = response::outcome_accepted(chunk.report_outcome(report)?);
+                put_known(3, &accepted, into);
+            }
         }
+        Ok(())
     }
 }
 
@@ -289,18 +348,5 @@ impl Call {
             Self::Score(payment, _) => &payment.account_id,
             Self::Report(report) => &report.account_id,
         }
-    }
-
-    fn answer<'a>(&'a self, log: DecisionLog<'_>, chunk: &mut Chunk<'a>) -> Result<Answer, Fault> {
-        Ok(match self {
-            Self::Score(payment, token) => {
-                let scored = chunk.score(payment, token.as_deref())?;
-                log.log(payment, &scored);
-                Answer::Assessment(response::scored(payment, &scored))
-            }
-            Self::Report(report) => {
-                Answer::OutcomeAccepted(response::outcome_accepted(chunk.report_outcome(report)?))
-            }
-        })
     }
 }

@@ -1,4 +1,4 @@
-//! A fast path for unary calls that score: from the bytes of the request to those of the answer.
+//! A fast path for calls that score: from the bytes of the request to those of the answer.
 //!
 //! tonic has layers in between for streamed and compressed messages, which cost such a call as much as scoring
 //! does. Calls that are not of the ordinary kind, and all other methods, go through tonic.
@@ -12,8 +12,7 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as HttpBody, Bytes, Frame};
 use hyper::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Request, Response};
-use prost::Message;
-use prost::bytes::{BufMut as _, BytesMut};
+use prost::bytes::BytesMut;
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::{BoxFuture, Service as TowerService, StdError};
@@ -21,14 +20,15 @@ use tonic::metadata::GRPC_CONTENT_TYPE;
 use tonic::server::NamedService;
 
 use super::Service;
-use super::batch::UselessItems;
 use super::score::Asked;
+use super::stream::Messages;
 use crate::grpc::calls::deadline::Arrival;
 use crate::grpc::codec::{self, HEAD_BYTES, length};
 use crate::grpc::convert::request;
 use crate::grpc::pb::served::risk_service_server::{RiskServiceServer, SERVICE_NAME};
 
 const SCORE: &str = "/doublecheck.v1.RiskService/ScorePayment";
+const STREAM: &str = "/doublecheck.v1.RiskService/StreamPayments";
 const SCORE_BATCH: &str = "/doublecheck.v1.RiskService/BatchScorePayments";
 
 /// The header that says how messages are compressed.
@@ -51,6 +51,7 @@ pub struct RiskServer {
 enum FastMethod {
     Score,
     ScoreBatch,
+    Stream,
 }
 
 impl FastMethod {
@@ -59,6 +60,7 @@ impl FastMethod {
         let method = match request.uri().path() {
             SCORE => Self::Score,
             SCORE_BATCH => Self::ScoreBatch,
+            STREAM => Self::Stream,
             _ => return None,
         };
         let encoding = request.headers().get(ENCODING);
@@ -130,23 +132,27 @@ async fn answer<B>(
     request: Request<B>,
 ) -> Result<Response<Body>, Status>
 where
-    B: HttpBody<Data = Bytes> + Unpin,
+    B: HttpBody<Data = Bytes> + Send + Unpin + 'static,
     B::Error: Into<StdError>,
 {
     let (parts, body) = request.into_parts();
-    let framed = framed(body, bytes_max).await?;
-    let message = message_of(&framed);
     let arrival = Arrival::of(&parts.extensions);
     match method {
+        FastMethod::Stream => {
+            let items = Messages::new(Body::new(body), bytes_max);
+            Ok(response(Body::new(service.stream(&parts, items)?)))
+        }
         FastMethod::Score => {
-            let asked = asked(message)?;
-            encoded(&service.score(&parts.headers, arrival, asked).await?)
+            let asked = asked(message_of(&framed(body, bytes_max).await?))?;
+            let answer = service.score(&parts.headers, arrival, asked).await?;
+            Ok(whole_response(answer))
         }
         FastMethod::ScoreBatch => {
-            let asked = codec::read(message)?;
-            let answer = service.score_batch(&parts.headers, arrival, asked).await?;
-            let mut response = encoded(&answer)?;
-            if let Some(useless) = UselessItems::of(&answer.results) {
+            let framed = framed(body, bytes_max).await?;
+            let asked = codec::read(message_of(&framed))?;
+            let (answer, useless) = service.score_batch(&parts.headers, arrival, asked).await?;
+            let mut response = whole_response(answer);
+            if let Some(useless) = useless {
                 response.extensions_mut().insert(useless);
             }
             Ok(response)
@@ -191,7 +197,8 @@ fn whole(framed: Bytes) -> Result<Bytes, Status> {
     }
 }
 
-fn message_of(framed: &[u8]) -> &[u8] {
+/// What is behind the length prefix.
+pub(in crate::grpc) fn message_of(framed: &[u8]) -> &[u8] {
     framed.get(HEAD_BYTES..).unwrap_or_default()
 }
 
@@ -229,17 +236,6 @@ fn check(framed: &[u8], bytes_max: usize) -> Result<(), Status> {
     Ok(())
 }
 
-/// A message with its length prefix.
-pub(in crate::grpc) fn framed_message(message: &impl Message) -> Result<Bytes, Status> {
-    let length = message.encoded_len();
-    let mut bytes = Vec::with_capacity(HEAD_BYTES.saturating_add(length));
-    let length = u32::try_from(length).map_err(|error| Status::internal(error.to_string()))?;
-    bytes.put_u8(0);
-    bytes.put_u32(length);
-    message.encode_raw(&mut bytes);
-    Ok(bytes.into())
-}
-
 /// The head of an answer with this body.
 pub(in crate::grpc) fn response<T>(body: T) -> Response<T> {
     let mut response = Response::new(body);
@@ -256,11 +252,12 @@ pub(in crate::grpc) fn trailers() -> HeaderMap {
     trailers
 }
 
-pub(in crate::grpc) fn encoded(message: &impl Message) -> Result<Response<Body>, Status> {
-    Ok(response(Body::new(Whole {
-        message: Some(framed_message(message)?),
+/// The answer of a call that succeeded: this message, which is framed.
+pub(in crate::grpc) fn whole_response(message: Bytes) -> Response<Body> {
+    response(Body::new(Whole {
+        message: Some(message),
         has_ended: false,
-    })))
+    }))
 }
 
 /// The body of an answer: one message, and the trailers of success.
@@ -295,6 +292,7 @@ impl HttpBody for Whole {
 #[cfg(test)]
 mod tests {
     use http_body_util::StreamBody;
+    use prost::Message;
     use tokio_stream::iter;
     use tonic::Code;
 

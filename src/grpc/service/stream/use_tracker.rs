@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use tonic::{Request, Status};
+use tonic::Status;
+use tonic::codegen::http::Extensions;
 
 use crate::grpc::connections::Activity;
 use crate::grpc::status::is_unread;
@@ -31,8 +32,8 @@ pub(super) struct UseTracker {
 }
 
 impl UseTracker {
-    pub(super) fn of<T>(request: &Request<T>) -> Self {
-        let activity = request.extensions().get::<Arc<Activity>>();
+    pub(super) fn of(extensions: &Extensions) -> Self {
+        let activity = extensions.get::<Arc<Activity>>();
         Self {
             activity: activity.cloned().unwrap_or_default(),
             come: Use::Nothing,
