@@ -19,7 +19,7 @@ mod walks;
 #[cfg(test)]
 mod tests;
 
-use hints::Hints;
+use hints::{Bucket, Hints};
 use identity::{Hashing, Identity};
 use map::Map;
 use slab::{Guard, Held, Slab, Slot};
@@ -35,8 +35,8 @@ pub struct Sought<'a, K, V> {
 /// Where the state of a key was last found.
 #[derive(Debug)]
 enum Whereabouts<'a, K, V> {
-    /// Not looked up yet.
-    Unknown,
+    /// Not looked up yet, but this is where hints of it are.
+    Unknown(&'a Bucket),
     /// No hint: most likely the key is new.
     Nowhere,
     /// In this slot, unless it was reused for another key since.
@@ -47,7 +47,7 @@ impl<'a, K, V> Whereabouts<'a, K, V> {
     const fn slot(&self) -> Option<&'a Slot<K, V>> {
         match self {
             Self::In(slot) => Some(slot),
-            Self::Unknown | Self::Nowhere => None,
+            Self::Unknown(_) | Self::Nowhere => None,
         }
     }
 }
@@ -99,20 +99,22 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
 
     /// Hashes `key`, and requests the hint that says where its state is. For several keys that are sought
     /// before the first is [found](Self::find), these waits overlap.
-    pub fn seek<'a>(&self, key: &'a K) -> Sought<'a, K, V> {
+    pub fn seek<'a>(&'a self, key: &'a K) -> Sought<'a, K, V> {
         let identity = self.hashing.identity_of(key.borrow());
-        self.hints.fetch(identity.place());
         Sought {
             key,
             identity,
-            slot: Whereabouts::Unknown,
+            slot: Whereabouts::Unknown(self.hints.fetch(identity.place())),
         }
     }
 
     /// Looks up where the state of the key most likely is, and requests it. For several keys found one right
     /// after the other, the waits overlap.
     pub fn find<'a>(&'a self, sought: &mut Sought<'a, K, V>) {
-        match self.hinted(sought.identity).next() {
+        let Whereabouts::Unknown(hints) = sought.slot else {
+            return;
+        };
+        match self.hinted(hints, sought.identity).next() {
             Some(slot) => {
                 slot.fetch();
                 sought.slot = Whereabouts::In(slot);
@@ -186,7 +188,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         sought: &mut Sought<'a, K, V>,
         read: impl FnOnce(&V) -> T,
     ) -> Option<T> {
-        self.with_existing(sought, |value| read(value))
+        let held = self.hold(sought)?;
+        Some(read(&held.value))
     }
 
     /// Forgets the state of the key if `is_gone` returns `true` for it.
@@ -211,7 +214,7 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     fn hold_hinted<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let held = match sought.slot {
             Whereabouts::In(slot) => slot.lock_if_of(sought.identity),
-            Whereabouts::Unknown => None,
+            Whereabouts::Unknown(_) => None,
             // If the key was created since, the map has it.
             Whereabouts::Nowhere => return None,
         };
@@ -222,7 +225,8 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
     #[inline(never)]
     fn follow_hints<'a>(&'a self, sought: &mut Sought<'a, K, V>) -> Option<Guard<'a, K, V>> {
         let identity = sought.identity;
-        self.hinted(identity).find_map(|slot| {
+        let hints = self.hints.fetch(identity.place());
+        self.hinted(hints, identity).find_map(|slot| {
             let held = slot.lock_if_of(identity)?;
             sought.slot = Whereabouts::In(slot);
             Some(held)
@@ -285,9 +289,13 @@ impl<K: Borrow<str> + Clone + Footprint, V: Default + Footprint> Store<K, V> {
         slot.is_some_and(|slot| slot.is_marked_as(identity))
     }
 
-    /// The slots in which the state of the key most likely is.
-    fn hinted(&self, identity: Identity) -> impl Iterator<Item = &Slot<K, V>> {
-        let slots = self.hints.slots(identity.place());
+    /// The slots in which the state of the key most likely is, as these hints say.
+    fn hinted<'a>(
+        &'a self,
+        hints: &'a Bucket,
+        identity: Identity,
+    ) -> impl Iterator<Item = &'a Slot<K, V>> {
+        let slots = Hints::slots(hints, identity.place());
         slots.filter_map(|slot| self.slab.at(slot))
     }
 

@@ -30,7 +30,8 @@ const KEYS_A_PAGE: usize = PAGE * BUCKET / 3;
 /// Each part of the directory lists as many pages as all before it: room for tens of billions of keys.
 const PARTS: usize = 24;
 
-type Bucket = [AtomicU64; BUCKET];
+/// Hints of some hashes. Where its page is split, half of them go to another bucket.
+pub(super) type Bucket = [AtomicU64; BUCKET];
 static EMPTY: Bucket = [const { AtomicU64::new(0) }; BUCKET];
 
 type Page = Box<[Bucket; PAGE]>;
@@ -56,26 +57,24 @@ impl Hints {
         hints
     }
 
-    /// Requests the bucket for this hash from memory, without waiting.
+    /// The bucket for hints of this hash, requested from memory without waiting.
     #[inline]
-    pub(super) fn fetch(&self, hash: u64) {
-        if let Some((page, bucket)) = self.place(hash) {
-            prefetch_one(page.as_slice(), bucket);
-        }
+    pub(super) fn fetch(&self, hash: u64) -> &Bucket {
+        let bucket = self.place(hash).unwrap_or(&EMPTY);
+        prefetch_one(bucket, 0);
+        bucket
     }
 
     /// The slots in which the state of a key with this hash may be, most likely first.
     #[inline]
-    pub(super) fn slots(&self, hash: u64) -> impl Iterator<Item = u32> {
-        let bucket = self.place(hash).and_then(|(page, bucket)| page.get(bucket));
-        let hints = bucket.unwrap_or(&EMPTY).iter();
+    pub(super) fn slots(bucket: &Bucket, hash: u64) -> impl Iterator<Item = u32> {
+        let hints = bucket.iter();
         hints.filter_map(move |hint| slot_of(hint.load(Ordering::Relaxed), hash))
     }
 
     /// Records that the state of a key with this hash is in `slot`.
     pub(super) fn put(&self, hash: u64, slot: u32) {
-        let place = self.place(hash);
-        let Some(bucket) = place.and_then(|(page, bucket)| page.get(bucket)) else {
+        let Some(bucket) = self.place(hash) else {
             return;
         };
         let hint = hint_of(hash, slot);
@@ -148,9 +147,9 @@ impl Hints {
         }
     }
 
-    /// The page and the bucket for hints of this hash.
+    /// The bucket for hints of this hash.
     #[inline]
-    fn place(&self, hash: u64) -> Option<(&Page, usize)> {
+    fn place(&self, hash: u64) -> Option<&Bucket> {
         let pages = self.pages.load(Ordering::Acquire);
         let numbered = pages.next_power_of_two() - 1;
         let low = usize::try_from(hash & u64::from(u32::MAX)).unwrap_or(0);
@@ -160,7 +159,7 @@ impl Hints {
         } else {
             number & numbered >> 1
         };
-        Some((self.page(number)?, low % PAGE))
+        self.page(number)?.get(low % PAGE)
     }
 
     #[inline]
@@ -204,7 +203,7 @@ mod tests {
     }
 
     fn is_found(hints: &Hints, nth: u32) -> bool {
-        hints.slots(hash(nth)).any(|slot| slot == nth)
+        Hints::slots(hints.fetch(hash(nth)), hash(nth)).any(|slot| slot == nth)
     }
 
     #[test]
@@ -222,8 +221,8 @@ mod tests {
                 assert!((22.0..30.0).contains(&bytes), "{bytes} for each of {nth}");
             }
         }
-        let strangers = (100_000..200_000).map(|nth| hints.slots(hash(nth)).count());
-        assert!(strangers.sum::<usize>() < 100);
+        let found = |nth| Hints::slots(hints.fetch(hash(nth)), hash(nth)).count();
+        assert!((100_000..200_000).map(found).sum::<usize>() < 100);
     }
 
     #[test]
