@@ -31,7 +31,7 @@ use crate::scoring::confirmation::{PresentedToken, TokenFault};
 use crate::scoring::memory::{DeviceFacts, DeviceMemory, PayeeFacts, PayeeMemory, Surroundings};
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{AccountId, DeviceId, PayeeId, Payment, PaymentId};
-use crate::scoring::policy::Policies;
+use crate::scoring::policy::{Policies, Policy};
 use crate::scoring::time::{Span, Timestamp};
 use crate::store::Store;
 use crate::telemetry::{
@@ -172,14 +172,19 @@ impl Engine {
         };
         let decide = |policies: &Policies, account: &mut Account, surroundings: &Surroundings| {
             let mint = |expire_time| self.token_key.mint(payment, expire_time);
-            let scored = account.score(policies, payment, presented, surroundings, mint, now)?;
-            match &scored.assessment.confirmation {
+            let scored = account.score(policies, payment, presented, surroundings, mint, now);
+            if let Ok(Scored {
+                replayed: true,
+                assessment,
+                ..
+            }) = &scored
+                && let Some(asked) = assessment.confirmation
+                && !self.token_key.has_signed(asked.token)
+            {
                 // Its token was signed with a key that is lost.
-                Some(asked) if scored.replayed && !self.token_key.has_signed(asked.token) => {
-                    account.ask_again(policies, payment, surroundings, mint, now)
-                }
-                Some(_) | None => Ok(scored),
+                return account.ask_again(policies, payment, surroundings, mint, now);
             }
+            scored
         };
         self.step(keys, presented, now, decide)
     }
@@ -193,26 +198,30 @@ impl Engine {
         decide: impl FnOnce(&Policies, &mut Account, &Surroundings) -> Result<Scored, Refusal>,
     ) -> Result<(Scored, Receipt), Refusal> {
         let payment = keys.payment;
-        let surroundings = self.surroundings(&mut keys, now);
+        let policies = self.in_force.now();
+        let surroundings = self.surroundings(&mut keys, policies.primary(), now);
         let Keys {
             account,
             payee,
             device,
             ..
         } = &mut keys;
-        let (scored, receipt) = self.accounts.with(account, |account| {
-            let policies = self.in_force.now();
-            let scored = decide(&policies, &mut account.state, &surroundings)?;
-            if !scored.replayed {
+        let mut applied = 0;
+        let scored = self.accounts.with(account, |account| {
+            let scored = decide(&policies, &mut account.state, &surroundings);
+            if let Ok(scored) = &scored
+                && !scored.replayed
+            {
                 let number = policies.primary_number();
                 let append =
-                    || self.append_scored(payment, presented, &surroundings, number, &scored);
+                    || self.append_scored(payment, presented, &surroundings, number, scored);
                 let policy = policies.primary();
                 account.applied =
-                    self.teach_memories(policy, payment, &scored, payee, device, append);
+                    self.teach_memories(policy, payment, scored, payee, device, append);
             }
             // A replayed answer waits for the same as the first one.
-            Ok((scored, Receipt(account.applied)))
+            applied = account.applied;
+            scored
         })?;
         self.count_cost(scored.bounds);
         if !scored.replayed {
@@ -227,7 +236,7 @@ impl Engine {
         } else {
             self.scores.add_retry();
         }
-        Ok((scored, receipt))
+        Ok((scored, Receipt(applied)))
     }
 
     /// Records what became of a payment. The same report again changes nothing.
@@ -357,10 +366,15 @@ impl Engine {
         self.scores.add_expired(cost.questions_expired);
     }
 
-    fn surroundings<'a>(&'a self, keys: &mut Keys<'a>, now: Timestamp) -> Surroundings {
-        let payee: Option<PayeeFacts> = self.payees.read(&mut keys.payee, |payee| {
-            payee.state.facts(self.in_force.now().primary(), now)
-        });
+    fn surroundings<'a>(
+        &'a self,
+        keys: &mut Keys<'a>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Surroundings {
+        let payee: Option<PayeeFacts> = self
+            .payees
+            .read(&mut keys.payee, |payee| payee.state.facts(policy, now));
         let device: Option<DeviceFacts> = keys
             .device
             .as_mut()

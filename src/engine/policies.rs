@@ -1,7 +1,7 @@
 //! The policies in force, and how they are replaced while calls go on.
 //!
-//! A payment is decided under the policies in force when its account's turn comes, and its record names them by
-//! number: a payment that was under way during a change may stand behind the change in the journal. Everything
+//! A payment is decided under the policies in force when its step begins, and its record names them by number: a
+//! payment that was under way during a change may stand behind the change in the journal. Everything
 //! else depends only on settings that cannot be changed without a restart.
 
 use std::fmt;
@@ -71,7 +71,7 @@ impl Engine {
         self.in_force.now.load_full()
     }
 
-    /// Brings other policies into force while calls go on: payments whose turn comes from now on are decided
+    /// Brings other policies into force while calls go on: payments whose step begins from now on are decided
     /// under them, also when recovery redoes them.
     ///
     /// # Errors
