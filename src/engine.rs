@@ -151,13 +151,13 @@ impl Engine {
         payment: &Payment,
         token: Option<&str>,
     ) -> Result<(Scored, Receipt), Refusal> {
-        let keys = self.find_and_fetch(payment);
-        self.score_at(keys, token, self.clock.now())
+        let mut keys = self.find_and_fetch(payment);
+        self.score_at(&mut keys, token, self.clock.now())
     }
 
     fn score_at<'a>(
         &'a self,
-        keys: Keys<'a>,
+        keys: &mut Keys<'a>,
         token: Option<&str>,
         now: Timestamp,
     ) -> Result<(Scored, Receipt), Refusal> {
@@ -192,20 +192,20 @@ impl Engine {
     /// The step on a payment's account, payee and device. `decide` does what belongs to the account.
     fn step<'a>(
         &'a self,
-        mut keys: Keys<'a>,
+        keys: &mut Keys<'a>,
         presented: Option<PresentedToken>,
         now: Timestamp,
         decide: impl FnOnce(&Policies, &mut Account, &Surroundings) -> Result<Scored, Refusal>,
     ) -> Result<(Scored, Receipt), Refusal> {
         let payment = keys.payment;
         let policies = self.in_force.now();
-        let surroundings = self.surroundings(&mut keys, policies.primary(), now);
+        let surroundings = self.surroundings(keys, policies.primary(), now);
         let Keys {
             account,
             payee,
             device,
             ..
-        } = &mut keys;
+        } = keys;
         let mut applied = 0;
         let scored = self.accounts.with(account, |account| {
             let scored = decide(&policies, &mut account.state, &surroundings);

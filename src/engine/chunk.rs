@@ -1,8 +1,6 @@
 //! Calls that arrive together are done together, so that their waits for memory overlap.
 
-use std::iter::Peekable;
 use std::ptr;
-use std::vec::IntoIter;
 
 use super::keys::Keys;
 use super::{Engine, OutcomeReport, Receipt, Remembered, UnknownPayment};
@@ -20,8 +18,9 @@ pub const CHUNK_CALLS_MAX: usize = 64;
 #[derive(Debug)]
 pub struct Chunk<'a> {
     engine: &'a Engine,
-    /// The keys of the payments that are still to be scored.
-    keys: Peekable<IntoIter<Keys<'a>>>,
+    /// The keys of its payments, and which of them is the next to be scored.
+    keys: Vec<Keys<'a>>,
+    next: usize,
     now: Timestamp,
     receipt: Receipt,
 }
@@ -37,7 +36,8 @@ impl Engine {
         keys.iter().for_each(Keys::fetch_heap);
         Chunk {
             engine: self,
-            keys: keys.into_iter().peekable(),
+            keys,
+            next: 0,
             now: self.clock.now(),
             receipt: Receipt::default(),
         }
@@ -63,8 +63,13 @@ impl<'a> Chunk<'a> {
         payment: &'a Payment,
         token: Option<&str>,
     ) -> Result<(Scored, Receipt), Refusal> {
-        let its_turn = self.keys.next_if(|keys| ptr::eq(keys.payment, payment));
-        let keys = its_turn.unwrap_or_else(|| self.engine.seek(payment));
+        let next = self.keys.get_mut(self.next);
+        let its_turn = next.filter(|keys| ptr::eq(keys.payment, payment));
+        self.next += usize::from(its_turn.is_some());
+        let keys = match its_turn {
+            Some(keys) => keys,
+            None => &mut self.engine.seek(payment),
+        };
         let (scored, receipt) = self.engine.score_at(keys, token, self.now)?;
         self.receipt = self.receipt.max(receipt);
         Ok((scored, receipt))

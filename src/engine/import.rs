@@ -21,9 +21,9 @@ impl Engine {
     /// # Errors
     /// [`Refusal`] when the payment contradicts an earlier one; nothing is remembered then.
     pub fn import(&self, payment: &Payment) -> Result<Scored, Refusal> {
-        let keys = self.find_and_fetch(payment);
+        let mut keys = self.find_and_fetch(payment);
         let now = self.clock.now();
-        let (scored, _) = self.step(keys, None, now, |policies, account, surroundings| {
+        let (scored, _) = self.step(&mut keys, None, now, |policies, account, surroundings| {
             account.import(policies, payment, surroundings, now)
         })?;
         Ok(scored)
