@@ -234,7 +234,7 @@ impl Window {
 
     /// Records whether the profile has learnt from a record.
     pub fn set_learnt(&mut self, nth: usize, learnt: bool) {
-        self.records.change(nth, |entry| entry.learnt = learnt);
+        self.records.set_learnt(nth, learnt);
     }
 
     /// Forgets what is older than the retention, and slides every window up to `now`.

@@ -164,6 +164,13 @@ impl Entry {
         [*d0, *d1, *d2, *d3] = begin.to_le_bytes();
     }
 
+    /// Notes whether the profile has learnt from it: a single bit, and the most frequent change.
+    pub(super) const fn set_learnt(packed: &mut Packed, learnt: bool) {
+        let [_, sum, ..] = packed;
+        let others = u64::from_le_bytes(*sum) & !LEARNT;
+        *sum = (others | if learnt { LEARNT } else { 0 }).to_le_bytes();
+    }
+
     #[inline]
     pub(super) fn standing_of(packed: &Packed) -> Standing {
         let [_, sum, [.., reported], _] = packed;
@@ -320,6 +327,10 @@ mod tests {
             prop_assert_eq!(Entry::unpack(&packed), entry);
             prop_assert_eq!(Entry::standing_of(&packed), entry.standing());
             prop_assert_eq!(Entry::tags_of(&packed), entry.tags);
+            let mut packed = packed;
+            Entry::set_learnt(&mut packed, !entry.learnt);
+            let learnt = !entry.learnt;
+            prop_assert_eq!(Entry::unpack(&packed), Entry { learnt, ..entry });
         }
     }
 }

@@ -140,6 +140,13 @@ impl Records {
         Some((before, after))
     }
 
+    /// Notes whether the profile has learnt from an entry.
+    pub(super) fn set_learnt(&mut self, nth: usize, learnt: bool) {
+        if let Some(place) = self.places_mut().get_mut(nth) {
+            Entry::set_learnt(place, learnt);
+        }
+    }
+
     /// Removes an entry, and its detail. If the detail stayed, each payment that is decided anew would leave one
     /// more.
     pub(super) fn remove(&mut self, nth: usize) -> Option<Entry> {
