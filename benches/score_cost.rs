@@ -102,9 +102,10 @@ fn score_cost(c: &mut Criterion) {
         let next = payment(5_003);
         let around = Surroundings::default();
         let next_seen = Submission::of(&next);
+        let known_payee = account.profile().payee_of(&next_seen);
         let asked = Asked {
             submission: &next_seen,
-            known_payee: account.profile().payee_of(&next_seen),
+            known_payee: known_payee.as_ref(),
             confirmed: false,
         };
         let judged = || assess(policies.primary(), &account, asked, &around, now);

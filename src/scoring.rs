@@ -63,7 +63,7 @@ pub struct Asked<'a> {
     /// The payment, with its ids as records have them.
     pub submission: &'a Submission<'a>,
     /// What its account knows of its payee.
-    pub known_payee: Option<KnownPayee<'a>>,
+    pub known_payee: Option<&'a KnownPayee<'a>>,
     /// Whether the payer was asked about it and said yes.
     pub confirmed: bool,
 }

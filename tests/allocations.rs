@@ -79,9 +79,10 @@ fn deciding_about_an_allowed_payment_allocates_no_more_than_its_list_of_reasons(
             let payment = payment(nth);
             account.advance(policies.primary(), now);
             let submission = Submission::of(&payment);
+            let known_payee = account.profile().payee_of(&submission);
             let asked = Asked {
                 submission: &submission,
-                known_payee: account.profile().payee_of(&submission),
+                known_payee: known_payee.as_ref(),
                 confirmed: false,
             };
             let around = surroundings();

@@ -197,9 +197,11 @@ impl Account {
             self.take_back(policy, number);
         }
 
+        let known_payee = self.profile.payee_of(&submission);
+        let known_payee = known_payee.as_ref();
         let asked = Asked {
             submission: &submission,
-            known_payee: self.profile.payee_of(&submission),
+            known_payee,
             confirmed: confirmed_by.is_some(),
         };
         let assess = |policy| assess(policy, self, asked, surroundings, now);
@@ -214,11 +216,9 @@ impl Account {
             policy_number: policies.primary_number(),
             score_time: now,
             confirmed_by,
-            payee_was_known: asked.known_payee.is_some(),
+            payee_was_known: known_payee.is_some(),
         };
-        let paid_lately = asked
-            .known_payee
-            .is_some_and(|known| known.was_paid_lately(payment.money));
+        let paid_lately = known_payee.is_some_and(|known| known.was_paid_lately(payment.money));
         bounds.dropped = self.window.push(&decided, policy.memory.payments_max);
         let above_doublings = match assessment.decision {
             Decision::Allow => {

@@ -36,7 +36,7 @@ pub struct Context<'a> {
     /// The moment of the decision.
     pub now: Timestamp,
     /// What the account's profile knows of the payee; `None` if that is nothing, or the payee is on trial.
-    pub known_payee: Option<KnownPayee<'a>>,
+    pub known_payee: Option<&'a KnownPayee<'a>>,
     /// What was paid to the payee so far, if it is on trial: only little and within the last day, or only from a
     /// strange device, or not settled yet. It counts as new then.
     pub tried_payee: Option<TriedPayee>,
@@ -114,9 +114,7 @@ impl<'a> Context<'a> {
     #[must_use]
     pub fn comparable_payee(&self) -> Option<&KnownPayee<'a>> {
         let currency = self.payment.money.currency();
-        self.known_payee
-            .as_ref()
-            .filter(|known| known.currency == currency)
+        self.known_payee.filter(|known| known.currency == currency)
     }
 
     /// The account's last amounts in this currency.

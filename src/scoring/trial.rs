@@ -69,7 +69,7 @@ impl Trial<'_> {
     /// What was tried with the payee that the profile knows as `known`; `None` if the account's past vouches for it.
     pub(super) fn tried(
         self,
-        known: KnownPayee<'_>,
+        known: &KnownPayee<'_>,
         device: Option<StrangeDevice>,
     ) -> Option<TriedPayee> {
         let is_alone = device.is_some_and(|device| known.times_paid <= device.paid_the_payee);
@@ -111,7 +111,7 @@ impl Trial<'_> {
 
     /// Whether this sum is far above most of those that the profile knows of the payee: a look at few numbers, which
     /// spares most payments the look at the window.
-    fn is_far_above_usual(self, known: KnownPayee<'_>) -> bool {
+    fn is_far_above_usual(self, known: &KnownPayee<'_>) -> bool {
         let amounts = known.amounts_minor();
         let far_below =
             amounts.filter(|minor| self.is_far_below(*minor, known.currency, self.payee_multiple));
