@@ -270,6 +270,9 @@ impl WindowPace {
     /// A period is over after a pause: nothing but this payment is in the window. A burst so does not make itself
     /// usual while it lasts. Where no pause comes in ten windows' time, being busy is what is usual, and the period
     /// ends too.
+    ///
+    /// Out of line: in the loop over all windows, registers would not suffice.
+    #[inline(never)]
     fn note(&mut self, window: Span, fill: Fill, half_life: Span, now: Timestamp) {
         let Fill {
             attempts,
