@@ -1213,14 +1213,17 @@ fn a_device_that_pays_for_many_accounts_is_noted_and_a_family_is_not() {
     check(&(users(600) + "1h p1 pays 30.00 to M001 device=farm : allow !DEVICE_FAN_OUT"));
 }
 
+/// Forty pupils pay for lunch at a till on this day.
+fn lunch(day: u32, to: &str) -> String {
+    let pupils = (0..40).map(|nth| {
+        format!("{day}d12h u{day}-{nth} pays 4.00 to {to} account=user{nth} device=till\n")
+    });
+    pupils.collect()
+}
+
 #[test]
 fn a_till_that_an_account_pays_from_again_and_again_is_its_own_too() {
-    let lunch = |day: u32| {
-        let pupils = (0..40).map(|nth| {
-            format!("{day}d12h u{day}-{nth} pays 4.00 to M001 account=user{nth} device=till type=merchant kind=purchase\n")
-        });
-        pupils.collect::<String>()
-    };
+    let canteen = "W001 type=wallet kind=purchase";
     let mut stage = Stage::new(&[]);
     for (day, answer) in [
         (0, "confirm"),
@@ -1229,16 +1232,32 @@ fn a_till_that_an_account_pays_from_again_and_again_is_its_own_too() {
         (3, "allow"),
         (4, "allow"),
     ] {
-        stage.play(&lunch(day));
+        stage.play(&lunch(day, canteen));
         stage.play(&format!(
             "
-            {day}d13h     p{day} pays 4.00 to M001 device=till type=merchant kind=purchase : {answer} DEVICE_FAN_OUT
+            {day}d13h     p{day} pays 4.00 to {canteen} device=till : {answer} DEVICE_FAN_OUT
             {day}d13h1s   p{day} succeeded
             "
         ));
     }
     // The same meal twice is asked about, and not blocked.
-    stage.play("4d13h5m q pays 4.00 to M001 device=till type=merchant kind=purchase : confirm DUPLICATE_RECENT");
+    stage.play(&format!(
+        "4d13h5m q pays 4.00 to {canteen} device=till : confirm DUPLICATE_RECENT"
+    ));
+}
+
+#[test]
+fn customers_at_the_till_of_a_merchant_are_not_asked_for_it_and_who_sends_money_from_it_is() {
+    let museum = "M001 type=merchant kind=purchase";
+    let mut stage = Stage::new(&[]);
+    stage.play(&lunch(0, museum));
+    stage.play(&format!(
+        "
+        0d13h  p1 pays 4.00 to {museum} device=till : allow DEVICE_FAN_OUT
+        0d14h  p2 pays 4.00 to W002 type=wallet kind=transfer device=till account=other : confirm DEVICE_FAN_OUT
+        0d15h  p3 pays 4.00 to M001 type=merchant kind=top_up device=till account=third : confirm DEVICE_FAN_OUT
+        "
+    ));
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `DEVICE_FAN_OUT`: one device that pays for many accounts, as those of account farms do.
 //!
 //! Families share a phone, so a few accounts are free. Tills, counters and the tablet of an office are shared by
-//! more: it counts less where this account has paid from the device several times. It is quiet where hundreds of
-//! accounts pay from a device: that is a public place, or an id that stands for no device at all.
+//! more: it counts less where this account has paid from the device several times, and for what is bought at a
+//! merchant, as customers do at its till, once each. It is quiet where hundreds of accounts pay from a device: that is
+//! a public place, or an id that stands for no device at all.
 
 use super::{Context, Measure, Nature, ramp};
 use crate::scoring::assessment::Evidence;
@@ -24,6 +25,9 @@ settings! {
         own_payments: u32 = 3, 1 => 1000, "payments";
         /// What is left of the strength then.
         own_share: f64 = 0.5, 0 => 1, "share";
+        /// What is left of the strength for purchases and bills at merchants, which can be called back: on its own not
+        /// enough to ask. Raising it asks customers at tills, and farms that buy.
+        purchase_share: f64 = 0.5, 0 => 1, "share";
     }
 }
 
@@ -40,9 +44,15 @@ pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Meas
         f64::from(settings.accounts_free),
         f64::from(settings.accounts_full),
     );
+    let is_own_share = if is_own { settings.own_share } else { 1.0 };
+    let nature = context.nature_of_a_stranger();
+    let purchase_share = match nature {
+        Nature::Doubt => settings.purchase_share,
+        Nature::Slip | Nature::Abuse => 1.0,
+    };
     Measure::of(
-        fan_out * if is_own { settings.own_share } else { 1.0 },
-        Nature::Abuse,
+        fan_out * is_own_share * purchase_share,
+        nature,
         Evidence::Device {
             known_devices: devices.len(),
             accounts,
