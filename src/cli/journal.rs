@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::{Ended, Failure};
+use crate::journal::snapshot::is_snapshot;
 use crate::journal::{Reader, Tail, is_kept_in};
 use crate::scoring::time::Timestamp;
 use crate::storage::Directory as _;
@@ -89,7 +90,7 @@ const LOOKS_MAX: usize = 10;
 
 /// The result of a `look` at a journal that may be in use. The service removes files that newer snapshots replace, so
 /// one that was listed may be gone before it is opened, which is no damage. Looks again if the result is not whole
-/// and files were removed meanwhile.
+/// and files were removed meanwhile, or snapshots came, of which some may have gone too.
 fn look_until_whole<T>(
     directory: &Path,
     look: impl Fn() -> Result<T, Failure>,
@@ -102,7 +103,8 @@ fn look_until_whole<T>(
             return found;
         }
         let after = kept_names(directory)?;
-        if before.iter().all(|name| after.contains(name)) {
+        let has_come = |name: &String| is_snapshot(name) && !before.contains(name);
+        if before.iter().all(|name| after.contains(name)) && !after.iter().any(has_come) {
             return found;
         }
     }

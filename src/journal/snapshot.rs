@@ -151,6 +151,12 @@ pub fn snapshots(directory: &dyn Directory) -> Result<Vec<SnapshotFile>, Journal
         .collect())
 }
 
+/// Whether a file of this name is a snapshot.
+#[must_use]
+pub fn is_snapshot(name: &str) -> bool {
+    journal_from_of(name).is_some()
+}
+
 /// Removes all snapshots that are older than the newest `keep` whole ones, at least one: a damaged one stands for
 /// nothing. `is_whole` tells of the one of a name, newest first; where it cannot tell, or where there are fewer,
 /// none is removed. Returns the oldest that counts: from there on the journal is needed.
