@@ -22,7 +22,7 @@ use super::status::Fault;
 use crate::engine::Engine;
 use crate::telemetry::{Call, CallCounters, Method, TraceContext};
 
-pub(super) mod unary;
+pub(super) mod fast_path;
 pub(super) mod score;
 pub(super) mod batch;
 mod stream;
@@ -30,9 +30,9 @@ pub(super) mod routing;
 pub(super) mod decision_log;
 
 use decision_log::DecisionLog;
+pub use fast_path::RiskServer;
 use routing::RoutedBy;
 use stream::{Answers, Messages};
-pub use unary::RiskServer;
 
 /// The service of the wire contract, on top of the engine.
 #[derive(Debug)]
@@ -114,7 +114,7 @@ fn end<T>(mut call: Call<impl AsRef<CallCounters>>, answer: &Result<T, Status>) 
 
 /// The answer, as tonic asks for it.
 fn response_of<M: Message + Default>(framed: &[u8]) -> Result<Response<M>, Status> {
-    let message = M::decode(unary::message_of(framed));
+    let message = M::decode(fast_path::message_of(framed));
     let message = message.map_err(|error| Status::internal(error.to_string()))?;
     Ok(Response::new(message))
 }
@@ -127,7 +127,7 @@ fn arrival<T>(request: &Request<T>) -> Arrival {
 impl RiskService for Service {
     type StreamPaymentsStream = Empty<Result<pb::StreamPaymentsResponse, Status>>;
 
-    // Ordinary calls do not come here but to `unary`.
+    // Ordinary calls do not come here but to `fast_path`.
     async fn score_payment(
         &self,
         request: Request<pb::ScorePaymentRequest>,
@@ -135,7 +135,7 @@ impl RiskService for Service {
         let (metadata, extensions, message) = request.into_parts();
         let arrival = Arrival::of(&extensions);
         let message = message.encode_to_vec();
-        let asked = unary::asked(&message)?;
+        let asked = fast_path::asked(&message)?;
         let answer = self.score(metadata.as_ref(), arrival, asked).await?;
         response_of(&answer)
     }
@@ -157,7 +157,7 @@ impl RiskService for Service {
         &self,
         _: Request<Streaming<pb::StreamPaymentsRequest>>,
     ) -> Result<Response<Self::StreamPaymentsStream>, Status> {
-        Err(Status::unimplemented("streams are answered by `unary`"))
+        Err(Status::unimplemented("streams are answered by `fast_path`"))
     }
 
     async fn report_outcome(

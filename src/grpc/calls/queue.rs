@@ -26,7 +26,7 @@ use super::{PendingCall, QueuedRequest};
 use crate::engine::CHUNK_CALLS_MAX;
 use crate::grpc::router::Serving;
 use crate::grpc::service::score::{Answered, Asked, ScoringChunk};
-use crate::grpc::service::{RiskServer, unary};
+use crate::grpc::service::{RiskServer, fast_path};
 
 /// The queue of one worker. While it holds more calls than are scored in one turn, connections are not read
 /// from: reading calls takes as long as scoring them, and those in the queue would wait until they are refused.
@@ -168,11 +168,11 @@ impl QueuedCall {
     /// Sends the answer.
     fn succeed(&mut self, message: Bytes) {
         self.pending.succeed();
-        let begun = self.respond.send_response(unary::response(()), false);
+        let begun = self.respond.send_response(fast_path::response(()), false);
         // These fail only where the client has given the call up.
         let sent = begun.and_then(|mut stream| {
             stream.send_data(message, false)?;
-            stream.send_trailers(unary::trailers())
+            stream.send_trailers(fast_path::trailers())
         });
         if sent.is_err() {
             self.respond.send_reset(Reason::INTERNAL_ERROR);

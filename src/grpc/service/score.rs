@@ -11,7 +11,7 @@ use tonic::codegen::BoxFuture;
 
 use super::decision_log::trace_of;
 use super::routing::RoutedBy;
-use super::{Service, end, unary};
+use super::{Service, end, fast_path};
 use crate::clock::Deadline;
 use crate::engine::{Chunk, Engine, Kept, Receipt};
 use crate::grpc::admission::InFlight;
@@ -174,7 +174,7 @@ impl Service {
             let answer = committed(&engine, receipt, deadline, answer).await;
             drop(in_flight);
             end(call, &answer);
-            Ok(answer.map_or_else(Status::into_http, unary::whole_response))
+            Ok(answer.map_or_else(Status::into_http, fast_path::whole_response))
         })
     }
 

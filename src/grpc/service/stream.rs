@@ -17,8 +17,8 @@ use tonic::codegen::http::request::Parts;
 use tonic::{Code, Status};
 
 use super::decision_log::{DecisionLog, trace_of};
+use super::fast_path;
 use super::routing::RoutedBy;
-use super::unary;
 use crate::clock::Deadline;
 use crate::engine::{CHUNK_CALLS_MAX, Chunk, Engine, Kept, OutcomeReport};
 use crate::grpc::calls::deadline::DeadlineTimer;
@@ -193,7 +193,7 @@ impl Answers {
     fn trailers(&mut self) -> Result<HeaderMap, Status> {
         let Some(broken_off) = self.broken_off.take() else {
             self.call.succeed();
-            return Ok(unary::trailers());
+            return Ok(fast_path::trailers());
         };
         self.call.fail(broken_off.code().into());
         let mut trailers = HeaderMap::new();
