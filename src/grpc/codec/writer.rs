@@ -4,7 +4,7 @@
 //! Fields that are rare are left to it.
 
 use prost::Message;
-use prost::encoding::WireType;
+use prost::encoding::{WireType, double, encode_key, encode_varint, message};
 
 use super::HEAD_BYTES;
 
@@ -28,11 +28,11 @@ pub(in crate::grpc) fn put_framed(into: &mut Vec<u8>, write: impl FnOnce(&mut Ve
 
 /// Writes a message within another.
 pub(in crate::grpc) fn put_message(
-    field: u8,
+    field: u32,
     into: &mut Vec<u8>,
     write: impl FnOnce(&mut Vec<u8>),
 ) {
-    put_key(field, WireType::LengthDelimited, into);
+    encode_key(field, WireType::LengthDelimited, into);
     let begin = into.len();
     into.push(0);
     write(into);
@@ -41,51 +41,37 @@ pub(in crate::grpc) fn put_message(
         (Ok(length @ ..0x80), Some(prefix)) => *prefix = length,
         _ => {
             let mut prefix = Vec::new();
-            put_varint(length as u64, &mut prefix);
+            encode_varint(length as u64, &mut prefix);
             into.splice(begin..=begin, prefix);
         }
     }
 }
 
 /// The same of a message that prost knows.
-pub(in crate::grpc) fn put_known(field: u8, message: &impl Message, into: &mut Vec<u8>) {
-    prost::encoding::message::encode(field.into(), message, into);
+pub(in crate::grpc) fn put_known(field: u32, known: &impl Message, into: &mut Vec<u8>) {
+    message::encode(field, known, into);
 }
 
 /// Writes a number, a value of an enum or a truth value, unless it is 0.
-pub(in crate::grpc) fn put_number(field: u8, value: u64, into: &mut Vec<u8>) {
+pub(in crate::grpc) fn put_number(field: u32, value: u64, into: &mut Vec<u8>) {
     if value != 0 {
-        put_key(field, WireType::Varint, into);
-        put_varint(value, into);
+        encode_key(field, WireType::Varint, into);
+        encode_varint(value, into);
     }
 }
 
 /// Writes a text, unless it is empty.
-pub(in crate::grpc) fn put_text(field: u8, text: &str, into: &mut Vec<u8>) {
+pub(in crate::grpc) fn put_text(field: u32, text: &str, into: &mut Vec<u8>) {
     if !text.is_empty() {
-        put_key(field, WireType::LengthDelimited, into);
-        put_varint(text.len() as u64, into);
+        encode_key(field, WireType::LengthDelimited, into);
+        encode_varint(text.len() as u64, into);
         into.extend_from_slice(text.as_bytes());
     }
 }
 
 /// Writes a floating-point number, unless it is 0.
-pub(in crate::grpc) fn put_double(field: u8, value: f64, into: &mut Vec<u8>) {
+pub(in crate::grpc) fn put_double(field: u32, value: f64, into: &mut Vec<u8>) {
     if value != 0.0 {
-        put_key(field, WireType::SixtyFourBit, into);
-        into.extend_from_slice(&value.to_le_bytes());
+        double::encode(field, &value, into);
     }
-}
-
-/// No field that is written here has a number above 15.
-fn put_key(field: u8, wire_type: WireType, into: &mut Vec<u8>) {
-    into.push(field << 3 | wire_type as u8);
-}
-
-fn put_varint(mut value: u64, into: &mut Vec<u8>) {
-    while value > 0x7f {
-        into.push((value & 0x7f) as u8 | 0x80);
-        value >>= 7;
-    }
-    into.push((value & 0x7f) as u8);
 }

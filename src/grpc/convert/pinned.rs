@@ -195,11 +195,10 @@ fn answers_are_the_same_to_the_byte() {
                 response::put_scored(&payment, &scored, into);
             });
         });
-        if kept == Kept::No {
-            written = response::noted(&written, |answer: &mut pb::ScorePaymentResponse| {
+        let written =
+            response::with_kept(written, kept, |answer: &mut pb::ScorePaymentResponse| {
                 answer.assessment.as_mut().unwrap().degraded = true;
             });
-        }
         // Without the length prefix, and the key of the field.
         all.extend(&written[HEAD_BYTES + 1..]);
     }

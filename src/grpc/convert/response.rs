@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::page_token;
-use crate::engine::{Listing, Remembered};
+use crate::engine::{Kept, Listing, Remembered};
 use crate::grpc::codec::writer::{
     ANSWER_BYTES, put_double, put_framed, put_known, put_number, put_text,
 };
@@ -48,12 +48,17 @@ fn put_assessment(payment: &Payment, assessment: &Assessment, replayed: bool, in
     }
 }
 
-/// The same framed messages, each with a note that a restart may forget its answers. They are read back for it:
-/// that a journal fails is rare.
-pub(in crate::grpc) fn noted<M: Message + Default>(
-    mut framed: &[u8],
+/// Framed messages that say whether a restart may forget their answers. Where it may, they are read back for a `note`
+/// in each: that a journal fails is rare.
+pub(in crate::grpc) fn with_kept<M: Message + Default>(
+    framed: Vec<u8>,
+    kept: Kept,
     note: impl Fn(&mut M),
 ) -> Vec<u8> {
+    if kept == Kept::Yes {
+        return framed;
+    }
+    let mut framed = &*framed;
     let mut noted = Vec::with_capacity(framed.len());
     while let Some((message, rest)) =
         length(framed).and_then(|bytes| framed.split_at_checked(bytes))

@@ -130,9 +130,6 @@ impl Results {
                 }
             }
         };
-        match kept {
-            Kept::Yes => framed.into(),
-            Kept::No => response::noted(&framed, note).into(),
-        }
+        response::with_kept(framed, kept, note).into()
     }
 }

@@ -63,10 +63,7 @@ impl Answer {
             let assessment = answer.assessment.iter_mut();
             assessment.for_each(|assessment| assessment.degraded = true);
         };
-        match kept {
-            Kept::Yes => self.0.into(),
-            Kept::No => response::noted(&self.0, note).into(),
-        }
+        response::with_kept(self.0, kept, note).into()
     }
 }
 

@@ -208,9 +208,8 @@ impl Answers {
                 assessment.degraded = true;
             }
         };
-        if kept == Kept::No {
-            self.ready.framed = response::noted(&self.ready.framed, note);
-        }
+        let framed = mem::take(&mut self.ready.framed);
+        self.ready.framed = response::with_kept(framed, kept, note);
     }
 }
 

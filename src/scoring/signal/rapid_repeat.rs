@@ -226,11 +226,12 @@ fn above_confirm_limit(
         return None;
     }
     let usual = context.account.profile().pace().usual_count(nth);
-    let mut limit = raised(confirm_above, usual * settings.usual_multiple);
-    if count > limit {
-        let meant = context.meant_count(Signal::RapidRepeat, nth.span());
-        limit = raised(limit, f64::from(meant) * settings.meant_multiple);
+    let limit = raised(confirm_above, usual * settings.usual_multiple);
+    if count <= limit {
+        return None;
     }
+    let meant = context.meant_count(Signal::RapidRepeat, nth.span());
+    let limit = raised(limit, f64::from(meant) * settings.meant_multiple);
     if count <= limit {
         return None;
     }

@@ -132,10 +132,6 @@ fn burst(
         strength = strength.min(settings.large_strength);
     }
     let (count, sum_minor) = run.count_and_sum_minor(counted);
-    let meant = context.meant_count(Signal::SmallPaymentBurst, span);
-    if f64::from(count) <= f64::from(meant) * settings.meant_multiple {
-        return None;
-    }
     let mut measure = Measure::of(
         strength.min(STRENGTH_MAX),
         Nature::Abuse,
@@ -148,7 +144,9 @@ fn burst(
         },
     )?;
     measure.retry_after = Some(span);
-    Some(measure)
+    // Looked up last: it goes over the day's payments.
+    let meant = context.meant_count(Signal::SmallPaymentBurst, span);
+    (f64::from(count) > f64::from(meant) * settings.meant_multiple).then_some(measure)
 }
 
 /// Whether so many payments in such a time are nothing special for the account: it makes as many every day, or made as
