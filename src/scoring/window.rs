@@ -112,7 +112,7 @@ impl Window {
             .newest(FETCHED, FETCHED * 64)
             .into_iter()
             .for_each(prefetch);
-        prefetch(self.tags.as_slice());
+        prefetch(self.tags.payment_ids());
     }
 
     /// Whether payments of the last 24 h were forgotten early.
@@ -141,9 +141,10 @@ impl Window {
         // No record has the tag 0.
         let tag = order_id.map_or(0, |id| id.tag);
         let places = if tag == 0 { 0..0 } else { 0..self.len() };
+        let apart = self.tags.order_ids();
         places
             .rev()
-            .filter(move |nth| self.tags_at(*nth).is_some_and(|tags| tags.order_id == tag))
+            .filter(move |nth| apart.get(*nth).is_none_or(|apart| *apart == tag))
             .filter_map(|nth| self.at(nth))
             .filter(move |record| order_id.is_some_and(|order_id| record.pays_order(order_id)))
     }
@@ -161,32 +162,22 @@ impl Window {
     }
 
     fn find_tagged(&self, payment_id: &Tagged<'_>) -> Option<usize> {
-        let tag = payment_id.tag;
-        let tags = self.tags.as_slice();
         // Most are not found: a first pass without branches shows that.
-        let is_there = if tags.is_empty() {
-            let entries = self.records.entries().tags_from(0);
-            entries.fold(false, |any, tags| any | (tags.payment_id == tag))
-        } else {
-            tags.iter()
-                .fold(false, |any, tags| any | (tags.payment_id == tag))
+        let any = |any, tag| any | (tag == payment_id.tag);
+        let is_there = match self.tags.payment_ids() {
+            [] => {
+                let tags = self.records.entries().tags_from(0);
+                tags.map(|tags| tags.payment_id).fold(false, any)
+            }
+            apart => apart.iter().copied().fold(false, any),
         };
         if !is_there {
             return None;
         }
         (0..self.len()).rev().find(|nth| {
-            self.tags_at(*nth)
-                .is_some_and(|tags| tags.payment_id == tag)
-                && self
-                    .at(*nth)
-                    .is_some_and(|record| record.has_id(payment_id))
+            self.at(*nth)
+                .is_some_and(|record| record.has_id(payment_id))
         })
-    }
-
-    /// The tags of a record, from the more compact place if there.
-    fn tags_at(&self, nth: usize) -> Option<Tags> {
-        let apart = self.tags.as_slice().get(nth).copied();
-        apart.or_else(|| Some(self.records.entries().get(nth)?.tags))
     }
 
     /// The index of the newest record that handed out `token` or was confirmed by it.

@@ -184,8 +184,10 @@ impl<'a> RecordRef<'a> {
 
     /// Whether this is its id.
     pub(super) fn has_id(self, payment_id: &Tagged<'_>) -> bool {
-        self.detail()
-            .is_some_and(|detail| detail.payment_id == payment_id.id())
+        Entry::tags_of(self.packed).payment_id == payment_id.tag
+            && self
+                .detail()
+                .is_some_and(|detail| detail.payment_id == payment_id.id())
     }
 
     /// Whether it pays the same amount to the same payee.
@@ -217,7 +219,8 @@ impl<'a> RecordRef<'a> {
 
     /// Whether it pays this order.
     pub(super) fn pays_order(self, order_id: &Tagged<'_>) -> bool {
-        self.order_id() == Some(order_id.id())
+        Entry::tags_of(self.packed).order_id == order_id.tag
+            && self.order_id() == Some(order_id.id())
     }
 
     /// What it was for.
@@ -245,12 +248,12 @@ impl<'a> RecordRef<'a> {
         self.entry().device_tag != 0
     }
 
-    /// Whether it came from another device, if both devices are known.
+    /// Whether it came from another device, if both devices are known. They are told apart without a look at
+    /// their ids: of 65,535 others one is taken for the same.
     #[must_use]
     pub fn is_from_another_device_than(self, submission: &Submission<'_>) -> bool {
-        submission.device_id.is_some()
-            && self.has_device()
-            && !self.is_from_the_device_of(submission)
+        let device_id = submission.device_id.as_ref();
+        self.has_device() && device_id.is_some_and(|id| id.tag != self.entry().device_tag)
     }
 
     /// Whether it came from the device of this payment; `false` if that names none.
@@ -262,12 +265,10 @@ impl<'a> RecordRef<'a> {
         self.entry().device_tag == device_id.tag && self.device_id() == Some(device_id.id())
     }
 
-    /// Whether both came from the same device.
+    /// Whether both came from the same device, which are told apart in the same way.
     #[must_use]
     pub fn is_from_the_same_device_as(self, other: RecordRef<'_>) -> bool {
-        self.entry().device_tag == other.entry().device_tag
-            && self.device_id().is_some()
-            && self.device_id() == other.device_id()
+        self.has_device() && self.entry().device_tag == other.entry().device_tag
     }
 
     /// The token with which the payer confirmed it, if so, and the one that it handed out itself.
