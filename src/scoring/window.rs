@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::payment::PaymentId;
 use super::submission::{Submission, Tagged, tag_or_zero};
 use super::time::{Span, Timestamp};
-use crate::prefetch::prefetch;
+use crate::prefetch::{prefetch, prefetch_one};
 
 mod answer;
 mod detail;
@@ -113,6 +113,14 @@ impl Window {
             .into_iter()
             .for_each(prefetch);
         prefetch(self.tags.payment_ids());
+        let entries = self.records.entries().packed();
+        if entries.len() > FETCHED {
+            // Where the windows slide, and what will be learnt from.
+            for nth in WindowIndex::ALL {
+                prefetch_one(entries, self.running.tail(nth));
+            }
+            prefetch_one(entries, self.records.settled());
+        }
     }
 
     /// Whether payments of the last 24 h were forgotten early.
