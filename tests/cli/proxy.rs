@@ -241,4 +241,23 @@ async fn commands_about_an_account_say_which() {
             assert_eq!(ran.err, told, "{command}");
         }
     }
+    for (mode, told) in [
+        ("unary", "was told ABORTED: routed by Some(\"account-"),
+        // They are of many accounts.
+        ("batch", "was told ABORTED: routed by None\n"),
+        ("stream", "was told ABORTED: routed by None\n"),
+    ] {
+        let load = [
+            "load",
+            "--payments",
+            "5",
+            "--warm-up",
+            "0s",
+            "--address",
+            &url,
+        ];
+        let ran = run(&[&load[..], &["--mode", mode]].concat());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains(told), "{mode}: {ran:?}");
+    }
 }
