@@ -1,6 +1,7 @@
 //! `load` against servers behind TLS and tokens, its own and others; and what is wrong with its files.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
 
 use crate::support::{Folder, Ran, Served, run};
 
@@ -190,6 +191,73 @@ fn who_speaks_tls_where_there_is_none_or_none_where_there_is_is_told_so() {
     let ran = run_words(&folder, &command);
     ran.complained_first(1, "error: UNAUTHENTICATED: ");
     assert!(!ran.err.contains("spoken there"), "{ran:?}");
+}
+
+#[test]
+fn who_is_not_let_in_is_told_of_in_the_log() {
+    let folder = files();
+    let flags = format!("{TLS} --auth-tokens @tokens.toml --log-format json");
+    let (served, address) = served(&folder, &flags);
+    let evidence = |more: &str| {
+        let command =
+            format!("evidence --account a --server https://{address} --tls-ca @ca.pem {more}");
+        let ran = run_words(&folder, &command);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+    };
+    let token = std::fs::read_to_string(folder.path("token")).unwrap();
+    let token = token.trim();
+    let unknown = format!("{token}-none");
+    for (shown, why, holder) in [
+        ("", "CREDENTIALS_MISSING", Value::Null),
+        (
+            &*format!("--bearer-token {unknown}"),
+            "TOKEN_UNKNOWN",
+            Value::Null,
+        ),
+        (
+            &*format!("--bearer-token {token}"),
+            "ROLE_MISSING",
+            "load".into(),
+        ),
+    ] {
+        evidence(shown);
+        let line = served.logged("calls are denied");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&event["why"], &event["level"]),
+            (&why.into(), &"WARN".into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&event["denied"], &event["holder"]),
+            (&1.into(), &holder),
+            "{line}"
+        );
+        assert!(
+            event["address"].as_str().unwrap().starts_with("127.0.0.1:"),
+            "{line}"
+        );
+        assert!(!line.contains(token), "{line}");
+    }
+}
+
+#[test]
+fn handshakes_that_fail_are_told_of_in_the_log() {
+    let folder = files();
+    let (served, address) = served(&folder, &format!("{TLS} --tls-client-ca @ca.pem"));
+    for (server, why) in [
+        (format!("http://{address}"), "protocol"),
+        (
+            format!("https://{address} --tls-ca @ca.pem"),
+            "no_certificate",
+        ),
+    ] {
+        let ran = run_words(&folder, &format!("evidence --account a --server {server}"));
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let line = served.logged("TLS handshakes fail");
+        assert!(line.contains(&format!("why=\"{why}\"")), "{line}");
+        assert!(line.contains("address=127.0.0.1:"), "{line}");
+    }
 }
 
 #[test]
