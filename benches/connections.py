@@ -130,12 +130,16 @@ def measure(arguments, body):
 
 
 def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--binary", required=True)
-    parser.add_argument("--threads", type=int, default=os.cpu_count())
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=2)
-    parser.add_argument("--check", type=int, metavar="CALLS")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--binary", required=True, help="the doublecheck to start")
+    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="that serve (default: %(default)s)")
+    parser.add_argument("--rounds", type=int, default=5, help="for each number of connections (default: %(default)s)")
+    parser.add_argument("--seconds", type=int, default=2, help="that a round takes (default: %(default)s)")
+    parser.add_argument(
+        "--check", type=int, metavar="CALLS", help="send so many calls once, and see that each is answered"
+    )
     arguments = parser.parse_args()
     with tempfile.NamedTemporaryFile() as body:
         body.write(call())

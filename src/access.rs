@@ -114,8 +114,7 @@ impl Access {
         self.len() == 0
     }
 
-    /// Whether who shows `credentials` at the moment that `now` tells may do what `needs` asks for. A token
-    /// counts before a certificate.
+    /// Whether who shows `credentials` at the moment that `now` tells may do what `needs` asks for.
     ///
     /// # Errors
     /// Why not.
@@ -128,24 +127,33 @@ impl Access {
         if needs == Need::Nothing {
             return Ok(());
         }
-        let grant = match (credentials.authorization, credentials.certificate) {
-            (Some(header), _) => {
-                let token = bearer(header).ok_or(Denial::Malformed)?;
-                self.tokens
-                    .get(&Fingerprint::of(token))
-                    .ok_or(Denial::Unknown)?
-            }
-            (None, Some(certificate)) => {
-                self.certificates.get(&certificate).ok_or(Denial::Missing)?
-            }
-            (None, None) => return Err(Denial::Missing),
-        };
+        let grant = self.grant(credentials)?;
         if grant.expire_time.is_some_and(|expires| expires <= now()) {
             return Err(Denial::Expired);
         }
         match needs {
             Need::Role(role) if !grant.has(role) => Err(Denial::NeedsRole(role)),
             Need::Nothing | Need::Any | Need::Role(_) => Ok(()),
+        }
+    }
+
+    /// What people call who shows `credentials`, if they are known.
+    #[must_use]
+    pub fn holder(&self, credentials: Credentials<'_>) -> Option<&str> {
+        let grant = self.grant(credentials).ok();
+        grant.map(|grant| grant.name.as_str())
+    }
+
+    /// What `credentials` give. A token counts before a certificate.
+    fn grant(&self, credentials: Credentials<'_>) -> Result<&Grant, Denial> {
+        match (credentials.authorization, credentials.certificate) {
+            (Some(header), _) => {
+                let token = bearer(header).ok_or(Denial::Malformed)?;
+                let token = Fingerprint::of(token);
+                self.tokens.get(&token).ok_or(Denial::Unknown)
+            }
+            (None, Some(certificate)) => self.certificates.get(&certificate).ok_or(Denial::Missing),
+            (None, None) => Err(Denial::Missing),
         }
     }
 }
@@ -192,13 +200,18 @@ impl Denial {
     /// Its name, as programs read it.
     #[must_use]
     pub const fn reason(self) -> &'static str {
-        let [missing, malformed, unknown, expired, needs_role] = Self::REASONS;
+        Self::REASONS[self.number()]
+    }
+
+    /// Where its name is among all of them.
+    #[must_use]
+    pub const fn number(self) -> usize {
         match self {
-            Self::Missing => missing,
-            Self::Malformed => malformed,
-            Self::Unknown => unknown,
-            Self::Expired => expired,
-            Self::NeedsRole(_) => needs_role,
+            Self::Missing => 0,
+            Self::Malformed => 1,
+            Self::Unknown => 2,
+            Self::Expired => 3,
+            Self::NeedsRole(_) => 4,
         }
     }
 }

@@ -43,7 +43,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 use tonic::service::Routes;
 use tonic_health::pb::health_server::HealthServer;
-use tonic_health::server::{HealthReporter, HealthService};
+use tonic_health::server::HealthReporter;
 
 use admission::Admission;
 use auth::Auth;
@@ -182,8 +182,7 @@ fn message_bytes_max(limits: &Limits) -> usize {
 /// Health and reflection. All threads share them: the descriptions that reflection answers from take megabytes
 /// of memory, and milliseconds to build.
 fn tools(health: HealthReporter, has_reflection: bool) -> Routes {
-    let health = HealthService::from_health_reporter(health);
-    let tools = Routes::new(HealthServer::new(health));
+    let tools = Routes::new(HealthServer::new(health::Watchable::new(health)));
     if !has_reflection {
         return tools;
     }

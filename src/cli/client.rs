@@ -1,5 +1,8 @@
 //! Talking to a running server.
 
+use std::error::Error;
+use std::io;
+use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +13,7 @@ use super::{Failure, push_causes};
 
 mod credentials;
 
-pub(super) use credentials::{Bearer, Client, Credentials, tls};
+pub(super) use credentials::{ACCOUNT_HEADER, Bearer, Client, Credentials, tls};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -69,7 +72,7 @@ impl Server {
             .timeout(ANSWER_WITHIN)
             .connect()
             .await
-            .map_err(|error| Failure::at_work(format!("connecting to {}", self.server), &error))?;
+            .map_err(|error| credentials.unreached(&self.server, &error))?;
         Ok(credentials.client_about(channel, account_id))
     }
 }
@@ -89,6 +92,12 @@ impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         let mut message = format!("error: {}: {}", code_name(status.code()), status.message());
         push_causes(&mut message, &status);
+        if may_speak_tls(&status) {
+            message.push_str(
+                "\n  if TLS is spoken there, the address begins with https://, and --tls-ca names the roots of its \
+                 certificate",
+            );
+        }
         let details = status.get_error_details();
         for violation in details
             .bad_request()
@@ -110,6 +119,28 @@ impl From<Status> for Failure {
         }
         Self::Work(message)
     }
+}
+
+/// Whether a call that ended so may have gone in plain to a server that speaks TLS. What comes back is an alert, of
+/// which the first bytes are read as the length of a frame that none may have; or the server was quicker to close.
+fn may_speak_tls(error: &(dyn Error + 'static)) -> bool {
+    let is_no_frame = |error: &h2::Error| {
+        !error.is_remote() && error.reason() == Some(h2::Reason::FRAME_SIZE_ERROR)
+    };
+    let is_broken = |error: &io::Error| {
+        matches!(
+            error.kind(),
+            io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset
+        )
+    };
+    causes(error).any(|cause| {
+        cause.downcast_ref().is_some_and(is_no_frame) || cause.downcast_ref().is_some_and(is_broken)
+    })
+}
+
+/// `error`, and what it comes from.
+fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
 }
 
 /// The code as the gRPC specification spells it.

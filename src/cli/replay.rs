@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::ArgGroup;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -24,6 +25,7 @@ use report::{Report, ReportArguments};
 
 /// Run recorded payments through the engine, each at its recorded time
 #[derive(Debug, clap::Args)]
+#[command(group = ArgGroup::new("results").args(["out", "report"]).required(true).multiple(true))]
 #[command(after_help = "\
 The file holds JSON Lines in time order (.gz and .zst are read as they are), one event a line:
   {\"type\":\"payment\",\"time\":\"2018-04-01T00:00:31.123Z\",\"payment_id\":\"p1\",\"account_id\":\"a1\",
@@ -45,8 +47,8 @@ pub struct ReplayArguments {
     /// The file to replay; `-` is standard input
     file: PathBuf,
     /// Where the decisions go, one JSON line per payment; `-` is standard output. A file takes its place
-    /// when all of it is there
-    #[arg(long, value_name = "FILE", required_unless_present = "report")]
+    /// when all of it is there. This or --report is needed, or both
+    #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
     /// Report bad lines on standard error and go on, instead of stopping at the first
     #[arg(long)]

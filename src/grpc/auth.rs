@@ -1,6 +1,8 @@
 //! Authentication and authorization: TLS for connections, tokens and certificates for calls. Both can be
 //! replaced while calls go on.
 
+use std::array;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +18,14 @@ use super::pb::served::risk_service_server::SERVICE_NAME;
 use crate::access::{Access, Credentials, Denial, Fingerprint, Need, Role};
 use crate::clock::{Clock, SystemClock};
 use crate::scoring::time::Timestamp;
-use crate::telemetry::{AuthCounters, HandshakeFailure, Page};
+use crate::telemetry::{AuthCounters, HandshakeFailure, Page, Seldom};
 use crate::tls::Tls;
 
 /// The name of the standard health service.
 const HEALTH: &str = "grpc.health.v1.Health";
+
+/// How often those who are not let in are told of at most, for each reason.
+const TOLD_EVERY: Duration = Duration::from_mins(1);
 
 /// What connections and calls are checked against, shared by all. By default everybody may do everything,
 /// without TLS.
@@ -33,6 +38,10 @@ struct Guard {
     access: ArcSwapOption<Access>,
     tls: ArcSwapOption<Tls>,
     counters: AuthCounters,
+    /// When denials were told of last, by their reasons.
+    denials_told: [Seldom; Denial::REASONS.len()],
+    /// The same of handshakes that failed.
+    failures_told: [Seldom; HandshakeFailure::ALL.len()],
 }
 
 impl Auth {
@@ -44,6 +53,8 @@ impl Auth {
             access: ArcSwapOption::from_pointee(access),
             tls: ArcSwapOption::from_pointee(tls),
             counters: AuthCounters::default(),
+            denials_told: array::from_fn(|_| Seldom::every(TOLD_EVERY)),
+            failures_told: array::from_fn(|_| Seldom::every(TOLD_EVERY)),
         }))
     }
 
@@ -71,11 +82,13 @@ impl Auth {
         self.0.counters.put_on(page, valid_to);
     }
 
-    /// Whether a call may be made: judged by its path and credentials alone, before its message is read.
+    /// Whether a call from `address` may be made: judged by its path and credentials alone, before its message is
+    /// read.
     pub(super) fn admit<B>(
         &self,
         call: &Request<B>,
         certificate: Option<Fingerprint>,
+        address: SocketAddr,
     ) -> Result<(), Denial> {
         let access = self.0.access.load();
         let Some(access) = &*access else {
@@ -88,7 +101,17 @@ impl Auth {
         };
         let needs = needs(call.uri().path());
         let admitted = access.check(credentials, needs, || self.0.clock.now());
-        admitted.inspect_err(|denial| self.0.counters.add_denial(*denial))
+        admitted.inspect_err(|denial| {
+            self.0.counters.add_denial(*denial);
+            if let Some(denied) = self.0.denials_told[denial.number()].takes() {
+                let holder = access.holder(credentials);
+                let why = denial.reason();
+                tracing::warn!(
+                    target: "doublecheck", why, denied, %address, holder,
+                    "calls are denied: {denial}; this is the last one's address"
+                );
+            }
+        })
     }
 
     /// The TLS configuration for a new connection; `None` without TLS.
@@ -102,6 +125,7 @@ impl Auth {
         &self,
         stream: TcpStream,
         tls: Arc<ServerConfig>,
+        address: SocketAddr,
         within: Duration,
     ) -> Result<(TlsStream<TcpStream>, Option<Fingerprint>), HandshakeFailure> {
         let agreed = TlsAcceptor::from(tls).accept(stream);
@@ -109,11 +133,32 @@ impl Auth {
         let agreed = agreed.map_or(Err(HandshakeFailure::Timeout), |agreed| {
             agreed.map_err(|error| reason_of(&error))
         });
-        let stream = agreed.inspect_err(|failure| self.0.counters.add_failure(*failure))?;
+        let stream = agreed.inspect_err(|failure| self.tell_of(*failure, address))?;
         let (_, session) = stream.get_ref();
         let shown = session.peer_certificates().and_then(<[_]>::first);
         let certificate = shown.map(|certificate| Fingerprint::of(certificate));
         Ok((stream, certificate))
+    }
+
+    /// A handshake with `address` has failed.
+    fn tell_of(&self, failure: HandshakeFailure, address: SocketAddr) {
+        self.0.counters.add_failure(failure);
+        match failure {
+            // As whoever only looks whether the port is open leaves.
+            HandshakeFailure::BrokenOff | HandshakeFailure::Timeout => {}
+            HandshakeFailure::NoCertificate
+            | HandshakeFailure::BadCertificate
+            | HandshakeFailure::RefusedByClient
+            | HandshakeFailure::Protocol => {
+                if let Some(failed) = self.0.failures_told[failure as usize].takes() {
+                    let why = failure.name();
+                    tracing::warn!(
+                        target: "doublecheck", why, failed, %address,
+                        "TLS handshakes fail; this is the last one's address"
+                    );
+                }
+            }
+        }
     }
 }
 

@@ -5,6 +5,7 @@
 //! payment wait in the worker's [queue], which scores several at once; every other is a task of its own, an
 //! [`Exchange`]. What their messages may take in memory and time is bounded by [`LimitedBody`].
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -61,6 +62,8 @@ pub(super) struct Shared {
     pub(super) auth: Auth,
     /// The fingerprint of the client's certificate, if it presented one.
     pub(super) certificate: Option<Fingerprint>,
+    /// The client's.
+    pub(super) address: SocketAddr,
     pub(super) activity: Arc<Activity>,
     pub(super) router: Router,
     pub(super) queue: CallQueue,
@@ -149,11 +152,13 @@ impl Calls {
         let Shared {
             auth,
             certificate,
+            address,
             tools_open,
             ..
         } = &*self.0;
         protocol::check(request)?;
-        auth.admit(request, *certificate).map_err(Fault::Denied)?;
+        auth.admit(request, *certificate, *address)
+            .map_err(Fault::Denied)?;
         if call.method.is_none() && tools_open.load(Ordering::Relaxed) > TOOLS_OPEN_MAX {
             return Err(Fault::Busy(CallRefused::InFlight));
         }

@@ -239,7 +239,7 @@ impl Server {
     ) -> ConnectionClosed {
         let within = Duration::from_millis(self.limits.handshake_ms);
         let agreed = tokio::select! {
-            agreed = self.auth.accept_tls(stream, tls, within) => agreed,
+            agreed = self.auth.accept_tls(stream, tls, peer.address, within) => agreed,
             _ = peer.draining.changed() => return ConnectionClosed::Shutdown,
         };
         match agreed {
@@ -305,6 +305,7 @@ impl Server {
             admission: self.admission,
             auth: self.auth,
             certificate,
+            address,
             activity: Arc::clone(&activity),
             router: self.router,
             queue: self.queue,

@@ -106,7 +106,8 @@ limits! {
     idle_s: "limits" "DOUBLECHECK_LIMITS_IDLE_S" "--limits-idle-s"
         = 300, 1 to 2_592_000;
     /// After how many seconds a connection is asked to leave, so that clients spread anew; up to a tenth
-    /// sooner, so that not all do at once. Open calls go on.
+    /// sooner, so that not all do at once. They count from when it must have greeted (`limits.handshake_ms`).
+    /// Open calls go on.
     connection_age_s: "limits" "DOUBLECHECK_LIMITS_CONNECTION_AGE_S" "--limits-connection-age-s"
         = 3_600, 1 to 2_592_000;
     /// For how many seconds more its open calls may go on then, before it is closed. Streams may last.

@@ -196,7 +196,7 @@ impl RiskService for Service {
                 .payment(&account_id, &payment_id);
             let record = record.ok_or(Fault::Unknown)?;
             Ok(pb::GetPaymentResponse {
-                record: Some(response::record(&record)),
+                record: Some(response::record(&record)?),
             })
         })
         .await
@@ -215,7 +215,7 @@ impl RiskService for Service {
             let engine = self.server_state.engine()?;
             let records = engine.payments(&listing);
             let alias = engine.alias(listing.account_id.as_str());
-            Ok(response::page(&listing, &records, alias.to_string()))
+            Ok(response::page(&listing, &records, alias.to_string())?)
         })
         .await
         .map(Response::new)

@@ -58,6 +58,8 @@ pub(super) enum Fault {
     NotPosted,
     /// Its content type is not that of gRPC with Protocol Buffers.
     NotGrpc,
+    /// What was answered cannot be read back, for this reason.
+    Unreadable(String),
 }
 
 impl Fault {
@@ -71,7 +73,8 @@ impl Fault {
             | Self::Busy(_)
             | Self::DeadlineExceeded
             | Self::Unfinished(_)
-            | Self::Misrouted => false,
+            | Self::Misrouted
+            | Self::Unreadable(_) => false,
         }
     }
 
@@ -194,6 +197,10 @@ impl From<Fault> for Status {
                 let message = "content-type must be application/grpc or application/grpc+proto";
                 let named = Some(("header", "content-type".to_owned()));
                 refused_naming(Code::InvalidArgument, message, "NOT_GRPC", named)
+            }
+            Fault::Unreadable(why) => {
+                let message = format!("the answer cannot be read back: {why}");
+                refused(Code::Internal, message, "ANSWER_UNREADABLE")
             }
         }
     }
@@ -340,6 +347,62 @@ mod tests {
             let made: Response<Body> = tonic::Status::from(Fault::Busy(why)).into_http();
             assert_eq!(ahead.headers(), made.headers());
             assert_eq!(code, Code::ResourceExhausted);
+        }
+    }
+
+    /// A code as the gRPC specification spells it.
+    fn spelt(code: Code) -> String {
+        let mut spelt = String::new();
+        for letter in format!("{code:?}").chars() {
+            if letter.is_uppercase() && !spelt.is_empty() {
+                spelt.push('_');
+            }
+            spelt.push(letter.to_ascii_uppercase());
+        }
+        spelt
+    }
+
+    /// The reasons are a promise to programs, and this table is where their authors look.
+    #[test]
+    fn the_readme_tells_of_every_reason_with_its_status() {
+        let readme = std::fs::read_to_string("README.md").unwrap();
+        let (_, table) = readme.split_once("\n| What goes wrong | Status |").unwrap();
+        let rows: Vec<&str> = table.lines().take_while(|line| !line.is_empty()).collect();
+        let token_faults = [
+            TokenFault::Wrong,
+            TokenFault::Spent,
+            TokenFault::Expired,
+            TokenFault::Foreign(Vec::new()),
+        ];
+        let denials = [
+            Denial::Missing,
+            Denial::Malformed,
+            Denial::Unknown,
+            Denial::Expired,
+            Denial::NeedsRole(crate::access::Role::Score),
+        ];
+        let refused = token_faults.map(|fault| Fault::Refused(Refusal::Token(fault)));
+        let denied = denials.map(Fault::Denied);
+        let busy = CallRefused::ALL.iter().copied().map(Fault::Busy);
+        let others = [
+            Fault::Refused(Refusal::Conflict(Vec::new())),
+            Fault::Unknown,
+            Fault::Recovering,
+            Fault::DeadlineExceeded,
+            Fault::Unfinished(Duration::ZERO),
+            Fault::Misrouted,
+            Fault::NotPosted,
+            Fault::NotGrpc,
+            Fault::Unreadable(String::new()),
+        ];
+        for fault in refused.into_iter().chain(denied).chain(busy).chain(others) {
+            let ended = tonic::Status::from(fault.clone());
+            let reason = ended.get_details_error_info().unwrap().reason;
+            let code = spelt(ended.code());
+            let has_both = |row: &&&str| {
+                row.contains(&format!("| `{code}`")) && row.contains(&format!("`{reason}`"))
+            };
+            assert!(rows.iter().any(|row| has_both(&row)), "{code} {reason}");
         }
     }
 

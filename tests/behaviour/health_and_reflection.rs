@@ -48,6 +48,24 @@ async fn the_server_and_its_service_are_well_and_nothing_else_is_known() {
 }
 
 #[tokio::test]
+async fn a_watch_of_a_name_that_is_not_known_says_so_and_lasts_as_long_as_others() {
+    let server = Server::start_draining_for(FOR_EVER).await;
+    let (mut unknown, mut known) = (watch(&server, "else").await, watch(&server, "").await);
+    assert_eq!(
+        next_status(&mut unknown).await,
+        ServingStatus::ServiceUnknown
+    );
+    assert_eq!(next_status(&mut known).await, ServingStatus::Serving);
+
+    let served = server.shut_down();
+    assert_eq!(next_status(&mut known).await, ServingStatus::NotServing);
+    assert!(known.next().await.is_none());
+    assert!(unknown.next().await.is_none());
+    // Nor does anybody wait for it to leave.
+    served.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn shutdown_is_announced_to_who_watches_and_then_nobody_does() {
     for service in ["", SERVICE] {
         let server = Server::start_draining_for(FOR_EVER).await;

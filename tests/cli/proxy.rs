@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 
-use doublecheck::grpc::pb::Decision;
 use doublecheck::grpc::pb::risk_service_client::RiskServiceClient;
+use doublecheck::grpc::pb::{BatchScorePaymentsRequest, Decision};
 use tokio::task::JoinSet;
 use tonic::service::{InterceptorLayer, Routes};
 use tonic::transport::server::TcpIncoming;
@@ -139,6 +139,41 @@ async fn duplicates_are_caught_whichever_instance_remembers() {
     assert_eq!(without.message(), "x-account-id is missing");
 }
 
+#[tokio::test]
+async fn batches_of_one_account_go_by_the_proxy_and_no_others() {
+    if !is_installed("haproxy") {
+        return;
+    }
+    let (folder, served) = (Folder::with(&[]), [serve(), serve()]);
+    let addresses = served.each_ref().map(|served| served.address.clone());
+    let proxy = Proxy::start(&folder, &addresses);
+    let mut client = proxy.connect().await;
+    let mut batch = async |accounts: [&str; 2], header: Option<&str>| {
+        let requests = accounts.map(|account| purchase(account, &format!("of {account}")));
+        let mut batch = Request::new(BatchScorePaymentsRequest {
+            requests: requests.to_vec(),
+        });
+        if let Some(header) = header {
+            let header = header.parse().unwrap();
+            batch.metadata_mut().insert("x-account-id", header);
+        }
+        let answer = client.batch_score_payments(batch).await;
+        answer.map(|answer| answer.into_inner().results.len())
+    };
+    assert_eq!(batch(["payer-0"; 2], Some("payer-0")).await.unwrap(), 2);
+    for (header, told) in [
+        (
+            Some("payer-0"),
+            "the header x-account-id names another account",
+        ),
+        (None, "x-account-id is missing"),
+    ] {
+        let refused = batch(["payer-0", "payer-1"], header).await.unwrap_err();
+        assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+        assert_eq!(refused.message(), told);
+    }
+}
+
 #[test]
 fn no_instance_is_taken_out_for_what_is_found_of_its_name() {
     let config = fs::read_to_string(CONFIG).unwrap();
@@ -240,5 +275,24 @@ async fn commands_about_an_account_say_which() {
             let told = format!("error: ABORTED: routed by Some(\"{account}\")\n");
             assert_eq!(ran.err, told, "{command}");
         }
+    }
+    for (mode, told) in [
+        ("unary", "was told ABORTED: routed by Some(\"account-"),
+        // They are of many accounts.
+        ("batch", "was told ABORTED: routed by None\n"),
+        ("stream", "was told ABORTED: routed by None\n"),
+    ] {
+        let load = [
+            "load",
+            "--payments",
+            "5",
+            "--warm-up",
+            "0s",
+            "--address",
+            &url,
+        ];
+        let ran = run(&[&load[..], &["--mode", mode]].concat());
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains(told), "{mode}: {ran:?}");
     }
 }

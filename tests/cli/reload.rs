@@ -187,7 +187,7 @@ fn a_renewed_certificate_is_shown_and_half_a_pair_is_not() {
     };
     assert!(trusts("old.pem", "a") && !trusts("new.pem", "b"));
     replace(&shown, &new);
-    let line = served.logged("refused");
+    let line = served.logged("refused, what was in force stays");
     assert!(
         line.contains("a.key: tls.key: is not the key of the certificate"),
         "{line}"

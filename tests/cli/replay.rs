@@ -53,6 +53,14 @@ fn what_fails_leaves_the_files_that_were_there() {
 }
 
 #[test]
+fn a_replay_says_that_it_takes_a_file_for_what_it_finds() {
+    let usage = "<--out <FILE>|--report <FILE>>";
+    let help = run(&["replay", "--help"]).succeeded();
+    assert!(help.out.contains(usage), "{help:?}");
+    run(&["replay", "payments.jsonl"]).complained(2, usage);
+}
+
+#[test]
 #[cfg(unix)]
 fn what_is_interrupted_leaves_nothing_beside_the_files_that_were_there() {
     for signal in ["INT", "TERM"] {

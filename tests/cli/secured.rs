@@ -1,6 +1,7 @@
 //! `load` against servers behind TLS and tokens, its own and others; and what is wrong with its files.
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use serde_json::Value;
 
 use crate::support::{Folder, Ran, Served, run};
 
@@ -42,9 +43,13 @@ fn words(folder: &Folder, command: &str) -> Vec<String> {
     command.split_whitespace().map(word).collect()
 }
 
-fn load(folder: &Folder, command: &str) -> Ran {
-    let words = words(folder, &format!("load --warm-up 0s {command}"));
+fn run_words(folder: &Folder, command: &str) -> Ran {
+    let words = words(folder, command);
     run(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn load(folder: &Folder, command: &str) -> Ran {
+    run_words(folder, &format!("load --warm-up 0s {command}"))
 }
 
 /// A server behind `flags`, and its address by name.
@@ -84,6 +89,13 @@ fn a_server_behind_tls_and_tokens_is_loaded() {
     let unknown = load(&folder, &format!("{to} --ca @ca.pem"));
     assert_eq!(unknown.code, Some(1), "{unknown:?}");
     assert!(unknown.out.contains("UNAUTHENTICATED 300"), "{unknown:?}");
+    // What was not answered took no time, and why it was not is said.
+    assert!(
+        unknown.out.contains("\nlatency µs     not measured\n"),
+        "{unknown:?}"
+    );
+    let why = "error: the first payment that failed was told UNAUTHENTICATED: the header ";
+    assert!(unknown.err.contains(why), "{unknown:?}");
     // Its certificate is not from there.
     let other = load(
         &folder,
@@ -140,8 +152,7 @@ fn what_a_connection_ended_by_is_told() {
     let (tls, tls_address) = served(&folder, &format!("{TLS} --tls-client-ca @ca.pem"));
     let evidence = |server: String, more: &str| {
         let command = format!("evidence --account a --server {server} {more}");
-        let words = words(&folder, &command);
-        let ran = run(&words.iter().map(String::as_str).collect::<Vec<_>>());
+        let ran = run_words(&folder, &command);
         assert_eq!((ran.code, &*ran.out), (Some(1), ""), "{ran:?}");
         let (_, cause) = ran.err.split_once("transport error: ").unwrap();
         assert!(!cause.trim().is_empty(), "{ran:?}");
@@ -150,6 +161,103 @@ fn what_a_connection_ended_by_is_told() {
     evidence(format!("https://{tls_address}"), "--tls-ca @ca.pem");
     evidence(format!("http://{tls_address}"), "");
     evidence(format!("http://{}", tls.http_address), "");
+}
+
+const SAYS_HTTPS: &str = "\n  if TLS is spoken there, the address begins with https://";
+const SAYS_HTTP: &str = "\n  if no TLS is spoken there, the address begins with http://";
+
+#[test]
+fn who_speaks_tls_where_there_is_none_or_none_where_there_is_is_told_so() {
+    let folder = files();
+    let (_tls, by_tls) = served(&folder, TLS);
+    let (_plain, in_plain) = served(&folder, "");
+    let secure = "--tls-ca @ca.pem";
+    for (server, more, told) in [
+        (format!("http://{by_tls}"), "", SAYS_HTTPS),
+        (format!("https://{in_plain}"), secure, SAYS_HTTP),
+    ] {
+        for command in [
+            "evidence --account a --server",
+            "load --payments 5 --address",
+        ] {
+            let ran = run_words(&folder, &format!("{command} {server} {more}"));
+            assert_eq!(ran.code, Some(1), "{ran:?}");
+            assert!(ran.err.contains(told), "{ran:?}");
+        }
+    }
+    // Where it is neither, nothing is made up.
+    let (_served, address) = served(&folder, &format!("{TLS} --auth-tokens @tokens.toml"));
+    let command = format!("evidence --account a --server https://{address} {secure}");
+    let ran = run_words(&folder, &command);
+    ran.complained_first(1, "error: UNAUTHENTICATED: ");
+    assert!(!ran.err.contains("spoken there"), "{ran:?}");
+}
+
+#[test]
+fn who_is_not_let_in_is_told_of_in_the_log() {
+    let folder = files();
+    let flags = format!("{TLS} --auth-tokens @tokens.toml --log-format json");
+    let (served, address) = served(&folder, &flags);
+    let evidence = |more: &str| {
+        let command =
+            format!("evidence --account a --server https://{address} --tls-ca @ca.pem {more}");
+        let ran = run_words(&folder, &command);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+    };
+    let token = std::fs::read_to_string(folder.path("token")).unwrap();
+    let token = token.trim();
+    let unknown = format!("{token}-none");
+    for (shown, why, holder) in [
+        ("", "CREDENTIALS_MISSING", Value::Null),
+        (
+            &*format!("--bearer-token {unknown}"),
+            "TOKEN_UNKNOWN",
+            Value::Null,
+        ),
+        (
+            &*format!("--bearer-token {token}"),
+            "ROLE_MISSING",
+            "load".into(),
+        ),
+    ] {
+        evidence(shown);
+        let line = served.logged("calls are denied");
+        let event: Value = serde_json::from_str(&line).unwrap();
+        assert_eq!(
+            (&event["why"], &event["level"]),
+            (&why.into(), &"WARN".into()),
+            "{line}"
+        );
+        assert_eq!(
+            (&event["denied"], &event["holder"]),
+            (&1.into(), &holder),
+            "{line}"
+        );
+        assert!(
+            event["address"].as_str().unwrap().starts_with("127.0.0.1:"),
+            "{line}"
+        );
+        assert!(!line.contains(token), "{line}");
+    }
+}
+
+#[test]
+fn handshakes_that_fail_are_told_of_in_the_log() {
+    let folder = files();
+    let (served, address) = served(&folder, &format!("{TLS} --tls-client-ca @ca.pem"));
+    for (server, why) in [
+        (format!("http://{address}"), "protocol"),
+        (
+            format!("https://{address} --tls-ca @ca.pem"),
+            "no_certificate",
+        ),
+    ] {
+        let ran = run_words(&folder, &format!("evidence --account a --server {server}"));
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        let line = served.logged("TLS handshakes fail");
+        assert!(line.contains(&format!("why=\"{why}\"")), "{line}");
+        assert!(line.contains("address=127.0.0.1:"), "{line}");
+    }
 }
 
 #[test]

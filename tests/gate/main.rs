@@ -251,6 +251,31 @@ fn every_class_has_a_bound_and_a_seed_gives_the_same_stream() {
     );
 }
 
+#[test]
+fn the_readme_states_every_bound_and_no_other() {
+    let readme = std::fs::read_to_string("README.md").unwrap();
+    let (_, section) = readme.split_once("\n## What it catches").unwrap();
+    let section = section.split("\n## ").next().unwrap();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    let mut stated: Vec<(&str, &str)> = rows
+        .map(|row| {
+            let cells: Vec<&str> = row.trim_matches(['|', ' ']).split(" | ").collect();
+            (cells[0].split('`').nth(1).unwrap(), *cells.last().unwrap())
+        })
+        .collect();
+    stated.sort_unstable();
+    let bound = |bound: &Bound| match bound {
+        Floor(share) | Ceiling(share) => share.to_string(),
+    };
+    let mut held: Vec<(&str, String)> = BOUNDS
+        .iter()
+        .map(|(class, it)| (*class, bound(it)))
+        .collect();
+    held.sort_unstable();
+    let held: Vec<(&str, &str)> = held.iter().map(|(class, it)| (*class, &**it)).collect();
+    assert_eq!(stated, held);
+}
+
 /// A gate that lets everything through is none.
 #[test]
 fn switching_a_signal_off_fails_the_gate() {

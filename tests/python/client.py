@@ -8,6 +8,8 @@ and how many passed on the last one. Exits with 1 if one failed.
 """
 
 import argparse
+import contextlib
+import io
 import os
 import re
 import subprocess
@@ -90,7 +92,8 @@ class Server:
 class Gateway:
     """Calls the service in the words of this script."""
 
-    def __init__(self, channel):
+    def __init__(self, address, channel):
+        self.address = address
         self.channel = channel
         self.payments = import_module("doublecheck.v1.payment_pb2")
         self.answers = import_module("doublecheck.v1.assessment_pb2")
@@ -375,11 +378,28 @@ def _(gateway):
     assert {SERVICE, "grpc.health.v1.Health"} <= services, services
 
 
+@step("the examples of the README print what it says")
+def _(gateway):
+    readme = os.path.join(os.path.dirname(__file__), "../../README.md")
+    with open(readme, encoding="utf-8") as file:
+        section = file.read().split("\n### From Python\n")[1].split("\n### ")[0]
+    blocks = re.findall(r"^```(\w*)\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    code = "".join(text for language, text in blocks if language == "python")
+    # Nothing but where the server is, and how long a busy machine may take.
+    code = code.replace("127.0.0.1:50051", gateway.address).replace("timeout=0.05", f"timeout={CALL_S}")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(code, {})
+    told = "".join(text for language, text in blocks if not language)
+    elapsed = re.compile(r"(less than a|\d+) seconds? ago")
+    expect(elapsed.sub("", printed.getvalue()), elapsed.sub("", told))
+
+
 def walk(server):
     """Takes every step; how many passed and how many failed."""
     passed = failed = 0
     with grpc.insecure_channel(server.address) as channel:
-        gateway = Gateway(channel)
+        gateway = Gateway(server.address, channel)
         for what, function in STEPS:
             try:
                 function(gateway)

@@ -1,21 +1,27 @@
 //! What is shown to a server, and which server is trusted: read from what flags name.
 
-use std::fs;
+use std::error::Error;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
+use tokio_rustls::rustls;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
 use tonic::{Request, Status};
 
+use super::causes;
 use crate::cli::Failure;
 use crate::config::fault::{Fault, Place, Problem};
 use crate::grpc::pb::risk_service_client::RiskServiceClient;
 use crate::tls::{ClientFiles, ClientPem};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// By which proxies know where to send a call: the account that it is about.
+pub(in crate::cli) const ACCOUNT_HEADER: &str = "x-account-id";
 
 const TLS_CA: &str = "--tls-ca";
 const TLS_CERTIFICATE: &str = "--tls-client-certificate";
@@ -81,7 +87,7 @@ impl Interceptor for Said {
             metadata.insert("authorization", token.clone());
         }
         if let Some(account_id) = &self.account_id {
-            metadata.insert("x-account-id", account_id.clone());
+            metadata.insert(ACCOUNT_HEADER, account_id.clone());
         }
         Ok(request)
     }
@@ -154,7 +160,7 @@ impl Credentials {
             }
         };
         let misused = |error: tonic::transport::Error| {
-            let source = std::error::Error::source(&error);
+            let source = error.source();
             let why = source.map_or_else(|| error.to_string(), ToString::to_string);
             faulty(flag, Problem::Content(format!("{address}: {why}")))
         };
@@ -163,6 +169,19 @@ impl Credentials {
         match &self.tls {
             Some(tls) => endpoint.tls_config(tls.clone()).map_err(misused),
             None => Ok(endpoint),
+        }
+    }
+
+    /// Why there is no connection to `address`.
+    pub(in crate::cli) fn unreached(&self, address: &str, why: &(dyn Error + 'static)) -> Failure {
+        let tried = format!("connecting to {}", address.trim_end_matches('/'));
+        match Failure::at_work(tried, why) {
+            Failure::Work(told) if self.tls.is_some() && causes(why).any(speaks_no_tls) => {
+                Failure::Work(format!(
+                    "{told}\n  if no TLS is spoken there, the address begins with http://, and {TLS_CA} is left out"
+                ))
+            }
+            failure => failure,
         }
     }
 
@@ -180,6 +199,27 @@ impl Credentials {
     fn client_saying(&self, channel: Channel, account_id: Option<MetadataValue<Ascii>>) -> Client {
         let bearer = self.bearer.clone();
         RiskServiceClient::with_interceptor(channel, Said { bearer, account_id })
+    }
+}
+
+/// Whether a handshake that ends so may be with a server that speaks no TLS: it closes the connection, or answers
+/// with something else.
+fn speaks_no_tls(error: &(dyn Error + 'static)) -> bool {
+    let Some(error) = error.downcast_ref::<io::Error>() else {
+        return false;
+    };
+    let inner = error
+        .get_ref()
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    match inner {
+        Some(inner) => matches!(inner, rustls::Error::InvalidMessage(_)),
+        None => matches!(
+            error.kind(),
+            io::ErrorKind::ConnectionReset
+                | io::ErrorKind::ConnectionAborted
+                | io::ErrorKind::BrokenPipe
+                | io::ErrorKind::UnexpectedEof
+        ),
     }
 }
 

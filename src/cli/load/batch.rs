@@ -2,12 +2,11 @@
 
 use std::rc::Rc;
 
-use tonic::Code;
-
 use super::check::Wrong;
 use super::payer::Asked;
 use super::sender_context::SenderContext;
 use super::senders::Client;
+use super::tally::of_item;
 use crate::grpc::pb;
 use crate::grpc::pb::batch_score_payments_response::result::Answer;
 
@@ -27,12 +26,9 @@ pub(super) async fn lane(context: Rc<SenderContext>, mut client: Client) {
                 }
                 hear(&context, asked, response);
             }
-            Err(status) => {
-                let code = status.code();
-                asked
-                    .into_iter()
-                    .for_each(|asked| context.error(asked, code));
-            }
+            Err(status) => asked
+                .into_iter()
+                .for_each(|asked| context.error(asked, &status)),
         }
     }
 }
@@ -46,7 +42,7 @@ fn hear(context: &SenderContext, asked: Vec<Asked>, response: pb::BatchScorePaym
     for asked in asked {
         match results.next().and_then(|result| result.answer) {
             Some(Answer::Assessment(assessment)) => context.hear(asked, &assessment),
-            Some(Answer::Error(status)) => context.error(asked, Code::from_i32(status.code)),
+            Some(Answer::Error(status)) => context.error(asked, &of_item(status)),
             None => context.wrong(asked, Wrong::Empty),
         }
     }

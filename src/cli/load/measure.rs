@@ -153,6 +153,7 @@ impl Stand {
         let phase = Phase {
             twin: self.twin,
             mode: Mode::Stream,
+            says_account: false,
             pace: Pace::Closed { in_flight: 256 },
             bounds: Bounds {
                 duration: Duration::MAX,
@@ -190,6 +191,8 @@ impl Stand {
         let phase = |bounds, number| Phase {
             twin: self.twin,
             mode: plan.mode,
+            // Ours are reached without a proxy, and the header would be measured too.
+            says_account: plan.address.is_some(),
             pace: plan.pace,
             bounds,
             population: plan.population,

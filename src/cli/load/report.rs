@@ -116,7 +116,9 @@ fn figures(plan: &Plan, side: &Side) -> Vec<Vec<String>> {
         ("p99.9", p99_9_us),
         ("max", max_us),
     ];
-    let latencies = latencies.map(|(name, us)| format!("{name} {}", shown(us, 0)));
+    let latencies = latencies.map(|(name, us)| Some(format!("{name} {}", shown(us.as_ref()?, 0))));
+    let latencies: Option<Vec<String>> = latencies.into_iter().collect();
+    let not_measured = || "not measured".to_owned();
     let mut rows = vec![
         row(
             "answered",
@@ -125,17 +127,17 @@ fn figures(plan: &Plan, side: &Side) -> Vec<Vec<String>> {
         row("rate", format!("{} payments/s", shown(rate_per_second, 0))),
         row(
             "server CPU",
-            cpu.map_or_else(
-                || "not measured".to_owned(),
-                |cpu| format!("{} µs/payment", shown(cpu, 2)),
-            ),
+            cpu.map_or_else(not_measured, |cpu| format!("{} µs/payment", shown(cpu, 2))),
         ),
-        row("latency µs", latencies.join("  ")),
+        row(
+            "latency µs",
+            latencies.map_or_else(not_measured, |latencies| latencies.join("  ")),
+        ),
     ];
     if matches!(plan.pace, Pace::Open { .. }) {
         rows.push(row(
             "sent late µs",
-            format!("p99 {}", shown(sent_late_p99_us, 0)),
+            sent_late_p99_us.map_or_else(not_measured, |late| format!("p99 {}", shown(&late, 0))),
         ));
     }
     rows
@@ -169,9 +171,9 @@ fn comparison(score: &Side, echo: &Side, ratios: &Figures<Spread>) -> Vec<Vec<St
     add("server CPU µs/payment", 2, |figures| {
         figures.server_cpu_us_per_payment
     });
-    add("p50 µs", 0, |figures| Some(figures.p50_us));
-    add("p99 µs", 0, |figures| Some(figures.p99_us));
-    add("p99.9 µs", 0, |figures| Some(figures.p99_9_us));
+    add("p50 µs", 0, |figures| figures.p50_us);
+    add("p99 µs", 0, |figures| figures.p99_us);
+    add("p99.9 µs", 0, |figures| figures.p99_9_us);
     rows
 }
 
@@ -237,8 +239,13 @@ pub(super) fn complaints(plan: &Plan, summary: &Summary, is_interrupted: bool) -
         )
     });
     let is_unanswered = summary.sides().any(|side| side.answered == 0);
+    let unanswered_sides = summary.sides().filter(|side| side.answered == 0);
+    let why = unanswered_sides
+        .filter_map(|side| side.tally.first_error.as_ref())
+        .next();
+    let why = why.map(|told| format!("error: the first payment that failed was told {told}"));
     let nothing = is_unanswered.then(|| "error: no payment was answered".to_owned());
-    let told: Vec<String> = [interrupted, wrongs(summary), gone, given_up, nothing]
+    let told: Vec<String> = [interrupted, wrongs(summary), gone, given_up, why, nothing]
         .into_iter()
         .flatten()
         .collect();

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tonic::Code;
+use tonic::Status;
 
 use super::check::Wrong;
 use super::pacing::{Bounds, DueCall, Pacing};
@@ -82,9 +82,9 @@ impl SenderContext {
     }
 
     /// A payment got no answer.
-    pub(super) fn error(&self, _: Asked, code: Code) {
+    pub(super) fn error(&self, _: Asked, status: &Status) {
         self.settle();
-        self.tally().error(code);
+        self.tally().error(status);
     }
 
     /// A call that was due and sent then is answered now. What fails is not timed: that it fails fast, or

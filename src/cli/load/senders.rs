@@ -71,6 +71,8 @@ impl Pace {
 pub(super) struct Phase {
     pub(super) twin: Twin,
     pub(super) mode: Mode,
+    /// Whether calls of one payment say whose it is, for a proxy that routes them.
+    pub(super) says_account: bool,
     pub(super) pace: Pace,
     pub(super) bounds: Bounds,
     pub(super) population: Population,
@@ -108,10 +110,8 @@ impl Senders {
         threads: usize,
         interruption: &Interruption,
     ) -> Result<Self, Failure> {
-        let unreached = |why: &dyn Error| {
-            let url = endpoint.uri().to_string();
-            Failure::at_work(format!("connecting to {}", url.trim_end_matches('/')), why)
-        };
+        let unreached =
+            |why: &(dyn Error + 'static)| credentials.unreached(&endpoint.uri().to_string(), why);
         let connect = || async {
             tokio::select! {
                 channel = endpoint.connect() => channel.map_err(|error| unreached(&error)),
@@ -249,7 +249,9 @@ impl Sender {
             for _ in 0..spread {
                 let (context, client) = (Rc::clone(&context), client.clone());
                 match phase.mode {
-                    Mode::Unary => lanes.spawn_local(unary::lane(context, client)),
+                    Mode::Unary => {
+                        lanes.spawn_local(unary::lane(context, client, phase.says_account))
+                    }
                     Mode::Batch { .. } => lanes.spawn_local(batch::lane(context, client)),
                     Mode::Stream => lanes.spawn_local(stream::lane(context, client, in_flight)),
                 };

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use tonic::Code;
 
 use super::check::Wrong;
 use super::pacing::DueCall;
 use super::payer::Asked;
 use super::sender_context::SenderContext;
 use super::senders::Client;
+use super::tally::of_item;
 use crate::grpc::pb;
 use crate::grpc::pb::stream_payments_request::Item;
 use crate::grpc::pb::stream_payments_response::Answer;
@@ -119,7 +119,7 @@ impl<'a> Flight<'a> {
                 self.context.time(due, flying.sent);
                 self.context.hear(asked, &assessment);
             }
-            Some(Answer::Error(status)) => self.context.error(asked, Code::from_i32(status.code)),
+            Some(Answer::Error(status)) => self.context.error(asked, &of_item(status)),
             Some(Answer::OutcomeAccepted(_)) | None => self.context.wrong(asked, Wrong::Empty),
         }
     }
@@ -129,7 +129,7 @@ impl<'a> Flight<'a> {
         for flying in self.flying.into_inner() {
             match &ended {
                 Ok(()) => self.context.wrong(flying.asked, Wrong::Empty),
-                Err(status) => self.context.error(flying.asked, status.code()),
+                Err(status) => self.context.error(flying.asked, status),
             }
         }
     }

@@ -40,20 +40,23 @@ pub(super) struct Figures<T> {
     pub(super) rate_per_second: T,
     /// None where the server's processor time is not known.
     pub(super) server_cpu_us_per_payment: Option<T>,
-    pub(super) p50_us: T,
-    pub(super) p90_us: T,
-    pub(super) p99_us: T,
-    pub(super) p99_9_us: T,
-    pub(super) max_us: T,
+    /// Latencies: none where nothing was answered.
+    pub(super) p50_us: Option<T>,
+    pub(super) p90_us: Option<T>,
+    pub(super) p99_us: Option<T>,
+    pub(super) p99_9_us: Option<T>,
+    pub(super) max_us: Option<T>,
     /// How late calls left, at the 99th percentile.
-    pub(super) sent_late_p99_us: T,
+    pub(super) sent_late_p99_us: Option<T>,
 }
 
 impl Figures<f64> {
     fn of(round: &Round) -> Self {
         let answered = round.tally.answered as f64;
         let latencies = &round.tally.latencies;
-        let us = |quantile| quantile_us(latencies.answered(), quantile);
+        let is_timed = !latencies.answered().is_empty();
+        let us_of = |histogram, quantile| is_timed.then(|| quantile_us(histogram, quantile));
+        let us = |quantile| us_of(latencies.answered(), quantile);
         Self {
             rate_per_second: answered / round.took.as_secs_f64(),
             server_cpu_us_per_payment: round
@@ -65,42 +68,39 @@ impl Figures<f64> {
             p99_us: us(0.99),
             p99_9_us: us(0.999),
             max_us: us(1.0),
-            sent_late_p99_us: quantile_us(latencies.sent_late(), 0.99),
+            sent_late_p99_us: us_of(latencies.sent_late(), 0.99),
         }
     }
 
     /// This by `other`, figure by figure.
     fn by(&self, other: &Self) -> Self {
-        let cpu = self.server_cpu_us_per_payment;
-        let cpu = cpu.zip(other.server_cpu_us_per_payment);
+        let ratio = |figure: fn(&Self) -> Option<f64>| Some(figure(self)? / figure(other)?);
         Self {
             rate_per_second: self.rate_per_second / other.rate_per_second,
-            server_cpu_us_per_payment: cpu.map(|(this, that)| this / that),
-            p50_us: self.p50_us / other.p50_us,
-            p90_us: self.p90_us / other.p90_us,
-            p99_us: self.p99_us / other.p99_us,
-            p99_9_us: self.p99_9_us / other.p99_9_us,
-            max_us: self.max_us / other.max_us,
-            sent_late_p99_us: self.sent_late_p99_us / other.sent_late_p99_us,
+            server_cpu_us_per_payment: ratio(|figures| figures.server_cpu_us_per_payment),
+            p50_us: ratio(|figures| figures.p50_us),
+            p90_us: ratio(|figures| figures.p90_us),
+            p99_us: ratio(|figures| figures.p99_us),
+            p99_9_us: ratio(|figures| figures.p99_9_us),
+            max_us: ratio(|figures| figures.max_us),
+            sent_late_p99_us: ratio(|figures| figures.sent_late_p99_us),
         }
     }
 }
 
 impl Figures<Spread> {
     fn spread(rounds: &[Figures<f64>]) -> Option<Self> {
-        let of = |figure: fn(&Figures<f64>) -> f64| Spread::of(rounds.iter().map(figure));
-        let cpus = rounds
-            .iter()
-            .filter_map(|round| round.server_cpu_us_per_payment);
+        let of =
+            |figure: fn(&Figures<f64>) -> Option<f64>| Spread::of(rounds.iter().filter_map(figure));
         Some(Self {
-            rate_per_second: of(|round| round.rate_per_second)?,
-            server_cpu_us_per_payment: Spread::of(cpus),
-            p50_us: of(|round| round.p50_us)?,
-            p90_us: of(|round| round.p90_us)?,
-            p99_us: of(|round| round.p99_us)?,
-            p99_9_us: of(|round| round.p99_9_us)?,
-            max_us: of(|round| round.max_us)?,
-            sent_late_p99_us: of(|round| round.sent_late_p99_us)?,
+            rate_per_second: of(|round| Some(round.rate_per_second))?,
+            server_cpu_us_per_payment: of(|round| round.server_cpu_us_per_payment),
+            p50_us: of(|round| round.p50_us),
+            p90_us: of(|round| round.p90_us),
+            p99_us: of(|round| round.p99_us),
+            p99_9_us: of(|round| round.p99_9_us),
+            max_us: of(|round| round.max_us),
+            sent_late_p99_us: of(|round| round.sent_late_p99_us),
         })
     }
 }
@@ -246,10 +246,20 @@ mod tests {
     }
 
     #[test]
-    fn nothing_answered_has_no_cost() {
+    fn nothing_answered_has_no_cost_and_took_no_time() {
         let summary = Summary::of(&[round(Twin::Score, 0, 10)]).unwrap();
-        assert_eq!(summary.score.figures.server_cpu_us_per_payment, None);
-        assert_eq!(summary.score.figures.rate_per_second.median, 0.0);
+        let figures = summary.score.figures;
+        assert_eq!(figures.server_cpu_us_per_payment, None);
+        assert_eq!(figures.rate_per_second.median, 0.0);
+        assert_eq!((figures.p50_us, figures.max_us), (None, None));
+        assert_eq!(figures.sent_late_p99_us, None);
+        let mut answered = round(Twin::Score, 1, 10);
+        let (due, took) = (Duration::ZERO, Duration::from_micros(300));
+        answered.tally.time(due, due, took);
+        // A round in which nothing was answered says nothing of the others.
+        let rounds = [answered, round(Twin::Score, 0, 10)];
+        let p50_us = Summary::of(&rounds).unwrap().score.figures.p50_us.unwrap();
+        assert!((p50_us.median - 300.0).abs() < 1.0, "{p50_us:?}");
     }
 
     #[test]

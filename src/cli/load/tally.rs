@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tonic::Code;
+use tonic::{Code, Status};
 
 use super::check::{Twin, Wrong, check};
 use super::latency::Latencies;
 use super::mistakes::Mistake;
 use super::payer::Asked;
+use crate::cli::Failure;
 use crate::cli::client::code_name;
 use crate::grpc::pb;
 
@@ -32,6 +33,8 @@ pub(super) struct Tally {
     pub(super) wrong: [u64; Wrong::ALL.len()],
     /// Payments without an assessment, by the name of the gRPC code.
     pub(super) errors: BTreeMap<&'static str, u64>,
+    /// What the first of them was told.
+    pub(super) first_error: Option<String>,
     /// Payments that were waited for in vain.
     pub(super) unanswered: u64,
     /// Payments that should have been sent, and were not for want of answers to earlier ones.
@@ -51,6 +54,7 @@ impl Tally {
             mistakes: [0; _],
             wrong: [0; _],
             errors: BTreeMap::new(),
+            first_error: None,
             unanswered: 0,
             unsent: 0,
             latencies: Latencies::new(),
@@ -80,8 +84,12 @@ impl Tally {
     }
 
     /// One payment got no assessment.
-    pub(super) fn error(&mut self, code: Code) {
-        *self.errors.entry(code_name(code)).or_default() += 1;
+    pub(super) fn error(&mut self, status: &Status) {
+        *self.errors.entry(code_name(status.code())).or_default() += 1;
+        self.first_error.get_or_insert_with(|| {
+            let told = Failure::from(status.clone()).to_string();
+            told.trim_start_matches("error: ").to_owned()
+        });
     }
 
     /// One call took this long: see [`Latencies::record`].
@@ -118,6 +126,10 @@ impl Tally {
         for (code, more) in &other.errors {
             *self.errors.entry(code).or_default() += more;
         }
+        self.first_error = self
+            .first_error
+            .take()
+            .or_else(|| other.first_error.clone());
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
         self.latencies.add(&other.latencies);
@@ -129,4 +141,9 @@ impl Tally {
             *mine += more;
         }
     }
+}
+
+/// The error that answers one item of a batch or stream.
+pub(super) fn of_item(error: tonic_types::Status) -> Status {
+    Status::new(Code::from_i32(error.code), error.message)
 }

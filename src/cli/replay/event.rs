@@ -364,6 +364,59 @@ mod tests {
     }
 
     #[test]
+    fn a_number_is_read_to_the_last_digit_or_refused() {
+        let of = |amount: &str| PAYMENT.replace(":1234,", &format!(":{amount},"));
+        for exact in [1, 999_999_999_999_999, 1_000_000_000_000_000] {
+            let line = of(&exact.to_string());
+            let Happening::Payment(payment) = parse(line.as_bytes()).unwrap().what else {
+                panic!("{line}");
+            };
+            assert_eq!(payment.money.amount_minor(), exact);
+        }
+        // The least that a double takes for its neighbour, and what is an integer of 64 bits or is not any more.
+        for large in [
+            "1000000000000001",
+            "9007199254740993",
+            "9223372036854775807",
+            "-1",
+            "0",
+        ] {
+            let told = faults_of(&of(large));
+            assert_eq!(
+                told,
+                "amount_minor: must be 1 to 1000000000000000 minor units"
+            );
+        }
+        for other in [
+            "9223372036854775808",
+            "1e3",
+            "1.0",
+            "12.5",
+            "-0",
+            "\"12\"",
+            "true",
+        ] {
+            let told = faults_of(&of(other));
+            assert_eq!(told, "amount_minor: must be a whole number", "{other}");
+        }
+        for none in ["1e400", "01", "+1", ".5", "NaN"] {
+            let told = faults_of(&of(none));
+            assert!(told.contains(" at column "), "{none}: {told}");
+        }
+        let window = |text: &str| format!(",\"duplicate_window_ms\":{text}}}");
+        let parsed = parse(PAYMENT.replace('}', &window("9007199254740993")).as_bytes());
+        let Happening::Payment(payment) = parsed.unwrap().what else {
+            panic!("it is a payment");
+        };
+        assert_eq!(
+            payment.duplicate_window,
+            Some(Span::from_ms(9_007_199_254_740_993))
+        );
+        let told = faults_of(&PAYMENT.replace('}', &window("1e3")));
+        assert_eq!(told, "duplicate_window_ms: must be a whole number");
+    }
+
+    #[test]
     fn an_outcome_takes_nothing_that_only_payments_have() {
         let outcome = PAYMENT
             .replace("\"payment\"", "\"outcome\"")

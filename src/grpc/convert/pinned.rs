@@ -199,6 +199,7 @@ fn answers_are_the_same_to_the_byte() {
             response::with_kept(written, kept, |answer: &mut pb::ScorePaymentResponse| {
                 answer.assessment.as_mut().unwrap().degraded = true;
             });
+        let written = written.unwrap();
         // Without the length prefix, and the key of the field.
         all.extend(&written[HEAD_BYTES + 1..]);
     }

@@ -9,6 +9,7 @@ use crate::grpc::codec::writer::{
 };
 use crate::grpc::codec::{HEAD_BYTES, length};
 use crate::grpc::pb;
+use crate::grpc::status::Fault;
 use crate::scoring::account::Scored;
 use crate::scoring::assessment::{
     AmountSlip, Assessment, Challenge, Confirmation, Decision, Evidence, History, Reason,
@@ -50,27 +51,35 @@ fn put_assessment(payment: &Payment, assessment: &Assessment, replayed: bool, in
 
 /// Framed messages that say whether a restart may forget their answers. Where it may, they are read back for a `note`
 /// in each: that a journal fails is rare.
+///
+/// # Errors
+/// When one cannot be read back.
 pub(in crate::grpc) fn with_kept<M: Message + Default>(
     framed: Vec<u8>,
     kept: Kept,
     note: impl Fn(&mut M),
-) -> Vec<u8> {
+) -> Result<Vec<u8>, Fault> {
     if kept == Kept::Yes {
-        return framed;
+        return Ok(framed);
     }
     let mut framed = &*framed;
     let mut noted = Vec::with_capacity(framed.len());
-    while let Some((message, rest)) =
-        length(framed).and_then(|bytes| framed.split_at_checked(bytes))
-    {
-        let message = message.get(HEAD_BYTES..).unwrap_or_default();
-        // It was written here, so that it can be read.
-        let mut message = M::decode(message).unwrap_or_default();
+    while !framed.is_empty() {
+        let (message, rest) = length(framed)
+            .and_then(|bytes| framed.split_at_checked(bytes))
+            .ok_or_else(|| Fault::Unreadable("it is cut off".to_owned()))?;
+        let mut message: M = read_back(message.get(HEAD_BYTES..).unwrap_or_default())?;
         note(&mut message);
         put_framed(&mut noted, |into| message.encode_raw(into));
         framed = rest;
     }
-    noted
+    Ok(noted)
+}
+
+/// What was written here, as a message. Whoever asked would be told nothing, as if it were an answer, were this to
+/// fail unheard.
+fn read_back<M: Message + Default>(written: &[u8]) -> Result<M, Fault> {
+    M::decode(written).map_err(|error| Fault::Unreadable(error.to_string()))
 }
 
 /// The answer to a report.
@@ -84,11 +93,14 @@ pub(in crate::grpc) const fn outcome_accepted(remembered: Remembered) -> pb::Out
 }
 
 /// A page of records, and the token of the next one if `records` holds more than fit.
+///
+/// # Errors
+/// When what was answered cannot be read back.
 pub(in crate::grpc) fn page(
     listing: &Listing,
     records: &[Record],
     account_alias: String,
-) -> pb::ListPaymentsResponse {
+) -> Result<pb::ListPaymentsResponse, Fault> {
     let page = &records[..records.len().min(listing.limit.saturating_sub(1))];
     let next_page_token = match page.last() {
         Some(last) if page.len() < records.len() => page_token::write(
@@ -98,25 +110,27 @@ pub(in crate::grpc) fn page(
         ),
         Some(_) | None => String::new(),
     };
-    pb::ListPaymentsResponse {
-        records: page.iter().map(record).collect(),
+    Ok(pb::ListPaymentsResponse {
+        records: page.iter().map(record).collect::<Result<_, _>>()?,
         next_page_token,
         account_alias,
-    }
+    })
 }
 
 /// The evidence for one payment, without its confirmation token: that would let a payment through, and whoever reads
 /// evidence is not the payer.
-pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
+///
+/// # Errors
+/// When what was answered cannot be read back.
+pub(in crate::grpc) fn record(record: &Record) -> Result<pb::PaymentRecord, Fault> {
     let mut answered = Vec::with_capacity(ANSWER_BYTES);
     put_assessment(&record.payment, &record.assessment, false, &mut answered);
     let answered = pb::Assessment {
         confirmation: None,
-        // It was written here, so that it can be read.
-        ..pb::Assessment::decode(&*answered).unwrap_or_default()
+        ..read_back(&answered)?
     };
     let id_or_empty = |id: Option<&PaymentId>| id.map(ToString::to_string).unwrap_or_default();
-    pb::PaymentRecord {
+    Ok(pb::PaymentRecord {
         payment: Some(payment(&record.payment)),
         assessment: Some(answered),
         score_time: Some(timestamp(record.score_time)),
@@ -125,7 +139,7 @@ pub(in crate::grpc) fn record(record: &Record) -> pb::PaymentRecord {
         held_against: id_or_empty(record.assessment.held_against()),
         confirms: id_or_empty(record.confirms.as_ref()),
         confirmed_as: id_or_empty(record.confirmed_as.as_ref()),
-    }
+    })
 }
 
 fn payment(payment: &Payment) -> pb::Payment {
@@ -390,6 +404,24 @@ mod tests {
         let signals = Signal::ALL.iter().copied().map(ReasonCode::Signal);
         for it in signals.chain([ReasonCode::PayerConfirmed]) {
             assert_named("REASON_CODE", reason_code(it).as_str_name(), it.name());
+        }
+    }
+
+    #[test]
+    fn an_answer_that_cannot_be_read_back_is_an_error_and_never_an_empty_answer() {
+        let noted = |framed: &[u8]| {
+            let note = |answer: &mut pb::ScorePaymentResponse| answer.assessment = None;
+            with_kept(framed.to_vec(), Kept::No, note)
+        };
+        assert!(noted(&[]).unwrap().is_empty());
+        let good = [0, 0, 0, 0, 2, 10, 0];
+        assert_eq!(noted(&good).unwrap(), [0, 0, 0, 0, 0]);
+        let bad: [&[u8]; 3] = [&[0, 0, 0, 0, 2, 10, 9], &[0, 0, 0, 0, 3, 10, 0], &[0, 0]];
+        for bad in bad {
+            for framed in [bad.to_vec(), [&good, bad].concat()] {
+                let fault = noted(&framed).unwrap_err();
+                assert!(matches!(fault, Fault::Unreadable(_)), "{framed:?}");
+            }
         }
     }
 

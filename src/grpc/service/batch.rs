@@ -43,7 +43,7 @@ impl Service {
             let kept = engine.committed(results.receipt).await;
             let useless = results.useless;
             let all_useless = (useless == items.len()).then_some(UselessItems(useless));
-            Ok((results.framed(kept), all_useless))
+            Ok((results.framed(kept)?, all_useless))
         })
         .await
     }
@@ -120,7 +120,7 @@ impl Results {
     }
 
     /// The answer, saying of each result whether a restart may forget it.
-    fn framed(self, kept: Kept) -> Bytes {
+    fn framed(self, kept: Kept) -> Result<Bytes, Fault> {
         let mut framed = Vec::with_capacity(HEAD_BYTES + self.written.len());
         put_framed(&mut framed, |into| into.extend(self.written));
         let note = |answer: &mut pb::BatchScorePaymentsResponse| {
@@ -130,6 +130,6 @@ impl Results {
                 }
             }
         };
-        response::with_kept(framed, kept, note).into()
+        response::with_kept(framed, kept, note).map(Bytes::from)
     }
 }

@@ -39,7 +39,7 @@ struct Scoring<'a> {
 impl Scoring<'_> {
     async fn kept(self, deadline: Option<Deadline>) -> Result<Bytes, Status> {
         match self.engine.kept(self.receipt) {
-            Some(kept) => Ok(self.answer.kept(kept)),
+            Some(kept) => Ok(self.answer.kept(kept)?),
             None => committed(self.engine, self.receipt, deadline, self.answer).await,
         }
     }
@@ -58,12 +58,12 @@ impl Answer {
     }
 
     /// The answer, saying whether a restart may forget it.
-    fn kept(self, kept: Kept) -> Bytes {
+    fn kept(self, kept: Kept) -> Result<Bytes, Fault> {
         let note = |answer: &mut pb::ScorePaymentResponse| {
             let assessment = answer.assessment.iter_mut();
             assessment.for_each(|assessment| assessment.degraded = true);
         };
-        response::with_kept(self.0, kept, note).into()
+        response::with_kept(self.0, kept, note).map(Bytes::from)
     }
 }
 
@@ -76,7 +76,7 @@ async fn committed(
 ) -> Result<Bytes, Status> {
     let committed = async { Ok(engine.committed(receipt).await) };
     let kept = deadline::within(deadline, committed).await?;
-    Ok(answer.kept(kept))
+    Ok(answer.kept(kept)?)
 }
 
 /// The answer to one payment of several that are scored together.
@@ -124,7 +124,7 @@ impl<'a> ScoringChunk<'a> {
         };
         match scoring.engine.kept(scoring.receipt) {
             Some(kept) => {
-                let answer = Ok(scoring.answer.kept(kept));
+                let answer = scoring.answer.kept(kept).map_err(Status::from);
                 end(call, &answer);
                 Answered::Now(answer)
             }

@@ -209,7 +209,13 @@ impl Answers {
             }
         };
         let framed = mem::take(&mut self.ready.framed);
-        self.ready.framed = response::with_kept(framed, kept, note);
+        match response::with_kept(framed, kept, note) {
+            Ok(framed) => self.ready.framed = framed,
+            Err(fault) => {
+                self.ready = Ready::default();
+                self.break_off(fault.into());
+            }
+        }
     }
 }
 
