@@ -10,6 +10,7 @@ use crate::scoring::account::Scored;
 use crate::scoring::assessment::Decision;
 use crate::scoring::confirmation::PresentedToken;
 use crate::scoring::memory::{PayeeMemory, Payer, Surroundings};
+use crate::scoring::money::Money;
 use crate::scoring::payment::Payment;
 use crate::scoring::policy::Policy;
 use crate::scoring::time::Timestamp;
@@ -18,12 +19,13 @@ use crate::scoring::time::Timestamp;
 pub(super) fn teach_payee(
     memory: &mut PayeeMemory,
     policy: &Policy,
-    payment: &Payment,
+    payer: Payer,
+    money: Money,
     above_doublings: Option<f64>,
     now: Timestamp,
 ) {
-    memory.note_payer(policy, Payer::of(&payment.account_id), now);
-    memory.note_amount(payment.money, above_doublings);
+    memory.note_payer(policy, payer, now);
+    memory.note_amount(money, above_doublings);
 }
 
 /// What a payee's memory learns of a reported outcome.
@@ -78,7 +80,8 @@ impl Engine {
                 teach_payee(
                     &mut payee.state,
                     policy,
-                    payment,
+                    payer,
+                    payment.money,
                     scored.above_doublings,
                     now,
                 );

@@ -271,7 +271,10 @@ impl Account {
         self.note_outcome_in_pace(policy, nth, was_paid);
         let record = self.window.at(nth)?;
         match (record.standing().teaches_profile(), record.was_learnt()) {
-            (Some(true), false) => bounds.add_forgotten(self.learn(policy, nth)),
+            (Some(true), false) => {
+                bounds.add_forgotten(self.profile.learn(policy, record));
+                self.window.set_learnt(nth, true);
+            }
             (Some(false), true) => {
                 self.profile.unlearn(policy, record);
                 self.window.set_learnt(nth, false);
@@ -310,7 +313,8 @@ impl Account {
                 self.profile.note_reported(after);
             }
             if !record.was_learnt() && record.standing().teaches_profile().is_none() {
-                bounds.add_forgotten(self.learn(policy, nth));
+                bounds.add_forgotten(self.profile.learn(policy, record));
+                self.window.set_learnt(nth, true);
             }
         }
         self.window.expire(self.latest);

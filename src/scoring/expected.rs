@@ -87,7 +87,11 @@ impl Expected {
     /// ones rarer still. Many people's sums are nearer to a log-normal distribution, where large ones are not as rare,
     /// so above the mean something between the two is taken: see `SLANT_ABOVE`.
     pub(super) fn surprise_nats(&self, amount_minor: i64) -> f64 {
-        let above = self.doublings_above_mean(amount_minor);
+        self.surprise_nats_at(self.doublings_above_mean(amount_minor))
+    }
+
+    /// The same of an amount that lies so many doublings above the mean.
+    fn surprise_nats_at(&self, above: f64) -> f64 {
         let slant = if above > 0.0 { SLANT_ABOVE } else { 1.0 };
         let above = above * slant;
         self.shape / (slant * slant) * (LogAmount::ratio(above) - 1.0 - above * NATS_PER_DOUBLING)
@@ -95,10 +99,11 @@ impl Expected {
 
     /// The least surprise of any amount up to this one, in nats.
     pub(super) fn surprise_nats_least(&self, amount_minor_max: i64) -> f64 {
-        if self.doublings_above_mean(amount_minor_max) >= 0.0 {
+        let above = self.doublings_above_mean(amount_minor_max);
+        if above >= 0.0 {
             return 0.0;
         }
-        self.surprise_nats(amount_minor_max)
+        self.surprise_nats_at(above)
     }
 }
 

@@ -290,8 +290,8 @@ impl Window {
     /// The index of the oldest record that is older than `span` and was not handed out here before.
     pub fn settle_next(&mut self, span: Span, now: Timestamp) -> Option<usize> {
         let nth = self.records.settled();
-        let entry = self.records.entries().get(nth)?;
-        if entry.score_time.within(span, now) {
+        let packed = self.records.entries().packed().get(nth)?;
+        if Entry::score_time_of(packed).within(span, now) {
             return None;
         }
         self.records.settle_next();

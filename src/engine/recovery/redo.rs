@@ -236,16 +236,17 @@ impl<'a> Redo<'a> {
         if let Some(account) = keys.account {
             self.account_scored(sequence, scored, account);
         }
+        let payer = Payer::of(&payment.account_id);
         if let Some(mut payee) = keys.payee {
             let policy = self.policies_of(scored.policy_number).primary();
             payees.with(&mut payee, |payee| {
                 payee.apply(sequence, |payee| {
-                    teach_payee(payee, policy, payment, scored.above_doublings, now);
+                    let above_doublings = scored.above_doublings;
+                    teach_payee(payee, policy, payer, payment.money, above_doublings, now);
                 });
             });
         }
         if let Some(mut device) = keys.device {
-            let payer = Payer::of(&payment.account_id);
             devices.with(&mut device, |device| {
                 device.apply(sequence, |device| device.note_payer(payer, now));
             });

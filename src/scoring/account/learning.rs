@@ -8,7 +8,7 @@ use crate::scoring::money::Currency;
 use crate::scoring::outcome::Outcome;
 use crate::scoring::payment::{Payment, PaymentId};
 use crate::scoring::policy::Policy;
-use crate::scoring::profile::{Fill, Forgotten};
+use crate::scoring::profile::Fill;
 use crate::scoring::time::Timestamp;
 
 impl Account {
@@ -31,16 +31,6 @@ impl Account {
                 self.profile.unlearn_repeat(record);
             }
         }
-    }
-
-    /// Learns from a payment that went well.
-    pub(super) fn learn(&mut self, policy: &Policy, nth: usize) -> Forgotten {
-        let Some(record) = self.window.at(nth) else {
-            return Forgotten::default();
-        };
-        let forgotten = self.profile.learn(policy, record);
-        self.window.set_learnt(nth, true);
-        forgotten
     }
 
     /// Learns the level of the account's sums from a payment that is let through. Returns how many doublings it lies

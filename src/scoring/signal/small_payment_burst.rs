@@ -72,7 +72,9 @@ settings! {
 }
 
 pub(super) fn measure(settings: &Settings, context: &Context<'_>) -> Option<Measure> {
-    if settings.small_share <= 0.0 {
+    let span_max = settings.window_ms.max(settings.follow_ms);
+    if settings.small_share <= 0.0 || !context.was_active_within(span_max) {
+        // No payments are small, or there are none that this one could follow.
         return None;
     }
     let level = if context.knows_the_account() {
