@@ -547,6 +547,27 @@ fn the_fifth_small_payment_in_minutes_is_stopped_and_errands_are_not() {
 }
 
 #[test]
+fn a_run_that_was_asked_about_is_no_habit_that_hides_the_next_one() {
+    let mut stage = check("0s 20 times every 1d pays 50.00 to M001");
+    for (day, payments) in [(21, 30), (27, 20)] {
+        for nth in 0..payments {
+            let answer = if nth < 4 {
+                ""
+            } else {
+                "stopped SMALL_PAYMENT_BURST"
+            };
+            let (id, secs) = (format!("p{day}x{nth}"), nth * 15);
+            stage.play(&format!(
+                "
+                {day}d{secs}s {id} pays 1.{nth:02} to 13912340001 : {answer}
+                {day}d{secs}s {id} succeeded
+                "
+            ));
+        }
+    }
+}
+
+#[test]
 fn a_long_run_of_small_payments_is_counted_from_its_beginning() {
     let mut story = "0s 20 times every 1d pays 50.00 to M001\n".to_owned();
     for nth in 1..=39 {

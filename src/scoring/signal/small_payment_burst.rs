@@ -157,11 +157,10 @@ fn is_everyday(settings: &Settings, context: &Context<'_>, attempts: u32, span: 
     let pays_strangers = || profile.novelty() > settings.strangers_novelty;
     let nth = WindowIndex::over(span);
     let people_pay_max = context.policy.signals.rapid_repeat.confirm_above(nth);
-    let up_to = |usual: f64| usual * settings.usual_multiple;
-    let everyday = up_to(profile.pace().everyday_count(nth).into());
-    let at_once = up_to(profile.pace().proven_count(nth));
-    let is_usual = f64::from(attempts) <= everyday
-        || at_once > f64::from(people_pay_max) && f64::from(attempts) <= at_once;
+    let is_up_to = |usual: f64| f64::from(attempts) <= usual * settings.usual_multiple;
+    let at_once = profile.pace().proven_count(nth);
+    let is_usual = is_up_to(profile.pace().everyday_count(nth).into())
+        || at_once > f64::from(people_pay_max) && is_up_to(at_once);
     is_usual && (context.knows_the_payee || pays_strangers())
 }
 
