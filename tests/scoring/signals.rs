@@ -547,6 +547,63 @@ fn the_fifth_small_payment_in_minutes_is_stopped_and_errands_are_not() {
 }
 
 #[test]
+fn among_strangers_a_purchase_in_quick_succession_is_no_errand_wherever_it_is_made() {
+    let known = "
+        0d     6 times every 7d pays 50.00 to M001 type=merchant kind=purchase
+        1d     6 times every 7d pays 50.00 to M002 type=merchant kind=purchase
+        2d     6 times every 7d pays 50.00 to M003 type=merchant kind=purchase
+        ";
+    let run = |gap: u32, payees: [&str; 5], kind: &str, fifth: &str| {
+        let mut stage = check(known);
+        for (nth, payee) in (0..5).zip(payees) {
+            let at = nth * gap;
+            let answer = if nth < 4 { "allow" } else { fifth };
+            stage.play(&format!(
+                "50d{at}s p{nth} pays 12.{nth}0 to {payee} type=merchant kind={kind} : {answer}"
+            ));
+        }
+    };
+    let mostly_strangers = ["S11", "M001", "S22", "S33", "M002"];
+    run(
+        10,
+        mostly_strangers,
+        "purchase",
+        "stopped SMALL_PAYMENT_BURST",
+    );
+    // Who walks from shop to shop takes longer, and who pays bills is at home.
+    run(70, mostly_strangers, "purchase", "allow");
+    run(10, mostly_strangers, "bill", "allow");
+    // As many errands as strangers are an evening of errands.
+    run(
+        10,
+        ["S11", "M001", "M002", "S22", "M003"],
+        "purchase",
+        "allow",
+    );
+}
+
+#[test]
+fn a_run_that_was_asked_about_is_no_habit_that_hides_the_next_one() {
+    let mut stage = check("0s 20 times every 1d pays 50.00 to M001");
+    for (day, payments) in [(21, 30), (27, 20)] {
+        for nth in 0..payments {
+            let answer = if nth < 4 {
+                ""
+            } else {
+                "stopped SMALL_PAYMENT_BURST"
+            };
+            let (id, secs) = (format!("p{day}x{nth}"), nth * 15);
+            stage.play(&format!(
+                "
+                {day}d{secs}s {id} pays 1.{nth:02} to 13912340001 : {answer}
+                {day}d{secs}s {id} succeeded
+                "
+            ));
+        }
+    }
+}
+
+#[test]
 fn a_long_run_of_small_payments_is_counted_from_its_beginning() {
     let mut story = "0s 20 times every 1d pays 50.00 to M001\n".to_owned();
     for nth in 1..=39 {

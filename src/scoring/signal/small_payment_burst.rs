@@ -5,7 +5,9 @@
 //! new payees, as who empties an account does so in sums that are usual for it.
 //!
 //! Errands do not count: paying each of several known payees once (bills, wages) is how people spend an evening. What
-//! counts is small payments to new payees, or to the same payee again.
+//! counts is small payments to new payees, or to the same payee again. Where those to new payees are more than the
+//! errands, purchases in quick succession count wherever they are made: a script tries the shops that everybody knows
+//! too.
 //!
 //! A payer who was asked about a run, by more than a yes, and said that it was meant, as who showers a singer with
 //! small gifts, is not asked about each further payment: only when the run is twice as long.
@@ -54,7 +56,8 @@ settings! {
         /// gift, and lets whoever passed for the payer once go on for longer.
         meant_multiple: f64 = 2.0, 1 => 100, "times";
         /// How long after the payment before it a purchase from a stranger counts half: people go from stall
-        /// to stall, and scripts do not wait.
+        /// to stall, and scripts do not wait. Sooner than that, among more strangers than errands, a purchase from a
+        /// known payee is no errand.
         stroll_ms: Span = Span::from_minutes(1), 0 => 3600000, "ms";
         /// Within what time of a burst a payment that is not small is noted too: who tries a card with
         /// small sums goes on to large ones.
@@ -121,12 +124,7 @@ fn burst(
     if strength(settings, run.count_max(), role) <= 0.0 {
         return None;
     }
-    let to_this_payee = run.to_this_payee();
-    if context.knows_the_payee && to_this_payee == 0 && role == Role::Member {
-        // The payment is an errand itself.
-        return None;
-    }
-    let counted = run.members & !run.errands(to_this_payee);
+    let counted = run.counted(settings.stroll_ms)?;
     let count_newest = counted.count_ones().saturating_add(role.count());
     let halves = run.strolls(settings.stroll_ms, counted);
     let mut strength = strength(settings, count_newest.saturating_sub(halves / 2), role);
@@ -159,11 +157,10 @@ fn is_everyday(settings: &Settings, context: &Context<'_>, attempts: u32, span: 
     let pays_strangers = || profile.novelty() > settings.strangers_novelty;
     let nth = WindowIndex::over(span);
     let people_pay_max = context.policy.signals.rapid_repeat.confirm_above(nth);
-    let up_to = |usual: f64| usual * settings.usual_multiple;
-    let everyday = up_to(profile.pace().everyday_count(nth).into());
-    let at_once = up_to(profile.pace().proven_count(nth));
-    let is_usual = f64::from(attempts) <= everyday
-        || at_once > f64::from(people_pay_max) && f64::from(attempts) <= at_once;
+    let is_up_to = |usual: f64| f64::from(attempts) <= usual * settings.usual_multiple;
+    let at_once = profile.pace().proven_count(nth);
+    let is_usual = is_up_to(profile.pace().everyday_count(nth).into())
+        || at_once > f64::from(people_pay_max) && is_up_to(at_once);
     is_usual && (context.knows_the_payee || pays_strangers())
 }
 

@@ -155,8 +155,50 @@ impl<'a, 'c> Run<'a, 'c> {
         self.members.count_ones().saturating_add(self.role.count())
     }
 
+    /// The members that count, all but the errands; `None` if the payment that is asked about is one itself. Where more
+    /// strangers are paid than errands are run, a purchase less than `pause` after the payment before it is no errand:
+    /// a script that tries shop after shop also comes to some that the payer knows.
+    pub(super) fn counted(&self, pause: Span) -> Option<PaymentSet> {
+        let context = self.context;
+        let to_this_payee = self.to_this_payee();
+        let errands = self.errands(to_this_payee);
+        let is_errand = self.role == Role::Member && context.knows_the_payee && to_this_payee == 0;
+        let errands_count = errands.count_ones().saturating_add(is_errand.into());
+        if self.strangers() <= errands_count {
+            return (!is_errand).then_some(self.members & !errands);
+        }
+        let is_hasty = |kind: Option<PaymentKind>, time, before| {
+            kind == Some(PaymentKind::Purchase) && !is_after_a_pause(pause, time, before)
+        };
+        if is_errand && !is_hasty(Some(context.payment.kind), context.now, self.newest.get(0)) {
+            return None;
+        }
+        let mut counted = self.members & !errands;
+        for (bit, record) in self.payments(errands) {
+            if is_hasty(record.kind(), record.score_time(), self.just_before(bit)) {
+                counted |= bit;
+            }
+        }
+        Some(counted)
+    }
+
+    /// How many of the run pay a payee that the account did not know.
+    fn strangers(&self) -> u32 {
+        let is_to_a_stranger = self.role == Role::Member && !self.context.knows_the_payee;
+        let members = self.payments(self.members);
+        let strangers = members.filter(|(_, record)| !record.payee_was_known());
+        let count = u32::try_from(strangers.count()).unwrap_or(u32::MAX);
+        count.saturating_add(is_to_a_stranger.into())
+    }
+
+    /// The payment before the one of this bit.
+    fn just_before(&self, bit: PaymentSet) -> Option<RecordRef<'a>> {
+        let nth_before = (bit.trailing_zeros() as usize).saturating_add(1);
+        self.newest.get(nth_before)
+    }
+
     /// The members to this payee. None if the payment only follows the run.
-    pub(super) fn to_this_payee(&self) -> PaymentSet {
+    fn to_this_payee(&self) -> PaymentSet {
         if self.role == Role::Follower {
             return 0;
         }
@@ -170,7 +212,7 @@ impl<'a, 'c> Run<'a, 'c> {
     }
 
     /// The members that are errands: to a payee that was known, and that no other payment of the run pays.
-    pub(super) fn errands(&self, to_this_payee: PaymentSet) -> PaymentSet {
+    fn errands(&self, to_this_payee: PaymentSet) -> PaymentSet {
         let mut no_errands = to_this_payee;
         for (bit, record) in self.payments(self.members) {
             if no_errands & bit != 0 {
@@ -194,16 +236,12 @@ impl<'a, 'c> Run<'a, 'c> {
     pub(super) fn strolls(&self, pause: Span, counted: PaymentSet) -> u32 {
         let context = self.context;
         let is_purchase = |kind: PaymentKind| !kind.is_irrevocable();
-        let is_after_a_pause = |time: Timestamp, before: Option<RecordRef<'_>>| {
-            before.is_none_or(|before| time.since(before.score_time()) >= pause)
-        };
         let is_stroll = self.role == Role::Member
             && !context.knows_the_payee
             && is_purchase(context.payment.kind)
-            && is_after_a_pause(context.now, self.newest.get(0));
+            && is_after_a_pause(pause, context.now, self.newest.get(0));
         let strolls = self.payments(counted).filter(|(bit, record)| {
-            let nth_before = (bit.trailing_zeros() as usize).saturating_add(1);
-            is_after_a_pause(record.score_time(), self.newest.get(nth_before))
+            is_after_a_pause(pause, record.score_time(), self.just_before(*bit))
                 && is_to_a_stranger(*record, is_purchase)
         });
         let count = u32::try_from(strolls.count()).unwrap_or(u32::MAX);
@@ -239,6 +277,11 @@ impl<'a, 'c> Run<'a, 'c> {
         let members = self.older.iter().filter(|record| self.has_member(*record));
         members.filter(is_counted)
     }
+}
+
+/// Whether a payment at `time` comes `pause` or longer after the one before it.
+fn is_after_a_pause(pause: Span, time: Timestamp, before: Option<RecordRef<'_>>) -> bool {
+    before.is_none_or(|before| time.since(before.score_time()) >= pause)
 }
 
 /// Whether it went to a payee that the account did not know, and `kind_is` holds for its kind.
