@@ -183,6 +183,30 @@ fn payees_and_devices_beyond_their_bounds_are_forgotten_and_counted() {
 }
 
 #[test]
+fn a_number_that_may_be_mistyped_is_remembered_two_weeks_longer_than_a_shop() {
+    let settings = [("memory.payees_max", Value::Integer(3))];
+    let story = |shops_from_day: u32, asked: &str| {
+        let (first, second) = (shops_from_day, shops_from_day + 1);
+        let (typo, again) = (shops_from_day + 2, shops_from_day + 3);
+        check_with(
+            &settings,
+            &format!(
+                "
+                0d        5 times every 1h pays 50.00 to M001 type=merchant kind=purchase
+                1d        1 times every 1d pays 50.00 to 13812345678 type=phone
+                {first}d  1 times every 1d pays 50.00 to M033 type=merchant kind=purchase
+                {second}d 1 times every 1d pays 50.00 to M044 type=merchant kind=purchase
+                {typo}d   p1 pays 50.00 to 13812345679 type=phone : {asked}
+                {again}d  p2 pays 50.00 to M044 type=merchant kind=purchase : !PAYEE_NEW
+                "
+            ),
+        );
+    };
+    story(2, "PAYEE_LOOKALIKE");
+    story(17, "!PAYEE_LOOKALIKE");
+}
+
+#[test]
 fn a_sweep_changes_no_answer() {
     let story = "
         0s     20 times every 1d pays 50.00 to M001 device=d1

@@ -11,7 +11,7 @@ use crate::scoring::money::{AMOUNT_MINOR_MAX, Currency, Money};
 use crate::scoring::packing::{PackedId, Reader};
 use crate::scoring::payment::PayeeType;
 use crate::scoring::submission::Submission;
-use crate::scoring::time::Timestamp;
+use crate::scoring::time::{Span, Timestamp};
 use crate::scoring::window::RecordRef;
 
 /// How many amounts of a payee are kept.
@@ -158,11 +158,21 @@ impl<'a> KnownPayee<'a> {
         }
     }
 
-    /// Those paid once or twice are worth least, however lately: a payee of years outlives a holiday.
+    /// Those paid once or twice are worth least, however lately: a payee of years outlives a holiday. Of those paid as
+    /// often, people outlive shops: nobody types a shop's number, so there is no typing error to be told from it.
     fn worth(self) -> (u32, Timestamp) {
-        (self.times_paid.min(ESTABLISHED_TIMES), self.last_paid)
+        let outlives = match self.payee_type {
+            PayeeType::Merchant => Span::ZERO,
+            PayeeType::Phone | PayeeType::Wallet | PayeeType::BankAccount => PEOPLE_OUTLIVE_SHOPS,
+        };
+        let times = self.times_paid.min(ESTABLISHED_TIMES);
+        (times, self.last_paid.plus(outlives))
     }
 }
+
+/// By how much payees that are no merchants are remembered longer. No more, or they would leave no room in which a
+/// new shop could be met a second time.
+const PEOPLE_OUTLIVE_SHOPS: Span = Span::from_days(14);
 
 /// The payees that the account knows.
 #[derive(Debug, Clone, Copy)]
