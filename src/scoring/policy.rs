@@ -65,8 +65,9 @@ settings! {
         /// How many payments of an account are kept at most. Raising it costs memory per busy account;
         /// lowering it below an account's daily payments makes its history partial.
         payments_max: u32 = 256, 8 => 4096, "payments";
-        /// How many payees of an account are kept at most; those paid least lately go first.
-        /// Raising it costs memory; lowering it makes old payees new again, which asks more.
+        /// How many payees of an account are kept at most; those paid once or twice go first, the least lately
+        /// paid of them, and shops two weeks before people. Raising it costs memory; lowering it makes old
+        /// payees new again, which asks more.
         payees_max: u32 = 64, 1 => 1024, "payees";
         /// How many devices of an account are kept at most; those used least lately go first.
         /// Raising it costs memory; lowering it makes old devices new again.
