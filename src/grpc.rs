@@ -54,6 +54,8 @@ use router::Router;
 use server_state::ServerState;
 pub use service::RiskServer;
 use service::Service;
+pub(crate) use service::routing::ACCOUNT_HEADER;
+pub(crate) use status::code_name;
 
 /// How long open calls may go on after shutdown began. An idle stream never ends by itself.
 pub const DRAIN_MAX: Duration = Duration::from_secs(10);

@@ -6,14 +6,15 @@ use std::iter;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tonic::{Code, Status};
+use tonic::Status;
 use tonic_types::StatusExt as _;
 
 use super::{Failure, push_causes};
+use crate::grpc::code_name;
 
 mod credentials;
 
-pub(super) use credentials::{ACCOUNT_HEADER, Bearer, Client, Credentials, tls};
+pub(super) use credentials::{Bearer, Client, Credentials, tls};
 
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
@@ -141,27 +142,4 @@ fn may_speak_tls(error: &(dyn Error + 'static)) -> bool {
 /// `error`, and what it comes from.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     iter::successors(Some(error), |&error| error.source())
-}
-
-/// The code as the gRPC specification spells it.
-pub(super) const fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
 }

@@ -334,6 +334,29 @@ fn paths(fields: &[ContentField]) -> String {
     paths.join(",")
 }
 
+/// The code as the gRPC specification spells it.
+pub(crate) const fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tonic_types::StatusExt as _;
@@ -348,18 +371,6 @@ mod tests {
             assert_eq!(ahead.headers(), made.headers());
             assert_eq!(code, Code::ResourceExhausted);
         }
-    }
-
-    /// A code as the gRPC specification spells it.
-    fn spelt(code: Code) -> String {
-        let mut spelt = String::new();
-        for letter in format!("{code:?}").chars() {
-            if letter.is_uppercase() && !spelt.is_empty() {
-                spelt.push('_');
-            }
-            spelt.push(letter.to_ascii_uppercase());
-        }
-        spelt
     }
 
     /// The reasons are a promise to programs, and this table is where their authors look.
@@ -398,7 +409,7 @@ mod tests {
         for fault in refused.into_iter().chain(denied).chain(busy).chain(others) {
             let ended = tonic::Status::from(fault.clone());
             let reason = ended.get_details_error_info().unwrap().reason;
-            let code = spelt(ended.code());
+            let code = code_name(ended.code());
             let has_both = |row: &&&str| {
                 row.contains(&format!("| `{code}`")) && row.contains(&format!("`{reason}`"))
             };

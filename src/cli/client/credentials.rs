@@ -15,13 +15,11 @@ use tonic::{Request, Status};
 use super::causes;
 use crate::cli::Failure;
 use crate::config::fault::{Fault, Place, Problem};
+use crate::grpc::ACCOUNT_HEADER;
 use crate::grpc::pb::risk_service_client::RiskServiceClient;
 use crate::tls::{ClientFiles, ClientPem};
 
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-
-/// By which proxies know where to send a call: the account that it is about.
-pub(in crate::cli) const ACCOUNT_HEADER: &str = "x-account-id";
 
 const TLS_CA: &str = "--tls-ca";
 const TLS_CERTIFICATE: &str = "--tls-client-certificate";

@@ -73,35 +73,28 @@ impl Figures<f64> {
     }
 
     /// This by `other`, figure by figure.
-    fn by(&self, other: &Self) -> Self {
-        let ratio = |figure: fn(&Self) -> Option<f64>| Some(figure(self)? / figure(other)?);
-        Self {
-            rate_per_second: self.rate_per_second / other.rate_per_second,
-            server_cpu_us_per_payment: ratio(|figures| figures.server_cpu_us_per_payment),
-            p50_us: ratio(|figures| figures.p50_us),
-            p90_us: ratio(|figures| figures.p90_us),
-            p99_us: ratio(|figures| figures.p99_us),
-            p99_9_us: ratio(|figures| figures.p99_9_us),
-            max_us: ratio(|figures| figures.max_us),
-            sent_late_p99_us: ratio(|figures| figures.sent_late_p99_us),
-        }
+    fn by(&self, other: &Self) -> Option<Self> {
+        Self::each(|figure| Some(figure(self)? / figure(other)?))
+    }
+
+    /// What `made` makes of each figure; none where it makes nothing of the rate, which every round has.
+    fn each<T>(made: impl Fn(fn(&Self) -> Option<f64>) -> Option<T>) -> Option<Figures<T>> {
+        Some(Figures {
+            rate_per_second: made(|figures| Some(figures.rate_per_second))?,
+            server_cpu_us_per_payment: made(|figures| figures.server_cpu_us_per_payment),
+            p50_us: made(|figures| figures.p50_us),
+            p90_us: made(|figures| figures.p90_us),
+            p99_us: made(|figures| figures.p99_us),
+            p99_9_us: made(|figures| figures.p99_9_us),
+            max_us: made(|figures| figures.max_us),
+            sent_late_p99_us: made(|figures| figures.sent_late_p99_us),
+        })
     }
 }
 
 impl Figures<Spread> {
     fn spread(rounds: &[Figures<f64>]) -> Option<Self> {
-        let of =
-            |figure: fn(&Figures<f64>) -> Option<f64>| Spread::of(rounds.iter().filter_map(figure));
-        Some(Self {
-            rate_per_second: of(|round| Some(round.rate_per_second))?,
-            server_cpu_us_per_payment: of(|round| round.server_cpu_us_per_payment),
-            p50_us: of(|round| round.p50_us),
-            p90_us: of(|round| round.p90_us),
-            p99_us: of(|round| round.p99_us),
-            p99_9_us: of(|round| round.p99_9_us),
-            max_us: of(|round| round.max_us),
-            sent_late_p99_us: of(|round| round.sent_late_p99_us),
-        })
+        Figures::each(|figure| Spread::of(rounds.iter().filter_map(figure)))
     }
 }
 
@@ -181,7 +174,7 @@ impl Summary {
         let echo = Side::of(Twin::Echo, rounds);
         let ratios = echo.as_ref().and_then(|echo| {
             let pairs = score.rounds.iter().zip(&echo.rounds);
-            let ratios: Vec<_> = pairs.map(|(score, echo)| score.by(echo)).collect();
+            let ratios: Vec<_> = pairs.filter_map(|(score, echo)| score.by(echo)).collect();
             Figures::spread(&ratios)
         });
         Some(Self {

@@ -10,8 +10,7 @@ use super::latency::Latencies;
 use super::mistakes::Mistake;
 use super::payer::Asked;
 use crate::cli::Failure;
-use crate::cli::client::code_name;
-use crate::grpc::pb;
+use crate::grpc::{code_name, pb};
 
 /// What calls end with that no server answered: it was not there, or not any more.
 const GONE: [Code; 3] = [Code::Unavailable, Code::Cancelled, Code::Unknown];
@@ -126,10 +125,9 @@ impl Tally {
         for (code, more) in &other.errors {
             *self.errors.entry(code).or_default() += more;
         }
-        self.first_error = self
-            .first_error
-            .take()
-            .or_else(|| other.first_error.clone());
+        if self.first_error.is_none() {
+            self.first_error.clone_from(&other.first_error);
+        }
         self.unanswered += other.unanswered;
         self.unsent += other.unsent;
         self.latencies.add(&other.latencies);

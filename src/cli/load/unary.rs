@@ -7,7 +7,7 @@ use tonic::Request;
 use super::check::Wrong;
 use super::sender_context::SenderContext;
 use super::senders::Client;
-use crate::cli::client::ACCOUNT_HEADER;
+use crate::grpc::ACCOUNT_HEADER;
 
 /// Sends one call after the other.
 pub(super) async fn lane(context: Rc<SenderContext>, mut client: Client, says_account: bool) {

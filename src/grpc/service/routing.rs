@@ -11,8 +11,11 @@ use crate::grpc::codec::raw::ScorePaymentRequest;
 use crate::grpc::status::Fault;
 use crate::scoring::payment::AccountId;
 
-/// The header that names the account.
-pub(in crate::grpc) const HEADER: HeaderName = HeaderName::from_static("x-account-id");
+/// The name of the header that names the account.
+pub(crate) const ACCOUNT_HEADER: &str = "x-account-id";
+
+/// That header.
+pub(in crate::grpc) const HEADER: HeaderName = HeaderName::from_static(ACCOUNT_HEADER);
 
 /// The values of that header; usually one or none.
 #[derive(Debug)]
